@@ -1,0 +1,208 @@
+"""One experiment: everything that decides what its numbers are, and how they are computed.
+
+The command line flags are generated from these fields (cli/flags.py) and a run directory stores
+them (store.py), so a field is added here and nowhere else.
+"""
+
+import dataclasses
+import difflib
+import math
+from typing import Any
+
+from lira_jax.errors import UserError
+
+QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
+"""Number of queries -> largest shift of the grid in pixels; one query is the plain example alone."""
+
+
+def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
+    """A documented field.
+
+    `fixed_by` names the stage whose first output depends on it: from then on a run directory
+    refuses another value. Fields fixed by "nothing" say how to compute, not what.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """The settings of one experiment; each field's meaning and unit is its `help`."""
+
+    # Data
+    dataset: str = _field(
+        "digits",
+        "Data set: digits (ships with scikit-learn), npz, npy, cifar10, cifar100, idx, folder, tabular, or tfds:NAME.",
+    )
+    data_path: str = _field("", "File or folder the data set is read from; unused by digits and tfds.")
+    data_dir: str = _field("", "Folder of prepared tensorflow-datasets; empty for the library's default.")
+    splits: str = _field("", "tfds splits that form the membership pool, joined by +; empty for train.")
+    test_splits: str = _field("", "tfds splits that form the test set, joined by +; empty for test if it exists.")
+    num_examples: int = _field(
+        0, "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are."
+    )
+    drop_duplicates: bool = _field(
+        False, "Remove every example that exactly equals an earlier one (copies corrupt membership truth)."
+    )
+    normalize: str = _field(
+        "auto",
+        "Scaling of the inputs: pixel (x / 127.5 - 1), standard (zero mean and unit variance, per channel "
+        "or feature, over the pool), none, or auto (pixel for uint8 images, standard otherwise).",
+        choices=("auto", "pixel", "standard", "none"),
+    )
+    seed: int = _field(0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0.")
+
+    # Who is in which training set
+    num_models: int = _field(64, "Number of shadow models.")
+    masks: str = _field(
+        "balanced",
+        "How training sets are drawn: balanced (each example in exactly pkeep * num_models models), "
+        "bernoulli (independent coins), tf_privacy (the very masks of tensorflow/privacy's LiRA code, "
+        "whatever the seed).",
+        choices=("balanced", "bernoulli", "tf_privacy"),
+    )
+    pkeep: float = _field(0.5, "Fraction of the pool that each model trains on, between 0 and 1.")
+
+    # Model
+    model: str = _field("mlp", "Model family (see lira_jax/models/table.py), or package.module:function of your own.")
+    depth: int = _field(0, "Layers of wide_resnet (6n+4), resnet or densenet; 0 for the family's default.")
+    width: int = _field(0, "Width factor of wide_resnet, filters of cnn, growth of densenet; 0 for default.")
+    hidden: tuple[int, ...] = _field((512, 256), "Units of each hidden layer of mlp, comma separated.")
+    activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
+
+    # Training
+    epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
+    batch_size: int = _field(64, "Examples in one training step of one model.")
+    optimizer: str = _field("sgd", "Optimiser of every model.", choices=("sgd", "adam"))
+    learning_rate: float = _field(0.1, "Peak learning rate.")
+    momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam.")
+    nesterov: bool = _field(False, "Nesterov momentum for sgd.")
+    schedule: str = _field(
+        "cosine",
+        "Learning rate over t in [0, 1]: cosine (to 0), reference (cos(7 pi t / 16), warm-up over the first "
+        "1 %), linear (to 0), constant.",
+        choices=("cosine", "reference", "linear", "constant"),
+    )
+    warmup: float = _field(
+        0.0, "Fraction of training over which the learning rate rises linearly; reference always takes 0.01."
+    )
+    weight_decay: float = _field(5e-4, "L2 penalty: the loss gains weight_decay / 2 * |kernels|^2, no biases.")
+    label_smoothing: float = _field(0.0, "Probability mass moved from the label to all classes alike, in [0, 1).")
+    augment: str = _field(
+        "none",
+        "Augmentation drawn anew in each step: none, mirror, mirror_shift or mirror_shift_cutout.",
+        choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
+    )
+    shift: int = _field(4, "Largest shift of the training augmentation in pixels (reflect padding).")
+    cutout: int = _field(8, "Side of the square that cutout blanks, in pixels.")
+    compute_dtype: str = _field(
+        "float32",
+        "Number format of the forward and backward pass; weights and logits stay float32.",
+        choices=("float32", "bfloat16"),
+    )
+
+    # Scoring
+    queries: int = _field(
+        18,
+        "Augmented copies of each example that are scored: 1, 2, 18, 50 or 162; query 0 is the plain one.",
+        fixed_by="score",
+    )
+    save_logits: str = _field(
+        "plain", "Logits kept on disk: plain (query 0) or all queries.", fixed_by="score", choices=("plain", "all")
+    )
+
+    # How to compute: never changes what the numbers are, beyond float rounding
+    strategy: str = _field(
+        "auto",
+        "How one model's step is lifted to many: loop, unroll, map, vmap, or auto (vmap; on CPU loop for "
+        "models with convolutions).",
+        fixed_by="nothing",
+        choices=("auto", "loop", "unroll", "map", "vmap"),
+    )
+    models_per_chunk: int = _field(
+        0, "Models trained or scored at the same time, all devices together; 0 for a default.", fixed_by="nothing"
+    )
+    checkpoint_every: int = _field(
+        10, "Epochs between checkpoints that an interrupted training resumes from; 0 for none.", fixed_by="nothing"
+    )
+    log_every: int = _field(
+        0, "Epochs between lines in metrics.jsonl; 0 for one line when a model is finished.", fixed_by="nothing"
+    )
+    score_batch_size: int = _field(
+        0, "Images of one model in one scoring step, queries counted; 0 for a default.", fixed_by="nothing"
+    )
+
+
+FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
+
+
+def validate(experiment: Experiment) -> Experiment:
+    """Returns the experiment if its fields make sense by themselves, without seeing the data.
+
+    Raises:
+      UserError: naming the flag, its value and the values it may take.
+    """
+    e = experiment
+    for name, field in FIELDS.items():
+        choices = field.metadata["choices"]
+        if choices and getattr(e, name) not in choices:
+            raise bad_choice(f"--{name}", getattr(e, name), choices)
+    for name in ("num_models", "epochs", "batch_size"):
+        _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
+    for name in ("seed", "num_examples", "depth", "width", "shift", "cutout", "models_per_chunk",
+                 "checkpoint_every", "log_every", "score_batch_size"):  # fmt: skip
+        _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
+    for name in ("learning_rate", "weight_decay"):
+        _require(math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0")
+    for name in ("momentum", "label_smoothing", "warmup"):
+        _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
+    _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
+    _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
+    _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
+    _require(all(h >= 1 for h in e.hidden), "hidden", e, "give positive numbers of units, such as 512,256")
+    if e.masks == "balanced":
+        in_models = e.pkeep * e.num_models
+        even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models
+        _require(
+            even, "num_models", e,
+            f"balanced masks put each example into pkeep * num_models = {in_models:g} models, which must be a "
+            "whole number below num_models: change num_models (an even number when pkeep is 0.5) or take "
+            "--masks=bernoulli",
+        )  # fmt: skip
+    if e.num_models < 2:
+        raise UserError(f"--num_models={e.num_models}: a target needs shadow models; give at least 2")
+    return e
+
+
+def bad_choice(what: str, value: str, choices) -> UserError:
+    """The error for a value outside `choices`, with the nearest one suggested."""
+    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return UserError(f"{what}={value}: {hint}it is one of {_listed(choices)}")
+
+
+def _require(holds: bool, name: str, experiment: Experiment, fix: str) -> None:
+    if not holds:
+        value = getattr(experiment, name)
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        raise UserError(f"--{name}={shown}: {fix}")
+
+
+def _listed(choices) -> str:
+    return ", ".join(str(c) for c in choices)
+
+
+def to_json(experiment: Experiment) -> dict[str, Any]:
+    """The fields as plain JSON values."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(experiment).items()}
+
+
+def from_json(fields: dict[str, Any], source: str) -> Experiment:
+    """The inverse of `to_json`; `source` names the file in errors.
+
+    Raises:
+      UserError: on fields this version does not know.
+    """
+    unknown = sorted(set(fields) - set(FIELDS))
+    if unknown:
+        raise UserError(f"{source}: unknown field {unknown[0]!r}; it was written by another version of lira_jax")
+    return Experiment(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})

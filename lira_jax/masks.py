@@ -1,0 +1,68 @@
+"""Who is in which training set: keep[m, i] is true where model m trains on example i."""
+
+import numpy as np
+
+from lira_jax.errors import UserError
+
+_STREAM = 0x6B656570  # sets the masks' random numbers apart from other uses of the same seed
+
+
+def draw(kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, seed: int = 0) -> np.ndarray:
+    """Draws the membership masks of all models.
+
+    Args:
+      kind: "balanced": each example is in exactly pkeep * num_models models. "bernoulli": independent
+        coins. "tf_privacy": the masks of tensorflow/privacy's LiRA code (research/mi_lira_2021), bit
+        for bit; they are balanced too, and the same whatever the seed, as they are there.
+      num_models: models, M.
+      num_examples: examples, N.
+      pkeep: fraction of models that train on an example.
+      seed: of balanced and bernoulli masks.
+
+    Returns:
+      bool [models, examples].
+
+    Raises:
+      UserError: a model would have no training example, or all of them.
+    """
+    shape = (num_models, num_examples)
+    if kind == "tf_privacy":
+        # MT19937 seeded 0 is what numpy's legacy functions use, there and here.
+        uniform = np.random.RandomState(0).uniform(0, 1, size=shape)
+        keep = uniform.argsort(0) < int(pkeep * num_models)
+    else:
+        uniform = np.random.default_rng([seed, _STREAM]).random(shape)
+        if kind == "balanced":
+            keep = uniform.argsort(0) < round(pkeep * num_models)
+        elif kind == "bernoulli":
+            keep = uniform < pkeep
+        else:
+            raise ValueError(f"unknown kind of masks {kind!r}")
+    sizes = keep.sum(1)
+    if sizes.min() == 0 or sizes.max() == num_examples:
+        worst = int(sizes.argmin() if sizes.min() == 0 else sizes.argmax())
+        raise UserError(
+            f"--num_examples={num_examples}: model {worst} would train on {sizes[worst]} of them; "
+            "membership needs examples inside and outside: take more examples"
+        )
+    return keep
+
+
+def parse_ids(text: str, num_models: int) -> list[int]:
+    """Model ids from a flag: "all" or "", a slice "0:64" or "::2", or a list "0,3,5".
+
+    Raises:
+      UserError: not such a text, or an id outside 0..num_models-1.
+    """
+    if text in ("", "all"):
+        return list(range(num_models))
+    try:
+        if ":" in text:
+            ids = list(range(num_models))[slice(*(int(t) if t.strip() else None for t in text.split(":")))]
+        else:
+            ids = sorted({int(t) for t in text.split(",")})
+    except (ValueError, TypeError):
+        raise UserError(f"model ids {text!r}: give all, a slice such as 0:64, or a list such as 0,3,5") from None
+    if not ids or ids[0] < 0 or ids[-1] >= num_models:
+        raise UserError(f"model ids {text!r}: the run has models 0 to {num_models - 1}")
+    return sorted(ids)

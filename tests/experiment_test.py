@@ -1,0 +1,45 @@
+import dataclasses
+import json
+
+import pytest
+
+from lira_jax import experiment
+from lira_jax.errors import UserError
+from lira_jax.experiment import FIELDS, Experiment
+
+
+def test_defaults_are_valid_and_every_field_is_documented():
+    experiment.validate(Experiment())
+    assert all(len(f.metadata["help"]) > 10 for f in FIELDS.values())
+
+
+def test_json_round_trip():
+    e = Experiment(hidden=(3, 4), learning_rate=0.25, nesterov=True)
+    assert experiment.from_json(json.loads(json.dumps(experiment.to_json(e))), "here") == e
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("num_models", 7, "--num_models=7: balanced masks"),
+        ("num_models", 1, "--num_models=1"),
+        ("queries", 3, "--queries=3: give one of 1, 2, 18, 50, 162"),
+        ("masks", "balancd", "--masks=balancd: did you mean balanced"),
+        ("learning_rate", float("nan"), "--learning_rate=nan"),
+        ("learning_rate", -1.0, "--learning_rate=-1"),
+        ("pkeep", 1.0, "--pkeep=1"),
+        ("epochs", 0, "--epochs=0"),
+        ("hidden", (5, 0), "--hidden=5,0"),
+        ("seed", -1, "--seed=-1"),
+        ("label_smoothing", 1.0, "--label_smoothing=1"),
+    ],
+)
+def test_bad_values_are_named(field, value, message):
+    with pytest.raises(UserError, match=message.replace("(", r"\(")) as caught:
+        experiment.validate(dataclasses.replace(Experiment(), **{field: value}))
+    assert "\n" not in str(caught.value)
+
+
+def test_fields_of_another_version_are_refused():
+    with pytest.raises(UserError, match="unknown field 'colour'"):
+        experiment.from_json({"colour": "red"}, "experiment.json")
