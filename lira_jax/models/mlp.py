@@ -1,0 +1,27 @@
+"""Multi-layer perceptron, for features and for flattened images."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from lira_jax.models.layers import ACTIVATIONS, classifier
+
+
+class Mlp(nn.Module):
+    """Dense layers of `hidden` units, each followed by the activation, then the logits.
+
+    hidden=(128,) with tanh is the network of Shokri et al. 2017 on tabular data.
+    """
+
+    num_classes: int
+    hidden: tuple[int, ...] = (512, 256)
+    activation: str = "relu"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        x = x.reshape(x.shape[0], -1)
+        for units in self.hidden:
+            x = ACTIVATIONS[self.activation](nn.Dense(units, dtype=self.dtype)(x))
+        return classifier(self.num_classes)(x)

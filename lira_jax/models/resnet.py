@@ -1,0 +1,71 @@
+"""Residual networks (He et al. 2015, arXiv:1512.03385)."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from lira_jax.experiment import bad_choice
+from lira_jax.models.conv import Conv
+from lira_jax.models.layers import batch_norm, classifier, global_mean, require_images
+
+_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+
+
+class ResNet(nn.Module):
+    """ResNet-18, 34 or 50; the stride of a bottleneck is at its 3x3 convolution, padding is symmetric.
+
+    stem "cifar": a 3x3 convolution of 64 filters, as in the CIFAR code of Hintersdorf et al. 2022
+    (11,173,962, 21,282,122 and 23,520,842 parameters for 10 classes). stem "imagenet": 7x7 with stride
+    2 and a 3x3 max pool with stride 2 (ResNet-50: 25,557,032 parameters for 1000 classes).
+    """
+
+    num_classes: int
+    depth: int = 18
+    stem: str = "cifar"
+    dtype: Any = jnp.float32
+    conv_form: str = "plain"
+
+    def __post_init__(self):
+        if self.depth not in _BLOCKS:
+            raise bad_choice("--depth", self.depth, _BLOCKS)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        require_images("resnet", x)
+        size, stride = {"cifar": (3, 1), "imagenet": (7, 2)}[self.stem]
+        x = Conv(64, size, stride, padding=size // 2, dtype=self.dtype, conv_form=self.conv_form)(x)
+        x = nn.relu(batch_norm(train, self.dtype)(x))
+        if self.stem == "imagenet":
+            x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+        for group, blocks in enumerate(_BLOCKS[self.depth]):
+            for block in range(blocks):
+                stride = 2 if group > 0 and block == 0 else 1
+                x = _Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(x, train)
+        return classifier(self.num_classes)(global_mean(x))
+
+
+class _Block(nn.Module):
+    features: int
+    stride: int
+    bottleneck: bool
+    dtype: Any
+    conv_form: str
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        def conv_norm(x, features, size, stride=1):
+            x = Conv(features, size, stride, size // 2, dtype=self.dtype, conv_form=self.conv_form)(x)
+            return batch_norm(train, self.dtype)(x)
+
+        if self.bottleneck:
+            y = nn.relu(conv_norm(x, self.features, 1))
+            y = nn.relu(conv_norm(y, self.features, 3, self.stride))
+            y = conv_norm(y, 4 * self.features, 1)
+        else:
+            y = nn.relu(conv_norm(x, self.features, 3, self.stride))
+            y = conv_norm(y, self.features, 3)
+        if x.shape != y.shape:
+            x = conv_norm(x, y.shape[-1], 1, self.stride)
+        return nn.relu(x + y)

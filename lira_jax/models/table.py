@@ -1,0 +1,137 @@
+"""The table of model families: a name on the command line -> a Linen module for one model.
+
+To add a family, write a module with the fields num_classes, dtype and conv_form and
+`__call__(self, x, train)` in a file of its own, and add its line to FAMILIES.
+"""
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from lira_jax.errors import UserError
+from lira_jax.experiment import FIELDS, bad_choice
+from lira_jax.models.alexnet import AlexNet
+from lira_jax.models.cnn import Cnn
+from lira_jax.models.conv import FORMS
+from lira_jax.models.densenet import DenseNet
+from lira_jax.models.efficientnet import EfficientNet
+from lira_jax.models.layers import ACTIVATIONS
+from lira_jax.models.lenet import LeNet
+from lira_jax.models.mlp import Mlp
+from lira_jax.models.resnet import ResNet
+from lira_jax.models.salem_cnn import SalemCnn
+from lira_jax.models.wide_resnet import WideResNet
+
+
+class Family(NamedTuple):
+    """`convolution`: whether it takes conv_form. `options`: the flags it honours and what 0 stands for."""
+
+    build: Callable[..., nn.Module]
+    convolution: bool
+    options: dict[str, Any]
+
+
+FAMILIES = {
+    "mlp": Family(Mlp, False, {"hidden": (512, 256), "activation": "relu"}),
+    "cnn": Family(Cnn, True, {"width": 32}),
+    "cnn_max": Family(functools.partial(Cnn, pooling="max"), True, {"width": 32}),
+    "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2}),
+    "resnet": Family(ResNet, True, {"depth": 18}),
+    "resnet_imagenet": Family(functools.partial(ResNet, stem="imagenet"), True, {"depth": 50}),
+    "densenet": Family(DenseNet, True, {"depth": 100, "width": 12}),
+    "efficientnet": Family(EfficientNet, True, {}),
+    "efficientnet_imagenet": Family(functools.partial(EfficientNet, stem="imagenet"), True, {}),
+    "lenet": Family(LeNet, True, {"activation": "relu"}),
+    "alexnet": Family(AlexNet, True, {}),
+    "salem_cnn": Family(SalemCnn, True, {"activation": "relu"}),
+}
+
+_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def create(
+    name: str,
+    num_classes: int,
+    *,
+    depth: int = 0,
+    width: int = 0,
+    hidden: tuple[int, ...] = (512, 256),
+    activation: str = "relu",
+    dtype: str = "float32",
+    conv_form: str = "plain",
+) -> nn.Module:
+    """Builds the Linen module of one model.
+
+    Args:
+      name: a key of FAMILIES, or `package.module:function`, a factory of the user's that is called with
+        num_classes and dtype (jnp.float32 or jnp.bfloat16) and returns a Linen module.
+      num_classes: number of logits.
+      depth: layers; 0 for the family's default.
+      width: width factor, filters or growth rate; 0 for the family's default.
+      hidden: units of each hidden layer.
+      activation: "relu" or "tanh".
+      dtype: "float32" or "bfloat16", of the computation; parameters and logits are float32.
+      conv_form: how convolutions batch over models, a key of conv.FORMS.
+
+    Raises:
+      UserError: for an unknown name or value, an option that the family does not have, or a factory that
+        cannot be imported or called or returns something else.
+    """
+    for flag, value, choices in (
+        ("compute_dtype", dtype, _DTYPES),
+        ("conv_form", conv_form, FORMS),
+        ("activation", activation, ACTIVATIONS),
+    ):
+        if value not in choices:
+            raise bad_choice(f"--{flag}", value, choices)
+    if ":" not in name and name not in FAMILIES:
+        raise bad_choice("--model", name, [*FAMILIES, "package.module:function"])
+
+    own = ":" in name
+    options = {} if own else dict(FAMILIES[name].options)
+    given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
+    for flag, value in given.items():
+        if value == FIELDS[flag].default:
+            continue
+        if flag not in options:
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            raise UserError(f"--{flag}={shown}: --model={name} has no such option; leave the flag out")
+        options[flag] = value
+    if own:
+        return _from_factory(name, num_classes, _DTYPES[dtype])
+    family = FAMILIES[name]
+    if family.convolution:
+        options["conv_form"] = conv_form
+    return family.build(num_classes=num_classes, dtype=_DTYPES[dtype], **options)
+
+
+def has_convolution(params) -> bool:
+    """Whether the (abstract) parameters of one model hold the kernel of a two-dimensional convolution."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return any(leaf.ndim == 4 and jax.tree_util.keystr(path[-1:]) == "['kernel']" for path, leaf in leaves)
+
+
+def _from_factory(name: str, num_classes: int, dtype) -> nn.Module:
+    module_name, _, function_name = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), function_name, None)
+    except (ImportError, ValueError, TypeError) as error:
+        raise UserError(
+            f"--model={name}: cannot import {module_name!r} ({error}); is its folder on PYTHONPATH?"
+        ) from error
+    if not callable(factory):
+        raise UserError(f"--model={name}: {module_name} has no function {function_name!r}")
+    try:
+        inspect.signature(factory).bind(num_classes=num_classes, dtype=dtype)
+    except TypeError as error:
+        raise UserError(f"--model={name}: it must take num_classes= and dtype= ({error})") from error
+    module = factory(num_classes=num_classes, dtype=dtype)
+    if not isinstance(module, nn.Module):
+        raise UserError(f"--model={name}: it must return a flax.linen Module, not {type(module).__name__}")
+    return module

@@ -1,0 +1,257 @@
+"""Every family by name: published parameter counts, number formats, options, and errors."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lira_jax.errors import UserError
+from lira_jax.models.table import FAMILIES, create, has_convolution
+
+SMALLEST = {"cnn": 8, "cnn_max": 8, "lenet": 12, "alexnet": 29, "salem_cnn": 4, "densenet": 4}
+"""Least image side of the families that pool without padding."""
+
+CONVOLUTIONAL = [name for name, family in FAMILIES.items() if family.convolution]
+
+
+def _shapes(name, num_classes, shape, **options):
+    model = create(name, num_classes, **options)
+    x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    return model, jax.eval_shape(functools.partial(model.init, train=True), jax.random.key(0), x)
+
+
+def _values(shapes, seed, lead=()):
+    """Arrays of these shapes, large enough to matter; variances stay positive."""
+    rng = np.random.default_rng(seed)
+    values = jax.tree.map(lambda s: rng.uniform(0.1, 0.6, (*lead, *s.shape)).astype(s.dtype), shapes)
+    values["params"] = jax.tree.map(lambda p: p * rng.choice([-1, 1], p.shape).astype(p.dtype), values["params"])
+    return values
+
+
+def _compile(function):
+    """Compiles cheaply: these programs run a few times."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def _count(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "shape", "num_classes", "parameters"),
+    [
+        ("mlp", {"hidden": (128,)}, (600,), 100, 600 * 128 + 128 + 128 * 100 + 100),
+        ("mlp", {}, (28, 28, 1), 10, 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10),
+        ("cnn", {"width": 16}, (32, 32, 3), 10, 157_466),
+        ("cnn", {}, (32, 32, 3), 10, 605_226),
+        ("cnn_max", {"width": 64}, (32, 32, 3), 10, 2_371_658),
+        ("wide_resnet", {}, (32, 32, 3), 10, 1_467_610),
+        ("wide_resnet", {"width": 10}, (32, 32, 3), 10, 36_479_194),
+        ("wide_resnet", {"depth": 16, "width": 4}, (32, 32, 3), 10, 2_748_890),
+        ("wide_resnet", {"depth": 40, "width": 2}, (32, 32, 3), 10, 2_243_546),
+        ("resnet", {}, (32, 32, 3), 10, 11_173_962),
+        ("resnet", {"depth": 34}, (32, 32, 3), 10, 21_282_122),
+        ("resnet", {"depth": 50}, (32, 32, 3), 10, 23_520_842),
+        ("resnet_imagenet", {"depth": 18}, (224, 224, 3), 1000, 11_689_512),
+        ("resnet_imagenet", {}, (224, 224, 3), 1000, 25_557_032),
+        ("densenet", {}, (32, 32, 3), 10, 769_162),
+        ("efficientnet", {}, (32, 32, 3), 10, 3_598_598),
+        ("efficientnet_imagenet", {}, (224, 224, 3), 1000, 5_288_548),
+        ("lenet", {}, (28, 28, 1), 10, 61_706),
+        ("lenet", {}, (32, 32, 1), 10, 61_706),
+        ("alexnet", {}, (32, 32, 3), 10, 2_472_266),
+        ("salem_cnn", {"activation": "tanh"}, (32, 32, 3), 10, 291_626),
+    ],
+)
+def test_parameter_count_is_the_published_one(name, options, shape, num_classes, parameters):
+    _, variables = _shapes(name, num_classes, shape, **options)
+    assert _count(variables["params"]) == parameters
+
+
+@functools.cache
+def _in_bfloat16(name):
+    return _shapes(name, 10, (32, 32, 3), dtype="bfloat16")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_bfloat16_computes_but_neither_stores_nor_answers(name):
+    model, variables = _in_bfloat16(name)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    program, logits = jax.make_jaxpr(functools.partial(model.apply, train=False), return_shape=True)(variables, x)
+    assert (logits.shape, logits.dtype) == ((2, 10), jnp.dtype("float32"))
+    products = [e for e in program.eqns if e.primitive.name in ("conv_general_dilated", "dot_general")]
+    *inner, last = [{operand.aval.dtype for operand in e.invars} for e in products]
+    assert inner
+    assert all(dtypes == {jnp.dtype("bfloat16")} for dtypes in inner)
+    assert last == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_convolution_column_tells_the_truth(name):
+    _, variables = _in_bfloat16(name)
+    assert has_convolution(variables["params"]) == FAMILIES[name].convolution
+
+
+def test_train_mode_moves_running_statistics_and_eval_mode_leaves_them():
+    model, shapes = _shapes("wide_resnet", 3, (8, 8, 1), depth=10, width=1)
+    before = _values(shapes, seed=0)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 8, 8, 1)), jnp.float32)
+    train, score = (
+        _compile(functools.partial(model.apply, train=train, mutable=["batch_stats"])) for train in (True, False)
+    )
+    logits, after = train(before, x)
+    for old, new in zip(jax.tree.leaves(before["batch_stats"]), jax.tree.leaves(after["batch_stats"]), strict=True):
+        assert jnp.all(old != new)
+    scored, same = score(before, x)
+    jax.tree.map(np.testing.assert_array_equal, same["batch_stats"], before["batch_stats"])
+    # Scoring does not depend on what else is in the batch; training does.
+    other = x.at[1:].add(1.0)
+    np.testing.assert_allclose(score(before, other)[0][0], scored[0], rtol=1e-5)
+    assert np.abs(train(before, other)[0][0] - logits[0]).max() > 1e-3 * np.abs(logits[0]).max()
+
+
+def _step(model):
+    def step(variables, x, y):
+        def loss(params):
+            logits, new = model.apply({**variables, "params": params}, x, train=True, mutable=["batch_stats"])
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), (logits, dict(new))
+
+        gradients, rest = jax.grad(loss, has_aux=True)(variables["params"])
+        return gradients, rest
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "tolerance"),
+    [
+        ("mlp", {"hidden": (16, 8), "activation": "tanh"}, 1e-5),
+        ("cnn", {"width": 4}, 1e-4),
+        ("cnn", {"width": 4, "conv_form": "unrolled"}, 1e-4),
+        ("wide_resnet", {"depth": 10, "width": 1}, 1e-4),
+    ],
+)
+def test_models_together_equal_each_alone(name, options, tolerance):
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(2, 3, 8, 8, 1)), jnp.float32)
+    y = jnp.asarray(rng.integers(0, 5, size=(2, 3)))
+    model, shapes = _shapes(name, 5, (8, 8, 1), **options)
+    plain = create(name, 5, **{k: v for k, v in options.items() if k != "conv_form"})
+    variables = _values(shapes, seed=1, lead=(2,))
+    found = _compile(jax.vmap(_step(model)))(variables, x, y)
+    alone = _compile(_step(plain))
+    for m in range(2):
+        wanted = alone(jax.tree.map(lambda leaf, m=m: leaf[m], variables), x[m], y[m])
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            assert np.linalg.norm(a[m] - b) <= tolerance * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_small_images_give_logits_or_a_plain_error(name):
+    smallest = SMALLEST.get(name, 1)
+    options = {"depth": 10} if name == "densenet" else {}
+    model, variables = _shapes(name, 3, (smallest, smallest + 1, 1), **options)
+    x = jax.ShapeDtypeStruct((2, smallest, smallest + 1, 1), jnp.float32)
+    assert jax.eval_shape(functools.partial(model.apply, train=False), variables, x).shape == (2, 3)
+    family = name.removesuffix("_max").removesuffix("_imagenet")
+    with pytest.raises(UserError, match=rf"--model: {family} takes images, not examples of shape \[30\]"):
+        _shapes(name, 3, (30,))
+    if smallest > 1:
+        with pytest.raises(
+            UserError, match=f"{family} .* least {smallest}x{smallest} pixels, not {smallest - 1}x{smallest}"
+        ):
+            _shapes(name, 3, (smallest - 1, smallest, 1))
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_every_convolution_is_handed_the_form(name):
+    options = {"depth": 10} if name == "densenet" else {}
+    model, variables = _shapes(name, 10, (32, 32, 3), conv_form="patches", **options)
+    x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    program = jax.make_jaxpr(functools.partial(model.apply, train=False))(variables, x)
+    assert not [e for e in program.eqns if e.primitive.name == "conv_general_dilated"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("wide_resnt", {}, "--model=wide_resnt: did you mean wide_resnet"),
+        ("wide_resnet", {"depth": 30}, "--depth=30: .* the nearest is 28"),
+        ("densenet", {"depth": 101}, "--depth=101: .* the nearest is 100"),
+        ("resnet", {"depth": 19}, "--depth=19: it is one of 18, 34, 50"),
+        ("resnet", {"width": 2}, "--width=2: --model=resnet has no such option"),
+        ("mlp", {"depth": 3}, "--depth=3: --model=mlp has no such option"),
+        ("cnn", {"hidden": (64, 32)}, "--hidden=64,32: --model=cnn has no such option"),
+        ("alexnet", {"activation": "tanh"}, "--activation=tanh: --model=alexnet has no such option"),
+        ("mlp", {"activation": "rleu"}, "--activation=rleu: did you mean relu"),
+        ("mlp", {"dtype": "float16"}, "--compute_dtype=float16: .*float32, bfloat16"),
+        ("cnn", {"conv_form": "shift"}, "--conv_form=shift: did you mean shifted"),
+    ],
+)
+def test_options_a_family_cannot_honour_are_refused(name, options, message):
+    with pytest.raises(UserError, match=message):
+        create(name, 10, **options)
+
+
+_OWN = """
+import flax.linen as nn
+import jax.numpy as jnp
+
+class Linear(nn.Module):
+    num_classes: int
+    dtype: object
+
+    @nn.compact
+    def __call__(self, x, train):
+        return nn.Dense(self.num_classes, dtype=self.dtype)(x.reshape(len(x), -1)).astype(jnp.float32)
+
+def linear(num_classes, dtype):
+    return Linear(num_classes, dtype)
+
+def number(num_classes, dtype):
+    return 3
+
+def other(classes):
+    return Linear(classes, None)
+
+constant = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "my_models.py").write_text(_OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_model_of_your_own():
+    model, variables = _shapes("my_models:linear", 7, (4, 4, 3), dtype="bfloat16")
+    assert type(model).__name__ == "Linear"
+    assert model.dtype == jnp.bfloat16
+    assert _count(variables) == 48 * 7 + 7
+    assert not has_convolution(variables["params"])
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("no_such_module:f", {}, "cannot import 'no_such_module'.*PYTHONPATH"),
+        (":f", {}, "cannot import ''"),
+        (".models:f", {}, "cannot import '.models'"),
+        ("my_models:missing", {}, "my_models has no function 'missing'"),
+        ("my_models:constant", {}, "my_models has no function 'constant'"),
+        ("my_models:number", {}, "must return a flax.linen Module, not int"),
+        ("my_models:other", {}, "must take num_classes= and dtype="),
+        ("my_models:linear", {"depth": 3}, "--depth=3: --model=my_models:linear has no such option"),
+    ],
+)
+def test_a_model_of_your_own_that_does_not_work(name, options, message):
+    with pytest.raises(UserError, match=message) as raised:
+        create(name, 10, **options)
+    assert "\n" not in str(raised.value)
