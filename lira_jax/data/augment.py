@@ -1,0 +1,117 @@
+"""Augmentation: random draws for training, a fixed grid of queries for scoring.
+
+Both look at images through the same `view`, which reads pixels by index instead of padding and
+cropping, so that a batch is gathered, mirrored and shifted in one pass over bytes.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lira_jax.errors import UserError
+from lira_jax.experiment import QUERY_SHIFTS
+
+
+def view(images, index, mirror, dy, dx):
+    """Images mirrored, then cropped out of their reflect-padded selves.
+
+    Args:
+      images: [N, H, W, C].
+      index: int [B], which images.
+      mirror: bool [B], flip left and right.
+      dy, dx: int [B], offset of the crop from the centre in pixels; smaller than H and W.
+
+    Returns:
+      [B, H, W, C].
+    """
+    height, width = images.shape[1:3]
+    rows = _reflect(jnp.arange(height) + dy[:, None], height)
+    columns = _reflect(jnp.arange(width) + dx[:, None], width)
+    columns = jnp.where(mirror[:, None], width - 1 - columns, columns)
+    return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _reflect(position, size):
+    position = jnp.abs(position)
+    return jnp.minimum(position, 2 * (size - 1) - position)
+
+
+def random_view(key, images, index, *, augment: str, shift: int):
+    """A training batch: images[index] with mirror and shift drawn for each example.
+
+    Args:
+      key: random key of this step.
+      images: [N, H, W, C] or [N, D].
+      index: int [B].
+      augment: none, mirror, mirror_shift or mirror_shift_cutout (cutout itself is `random_cutout`).
+      shift: largest shift in pixels.
+
+    Returns:
+      [B, H, W, C] or [B, D], of the images' type.
+    """
+    if augment == "none":
+        return images[index]
+    mirror_key, shift_key = jax.random.split(key)
+    mirror = jax.random.bernoulli(mirror_key, shape=index.shape)
+    offsets = jnp.zeros((2, len(index)), jnp.int32)
+    if augment != "mirror":
+        offsets = jax.random.randint(shift_key, offsets.shape, -shift, shift + 1)
+    return view(images, index, mirror, *offsets)
+
+
+def random_cutout(key, x, size: int):
+    """Sets a size x size square to 0 in each image, centred anywhere, so that it may stick out.
+
+    DeVries and Taylor (2017). Args: x float [B, H, W, C], normalised so that 0 is a middling grey.
+    """
+    batch, height, width = x.shape[:3]
+    y_key, x_key = jax.random.split(key)
+    top = jax.random.randint(y_key, (batch, 1), 0, height) - size // 2
+    left = jax.random.randint(x_key, (batch, 1), 0, width) - size // 2
+    rows = (jnp.arange(height) >= top) & (jnp.arange(height) < top + size)
+    columns = (jnp.arange(width) >= left) & (jnp.arange(width) < left + size)
+    return jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, x)
+
+
+def query_grid(queries: int) -> np.ndarray:
+    """The grid of augmented copies: [x, mirror(x)] times shifts.
+
+    Args:
+      queries: 1 (the plain image), or 2 (2 s + 1)^2 for a largest shift s of 0, 1, 2 or 4 pixels.
+
+    Returns:
+      int32 [queries, 3]: mirror (0 or 1), dy, dx. Query 0 is the plain image.
+    """
+    largest = QUERY_SHIFTS[queries]
+    if largest is None:
+        return np.zeros((1, 3), np.int32)
+    steps = range(-largest, largest + 1)
+    shifts = sorted(((dy, dx) for dy in steps for dx in steps), key=lambda s: s != (0, 0))
+    return np.array([(mirror, *s) for mirror in (0, 1) for s in shifts], np.int32)
+
+
+def query_views(images, index, grid):
+    """All queries of the given examples, [B * queries, ...], an example's queries one after the other."""
+    if images.ndim == 2:
+        return images[index]
+    mirror, dy, dx = jnp.tile(grid, (len(index), 1)).T
+    return view(images, jnp.repeat(index, len(grid)), mirror.astype(bool), dy, dx)
+
+
+def check_size(shape: tuple[int, ...], *, augment: str, shift: int, queries: int) -> None:
+    """Raises UserError where the data cannot be augmented as asked.
+
+    Args:
+      shape: of the examples, [N, H, W, C] or [N, D].
+    """
+    if len(shape) == 2:
+        if augment != "none":
+            raise UserError(f"--augment={augment}: features cannot be mirrored or shifted; use --augment=none")
+        if queries != 1:
+            raise UserError(f"--queries={queries}: features have no augmented copies; use --queries=1")
+        return
+    side = min(shape[1:3])
+    if augment.startswith("mirror_shift") and shift >= side:
+        raise UserError(f"--shift={shift}: the images are {shape[1]} x {shape[2]} pixels; give less than {side}")
+    if (QUERY_SHIFTS[queries] or 0) >= side:
+        raise UserError(f"--queries={queries}: the images are only {shape[1]} x {shape[2]} pixels; give fewer queries")
