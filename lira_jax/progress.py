@@ -1,0 +1,32 @@
+"""Progress with an ETA: a live line on a terminal, a line now and then in a log."""
+
+import sys
+
+from tqdm import tqdm
+
+
+def bar(description: str, total: float, unit: str, initial: float = 0) -> tqdm:
+    """A progress bar on standard error; `total` and `initial` count in `unit`."""
+    live = sys.stderr.isatty()
+    return tqdm(
+        desc=description,
+        total=total,
+        initial=initial,
+        unit=unit,
+        file=sys.stderr,
+        mininterval=0.2 if live else 10,
+        dynamic_ncols=live,
+        ncols=None if live else 100,
+        smoothing=0.1,
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}, ETA {remaining}{postfix}]",
+    )
+
+
+def note(text: str) -> None:
+    """A line for the user on standard error, above a running bar."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def each(description: str, items, unit: str):
+    """Iterates with a bar that vanishes when done, and appears only if it takes over a second."""
+    return tqdm(items, desc=description, unit=unit, file=sys.stderr, leave=False, delay=1, mininterval=1)

@@ -1,0 +1,74 @@
+"""Scores finished models: phi of every query and logits, streamed to the run directory."""
+
+import contextlib
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from lira_jax import ensemble, progress, store
+from lira_jax.data import augment, normalize
+from lira_jax.data.dataset import Dataset
+from lira_jax.experiment import Experiment
+from lira_jax.models import table as models
+from lira_jax.signals import forward
+from lira_jax.signals.sweep import sweep
+from lira_jax.store import RunDirectory
+from lira_jax.training import checkpoint, loop
+
+DEFAULT_BATCH = 1024  # images of one model in one step, queries counted
+
+
+def score_models(
+    experiment: Experiment, dataset: Dataset, run: RunDirectory, ids: Sequence[int], devices: Mesh | None = None
+) -> int:
+    """Writes scores/ and logits/ of the models that have none yet.
+
+    Returns:
+      How many models were scored now.
+
+    Raises:
+      UserError: a model is not trained to the end, or the data cannot be augmented as asked.
+    """
+    e = experiment
+    augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
+    todo = [i for i in ids if not (run.has(store.scores_name(i)) and run.has(store.logits_name(i)))]
+    if len(todo) < len(ids):
+        progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already")
+    module = loop.make_module(e, dataset)
+    like = jax.eval_shape(lambda: module.init(jax.random.key(0), np.zeros((1, *dataset.x.shape[1:])), train=False))
+    like = {"params": like["params"], "batch_stats": like.get("batch_stats", {})}
+    like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
+    strategy = ensemble.choose_strategy(e.strategy, convolutional=models.has_convolution(like["params"]))
+    devices = devices or ensemble.mesh()
+    step = forward.make_score_step(module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries))
+    step = ensemble.lift(step, strategy, devices, shared=3)
+    images, labels = ensemble.replicate((dataset.x, dataset.y), devices)
+    batch = max(1, (e.score_batch_size or DEFAULT_BATCH) // e.queries)
+    kept_queries = e.queries if e.save_logits == "all" else 1
+    num_examples, num_classes = len(dataset.y), dataset.num_classes
+    logits_shape = (num_examples, kept_queries, num_classes)[:: 1 if e.save_logits == "all" else 2]
+
+    parts, width = ensemble.chunks(todo, strategy, e.models_per_chunk, devices)
+    with progress.bar("score", len(todo) * num_examples, "examples") as bar:
+        for ids in parts:
+            loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
+            padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
+            variables = ensemble.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
+            with contextlib.ExitStack() as files:
+                writers = [
+                    (
+                        files.enter_context(run.rows_writer(store.logits_name(i), logits_shape, np.float32)),
+                        files.enter_context(
+                            run.rows_writer(store.scores_name(i), (num_examples, e.queries), np.float32)
+                        ),
+                    )
+                    for i in ids
+                ]
+                for logits, phi in sweep(step, variables, images, labels, batch):
+                    for row, (write_logits, write_phi) in enumerate(writers):
+                        write_logits(logits[row, :, :kept_queries].reshape(-1, *logits_shape[1:]))
+                        write_phi(phi[row])
+                    bar.update(len(ids) * phi.shape[1])
+    return len(todo)

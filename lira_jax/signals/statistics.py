@@ -1,0 +1,22 @@
+"""Statistics of logits. Higher = more likely a member."""
+
+import jax
+import jax.numpy as jnp
+
+
+def phi(logits, labels):
+    """The scaled logit log p_y - log sum_{j != y} p_j, from logits and never through a softmax.
+
+    LiRA (Carlini et al. 2022), section IV-C, equation 3; as z_y - logsumexp_{j != y} z_j it keeps
+    its precision where the probability rounds to 0 or 1.
+
+    Args:
+      logits: float32 [..., classes].
+      labels: int [...].
+
+    Returns:
+      float32 [...].
+    """
+    is_label = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+    own = jnp.sum(jnp.where(is_label, logits, 0), -1)
+    return own - jax.nn.logsumexp(jnp.where(is_label, -jnp.inf, logits), -1)

@@ -1,0 +1,39 @@
+"""Sweeps models over examples in batches and streams the results to the host."""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+
+def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Runs a lifted scoring step over all examples.
+
+    The next batch is dispatched before the last one is fetched, so the device does not wait.
+
+    Args:
+      step: (variables, images, labels, index) -> (logits [models, B, queries, classes],
+        phi [models, B, queries]), from `forward.make_score_step` by `ensemble.lift`.
+      variables: of all models, leading axis [models].
+      images, labels: resident on the device.
+      batch_size: examples a batch.
+
+    Yields:
+      The step's results as numpy arrays, batch after batch, without the padding of the last one.
+    """
+    total = len(labels)
+    batch_size = min(batch_size, total)
+    pending = None
+    for start in range(0, total, batch_size):
+        index = np.minimum(np.arange(start, start + batch_size, dtype=np.int32), total - 1)
+        result = step(variables, images, labels, index)
+        if pending is not None:
+            yield _fetch(*pending)
+        pending = result, min(batch_size, total - start)
+    if pending is not None:
+        yield _fetch(*pending)
+
+
+def _fetch(result, count):
+    logits, phi = jax.device_get(result)
+    return logits[:, :count], phi[:, :count]

@@ -1,0 +1,46 @@
+"""Which examples are in which batch of ONE model, drawn on the device.
+
+A model's batches are cut from an endless stream: a shuffled pass over its members, then another, and
+so on. Batches straddle passes, so models with different numbers of members share one program of equal
+steps and no example is left out of a training; after s steps of B every member has been seen
+floor(s B / n) times or once more.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def steps_per_epoch(num_examples: int, pkeep: float, batch_size: int) -> int:
+    """Steps of one epoch, the same for all models: the mean number of members, rounded up to whole batches."""
+    return -(-round(num_examples * pkeep) // batch_size)
+
+
+def passes_in_epoch(fewest_members: int, steps: int, batch_size: int) -> int:
+    """How many passes over its members one epoch of any model can touch."""
+    return -(-steps * batch_size // fewest_members) + 1
+
+
+def epoch_batches(key, keep, epoch, *, steps: int, batch_size: int, passes: int):
+    """The batches of one epoch.
+
+    Args:
+      key: the model's key for batches.
+      keep: bool [N], its members.
+      epoch: int, from 0.
+      steps, batch_size: shape of the result.
+      passes: at least `passes_in_epoch`.
+
+    Returns:
+      int32 [steps, batch_size], indices of examples.
+    """
+    members = jnp.sum(keep)
+    position = epoch * steps * batch_size + jnp.arange(steps * batch_size)
+    first = position[0] // members
+
+    def shuffled(number):
+        order = jax.random.uniform(jax.random.fold_in(key, number), keep.shape)
+        return jnp.argsort(jnp.where(keep, order, 2))  # members first, in random order
+
+    streams = jnp.stack([shuffled(first + p) for p in range(passes)])
+    index = streams[position // members - first, position % members]
+    return index.astype(jnp.int32).reshape(steps, batch_size)

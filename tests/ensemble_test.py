@@ -1,0 +1,67 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lira_jax import ensemble
+from lira_jax.errors import UserError
+
+
+def of_one(weight, bias, x):
+    return {"y": x @ weight + bias}
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4])
+@pytest.mark.parametrize("strategy", ["vmap", "map", "unroll"])
+def test_lift_applies_a_function_to_each_model(strategy, devices):
+    rng = np.random.default_rng(0)
+    weight, bias, x = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 2)), rng.normal(size=(5, 3))
+    mesh = ensemble.mesh(devices)
+    lifted = ensemble.lift(of_one, strategy, mesh, shared=1)
+    found = lifted(*ensemble.spread((weight, bias), mesh), ensemble.replicate(x, mesh))
+    np.testing.assert_allclose(found["y"], x @ weight + bias[:, None], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "map", "unroll"])
+def test_devices_do_not_talk(strategy):
+    mesh = ensemble.mesh(4)
+    lifted = ensemble.lift(of_one, strategy, mesh, shared=1)
+    arguments = ensemble.spread((jnp.ones((8, 3, 2)), jnp.ones((8, 2))), mesh)
+    text = lifted.lower(*arguments, ensemble.replicate(jnp.ones((5, 3)), mesh)).compile().as_text()
+    for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter"):
+        assert word not in text
+
+
+@given(
+    models=st.integers(0, 40),
+    asked=st.integers(0, 12),
+    devices=st.integers(1, 4),
+    strategy=st.sampled_from(["vmap", "map", "unroll", "loop"]),
+)
+def test_chunks_cover_the_models_evenly(models, asked, devices, strategy):
+    mesh = ensemble.mesh(devices)
+    ids = list(range(100, 100 + models))
+    parts, width = ensemble.chunks(ids, strategy, asked, mesh)
+    assert [i for part in parts for i in part] == ids
+    assert all(0 < len(part) <= width for part in parts)
+    assert width % devices == 0
+    if models:
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert width <= max(asked, devices) + devices or asked == 0 or strategy == "loop"
+    if strategy == "loop" and models:
+        assert width == devices
+
+
+def test_padding_repeats_the_last_model():
+    np.testing.assert_array_equal(ensemble.pad([4, 7], 4), [4, 7, 7, 7])
+
+
+def test_default_strategy_on_cpu():
+    assert jax.default_backend() == "cpu"
+    assert ensemble.choose_strategy("auto", convolutional=True) == "loop"
+    assert ensemble.choose_strategy("auto", convolutional=False) == "vmap"
+    assert ensemble.choose_strategy("unroll", convolutional=True) == "unroll"
+    with pytest.raises(UserError, match="--strategy=map"):
+        ensemble.choose_strategy("map", convolutional=True)

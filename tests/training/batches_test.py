@@ -1,0 +1,58 @@
+import jax
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lira_jax.training import batches
+
+
+def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
+    steps = batches.steps_per_epoch(len(keep), pkeep, batch_size)
+    passes = batches.passes_in_epoch(fewest or int(keep.sum()), steps, batch_size)
+    key = jax.random.key(seed)
+    return np.concatenate(
+        [batches.epoch_batches(key, keep, e, steps=steps, batch_size=batch_size, passes=passes) for e in range(epochs)]
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    num_examples=st.integers(4, 40),
+    members=st.integers(1, 39),
+    batch_size=st.integers(1, 9),
+    epochs=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_every_member_is_seen_equally_often_and_nobody_else(num_examples, members, batch_size, epochs, seed):
+    keep = np.zeros(num_examples, bool)
+    keep[np.random.default_rng(seed).permutation(num_examples)[: min(members, num_examples - 1)]] = True
+    seen = np.bincount(stream(keep, epochs, batch_size).ravel(), minlength=num_examples)
+    assert (seen[~keep] == 0).all()
+    assert seen[keep].max() - seen[keep].min() <= 1
+    for pass_start in range(0, seen.sum() - keep.sum() + 1, int(keep.sum())):
+        one_pass = stream(keep, epochs, batch_size).ravel()[pass_start : pass_start + keep.sum()]
+        assert len(set(one_pass)) == keep.sum()
+
+
+def test_batches_do_not_depend_on_the_bound_of_passes():
+    keep = np.arange(30) % 3 == 0
+    np.testing.assert_array_equal(stream(keep, 3, 4, fewest=10), stream(keep, 3, 4, fewest=2))
+
+
+def test_passes_are_shuffled_anew_and_keys_differ():
+    keep = np.ones(50, bool)
+    first, second = stream(keep, 2, 50, pkeep=1).reshape(2, 50)
+    other = stream(keep, 1, 50, pkeep=1, seed=1).ravel()
+    assert (first != second).any()
+    assert (first != other).any()
+
+
+def test_first_member_of_a_pass_is_uniform():
+    keep = np.arange(12) % 2 == 0
+    firsts = [
+        int(batches.epoch_batches(jax.random.key(s), keep, 0, steps=1, batch_size=1, passes=2)[0, 0])
+        for s in range(600)
+    ]
+    counts = np.bincount(firsts, minlength=12)[::2]
+    assert counts.sum() == 600
+    assert ((counts - 100) ** 2 / 100).sum() < 20.5  # chi-square, 5 degrees of freedom, p = 0.001

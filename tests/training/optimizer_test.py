@@ -1,0 +1,57 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lira_jax.experiment import Experiment
+from lira_jax.training import optimizer
+
+
+def test_reference_schedule():
+    rate = optimizer.schedule(Experiment(schedule="reference", learning_rate=0.1), 1000)
+    for step in (0, 3, 10, 500, 999):
+        t = step / 1000
+        assert float(rate(step)) == pytest.approx(
+            0.1 * np.cos(7 * np.pi / 16 * t) * min(1, 100 * t), rel=1e-5, abs=1e-9
+        )
+    assert float(rate(1000)) == pytest.approx(0.1 * 0.195, rel=1e-2)
+
+
+@pytest.mark.parametrize(("name", "middle", "end"), [("cosine", 0.5, 0), ("linear", 0.5, 0), ("constant", 1, 1)])
+def test_other_schedules(name, middle, end):
+    rate = optimizer.schedule(Experiment(schedule=name, learning_rate=2.0, warmup=0.1), 100)
+    assert float(rate(50)) == pytest.approx(2 * middle, abs=1e-6)
+    assert float(rate(100)) == pytest.approx(2 * end, abs=1e-6)
+    assert float(rate(5)) == pytest.approx(float(rate(10)) * 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_is_heavy_ball_on_the_penalised_loss_of_kernels_only(nesterov):
+    e = Experiment(schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=0.5, nesterov=nesterov)
+    params = {"dense": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])}, "norm": {"scale": jnp.array([2.0])}}
+    descent = optimizer.make(e, 10)
+    state = descent.init(params)
+    expected = {"kernel": 2.0, "bias": 2.0}
+    velocity = {"kernel": 0.0, "bias": 0.0}
+    for _ in range(3):
+        gradients = {
+            "dense": {"kernel": jnp.array([1.0]), "bias": jnp.array([1.0])},
+            "norm": {"scale": jnp.array([1.0])},
+        }
+        updates, state = descent.update(gradients, state, params)
+        params = {k: {n: v + updates[k][n] for n, v in params[k].items()} for k in params}
+        for name in expected:
+            gradient = 1.0 + (0.5 * expected[name] if name == "kernel" else 0)
+            velocity[name] = 0.9 * velocity[name] + gradient
+            expected[name] -= 0.1 * (gradient + 0.9 * velocity[name] if nesterov else velocity[name])
+    assert params["dense"]["kernel"][0] == pytest.approx(expected["kernel"], rel=1e-5)
+    assert params["dense"]["bias"][0] == pytest.approx(expected["bias"], rel=1e-5)
+    assert params["norm"]["scale"][0] == pytest.approx(expected["bias"], rel=1e-5)
+
+
+def test_adam_moves_by_the_learning_rate_first():
+    descent = optimizer.make(
+        Experiment(optimizer="adam", schedule="constant", learning_rate=0.01, weight_decay=0.0), 10
+    )
+    params = {"kernel": jnp.array([1.0, -1.0])}
+    updates, _ = descent.update({"kernel": jnp.array([5.0, -0.1])}, descent.init(params), params)
+    np.testing.assert_allclose(updates["kernel"], [-0.01, 0.01], rtol=1e-4)
