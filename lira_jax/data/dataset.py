@@ -1,0 +1,208 @@
+"""A labelled data set in memory: what every reader returns, and what may be done to it before training."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from lira_jax.errors import UserError
+
+# Joined to the seed, so that the subset is drawn from a stream no other user of the same seed shares.
+_SUBSET_STREAM = 0x5B5E7
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples that are in or out of training sets, and a test set that never is.
+
+    Attributes:
+      x: uint8 or float32, images [N, H, W, C] or features [N, D]. The N examples that carry a membership bit.
+      y: int32 [N], labels in 0..num_classes - 1.
+      x_test: [N_test, ...], dtype and trailing axes of x; only for accuracy. None if there is no test set.
+      y_test: int32 [N_test], or None.
+      num_classes: K; 0 asks `check` to find it.
+      class_names: K names, or ().
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether x holds images [N, H, W, C]; else it holds features [N, D]."""
+        return self.x.ndim == 4
+
+
+def check(dataset: Dataset, source: str = "data set") -> Dataset:
+    """Converts a reader's arrays to the types and shapes `Dataset` promises, or says why they cannot be.
+
+    Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other integers and
+    all floats float32; values are never rescaled. Labels: integers, bools and whole floats become int32,
+    [N, 1] becomes [N]. Without num_classes or class_names, K is the largest label + 1; then label 0 and at
+    least half of the K classes must occur, for a gap means labels that were not numbered from 0.
+
+    Args:
+      dataset: Arrays as read.
+      source: What error messages begin with, such as "--data_path=/x/y.npz".
+
+    Returns:
+      The data set in the form `Dataset` describes.
+
+    Raises:
+      UserError: Empty or misshapen arrays, NaN or infinite values, labels that are not whole numbers in
+        0..K-1, fewer than 2 classes, or train and test sets that do not fit together.
+    """
+    try:
+        return _check(dataset)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def _check(dataset: Dataset) -> Dataset:
+    x, y = _examples("x", dataset.x), _labels("y", dataset.y)
+    _same_length("x", x, "y", y)
+    x_test, y_test = dataset.x_test, dataset.y_test
+    if (x_test is None) != (y_test is None):
+        raise UserError("a test set needs both x_test and y_test; add the missing one or leave out both")
+    if x_test is not None:
+        x_test, y_test = _examples("x_test", x_test), _labels("y_test", y_test)
+        _same_length("x_test", x_test, "y_test", y_test)
+        if x.shape[1:] != x_test.shape[1:]:
+            raise UserError(f"an example of x is {x.shape[1:]}, one of x_test {x_test.shape[1:]}; make them equal")
+        if (np.asarray(dataset.x).dtype.kind == "f") != (np.asarray(dataset.x_test).dtype.kind == "f"):
+            raise UserError("one of x and x_test holds integers, the other floats; save both on one scale")
+        if x.dtype != x_test.dtype:  # integers, and only one of the two fits in uint8
+            x, x_test = x.astype(np.float32), x_test.astype(np.float32)
+
+    present = np.unique(y)
+    if len(present) < 2:
+        raise UserError(f"all labels in y are {present[0]}; at least 2 classes are needed")
+    num_classes = dataset.num_classes or len(dataset.class_names)
+    if not num_classes:
+        num_classes = 1 + int(max(y.max(), y_test.max() if y_test is not None else 0))
+        if present[0] > 0:
+            raise UserError(f"labels in y start at {present[0]}, not 0; save y - {present[0]}")
+        if 2 * len(present) < num_classes:
+            raise UserError(f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number them from 0")
+    if dataset.class_names and len(dataset.class_names) != num_classes:
+        raise UserError(f"{len(dataset.class_names)} class names for {num_classes} classes; give one for each")
+    for name, labels in (("y", y), ("y_test", y_test)):
+        if labels is not None and labels.max() >= num_classes:
+            i = labels.argmax()
+            raise UserError(f"{name}[{i}] is {labels[i]}, but {num_classes} classes have labels 0..{num_classes - 1}")
+    return Dataset(x, y, x_test, y_test, num_classes, tuple(dataset.class_names))
+
+
+def _examples(name: str, array) -> np.ndarray:
+    x = np.asarray(array)
+    if x.dtype.kind not in "buif":
+        raise UserError(f"{name} has dtype {x.dtype}; save it as numbers (uint8 or float32)")
+    if x.ndim not in (2, 3, 4) or x.size == 0:
+        raise UserError(f"{name} has shape {x.shape}; it must hold images [N, H, W, C] or features [N, D]")
+    if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
+        raise UserError(f"{name} has shape {x.shape}, channels first; save {name}.transpose(0, 2, 3, 1)")
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.dtype.kind == "b" or (x.dtype.kind in "ui" and x.min() >= 0 and x.max() <= 255):
+        return np.ascontiguousarray(x, np.uint8)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is reported below
+        x = np.ascontiguousarray(x, np.float32)
+    finite = np.isfinite(x).reshape(len(x), -1).all(1)
+    if not finite.all():
+        raise UserError(f"{name}[{finite.argmin()}] holds NaN or a number infinite in float32; repair or drop it")
+    return x
+
+
+def _labels(name: str, array) -> np.ndarray:
+    y = np.asarray(array)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise UserError(f"{name} has shape {y.shape}; it must hold one label an example, [N]")
+    if y.size == 0:
+        raise UserError(f"{name} is empty; at least 2 labelled examples are needed")
+    if y.dtype.kind not in "buif" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
+        raise UserError(f"{name} holds labels that are not whole numbers (dtype {y.dtype}); number the classes from 0")
+    for extreme in (y.argmin(), y.argmax()):
+        if not 0 <= y[extreme] < 2**31:
+            raise UserError(f"{name}[{extreme}] is {y[extreme]}; labels are numbered from 0")
+    return np.ascontiguousarray(y, np.int32)
+
+
+def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:
+    if len(x) != len(y):
+        raise UserError(f"{x_name} has {len(x)} examples but {y_name} {len(y)} labels; one label an example is needed")
+
+
+def duplicates(x: np.ndarray) -> np.ndarray:
+    """Finds examples that equal an earlier one exactly.
+
+    A copy that is out of a training set while its twin is in makes the membership bit false: the model did
+    see that example.
+
+    Args:
+      x: [N, ...].
+
+    Returns:
+      int64, ascending indices of every copy but the first.
+    """
+    rows = np.ascontiguousarray(x).reshape(len(x), -1)
+    if rows.dtype.kind == "f":
+        rows = rows + 0.0  # -0.0 equals 0.0, but its bytes do not
+    distinct: dict[int, list[int]] = {}
+    copies = []
+    for i, row in enumerate(rows):
+        candidates = distinct.setdefault(hash(row.tobytes()), [])
+        if any(np.array_equal(rows[j], row) for j in candidates):
+            copies.append(i)
+        else:
+            candidates.append(i)
+    return np.array(copies, np.int64)
+
+
+def drop_duplicates(dataset: Dataset) -> Dataset:
+    """Removes every example of x that equals an earlier one exactly; the first copy and its label stay."""
+    keep = np.setdiff1d(np.arange(len(dataset.x)), duplicates(dataset.x))
+    return dataclasses.replace(dataset, x=dataset.x[keep], y=dataset.y[keep])
+
+
+def subset(dataset: Dataset, num_examples: int, seed: int) -> Dataset:
+    """Draws examples without replacement and leaves them in their order; the test set stays whole.
+
+    With one seed a smaller subset lies inside every larger one.
+
+    Args:
+      dataset: The data set to draw from.
+      num_examples: How many examples of x to keep.
+      seed: 0 or more.
+
+    Returns:
+      The data set with x, y cut to num_examples.
+
+    Raises:
+      UserError: More examples than there are, fewer than 1, or a negative seed.
+    """
+    if not 1 <= num_examples <= len(dataset.x):
+        raise UserError(f"--num_examples={num_examples}: the data set has {len(dataset.x)}; ask for 1 to that many")
+    if seed < 0:
+        raise UserError(f"--seed={seed}: a seed is 0 or more")
+    order = np.random.default_rng([seed, _SUBSET_STREAM]).permutation(len(dataset.x))
+    chosen = np.sort(order[:num_examples])
+    return dataclasses.replace(dataset, x=dataset.x[chosen], y=dataset.y[chosen])
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """sha256 (hex) over names, dtypes, shapes and bytes of x, y, x_test and y_test."""
+    digest = hashlib.sha256()
+    for name in ("x", "y", "x_test", "y_test"):
+        array = getattr(dataset, name)
+        if array is None:
+            digest.update(f"{name} absent\n".encode())
+            continue
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

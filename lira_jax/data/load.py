@@ -1,0 +1,111 @@
+"""Reads a data set into memory by its name. A new one is a reader and a line in READERS."""
+
+import difflib
+import os
+import pathlib
+from collections.abc import Callable
+
+from absl import logging
+
+from lira_jax.data import arrays, cifar, digits, folder, idx, tabular, tfds
+from lira_jax.data import dataset as datasets
+from lira_jax.data.dataset import Dataset
+from lira_jax.data.files import reading
+from lira_jax.errors import UserError
+
+# name: (reader, what --data_path must be; "" for a reader that takes no path). tfds:NAME goes to tfds.read.
+READERS: dict[str, tuple[Callable[..., Dataset], str]] = {
+    "digits": (digits.read, ""),
+    "npz": (arrays.read_npz, "an .npz file with x and y (and x_test, y_test)"),
+    "npy": (arrays.read_npy, "a folder with x.npy and y.npy (and x_test.npy, y_test.npy)"),
+    "cifar10": (cifar.read_cifar10, "cifar-10-python.tar.gz or the folder it unpacks to"),
+    "cifar100": (cifar.read_cifar100, "cifar-100-python.tar.gz or the folder it unpacks to"),
+    "idx": (idx.read, "a folder with train-images-idx3-ubyte and its companions, plain or .gz"),
+    "folder": (folder.read, "a folder with a folder of images for each class"),
+    "tabular": (tabular.read, "a file of rows label,feature,feature,..., plain, .gz, .tgz or .npz"),
+    "purchase100": (tabular.read_purchase100, "dataset_purchase.tgz or the file in it, or an .npz of it"),
+    "texas100": (
+        tabular.read_texas100,
+        "dataset_texas.tgz or a folder with feats and labels, or an .npz of it",
+    ),
+    "location30": (tabular.read_location30, "dataset_location.tgz or the file in it, or an .npz of it"),
+}
+
+
+def load(
+    dataset: str,
+    data_path: str = "",
+    *,
+    num_examples: int = 0,
+    drop_duplicates: bool = False,
+    seed: int = 0,
+    data_dir: str = "",
+    splits: str = "",
+    test_splits: str = "",
+) -> Dataset:
+    """Reads and checks a data set, then cuts it as asked.
+
+    Warns of exact duplicates among the examples it returns: a copy's membership bit is not the whole truth.
+
+    Args:
+      dataset: A name in READERS, or tfds:NAME.
+      data_path: The file or folder that READERS says; "" for digits and tfds:NAME.
+      num_examples: Size of a random subset of x; 0 for all.
+      drop_duplicates: Whether to remove all but the first of equal examples, before the subset is drawn.
+      seed: Seed of the subset.
+      data_dir: Where tfds keeps its data sets; only for tfds:NAME, as are the next two.
+      splits: The tfds splits that make up x, joined by "+"; "" for train.
+      test_splits: The tfds splits that make up x_test; "" for test if there is one.
+
+    Returns:
+      The data set, as `lira_jax.data.dataset.check` leaves it.
+
+    Raises:
+      UserError: An unknown name, a flag the reader has no use for, or data that cannot be read or used.
+    """
+    name, _, tfds_name = dataset.partition(":")
+    if name == "tfds" and tfds_name:
+        _refuse(dataset, data_path=data_path)
+        data = tfds.read(tfds_name, data_dir, splits, test_splits)
+    else:
+        _refuse(dataset, data_dir=data_dir, splits=splits, test_splits=test_splits)
+        data = _read(dataset, data_path)
+    data = datasets.check(data, f"--data_path={data_path}" if data_path else f"--dataset={dataset}")
+    if drop_duplicates:
+        data = datasets.drop_duplicates(data)
+    if num_examples:
+        data = datasets.subset(data, num_examples, seed)
+    copies = 0 if drop_duplicates else len(datasets.duplicates(data.x))
+    if copies:
+        logging.warning(
+            "--dataset=%s: %d of %d examples equal an earlier one exactly, so their membership is not what "
+            "the masks say; --drop_duplicates removes them.",
+            dataset,
+            copies,
+            len(data.x),
+        )
+    return data
+
+
+def _read(dataset: str, data_path: str) -> Dataset:
+    if dataset not in READERS:
+        near = difflib.get_close_matches(dataset, [*READERS, "tfds:NAME"], 1)
+        hint = f"did you mean {near[0]}? There are" if near else "there are"
+        raise UserError(f"--dataset={dataset}: unknown; {hint} {', '.join(READERS)} and tfds:NAME")
+    reader, wanted = READERS[dataset]
+    if not wanted:
+        _refuse(dataset, data_path=data_path)
+        return reader()
+    if not data_path:
+        raise UserError(f"--dataset={dataset} needs --data_path, {wanted}")
+    path = pathlib.Path(os.path.expanduser(data_path))
+    with reading(f"--data_path={data_path}"):
+        if not path.exists():
+            raise UserError(f"--data_path={data_path}: no such file or folder; --dataset={dataset} reads {wanted}")
+        return reader(path)
+
+
+def _refuse(dataset: str, **flags: str) -> None:
+    for flag, value in flags.items():
+        if value:
+            raise UserError(f"--{flag}={value}: --dataset={dataset} has no use for it; leave it out")

@@ -1,0 +1,179 @@
+import importlib.util
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from absl import logging
+
+from lira_jax.data import dataset as datasets
+from lira_jax.data import load as load_module
+from lira_jax.data.load import READERS, load
+from lira_jax.errors import UserError
+
+X = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
+Y = np.arange(20) % 4
+
+
+@pytest.fixture
+def npz(tmp_path):
+    np.savez(tmp_path / "data.npz", x=X, y=Y)
+    return str(tmp_path / "data.npz")
+
+
+@pytest.fixture
+def npz_with_copies(tmp_path):
+    """Examples 0..9 twice, and 3 a third time."""
+    np.savez(tmp_path / "data.npz", x=X[[*range(10), *range(10), 3]], y=np.arange(21) % 4)
+    return str(tmp_path / "data.npz")
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    lines = []
+    monkeypatch.setattr(logging, "warning", lambda message, *args: lines.append(message % args))
+    return lines
+
+
+def test_digits_need_no_path():
+    data = load("digits")
+    assert data.x.shape == (1797, 8, 8, 1)
+    assert data.y.dtype == np.int32
+
+
+def test_examples_come_back_checked(npz):
+    data = load("npz", npz)
+    np.testing.assert_array_equal(data.x, X)
+    assert data.y.dtype == np.int32
+    assert data.num_classes == 4
+
+
+def test_the_home_folder_is_expanded(npz, monkeypatch):
+    monkeypatch.setenv("HOME", os.path.dirname(npz))
+    np.testing.assert_array_equal(load("npz", "~/data.npz").x, X)
+
+
+def test_what_check_refuses_is_told_with_the_path(tmp_path):
+    np.savez(tmp_path / "bad.npz", x=X.astype(float) / 0.1, y=Y - 1)
+    with pytest.raises(UserError, match=rf"^--data_path={tmp_path}/bad\.npz: y\[0\] is -1"):
+        load("npz", str(tmp_path / "bad.npz"))
+
+
+def test_copies_are_warned_of_in_one_line(npz_with_copies, warnings):
+    assert len(load("npz", npz_with_copies).x) == 21
+    (line,) = warnings
+    assert line.startswith("--dataset=npz: 11 of 21 examples equal an earlier one exactly")
+    assert "--drop_duplicates" in line
+    assert "\n" not in line
+
+
+def test_without_copies_there_is_no_warning(npz, warnings):
+    load("npz", npz)
+    assert not warnings
+
+
+def test_copies_are_dropped_on_request(npz_with_copies, warnings):
+    data = load("npz", npz_with_copies, drop_duplicates=True)
+    np.testing.assert_array_equal(data.x, X[:10])
+    assert not warnings
+
+
+def test_copies_are_dropped_before_the_subset_is_drawn(npz_with_copies):
+    data = load("npz", npz_with_copies, drop_duplicates=True, num_examples=10)
+    np.testing.assert_array_equal(data.x, X[:10])
+
+
+def test_subset_follows_the_seed(npz):
+    whole = load("npz", npz)
+    for seed in (0, 1):
+        part = load("npz", npz, num_examples=7, seed=seed)
+        assert datasets.fingerprint(part) == datasets.fingerprint(datasets.subset(whole, 7, seed))
+        assert part.num_classes == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("cifar",),
+            r"^--dataset=cifar: unknown; did you mean cifar10\? There are digits, npz, .* and tfds:NAME$",
+        ),
+        (("imagenet",), "^--dataset=imagenet: unknown; there are digits, npz, "),
+        (("tfds",), r"did you mean tfds:NAME\?"),
+        (("tfds:",), r"did you mean tfds:NAME\?"),
+        (("",), "^--dataset=: unknown"),
+        (("npz",), r"^--dataset=npz needs --data_path, an \.npz file with x and y"),
+        (
+            ("npz", "/no/such.npz"),
+            r"^--data_path=/no/such\.npz: no such file or folder; --dataset=npz reads an ",
+        ),
+        (("digits", "/tmp"), "^--data_path=/tmp: --dataset=digits has no use for it"),
+        (("tfds:mnist", "/tmp"), "^--data_path=/tmp: --dataset=tfds:mnist has no use for it"),
+    ],
+)
+def test_wrong_names_and_paths_are_told_in_one_line(arguments, message):
+    with pytest.raises(UserError, match=message) as error:
+        load(*arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("flag", ["data_dir", "splits", "test_splits"])
+def test_flags_of_tfds_are_refused_elsewhere(flag):
+    with pytest.raises(UserError, match=f"^--{flag}=train: --dataset=digits has no use for it"):
+        load("digits", **{flag: "train"})
+
+
+@pytest.mark.parametrize("num_examples", [21, -1])
+def test_impossible_subsets_are_told(npz, num_examples):
+    with pytest.raises(UserError, match=f"^--num_examples={num_examples}: the data set has 20"):
+        load("npz", npz, num_examples=num_examples)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, wanted) in READERS.items() if wanted])
+def test_every_reader_tells_a_file_and_a_folder_of_something_else_in_one_line(tmp_path, name):
+    (tmp_path / "notes.txt").write_text("nothing like a data set\n")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(UserError, match=f"^--data_path={path}: ") as error:
+            load(name, str(path))
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("name", [name for name, (_, wanted) in READERS.items() if wanted])
+def test_every_reader_tells_what_it_may_not_read_in_one_line(tmp_path, name):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    for path in (closed, closed / "data"):
+        with pytest.raises(UserError, match=f"^--data_path={path}: ") as error:
+            load(name, str(path))
+        assert "\n" not in str(error.value)
+
+
+def test_tfds_gets_its_flags(monkeypatch):
+    calls = []
+
+    def read(*arguments):
+        calls.append(arguments)
+        return datasets.Dataset(X, Y)
+
+    monkeypatch.setattr(load_module.tfds, "read", read)
+    load("tfds:cifar10_1/v4:1.0.0", data_dir="/d", splits="train+test", test_splits="extra")
+    assert calls == [("cifar10_1/v4:1.0.0", "/d", "train+test", "extra")]
+
+
+def test_the_real_location30_comes_back_from_text(tmp_path):
+    folder = pathlib.Path(os.environ.get("LIRA_JAX_REAL_DATA", ""))
+    if "LIRA_JAX_REAL_DATA" not in os.environ or not (folder / "unpack.py").is_file():
+        pytest.skip("LIRA_JAX_REAL_DATA names no folder with unpack.py and Location30 in it")
+    spec = importlib.util.spec_from_file_location("unpack", folder / "unpack.py")
+    unpack = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(unpack)
+    real = unpack.load("location30")
+    np.savez(tmp_path / "location30.npz", **real)
+    np.savetxt(tmp_path / "bangkok", np.c_[real["y"] + 1, real["x"]], fmt="%d", delimiter=",")
+    from_npz, from_text = (load("location30", str(tmp_path / name)) for name in ("location30.npz", "bangkok"))
+    assert datasets.fingerprint(from_npz) == datasets.fingerprint(from_text)
+    assert from_text.x.shape == (5010, 446)
+    assert from_text.x.dtype == np.uint8
+    assert from_text.num_classes == 30
+    assert len(datasets.duplicates(from_text.x)) == 0
