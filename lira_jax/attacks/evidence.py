@@ -1,0 +1,49 @@
+"""What an attack may look at."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Saved outputs of the models, and which of them are targets.
+
+    Attributes:
+      labels: int [examples].
+      keep: bool [models, examples], true where a model trained on an example.
+      phi: float32 [models, examples, queries]; query 0 is the plain example.
+      logits: float32 [models, examples, classes], of the plain example.
+      targets: int [targets], models that are attacked, each with all the others as its shadows; None
+        if the targets come from outside and every model is a shadow.
+      outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes].
+      outside_members: bool [targets, examples], their membership, if it is known.
+    """
+
+    labels: np.ndarray
+    keep: np.ndarray
+    phi: np.ndarray
+    logits: np.ndarray
+    targets: np.ndarray | None
+    outside_phi: np.ndarray | None = None
+    outside_logits: np.ndarray | None = None
+    outside_members: np.ndarray | None = None
+
+    @property
+    def members(self) -> np.ndarray | None:
+        """bool [targets, examples], for evaluation only: no attack may read it."""
+        return self.outside_members if self.targets is None else self._of_targets(self.keep)
+
+    @property
+    def target_phi(self) -> np.ndarray:
+        """float32 [targets, examples, queries]."""
+        return self.outside_phi if self.targets is None else self._of_targets(self.phi)
+
+    @property
+    def target_logits(self) -> np.ndarray:
+        """float32 [targets, examples, classes], of the plain example."""
+        return self.outside_logits if self.targets is None else self._of_targets(self.logits)
+
+    def _of_targets(self, array: np.ndarray) -> np.ndarray:
+        everyone = len(self.targets) == len(array) and np.array_equal(self.targets, np.arange(len(array)))
+        return array if everyone else array[self.targets]

@@ -1,0 +1,134 @@
+"""What all commands share: flags made from the Experiment, help, and one-line errors."""
+
+import errno
+import sys
+import textwrap
+from collections.abc import Callable, Collection
+
+from absl import app, flags, logging
+
+from lira_jax.errors import UserError
+from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.store import RunDirectory
+
+FLAGS = flags.FLAGS
+
+_DEFINERS = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
+
+# Every command takes every flag, so that one flagfile and one list of flags serve all stages; `--help`
+# shows those that matter to it.
+for _name, _field in FIELDS.items():
+    if isinstance(_field.default, tuple):
+        flags.DEFINE_list(_name, [str(v) for v in _field.default], _field.metadata["help"])
+    else:
+        _DEFINERS[type(_field.default)](_name, _field.default, _field.metadata["help"])
+flags.DEFINE_string("workdir", "", "Run directory that all stages share. Required.")
+flags.DEFINE_string(
+    "model_ids",
+    "all",
+    "Which models this process trains or scores: all, a slice such as 0:64, or a list such as 0,3,5. "
+    "Several processes may fill one run directory.",
+)
+
+DATA_FLAGS = ("dataset", "data_path", "data_dir", "splits", "test_splits", "num_examples", "drop_duplicates")
+SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
+HOW_FLAGS = ("strategy", "models_per_chunk", "score_batch_size")
+
+
+def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
+    """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong flag.
+
+    Args:
+      name: of the command, for messages.
+      summary: first paragraph of `--help`.
+      shown: the flags that `--help` explains.
+      main: the command.
+    """
+
+    def parse(argv):
+        if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
+            print(_help(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
+            sys.exit(0)
+        try:
+            rest = FLAGS(argv)
+            if len(rest) > 1:
+                raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
+            if not FLAGS.workdir:
+                raise flags.Error("--workdir= is empty: give the run directory, such as --workdir=runs/digits")
+        except (flags.Error, OSError) as error:
+            _fail(name, error, 2)
+        return rest
+
+    def guarded(_):
+        if FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)  # absl's own default tells of every file that orbax opens
+        try:
+            main()
+        except UserError as error:
+            _fail(name, error, 1)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise
+            _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
+        except KeyboardInterrupt:
+            _fail(name, "interrupted; run the same command again to go on", 130)
+
+    app.run(guarded, flags_parser=parse)
+
+
+def asked_experiment() -> tuple[Experiment, set[str]]:
+    """The experiment of the command line, and the names of the fields it really sets."""
+    values = {}
+    for name, field in FIELDS.items():
+        value = FLAGS[name].value
+        if isinstance(field.default, tuple):
+            try:
+                value = tuple(int(v) for v in value if v)
+            except ValueError:
+                raise UserError(f"--{name}={','.join(value)}: give whole numbers, comma separated") from None
+        values[name] = value
+    return Experiment(**values), {n for n in FIELDS if FLAGS[n].present}
+
+
+def open_run() -> tuple[RunDirectory, Experiment]:
+    """The run directory of `--workdir` and its experiment, agreed with the flags given.
+
+    Raises:
+      UserError: there is no run, or a flag contradicts it.
+    """
+    run_directory = RunDirectory(FLAGS.workdir)
+    run_directory.read_experiment()
+    return run_directory, run_directory.settle_experiment(*asked_experiment())
+
+
+def load_data(run_directory: RunDirectory, experiment: Experiment):
+    """The experiment's data set, checked to be the one the run began with."""
+    from lira_jax.data import dataset as dataset_lib
+    from lira_jax.data import load
+
+    e = experiment
+    dataset = load.load(
+        e.dataset, e.data_path, num_examples=e.num_examples, drop_duplicates=e.drop_duplicates, seed=e.seed,
+        data_dir=e.data_dir, splits=e.splits, test_splits=e.test_splits,
+    )  # fmt: skip
+    source = f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")
+    run_directory.settle_data(dataset_lib.fingerprint(dataset), source)
+    return dataset
+
+
+def _help(name: str, summary: str, shown) -> str:
+    lines = [*textwrap.wrap(f"{name}: {summary}", 100), ""]
+    for flag in shown:
+        entry = FLAGS[flag]
+        default = ",".join(entry.default) if isinstance(entry.default, list) else entry.default
+        choices = FIELDS[flag].metadata["choices"] if flag in FIELDS else ()
+        text = f"{entry.help} {'One of ' + ', '.join(choices) + '. ' if choices else ''}Default: {default!r}."
+        lines += [f"--{flag}", *textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    ")]
+    lines += ["--flagfile", "    A file of flags, one a line, such as configs/digits.flags.", ""]
+    lines.append("--helpfull lists the flags of all stages; every command accepts them all.")
+    return "\n".join(lines)
+
+
+def _fail(name: str, error, status: int) -> None:
+    print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from lira_jax import masks
+from lira_jax.attacks import shadow_pairs
+
+
+def test_every_example_is_in_and_out_equally_often_whatever_the_targets_membership():
+    keep = masks.draw("balanced", 8, 500, seed=1)
+    models, examples = shadow_pairs.sample(keep, 3, 10**9)
+    label = keep[models, examples]
+    assert (models != 3).all()
+    assert len(set(zip(models.tolist(), examples.tolist(), strict=True))) == 6 * 500
+    for bit in (True, False):
+        np.testing.assert_array_equal(np.bincount(examples[label == bit], minlength=500), 3)
+
+
+def test_an_outside_target_leaves_nothing_out():
+    keep = masks.draw("balanced", 4, 50)
+    models, _ = shadow_pairs.sample(keep, None, 10**9)
+    assert len(models) == 200
+
+
+@pytest.mark.parametrize("target", [0, None])
+def test_a_limited_draw_is_uniform_without_repeats(target):
+    keep = masks.draw("balanced", 4, 100, seed=2)
+    counts = np.zeros(keep.shape)
+    for seed in range(400):
+        pairs = shadow_pairs.sample(keep, target, 50, seed)
+        assert len(pairs[0]) == 50
+        counts[pairs] += 1
+    assert counts.max() <= 400
+    possible = counts[counts > 0]
+    assert len(possible) == (400 if target is None else 200)
+    expected = 400 * 50 / len(possible)
+    assert abs(possible - expected).max() < 6 * np.sqrt(expected)
+
+
+def test_draws_repeat_and_targets_differ():
+    keep = masks.draw("balanced", 4, 100)
+    first, again, other = (shadow_pairs.sample(keep, t, 40, seed=5) for t in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first[1] != other[1])
