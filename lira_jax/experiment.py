@@ -202,7 +202,14 @@ def from_json(fields: dict[str, Any], source: str) -> Experiment:
     Raises:
       UserError: on fields this version does not know.
     """
+    if not isinstance(fields, dict):
+        raise UserError(f"{source}: it holds no experiment; restore it, or start anew in another --workdir")
     unknown = sorted(set(fields) - set(FIELDS))
     if unknown:
         raise UserError(f"{source}: unknown field {unknown[0]!r}; it was written by another version of lira_jax")
-    return Experiment(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    for name, value in fields.items():
+        expected = type(FIELDS[name].default)
+        if not isinstance(value, (int, float) if expected is float else expected):
+            raise UserError(f"{source}: {name} is {value!r}, not {expected.__name__}; restore it")
+    return validate(Experiment(**fields))

@@ -44,7 +44,9 @@ class RunDirectory:
         Raises:
           UserError: there is none, or it cannot be read.
         """
-        return experiment_lib.from_json(self._json("experiment.json")["experiment"], str(self.path / "experiment.json"))
+        stored = self._json("experiment.json")
+        fields = stored.get("experiment") if isinstance(stored, dict) else None
+        return experiment_lib.from_json(fields, str(self._file("experiment.json")))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:
         """Agrees on the experiment of this directory, and stores it if it is new.

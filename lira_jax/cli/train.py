@@ -23,12 +23,18 @@ def main() -> None:
     experiment = run.settle_experiment(*command.asked_experiment())
     ids = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
     dataset = command.load_data(run, experiment)
-    keep = settled_masks(run, experiment, len(dataset.y))
-    run.write_once("labels.npy", dataset.y)
+    shape = (experiment.num_models, len(dataset.y))
+    if run.has("keep.npy"):
+        keep = run.read("keep.npy", shape)
+    else:
+        keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
     from lira_jax.training.loop import Trainer  # after the cheap checks
 
-    outcomes = Trainer(experiment, dataset, keep, run).train_all(ids)
+    trainer = Trainer(experiment, dataset, keep, run)  # refuses what cannot be trained before anything is fixed
+    run.write_once("labels.npy", dataset.y)
+    run.write_once("keep.npy", keep)
+    outcomes = trainer.train_all(ids)
     if outcomes:
         healthy = [o for o in outcomes if not o.diverged]
         mean = lambda field: f"{np.mean([getattr(o, field) for o in healthy or outcomes]):.1%}"  # noqa: E731
@@ -40,17 +46,6 @@ def main() -> None:
     diverged = [o.model for o in outcomes if o.diverged]
     if diverged:
         note(f"WARNING: {len(diverged)} models have diverged and will not be used: {diverged}")
-
-
-def settled_masks(run: RunDirectory, experiment, num_examples: int) -> np.ndarray:
-    """The masks of the run: drawn once, then read."""
-    shape = (experiment.num_models, num_examples)
-    if not run.has("keep.npy"):
-        run.write_once(
-            "keep.npy",
-            masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed),
-        )
-    return run.read("keep.npy", shape)
 
 
 def cli() -> None:

@@ -63,7 +63,7 @@ class Trainer:
           devices: as `ensemble.mesh` gives them; all by default.
         """
         e = self.experiment = experiment
-        augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=1)
+        augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
         self.dataset, self.keep, self.run = dataset, keep, run
         self.folder = run.checkpoints()
         self.devices = devices or ensemble.mesh()

@@ -1,0 +1,209 @@
+"""The commands as a user runs them: in processes of their own."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+SMALL = ["--num_models=8", "--hidden=16", "--epochs=30", "--num_examples=120", "--batch_size=16", "--queries=2"]
+RECIPE = ["--augment=mirror", "--checkpoint_every=5"]
+
+
+def command(stage, *flags):
+    return [sys.executable, "-m", f"lira_jax.cli.{stage}", *map(str, flags)]
+
+
+def environment(devices=1):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+
+
+def run(stage, *flags, devices=1):
+    return subprocess.run(command(stage, *flags), env=environment(devices), capture_output=True, text=True)
+
+
+def succeed(stage, *flags, devices=1):
+    done = run(stage, *flags, devices=devices)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def dumps(workdir):
+    return {p.relative_to(workdir): np.load(p) for folder in ("scores", "logits") for p in (workdir / folder).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run through all four stages, by the script."""
+    workdir = tmp_path_factory.mktemp("runs") / "small"
+    script = ROOT / "scripts/train_shadows.sh"
+    done = subprocess.run(
+        [script, "configs/digits.flags", workdir, *SMALL, *RECIPE],
+        env={**environment(), "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_the_script_runs_all_stages(finished):
+    workdir, done = finished
+    assert "lira_online_fixed" in done.stdout
+    assert "ETA" in done.stderr
+    rows = (workdir / "results.csv").read_text().splitlines()
+    assert rows[0].startswith("attack,num_targets,num_members,num_nonmembers,auc,balanced_accuracy,tpr_at_1e-2,")
+    assert all(len(r.split(",")) == len(rows[0].split(",")) for r in rows)
+    assert json.loads((workdir / "results.json").read_text())["attacks"]["loss"]["num_targets"] == 8
+    for name in ("roc.png", "roc.pdf", "exposure.png", "exposure.pdf"):
+        assert (workdir / "report" / name).stat().st_size > 5000
+    scores = np.load(workdir / "attacks/lira_online.npy")
+    assert scores.shape == (8, 120)
+    assert scores.dtype == np.float32
+
+
+def test_the_run_directory_is_as_documented(finished):
+    workdir, _ = finished
+    stored = json.loads((workdir / "experiment.json").read_text())
+    assert stored["experiment"]["num_models"] == 8
+    assert stored["versions"]["jax"]
+    assert "device" in stored
+    assert "git_commit" in stored
+    keep, labels = np.load(workdir / "keep.npy"), np.load(workdir / "labels.npy")
+    assert (keep.shape, keep.dtype) == ((8, 120), bool)
+    assert (labels.shape, labels.dtype) == ((120,), np.int32)
+    phi, logits = np.load(workdir / "scores/0007.npy"), np.load(workdir / "logits/0007.npy")
+    assert (phi.shape, phi.dtype) == ((120, 2), np.float32)
+    assert (logits.shape, logits.dtype) == ((120, 10), np.float32)
+    others = np.where(np.arange(10) == labels[:, None], -np.inf, logits.astype(np.float64))
+    expected = logits[np.arange(120), labels] - np.log(np.exp(others).sum(-1))
+    np.testing.assert_allclose(phi[:, 0], expected, rtol=1e-4, atol=1e-4)
+    assert len((workdir / "metrics.jsonl").read_text().splitlines()) == 8
+
+
+def test_running_again_changes_nothing(finished):
+    workdir, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in workdir.glob("scores/*")}
+    assert "8 of 8 models are trained already" in succeed("train", f"--workdir={workdir}").stderr
+    assert "8 of 8 models are scored already" in succeed("score", f"--workdir={workdir}").stderr
+    assert {p: p.stat().st_mtime_ns for p in workdir.glob("scores/*")} == before
+
+
+def test_killed_anywhere_and_started_again_gives_the_same_dumps(finished, tmp_path):
+    whole, _ = finished
+    flags = ["--flagfile=configs/digits.flags", f"--workdir={tmp_path / 'run'}", *SMALL, *RECIPE]
+    strategy = "--strategy=loop"
+    for name in ("whole", "run"):
+        flags[1] = f"--workdir={tmp_path / name}"
+        if name == "run":
+            kills = 0
+            for wait in (3, 5, 7):
+                process = subprocess.Popen(
+                    command("train", *flags, strategy), env=environment(), cwd=ROOT, stderr=subprocess.DEVNULL
+                )
+                time.sleep(wait)
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+            assert kills
+        succeed("train", *flags, strategy)
+        succeed("score", *flags[1:2])
+    expected, found = dumps(tmp_path / "whole"), dumps(tmp_path / "run")
+    assert expected.keys() == found.keys()
+    for name in expected:
+        np.testing.assert_array_equal(expected[name], found[name])
+    for name, array in dumps(whole).items():  # by the vmap strategy, rounded otherwise
+        np.testing.assert_allclose(found[name], array, rtol=0.02, atol=0.02)
+
+
+def test_processes_fill_one_run_directory_together(finished, tmp_path):
+    whole, _ = finished
+    flags = ["--flagfile=configs/digits.flags", f"--workdir={tmp_path}/run", *SMALL, *RECIPE]
+    processes = [
+        subprocess.Popen(command("train", *flags, f"--model_ids={ids}"), env=environment(), cwd=ROOT)
+        for ids in ("0:4", "4:8")
+    ]
+    assert [p.wait() for p in processes] == [0, 0]
+    succeed("score", *flags)
+    np.testing.assert_array_equal(np.load(whole / "keep.npy"), np.load(tmp_path / "run/keep.npy"))
+    found = dumps(tmp_path / "run")
+    for name, array in dumps(whole).items():
+        np.testing.assert_allclose(found[name], array, rtol=0.02, atol=0.02)
+
+
+def test_help_explains_every_flag_with_its_default():
+    done = succeed("train", "--help")
+    for text in ("--num_models", "Number of shadow models", "Default: 64", "--workdir", "One of balanced, bernoulli"):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("stage", "flags", "status", "message"),
+    [
+        ("train", ["--workdir=RUN", "--num_modles=3"], 2, "Did you mean: num_models"),
+        ("train", [], 2, "--workdir= is empty"),
+        ("train", ["--workdir=RUN", "--epochs=many"], 2, "epochs"),
+        ("train", ["--workdir=RUN", "stray"], 2, "'stray' is not a flag"),
+        ("train", ["--workdir=RUN", "--flagfile=nowhere.flags"], 2, "nowhere.flags"),
+        ("train", ["--workdir=RUN", "--num_models=7"], 1, "--num_models=7: balanced masks"),
+        ("train", ["--workdir=RUN", "--model=resnt"], 1, "did you mean resnet"),
+        ("train", ["--workdir=RUN", "--dataset=npz", "--data_path=nowhere.npz"], 1, "nowhere.npz"),
+        ("train", ["--workdir=RUN", "--model_ids=99"], 1, "model ids '99'"),
+        ("score", ["--workdir=RUN"], 1, "there is no experiment.json; run lira-train first"),
+        ("attack", ["--workdir=RUN"], 1, "there is no experiment.json; run lira-train first"),
+        ("report", ["--workdir=RUN"], 1, "there is no experiment.json; run lira-train first"),
+        ("score", ["--workdir=DONE", "--num_models=16"], 1, "--num_models=16: the run in"),
+        ("score", ["--workdir=DONE", "--queries=18"], 1, "has queries=2"),
+        ("attack", ["--workdir=DONE", "--attacks=lira_onlin"], 1, "did you mean lira_online"),
+        ("attack", ["--workdir=DONE", "--targets=8"], 1, "model ids '8'"),
+        ("attack", ["--workdir=DONE", "--compat=pytorch"], 1, "--compat=pytorch"),
+    ],
+)
+def test_bad_input_is_one_line(finished, tmp_path, stage, flags, status, message):
+    flags = [f.replace("RUN", str(tmp_path / "run")).replace("DONE", str(finished[0])) for f in flags]
+    done = run(stage, *flags)
+    assert done.returncode == status, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith(f"lira-{stage}: error: ")
+    assert message in lines[0]
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("scores/0003.npy", lambda p: p.write_bytes(p.read_bytes()[:100]), "does not match its sha256"),
+        ("scores/0003.npy", lambda p: p.unlink(), "is missing: run the stage that writes it (lira-score)"),
+        ("keep.npy", lambda p: np.save(p, np.ones((3, 3), bool)), "does not match its sha256"),
+        ("manifest.json", lambda p: p.write_text("{"), "is not JSON"),
+        ("experiment.json", lambda p: p.write_text("[]"), "experiment.json: it holds no experiment"),
+    ],
+)
+def test_damaged_runs_are_one_line(finished, tmp_path, name, damage, message):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    damage(workdir / name)
+    done = run("attack", f"--workdir={workdir}", "--attacks=loss")
+    assert done.returncode == 1
+    assert message in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_diverged_models_are_left_out(tmp_path):
+    flags = [f"--workdir={tmp_path}/run", *SMALL, "--normalize=none", "--learning_rate=3", "--queries=1"]
+    trained = succeed("train", *flags)
+    assert "HAS DIVERGED" in trained.stderr
+    succeed("score", f"--workdir={tmp_path}/run")
+    done = run("attack", f"--workdir={tmp_path}/run")
+    assert done.returncode in (0, 1)
+    assert "has diverged and is left out" in done.stderr
+    assert "Traceback" not in done.stderr
