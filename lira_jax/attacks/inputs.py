@@ -1,0 +1,99 @@
+"""What an attack on shadow scores is given, checked once."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from lira_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Scaled logits of the shadow models and what is attacked with them.
+
+    Attributes:
+      phi: float [models, examples, queries].
+      keep: bool [models, examples].
+      targets: int [targets], models that are targets in turn; None when the targets are from outside.
+      observed: float [targets, examples, queries], phi of targets from outside, or None.
+    """
+
+    phi: np.ndarray
+    keep: np.ndarray
+    targets: np.ndarray | None
+    observed: np.ndarray | None
+
+    @property
+    def num_targets(self) -> int:
+        return len(self.targets if self.observed is None else self.observed)
+
+    @property
+    def per_example(self) -> int:
+        """Scores of one example in the larger of phi and the targets' scores."""
+        return max(len(self.phi), self.num_targets) * self.phi.shape[2]
+
+    def block(self, examples: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """phi, keep and the targets' own phi of some examples."""
+        phi = self.phi[:, examples]
+        own = phi[self.targets] if self.observed is None else self.observed[:, examples]
+        return phi, self.keep[:, examples], own
+
+
+def check(
+    phi: np.ndarray,
+    keep: np.ndarray,
+    targets: Sequence[int] | np.ndarray | None = None,
+    observed: np.ndarray | None = None,
+) -> Inputs:
+    """Returns the inputs of an attack if they fit together.
+
+    Args:
+      phi: float [models, examples, queries], or [models, examples] for one query.
+      keep: bool [models, examples].
+      targets: model indices; all models when both this and observed are None.
+      observed: float [targets, examples, queries], phi of targets that are not among the models, or
+        [targets, examples] for one query.
+
+    Raises:
+      UserError: shapes disagree, a target is not a model, or a score is NaN or infinite.
+    """
+    phi, keep = by_query(phi), np.asarray(keep, dtype=bool)
+    if keep.shape != phi.shape[:2]:
+        raise UserError(f"keep has shape {keep.shape}, phi {phi.shape}: both begin with [models, examples]")
+    _require_finite(phi, "model")
+    if observed is not None:
+        observed = by_query(observed)
+        if targets is not None:
+            raise UserError("targets and observed are both given: targets are models or come from outside")
+        if observed.shape[1:] != phi.shape[1:]:
+            raise UserError(f"observed has shape {observed.shape}, phi {phi.shape}: both end with [examples, queries]")
+        _require_finite(observed, "outside target")
+        return Inputs(phi, keep, None, observed)
+    targets = np.arange(len(phi)) if targets is None else np.atleast_1d(targets)
+    if targets.dtype.kind not in "iu" or not targets.size or targets.min() < 0 or targets.max() >= len(phi):
+        raise UserError(f"targets={targets.tolist()}: give indices of models, 0 to {len(phi) - 1}")
+    return Inputs(phi, keep, targets, None)
+
+
+def by_query(phi: np.ndarray) -> np.ndarray:
+    """phi as [models, examples, queries]; a 2-D array [models, examples] is one query.
+
+    Raises:
+      UserError: phi has neither two nor three dimensions, or no element.
+    """
+    phi = np.asarray(phi)
+    if phi.ndim not in (2, 3) or not phi.size:
+        raise UserError(f"phi has shape {phi.shape}: give [models, examples] or [models, examples, queries]")
+    return phi[:, :, None] if phi.ndim == 2 else phi
+
+
+def _require_finite(phi: np.ndarray, what: str) -> None:
+    for model, scores in enumerate(phi):
+        finite = np.isfinite(scores)
+        if not finite.all():
+            example = int(np.argmin(finite.all(-1)))
+            raise UserError(
+                f"phi of {what} {model} is NaN or infinite (first at example {example}): "
+                "train or score it again, or leave it out"
+            )

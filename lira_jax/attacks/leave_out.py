@@ -1,0 +1,180 @@
+"""Statistics of the shadow scores of all targets at once, by deletion.
+
+An attack on target t fits, for each example, the scores of the shadow models that trained on it (the
+in list) and of those that did not (the out list). Every model is a target in turn, with the others
+as its shadows. Refitting costs models times the work of one target; here the statistics of all
+models are computed once and each target is deleted from them.
+
+Deleting the target alone is biased: a member's in list becomes one shorter than its out list, a
+non-member's the other way round, and the noisier fit lowers its likelihood. With balanced masks and
+scores of pure noise, LiRA then has an AUC of .43 at 8 models and .49 at 16. So a partner goes too,
+the next model with the opposite membership: each list loses exactly one score, whoever the target.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Count, mean and sum of squared residuals about the mean, of the in and of the out list.
+
+    Counts are int [targets, examples], the rest float64 [targets, examples, queries]. An empty list
+    has mean NaN and sum of squares 0.
+    """
+
+    in_count: np.ndarray
+    in_mean: np.ndarray
+    in_ss: np.ndarray
+    out_count: np.ndarray
+    out_mean: np.ndarray
+    out_ss: np.ndarray
+
+
+def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The first model at or after the target, cyclic in model order, that is in the list.
+
+    Args:
+      member: bool [models, examples], which models' scores form the list of an example.
+      targets: int [targets], model indices.
+
+    Returns:
+      int [targets, examples]; the target itself where it is in the list, -1 where the list is empty.
+    """
+    num_models = len(member)
+    index = np.arange(num_models)[:, None]
+    # Past the last member the search starts again at the first: num_models + its index.
+    ahead = np.where(member, index, num_models + member.argmax(0))
+    ahead = np.minimum.accumulate(ahead[::-1], axis=0)[::-1][targets]
+    ahead %= num_models
+    return np.where(member.any(0), ahead, -1)
+
+
+def partners(keep: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The model deleted together with each target: the next one of the opposite membership.
+
+    Args:
+      keep: bool [models, examples].
+      targets: int [targets], model indices.
+
+    Returns:
+      int [targets, examples]; -1 where every model has the target's membership.
+    """
+    return np.where(keep[targets], next_member(~keep, targets), next_member(keep, targets))
+
+
+def list_moments(
+    phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count, mean and sum of squared residuals of one list, as `moments` gives them for both.
+
+    Removing x from c scores of mean m and sum of squares s leaves mean m - (x - m) / (c - 1) and sum of
+    squares s - (x - m)^2 c / (c - 1) (Welford 1962, run backwards).
+
+    Args:
+      phi: float [models, examples, queries].
+      member: bool [models, examples], keep for the in list and ~keep for the out list.
+      targets: int [targets], model indices; None deletes nothing and gives one row.
+
+    Returns:
+      count int [targets, examples], mean and sum of squares float64 [targets, examples, queries].
+    """
+    num_models, num_examples, num_queries = phi.shape
+    x = phi.reshape(num_models, -1).astype(np.float64)
+    # Sums are taken about a centre near the scores: what is added to all of them costs no digits.
+    centre = x.mean(0)
+    x -= centre
+    weight = np.repeat(member.astype(np.float64), num_queries, axis=1)
+    count = member.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.einsum("mk,mk->k", weight, x) / np.repeat(count, num_queries)
+        residual = np.subtract(x, mean)
+        residual *= weight
+        shape = (1, num_examples, num_queries)
+        ss = np.einsum("mk,mk->k", residual, residual).reshape(shape)
+        mean, centre = mean.reshape(shape), centre.reshape(shape)
+        if targets is None:
+            return count[None], mean + centre, np.fmax(ss, 0)
+
+        left = np.maximum(count - 1, 0)
+        gone = _rows(x.reshape(phi.shape), next_member(member, targets))
+        gone -= mean
+        mean_left = gone / -left[:, None]
+        mean_left += mean + centre
+        gone *= gone
+        gone *= -(count / left)[:, None]
+        gone += ss
+    ss_left = np.fmax(gone, 0, out=gone)  # rounding can leave less than 0, an empty list NaN
+    return np.broadcast_to(left, ss_left.shape[:2]), mean_left, ss_left
+
+
+def moments(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None) -> Moments:
+    """Moments of the in and out lists of each target, without the target and its partner.
+
+    Args:
+      phi: float [models, examples, queries], a block of examples that fits the cache several times.
+      keep: bool [models, examples].
+      targets: int [targets], model indices; None for a target from outside: nothing is deleted and
+        the one row of the result holds for any target.
+
+    Returns:
+      Equal, up to the rounding of float64, to the moments of lists from which the scores of the target
+      and its partner were removed.
+    """
+    return Moments(*list_moments(phi, keep, targets), *list_moments(phi, ~keep, targets))
+
+
+def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
+    """Median of one list, as `medians` gives it for both.
+
+    In sorted order, deleting a score moves those above it down by one: the k-th score left is the k-th
+    of all if the deleted score is larger than that one, and otherwise the one after it.
+
+    Args:
+      phi: float [models, examples, queries].
+      member: bool [models, examples], keep for the in list and ~keep for the out list.
+      targets: int [targets], model indices; None deletes nothing and gives one row.
+
+    Returns:
+      float64 [targets, examples, queries]; NaN for an empty list.
+    """
+    num_models = len(phi)
+    ordered = np.where(member.T[:, None, :], phi.transpose(1, 2, 0), np.inf)
+    ordered.sort(axis=-1)
+    count = member.sum(0)
+    left = count if targets is None else count - 1
+    gone = None if targets is None else _rows(phi, next_member(member, targets))
+
+    def at(k):
+        return np.take_along_axis(ordered, np.clip(k, 0, num_models - 1)[:, None, None], axis=-1)[..., 0]
+
+    def left_at(k):
+        return at(k)[None] if targets is None else np.where(gone > at(k), at(k), at(k + 1))
+
+    median = left_at((left - 1) // 2).astype(np.float64)
+    median += left_at(left // 2)
+    median /= 2
+    median[:, left <= 0] = np.nan
+    return median
+
+
+def medians(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Medians of the in and out lists of each target, without the target and its partner.
+
+    Args:
+      phi: float [models, examples, queries].
+      keep: bool [models, examples].
+      targets: int [targets], model indices; None for a target from outside, see `moments`.
+
+    Returns:
+      in and out medians, float64 [targets, examples, queries].
+    """
+    return list_medians(phi, keep, targets), list_medians(phi, ~keep, targets)
+
+
+def _rows(x: np.ndarray, models: np.ndarray) -> np.ndarray:
+    """x[models[t, i], i] for x [models, examples, queries] -> a copy [targets, examples, queries]."""
+    num_models, num_examples, num_queries = x.shape
+    flat = models % num_models * num_examples + np.arange(num_examples)
+    return x.reshape(-1, num_queries).take(flat, axis=0)
