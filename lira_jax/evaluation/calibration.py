@@ -1,0 +1,109 @@
+"""How far a target's maximum prediction scores can be trusted, and what membership does to them.
+
+Hintersdorf, Struppek and Kersting (2022), "To Trust or Not To Trust Prediction Scores for Membership
+Inference Attacks".
+"""
+
+import numpy as np
+from scipy.special import softmax
+from scipy.stats import wasserstein_distance
+
+from lira_jax.errors import UserError
+
+
+def confidence_and_correctness(
+    outputs: np.ndarray, labels: np.ndarray, *, logits: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """The maximum prediction score of each example and whether its class is the label.
+
+    Args:
+      outputs: [examples, classes].
+      labels: int [examples].
+      logits: outputs are logits; False: probabilities.
+
+    Returns:
+      float64 [examples] in [0, 1] and bool [examples].
+
+    Raises:
+      UserError: shapes differ, or probabilities do not sum to 1.
+    """
+    outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
+    if outputs.ndim != 2 or labels.shape != outputs.shape[:1]:
+        raise UserError(
+            f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and [examples]"
+        )
+    probabilities = softmax(outputs, axis=1) if logits else outputs
+    if not np.allclose(probabilities.sum(1), 1, atol=1e-3):
+        raise UserError("the outputs do not sum to 1 over classes: are they logits?")
+    return probabilities.max(1), probabilities.argmax(1) == labels
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """ECE: mean over examples of |accuracy - confidence| of the bin (Guo et al. 2017, equation 3).
+
+    Args:
+      confidence: [examples] in [0, 1].
+      correct: bool [examples].
+      bins: of equal width, (0, 1 / bins], ..., (1 - 1 / bins, 1].
+    """
+    weight, mean_confidence, accuracy = _binned(confidence, correct, bins)
+    return float(weight @ np.abs(mean_confidence - accuracy))
+
+
+def overconfidence_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """OE: sum over bins of weight * confidence * max(confidence - accuracy, 0) (Thulasidasan et al. 2019).
+
+    Args:
+      confidence: [examples] in [0, 1].
+      correct: bool [examples].
+      bins: as for `expected_calibration_error`.
+    """
+    weight, mean_confidence, accuracy = _binned(confidence, correct, bins)
+    return float(weight @ (mean_confidence * np.maximum(mean_confidence - accuracy, 0)))
+
+
+def mean_maximum_score(
+    confidence: np.ndarray, decisions: np.ndarray, members: np.ndarray
+) -> dict[str, float]:
+    """Mean maximum score by what an attack said and what is true; NaN for a group without examples.
+
+    Args:
+      confidence: [examples].
+      decisions: bool [examples]: "member", says the attack.
+      members: bool [examples].
+
+    Returns:
+      true_positives, false_positives, true_negatives, false_negatives. False positives well above true
+      negatives say that the attack takes confident non-members for members.
+    """
+    groups = {
+        "true_positives": decisions & members,
+        "false_positives": decisions & ~members,
+        "true_negatives": ~decisions & ~members,
+        "false_negatives": ~decisions & members,
+    }
+    return {
+        name: float(np.mean(confidence[group])) if group.any() else np.nan for name, group in groups.items()
+    }
+
+
+def score_shift(confidence: np.ndarray, members: np.ndarray) -> float:
+    """Earth mover's distance between members' and non-members' maximum scores, in [0, 1].
+
+    Args:
+      confidence: [examples].
+      members: bool [examples], with both kinds.
+    """
+    return float(wasserstein_distance(confidence[members], confidence[~members]))
+
+
+def _binned(confidence, correct, bins):
+    """Weight, mean confidence and accuracy of each bin that has examples, [bins]."""
+    # k / bins is rounded once, so that 0.28 lies on an edge of 25 bins; ceil(0.28 * 25) would be 8.
+    which = np.searchsorted(np.arange(1, bins) / bins, confidence)
+    count = np.bincount(which, minlength=bins)
+    used = count > 0
+    count = count[used]
+    mean_confidence = np.bincount(which, confidence, minlength=bins)[used] / count
+    accuracy = np.bincount(which, correct, minlength=bins)[used] / count
+    return count / count.sum(), mean_confidence, accuracy

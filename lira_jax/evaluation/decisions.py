@@ -1,0 +1,79 @@
+"""Figures of an attack that says yes or no, and the threshold that makes a score say so."""
+
+import numpy as np
+
+from lira_jax.errors import UserError
+from lira_jax.evaluation.roc import roc
+
+
+def decision_figures(
+    decisions: np.ndarray, members: np.ndarray, members_per_nonmember: float | None = None
+) -> dict[str, float]:
+    """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard decisions.
+
+    Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so
+    both classes are given. Their table 2 changes the mix of members and non-members by subsampling; here each
+    pair is weighted instead, which is the expectation of that and has no noise.
+
+    Args:
+      decisions: bool, any shape such as [targets, examples]: "member", says the attack.
+      members: bool, the same shape: the truth.
+      members_per_nonmember: the mix to report for, such as 5, 1 or 1 / 5; None leaves it as it is.
+
+    Returns:
+      accuracy, balanced_accuracy, far (false alarms / non-members), and {precision, recall, f1}_{member,
+      nonmember}. A ratio of nothing is NaN: precision where no pair was called so, recall where there is no
+      such pair.
+
+    Raises:
+      UserError: shapes differ, or the mix is not positive.
+    """
+    decisions, members = np.asarray(decisions, bool), np.asarray(members, bool)
+    if decisions.shape != members.shape:
+        raise UserError(
+            f"decisions {decisions.shape} and members {members.shape}: give two arrays of one shape"
+        )
+    if members_per_nonmember is not None and not 0 < members_per_nonmember < np.inf:
+        raise UserError(
+            f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2"
+        )
+    num_members = np.count_nonzero(members)
+    num_nonmembers = members.size - num_members
+    tp = np.count_nonzero(decisions & members)
+    fp = np.count_nonzero(decisions) - tp
+    fn, tn = num_members - tp, num_nonmembers - fp
+    far, miss_rate = _ratio(fp, num_nonmembers), _ratio(fn, num_members)
+    if members_per_nonmember is not None:
+        tp, fn = members_per_nonmember * _ratio(tp, num_members), members_per_nonmember * miss_rate
+        fp, tn = far, _ratio(tn, num_nonmembers)
+    return {
+        "accuracy": _ratio(tp + tn, tp + tn + fp + fn),
+        "balanced_accuracy": 1 - (far + miss_rate) / 2,
+        "far": far,
+        "precision_member": _ratio(tp, tp + fp),
+        "recall_member": 1 - miss_rate,
+        "f1_member": _ratio(2 * tp, 2 * tp + fp + fn),
+        "precision_nonmember": _ratio(tn, tn + fn),
+        "recall_nonmember": 1 - far,
+        "f1_nonmember": _ratio(2 * tn, 2 * tn + fp + fn),
+    }
+
+
+def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
+    """The threshold t whose decisions `score >= t` have the best balanced accuracy; of equals, the highest.
+
+    Choose it on shadow models and apply it to a target; chosen on the target itself it is an oracle's.
+
+    Args:
+      scores: [pairs] of shadow models.
+      members: bool [pairs].
+
+    Returns:
+      A score, or inf where calling nobody a member is best.
+    """
+    curve = roc(np.ravel(scores), np.ravel(members))
+    return float(curve.thresholds[np.argmax(curve.tpr - curve.fpr)])
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else np.nan

@@ -1,0 +1,157 @@
+"""95 % intervals of the figures of a ROC curve, from one target or from several."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+from scipy.special import betaincinv, expit, logit
+
+from lira_jax.evaluation.roc import TPR_AT, Roc, auc, figures, thin
+
+Interval = tuple[float, float]
+_CONFIDENCE = 0.95
+_THRESHOLDS = 4000  # the 2000 lowest FPRs without a gap, the rest less than 1 % apart
+
+
+def clopper_pearson(successes, trials, confidence: float = _CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Exact two-sided interval of a binomial probability (Clopper and Pearson 1934).
+
+    Each end alone is a one-sided bound at confidence (1 + confidence) / 2.
+
+    Args:
+      successes: int, any shape.
+      trials: int, broadcast against successes, at least 1.
+      confidence: of the interval.
+
+    Returns:
+      low and high, of the broadcast shape.
+    """
+    k, n = np.broadcast_arrays(np.asarray(successes, np.float64), trials)
+    tail = (1 - confidence) / 2
+    low = np.where(k == 0, 0.0, betaincinv(np.maximum(k, 1), n - k + 1, tail))
+    high = np.where(k == n, 1.0, betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
+    return low, high
+
+
+def example_intervals(roc: Roc) -> dict[str, Interval]:
+    """Intervals from one target's curve: its examples are the independent units.
+
+    - TPR at FPR: Clopper-Pearson at the threshold. The threshold depends on the non-members alone, so this is
+      exact for the TPR at that very threshold; that the threshold's own FPR is an estimate is not in it.
+    - AUC: DeLong, DeLong and Clarke-Pearson (1988), on the logit scale, which holds its coverage near 1 where
+      the plain one falls to 82 % (50 members, AUC .99). Groups that do not overlap leave it no variance; then
+      min(members, non-members) disjoint pairs are as many trials with one result, and Clopper-Pearson is
+      exact.
+    - Balanced accuracy: the mean of the Clopper-Pearson bounds of TPR and TNR at the best threshold. At a
+      threshold fixed beforehand that is wider than needed (99 %); choosing it on the same examples uses this
+      up, and on pure noise 95 % remain, where adding the two errors in quadrature leaves 75 %.
+
+    Args:
+      roc: the curve.
+
+    Returns:
+      Figure name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
+    """
+    best = np.argmax(roc.tpr - roc.fpr)
+    tpr_low, tpr_high = _tpr_interval(roc, best)
+    fpr_low, fpr_high = clopper_pearson(round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers)
+    intervals = {
+        "auc": _auc_interval(roc),
+        "balanced_accuracy": (float(1 + tpr_low - fpr_high) / 2, float(1 + tpr_high - fpr_low) / 2),
+    }
+    for name, fpr in TPR_AT.items():
+        resolved = fpr >= 1 / roc.num_nonmembers
+        step = np.searchsorted(roc.fpr, fpr, side="right") - 1
+        intervals[name] = _tpr_interval(roc, step) if resolved else (np.nan, np.nan)
+    return intervals
+
+
+def target_intervals(
+    roc: Roc, scores: Sequence[np.ndarray], members: Sequence[np.ndarray], *, resamples: int = 1000
+) -> dict[str, Interval]:
+    """Intervals of the pooled figures from two or more targets: targets are the independent units.
+
+    Bootstrap standard error over targets times the Student-t quantile with T - 1 degrees of freedom, about
+    the pooled figure; above 1/2 on the logit scale. In simulations with unlike targets (T = 2 to 64; AUC,
+    balanced accuracy, TPR) this held 93 to 99 %. Others did not: bootstrap percentiles 50 % at T = 2 and 80 %
+    at T = 4; the jackknife, which cannot see a quantile's noise, 73 % where few false alarms decide a TPR;
+    the plain scale 82 % at an AUC of .99 (this one: 90 %); the logit scale gives low TPRs intervals up to .3
+    wide. Where the FPR allows fewer than 5 false alarms, expect 90 %.
+
+    An interval is never narrower than `example_intervals` of the pooled pairs: two targets that agree by
+    chance, or a TPR of 0 in all of them, are no proof of certainty, and the oracle's threshold biases
+    balanced accuracy upward.
+
+    The examples and shadow models are taken as given: nothing here says how other data would do.
+
+    Args:
+      roc: the curve of all pairs.
+      scores: of each target, [pairs of the target].
+      members: of each target, bool [pairs of the target].
+      resamples: bootstrap draws, the same ones at every call.
+
+    Returns:
+      Figure name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
+    """
+    thresholds = thin(roc, _THRESHOLDS).thresholds
+    tp = np.stack([_alarms(s[m], thresholds) for s, m in zip(scores, members, strict=True)])
+    fp = np.stack([_alarms(s[~m], thresholds) for s, m in zip(scores, members, strict=True)])
+    num_targets = len(scores)
+    draws = np.random.default_rng(0).multinomial(
+        num_targets, np.full(num_targets, 1 / num_targets), size=resamples
+    )
+    resampled = _resampled_figures(draws @ tp, draws @ fp)
+    quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
+    unbiased = np.sqrt(num_targets / (num_targets - 1))
+    at_least = example_intervals(roc)
+    intervals = {}
+    for name, figure in figures(roc).items():
+        half = quantile * unbiased * np.std(resampled[name])
+        if 0.5 < figure < 1:
+            half /= figure * (1 - figure)
+            low, high = expit(logit(figure) - half), expit(logit(figure) + half)
+        else:
+            low, high = figure - half, figure + half
+        inner_low, inner_high = at_least[name]
+        intervals[name] = float(np.clip(low, 0, inner_low)), float(np.clip(high, inner_high, 1))
+    return intervals
+
+
+def _tpr_interval(roc: Roc, point: int) -> Interval:
+    low, high = clopper_pearson(round(roc.tpr[point] * roc.num_members), roc.num_members)
+    return float(low), float(high)
+
+
+def _auc_interval(roc: Roc) -> Interval:
+    area = auc(roc)
+    # What part of the other group a score beats, equal scores counting half: the same for a whole ROC step.
+    member_beats = 1 - (roc.fpr[1:] + roc.fpr[:-1]) / 2
+    nonmember_loses = (roc.tpr[1:] + roc.tpr[:-1]) / 2
+    variance = np.diff(roc.tpr) @ (member_beats - area) ** 2 / max(roc.num_members - 1, 1)
+    variance += np.diff(roc.fpr) @ (nonmember_loses - area) ** 2 / max(roc.num_nonmembers - 1, 1)
+    gap = (
+        roc.tpr - roc.fpr
+    )  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
+    if gap.max() == 1 or gap.min() == -1 or variance == 0:
+        pairs = min(roc.num_members, roc.num_nonmembers)
+        low, high = clopper_pearson(round(area * pairs), pairs)
+        return float(low), float(high)
+    half = stats.norm.ppf((1 + _CONFIDENCE) / 2) * np.sqrt(variance) / (area * (1 - area))
+    return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+
+
+def _alarms(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many scores reach each threshold: [thresholds], in the type that matrix products are fast in."""
+    return scores.size - np.searchsorted(np.sort(scores), thresholds).astype(np.float64)
+
+
+def _resampled_figures(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
+    """`figures` from alarm counts [resamples, thresholds]; the last column counts everybody."""
+    drawn = (tp[:, -1] > 0) & (fp[:, -1] > 0)  # groups can be so small that a resample has no members
+    tpr, fpr = tp[drawn] / tp[drawn, -1:], fp[drawn] / fp[drawn, -1:]
+    rows = np.arange(len(tpr))
+    return {
+        "auc": np.trapezoid(tpr, fpr, axis=1),
+        "balanced_accuracy": (1 + np.max(tpr - fpr, axis=1)) / 2,
+        **{name: tpr[rows, np.count_nonzero(fpr <= at, axis=1) - 1] for name, at in TPR_AT.items()},
+    }

@@ -1,0 +1,166 @@
+"""What privacy risk scores say and whether they are right.
+
+Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section 4. A risk score
+is a probability of membership, see attacks/privacy_risk.py. All results are made of lists and floats.
+"""
+
+import numpy as np
+from scipy import stats
+
+from lira_jax.errors import UserError
+
+THRESHOLDS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+
+
+def cumulative_distribution(risk: np.ndarray, members: np.ndarray, steps: int = 100) -> dict[str, list[float]]:
+    """The cumulative distribution of the members' risk scores (figure 1).
+
+    Args:
+      risk: [targets, examples] in [0, 1].
+      members: bool [targets, examples].
+      steps: between risk 0 and 1.
+
+    Returns:
+      risk: the grid, [steps + 1]; fraction: of the members, with at most this risk, NaN without members.
+    """
+    risk, members = _pairs(risk, members)
+    grid = np.arange(steps + 1) / steps
+    known = np.sort(risk[members])
+    below = np.searchsorted(known, grid, side="right").astype(np.float64)
+    return {"risk": grid.tolist(), "fraction": _ratio(below, np.full(grid.shape, known.size)).tolist()}
+
+
+def calibration(
+    risk: np.ndarray, members: np.ndarray, *, bins: int = 10, prior: float | None = None
+) -> dict[str, float | list[float]]:
+    """Predicted risk against the fraction of members among pairs of about this risk (figure 3).
+
+    Args:
+      risk: [targets, examples] in [0, 1].
+      members: bool [targets, examples].
+      bins: of equal width, [0, 1 / bins], (1 / bins, 2 / bins], ..., (1 - 1 / bins, 1].
+      prior: weights members and non-members so that this fraction are members: the prior that the scores were
+        made for; None counts the pairs as they are.
+
+    Returns:
+      count, predicted (mean risk) and actual (fraction of members) of each bin, [bins], NaN in empty ones; rmse:
+      root mean square over the pairs of their bin's predicted - actual.
+    """
+    risk, members = _pairs(risk, members)
+    weights = _weights(members, prior)
+    # k / bins is rounded once, so a risk such as 0.7 lies on its edge; ceil(0.7 * bins) might not.
+    which = np.searchsorted(np.arange(1, bins) / bins, risk)
+    count = np.bincount(which, minlength=bins)
+    weight = np.bincount(which, weights, minlength=bins)
+    predicted = _ratio(np.bincount(which, weights * risk, minlength=bins), weight)
+    actual = _ratio(np.bincount(which, weights * members, minlength=bins), weight)
+    used = weight > 0
+    square = np.sum(weight[used] * (predicted - actual)[used] ** 2)
+    return {
+        "count": count.tolist(),
+        "predicted": predicted.tolist(),
+        "actual": actual.tolist(),
+        "rmse": float(np.sqrt(_ratio(square, weight.sum()))),
+    }
+
+
+def precision_recall(
+    risk: np.ndarray,
+    members: np.ndarray,
+    thresholds: tuple[float, ...] = THRESHOLDS,
+    *,
+    prior: float | None = None,
+) -> dict[str, list[float]]:
+    """Precision and recall of calling everybody a member whose risk is at least a threshold (table 6).
+
+    Args:
+      risk: [targets, examples] in [0, 1].
+      members: bool [targets, examples].
+      thresholds: on the risk.
+      prior: as for `calibration`.
+
+    Returns:
+      threshold, precision (NaN where nobody's risk is so high) and recall (NaN without members).
+    """
+    risk, members = _pairs(risk, members)
+    weights = _weights(members, prior)
+    member_weight = weights * members
+    alarms = [risk >= threshold for threshold in thresholds]
+    tp = np.array([member_weight[alarm].sum() for alarm in alarms])
+    called = np.array([weights[alarm].sum() for alarm in alarms])
+    return {
+        "threshold": list(thresholds),
+        "precision": _ratio(tp, called).tolist(),
+        "recall": _ratio(tp, np.full(tp.shape, member_weight.sum())).tolist(),
+    }
+
+
+def risk_by_class(
+    risk: np.ndarray, members: np.ndarray, correct: np.ndarray, labels: np.ndarray
+) -> dict[str, float | list[float]]:
+    """Whether classes that the targets generalize worse to are at higher risk (figure 8).
+
+    Args:
+      risk: [targets, examples] in [0, 1].
+      members: bool [targets, examples].
+      correct: bool [targets, examples], whether the target's prediction is the label.
+      labels: int [examples].
+
+    Returns:
+      risk: mean over the class's members, [classes]; generalization_gap: accuracy on its members minus accuracy on
+      its non-members, [classes]; NaN where there are none. pearson and spearman: the correlation of the two over
+      classes that have both; NaN with fewer than 2 of them or where either does not vary.
+
+    Raises:
+      UserError: shapes differ.
+    """
+    risk, members, correct = np.asarray(risk), np.asarray(members, bool), np.asarray(correct, bool)
+    if risk.ndim != 2 or not risk.shape == members.shape == correct.shape or np.shape(labels) != risk.shape[1:]:
+        raise UserError(
+            f"risk {risk.shape}, members {members.shape}, correct {correct.shape} and labels {np.shape(labels)}: "
+            "give three arrays [targets, examples] and one [examples]"
+        )
+
+    def by_class(of_examples: np.ndarray) -> np.ndarray:
+        return np.bincount(labels, of_examples)
+
+    num_in, num_out = by_class(members.sum(0)), by_class((~members).sum(0))
+    mean_risk = _ratio(by_class(np.sum(risk, axis=0, where=members, dtype=np.float64)), num_in)
+    train = _ratio(by_class((correct & members).sum(0)), num_in)
+    test = _ratio(by_class((correct & ~members).sum(0)), num_out)
+    gap = train - test
+    known = ~np.isnan(mean_risk) & ~np.isnan(gap)
+    x, y = mean_risk[known], gap[known]
+    # Means of equal risks differ by rounding, and that must not be correlated with anything.
+    varies = x.size >= 2 and min(np.ptp(x), np.ptp(y)) > 1e-12
+    return {
+        "risk": mean_risk.tolist(),
+        "generalization_gap": gap.tolist(),
+        "pearson": float(stats.pearsonr(x, y).statistic) if varies else np.nan,
+        "spearman": float(stats.spearmanr(x, y).statistic) if varies else np.nan,
+    }
+
+
+def _pairs(risk: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    risk, members = np.asarray(risk, np.float64), np.asarray(members, bool)
+    if risk.shape != members.shape:
+        raise UserError(f"risk {risk.shape} and members {members.shape}: give two arrays of one shape")
+    if not np.all((risk >= 0) & (risk <= 1)):
+        raise UserError(f"risk scores from {risk.min()} to {risk.max()}: give probabilities, from 0 to 1")
+    return risk.ravel(), members.ravel()
+
+
+def _weights(members: np.ndarray, prior: float | None) -> np.ndarray:
+    if prior is None:
+        return np.ones(members.shape)
+    if not 0 < prior < 1:
+        raise UserError(f"prior={prior}: give a probability between 0 and 1, such as 0.5")
+    fraction = np.mean(members) if members.size else 0.5
+    if fraction in (0, 1):
+        raise UserError(f"prior={prior}: pairs of one kind alone cannot be weighted to it, leave it out")
+    return np.where(members, prior / fraction, (1 - prior) / (1 - fraction))
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

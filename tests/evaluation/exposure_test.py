@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from lira_jax.errors import UserError
+from lira_jax.evaluation.exposure import exposure
+
+
+def _dump(num_models=8, num_examples=20, queries=3, seed=0):
+    rng = np.random.default_rng(seed)
+    keep = rng.random((num_models, num_examples)).argsort(0) < num_models // 2
+    phi = rng.normal(size=(num_models, num_examples, queries)) + keep[:, :, None] * rng.exponential(
+        size=(num_examples, 1)
+    )
+    return phi.astype(np.float32), keep
+
+
+def _naive(phi, keep):
+    result = []
+    for i in range(phi.shape[1]):
+        inside = [float(phi[m, i]) for m in range(len(phi)) if keep[m, i]]
+        outside = [float(phi[m, i]) for m in range(len(phi)) if not keep[m, i]]
+        mean_in, mean_out = sum(inside) / len(inside), sum(outside) / len(outside)
+        std_in = (sum((x - mean_in) ** 2 for x in inside) / len(inside)) ** 0.5
+        std_out = (sum((x - mean_out) ** 2 for x in outside) / len(outside)) ** 0.5
+        result.append(abs(mean_in - mean_out) / (std_in + std_out))
+    return result
+
+
+def test_exposure_equals_the_loop_on_query_0():
+    phi, keep = _dump()
+    np.testing.assert_allclose(exposure(phi, keep), _naive(phi[:, :, 0], keep))
+
+
+def test_average_queries_equals_the_loop_on_their_mean():
+    phi, keep = _dump()
+    expected = _naive(phi.astype(float).mean(2), keep)
+    np.testing.assert_allclose(exposure(phi, keep, average_queries=True), expected)
+
+
+def test_exposure_ignores_shift_scale_model_order_and_which_side_is_in():
+    phi, keep = _dump()
+    expected = exposure(phi, keep)
+    order = np.random.default_rng(1).permutation(len(phi))
+    np.testing.assert_allclose(exposure(phi * 8 - 16, keep), expected, rtol=1e-5)
+    np.testing.assert_allclose(exposure(phi[order], keep[order]), expected)
+    np.testing.assert_allclose(exposure(phi, ~keep), expected)
+
+
+def test_gaussian_scores_have_the_exposure_of_their_parameters():
+    rng = np.random.default_rng(2)
+    keep = np.tile(np.arange(4000) < 2000, (3, 1)).T
+    phi = np.where(keep, rng.normal(5, 1, keep.shape), rng.normal(2, 0.5, keep.shape))[:, :, None]
+    np.testing.assert_allclose(exposure(phi, keep), 3 / 1.5, rtol=0.05)
+
+
+def test_constant_scores_are_no_nan():
+    keep = np.array([[True, True], [True, True], [False, False], [False, False]])
+    phi = np.array([[1, 1], [1, 1], [1, 0], [1, 0]], np.float32)[:, :, None]
+    assert exposure(phi, keep).tolist() == [0, np.inf]
+
+
+def test_fewer_than_two_models_on_a_side_is_a_user_error():
+    phi, keep = _dump()
+    keep[:, 7] = np.arange(8) == 3
+    with pytest.raises(UserError, match="example 7 has 1 in and 7 out"):
+        exposure(phi, keep)
+    with pytest.raises(UserError, match="example 7 has 7 in and 1 out"):
+        exposure(phi, ~keep)
