@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from lira_jax.attacks.leave_out import partners
-
 _STREAM = 0x70616972  # sets these random numbers apart from other uses of the same seed
 
 
@@ -26,10 +24,12 @@ def sample(keep: np.ndarray, target: int | None, limit: int, seed: int = 0) -> t
     generator = np.random.default_rng([seed, _STREAM, 0 if target is None else target + 1])
     allowed = np.ones(keep.shape, bool)
     if target is not None:
-        partner = partners(keep, np.array([target]))[0]
+        # `leave_out.partners` for one target, without its work for all.
+        ahead = (target + 1 + np.arange(len(keep) - 1)) % len(keep)
+        opposite = keep[ahead] != keep[target]
         allowed[target] = False
-        has_partner = np.flatnonzero(partner >= 0)
-        allowed[partner[has_partner], has_partner] = False
+        paired = np.flatnonzero(opposite.any(0))
+        allowed[ahead[opposite.argmax(0)[paired]], paired] = False
     flat = np.flatnonzero(allowed)
     if limit < len(flat):
         flat = generator.choice(flat, limit, replace=False, shuffle=True)

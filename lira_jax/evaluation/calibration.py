@@ -29,9 +29,7 @@ def confidence_and_correctness(
     """
     outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
     if outputs.ndim != 2 or labels.shape != outputs.shape[:1]:
-        raise UserError(
-            f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and [examples]"
-        )
+        raise UserError(f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and [examples]")
     probabilities = softmax(outputs, axis=1) if logits else outputs
     if not np.allclose(probabilities.sum(1), 1, atol=1e-3):
         raise UserError("the outputs do not sum to 1 over classes: are they logits?")
@@ -62,9 +60,7 @@ def overconfidence_error(confidence: np.ndarray, correct: np.ndarray, bins: int 
     return float(weight @ (mean_confidence * np.maximum(mean_confidence - accuracy, 0)))
 
 
-def mean_maximum_score(
-    confidence: np.ndarray, decisions: np.ndarray, members: np.ndarray
-) -> dict[str, float]:
+def mean_maximum_score(confidence: np.ndarray, decisions: np.ndarray, members: np.ndarray) -> dict[str, float]:
     """Mean maximum score by what an attack said and what is true; NaN for a group without examples.
 
     Args:
@@ -82,9 +78,7 @@ def mean_maximum_score(
         "true_negatives": ~decisions & ~members,
         "false_negatives": ~decisions & members,
     }
-    return {
-        name: float(np.mean(confidence[group])) if group.any() else np.nan for name, group in groups.items()
-    }
+    return {name: float(np.mean(confidence[group])) if group.any() else np.nan for name, group in groups.items()}
 
 
 def score_shift(confidence: np.ndarray, members: np.ndarray) -> float:

@@ -11,9 +11,9 @@ def decision_figures(
 ) -> dict[str, float]:
     """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard decisions.
 
-    Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so
-    both classes are given. Their table 2 changes the mix of members and non-members by subsampling; here each
-    pair is weighted instead, which is the expectation of that and has no noise.
+    Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so both classes are
+    given. Their table 2 changes the mix of members and non-members by subsampling; here each pair is weighted
+    instead, which is what subsampling tends to, without its noise.
 
     Args:
       decisions: bool, any shape such as [targets, examples]: "member", says the attack.
@@ -30,13 +30,9 @@ def decision_figures(
     """
     decisions, members = np.asarray(decisions, bool), np.asarray(members, bool)
     if decisions.shape != members.shape:
-        raise UserError(
-            f"decisions {decisions.shape} and members {members.shape}: give two arrays of one shape"
-        )
+        raise UserError(f"decisions {decisions.shape} and members {members.shape}: give two arrays of one shape")
     if members_per_nonmember is not None and not 0 < members_per_nonmember < np.inf:
-        raise UserError(
-            f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2"
-        )
+        raise UserError(f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2")
     num_members = np.count_nonzero(members)
     num_nonmembers = members.size - num_members
     tp = np.count_nonzero(decisions & members)

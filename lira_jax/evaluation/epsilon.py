@@ -43,9 +43,7 @@ def epsilon_lower_bound(
     rng = np.random.default_rng(seed)
     for group in (np.flatnonzero(members), np.flatnonzero(~members)):
         if group.size < 2:
-            raise UserError(
-                f"epsilon needs 2 members and 2 non-members, a target has {group.size}: take more examples"
-            )
+            raise UserError(f"epsilon needs 2 members and 2 non-members, a target has {group.size}: take more examples")
         choosing[rng.permutation(group)[: group.size // 2]] = True
     curve = roc(scores[choosing], members[choosing])
     tp, fp = np.rint(curve.tpr * curve.num_members), np.rint(curve.fpr * curve.num_nonmembers)
@@ -89,8 +87,7 @@ def epsilon_over_targets(
     _check(delta, confidence)
     each = confidence if len(scores) == 1 else (1 + confidence) / 2
     bounds = [
-        epsilon_lower_bound(s, m, delta=delta, confidence=each, seed=seed)
-        for s, m in zip(scores, members, strict=True)
+        epsilon_lower_bound(s, m, delta=delta, confidence=each, seed=seed) for s, m in zip(scores, members, strict=True)
     ]
     return float(np.median(bounds))
 

@@ -97,9 +97,7 @@ def target_intervals(
     tp = np.stack([_alarms(s[m], thresholds) for s, m in zip(scores, members, strict=True)])
     fp = np.stack([_alarms(s[~m], thresholds) for s, m in zip(scores, members, strict=True)])
     num_targets = len(scores)
-    draws = np.random.default_rng(0).multinomial(
-        num_targets, np.full(num_targets, 1 / num_targets), size=resamples
-    )
+    draws = np.random.default_rng(0).multinomial(num_targets, np.full(num_targets, 1 / num_targets), size=resamples)
     resampled = _resampled_figures(draws @ tp, draws @ fp)
     quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
@@ -129,9 +127,7 @@ def _auc_interval(roc: Roc) -> Interval:
     nonmember_loses = (roc.tpr[1:] + roc.tpr[:-1]) / 2
     variance = np.diff(roc.tpr) @ (member_beats - area) ** 2 / max(roc.num_members - 1, 1)
     variance += np.diff(roc.fpr) @ (nonmember_loses - area) ** 2 / max(roc.num_nonmembers - 1, 1)
-    gap = (
-        roc.tpr - roc.fpr
-    )  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
+    gap = roc.tpr - roc.fpr  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
     if gap.max() == 1 or gap.min() == -1 or variance == 0:
         pairs = min(roc.num_members, roc.num_nonmembers)
         low, high = clopper_pearson(round(area * pairs), pairs)

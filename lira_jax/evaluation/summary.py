@@ -106,9 +106,7 @@ def evaluate(
         num_members=pooled.num_members,
         num_nonmembers=pooled.num_nonmembers,
         pooled=figures(pooled),
-        intervals=example_intervals(pooled)
-        if targets.size == 1
-        else target_intervals(pooled, scores, members),
+        intervals=example_intervals(pooled) if targets.size == 1 else target_intervals(pooled, scores, members),
         per_target={name: np.array([f[name] for f in own]) for name in FIGURES},
         curve=thin(pooled, roc_points),
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lira_jax import masks
-from lira_jax.attacks import shadow_pairs
+from lira_jax.attacks import leave_out, shadow_pairs
 
 
 def test_every_example_is_in_and_out_equally_often_whatever_the_targets_membership():
@@ -13,6 +13,20 @@ def test_every_example_is_in_and_out_equally_often_whatever_the_targets_membersh
     assert len(set(zip(models.tolist(), examples.tolist(), strict=True))) == 6 * 500
     for bit in (True, False):
         np.testing.assert_array_equal(np.bincount(examples[label == bit], minlength=500), 3)
+
+
+def test_the_pairs_left_out_are_the_target_and_its_partners():
+    keep = masks.draw("bernoulli", 7, 60, seed=3)
+    for target in range(7):
+        models, examples = shadow_pairs.sample(keep, target, 10**9)
+        left = np.zeros(keep.shape, bool)
+        left[models, examples] = True
+        expected = np.ones(keep.shape, bool)
+        expected[target] = False
+        for i, partner in enumerate(leave_out.partners(keep, np.array([target]))[0]):
+            if partner >= 0:
+                expected[partner, i] = False
+        np.testing.assert_array_equal(left, expected)
 
 
 def test_an_outside_target_leaves_nothing_out():

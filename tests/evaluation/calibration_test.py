@@ -15,9 +15,7 @@ from lira_jax.evaluation.calibration import (
 def _naive_errors(confidence, correct, bins):
     ece = oe = 0.0
     for b in range(bins):
-        inside = [
-            i for i, c in enumerate(confidence) if b / bins < c <= (b + 1) / bins or (b == 0 and c == 0)
-        ]
+        inside = [i for i, c in enumerate(confidence) if b / bins < c <= (b + 1) / bins or (b == 0 and c == 0)]
         if inside:
             mean = sum(confidence[i] for i in inside) / len(inside)
             accuracy = sum(correct[i] for i in inside) / len(inside)

@@ -80,9 +80,7 @@ def test_tpr_interval_over_examples_covers_the_tpr_at_its_threshold():
     for _ in range(_SIMULATIONS):
         scores = rng.normal(size=2 * n) + shift * members
         low, high = example_intervals(roc(scores, members))["tpr_at_1e-2"]
-        third = np.sort(scores[~members])[
-            -3
-        ]  # 2 of 200 false alarms are allowed: the threshold is just above
+        third = np.sort(scores[~members])[-3]  # 2 of 200 false alarms are allowed: the threshold is just above
         hits += low <= stats.norm.sf(third, shift) <= high
     assert hits / _SIMULATIONS >= _ENOUGH
 
@@ -117,14 +115,13 @@ def test_perfect_separation_is_bounded_by_the_smaller_group():
         (members * 2.0, (0.025 ** (1 / 20), 1)),
         (members * -2.0, (0, 1 - 0.025 ** (1 / 20))),
     ):
-        assert example_intervals(roc(scores + np.linspace(0, 1, 60), members))["auc"] == pytest.approx(
-            expected
-        )
+        assert example_intervals(roc(scores + np.linspace(0, 1, 60), members))["auc"] == pytest.approx(expected)
 
 
 def test_constant_scores_give_wide_intervals_about_one_half():
     low, high = example_intervals(roc(np.zeros(200), np.arange(200) < 100))["auc"]
-    assert low < 0.42 and high > 0.58
+    assert low < 0.42
+    assert high > 0.58
 
 
 @pytest.mark.parametrize("num_targets", [4, 64])

@@ -34,7 +34,7 @@ def test_calibration_equals_counting():
         own = [
             (r, m)
             for r, m in zip(risk.ravel().tolist(), members.ravel().tolist(), strict=True)
-            if k / 10 < r <= (k + 1) / 10 or k == 0 and r == 0
+            if k / 10 < r <= (k + 1) / 10 or (k == 0 and r == 0)
         ]
         predicted, actual = (sum(column) / len(own) for column in zip(*own, strict=True))
         assert result["count"][k] == len(own)

@@ -86,8 +86,7 @@ def test_monotone_transform_changes_thresholds_only(case):
 def test_balanced_accuracy_is_the_best_over_thresholds(case):
     scores, members = case
     best = max(
-        metrics.balanced_accuracy_score(members, scores >= threshold)
-        for threshold in [*np.unique(scores), np.inf]
+        metrics.balanced_accuracy_score(members, scores >= threshold) for threshold in [*np.unique(scores), np.inf]
     )
     assert roc_lib.balanced_accuracy(roc_lib.roc(scores, members)) == pytest.approx(best)
 
@@ -95,9 +94,7 @@ def test_balanced_accuracy_is_the_best_over_thresholds(case):
 def test_fpr_of_exactly_one_nonmember_in_n_is_resolved():
     for nonmembers, fpr in ((100, 1e-2), (1000, 1e-3), (3000, 1e-3), (10_000, 1e-4), (100_000, 1e-5)):
         allowed = round(nonmembers * fpr)
-        scores = np.concatenate(
-            [np.arange(nonmembers), [nonmembers - allowed - 0.5, nonmembers - allowed - 1.5]]
-        )
+        scores = np.concatenate([np.arange(nonmembers), [nonmembers - allowed - 0.5, nonmembers - allowed - 1.5]])
         members = np.arange(nonmembers + 2) >= nonmembers
         curve = roc_lib.roc(scores, members)
         assert roc_lib.tpr_at_fpr(curve, fpr) == 0.5  # the first member scores below `allowed` non-members

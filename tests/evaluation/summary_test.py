@@ -8,11 +8,12 @@ from lira_jax.evaluation.intervals import example_intervals, target_intervals
 from lira_jax.evaluation.roc import figures, roc
 from lira_jax.evaluation.summary import FIGURES, evaluate
 
-_COLUMNS_OF_RESULTS_CSV = """attack num_targets num_members num_nonmembers
-    auc balanced_accuracy tpr_at_1e-2 tpr_at_1e-3 tpr_at_1e-4 tpr_at_1e-5
-    auc_low auc_high balanced_accuracy_low balanced_accuracy_high tpr_at_1e-2_low tpr_at_1e-2_high
-    tpr_at_1e-3_low tpr_at_1e-3_high tpr_at_1e-4_low tpr_at_1e-4_high
-    tpr_at_1e-5_low tpr_at_1e-5_high""".split()
+_COLUMNS_OF_RESULTS_CSV = (
+    "attack,num_targets,num_members,num_nonmembers,"
+    "auc,balanced_accuracy,tpr_at_1e-2,tpr_at_1e-3,tpr_at_1e-4,tpr_at_1e-5,"
+    "auc_low,auc_high,balanced_accuracy_low,balanced_accuracy_high,tpr_at_1e-2_low,tpr_at_1e-2_high,"
+    "tpr_at_1e-3_low,tpr_at_1e-3_high,tpr_at_1e-4_low,tpr_at_1e-4_high,tpr_at_1e-5_low,tpr_at_1e-5_high"
+)
 
 
 def _attack(num_targets=3, num_examples=500, seed=0):
@@ -43,7 +44,7 @@ def test_per_target_figures_are_each_targets_own():
 def test_row_has_the_columns_of_results_csv_and_none_for_an_unresolved_tpr():
     scores, members = _attack(num_examples=1000)
     row = evaluate(scores, members).as_row("loss")
-    assert list(row) == _COLUMNS_OF_RESULTS_CSV
+    assert ",".join(row) == _COLUMNS_OF_RESULTS_CSV
     assert row["attack"] == "loss"
     for name, value in row.items():  # some 1500 non-members
         assert (value is None) == ("1e-4" in name or "1e-5" in name)

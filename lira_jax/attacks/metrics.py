@@ -1,0 +1,176 @@
+"""Metrics of a model's own output for the plain example, to compare with a threshold.
+
+Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section 3.1, and
+the baselines of Rezaei and Liu 2021 and Hintersdorf et al. 2022. All take logits [..., classes] and labels
+that broadcast to [...], compute in float64 and never go through a rounded softmax: an overfitted model's
+probabilities round to 1 in float32 while its logits still tell examples apart.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lira_jax.attacks.blocks import over_blocks
+
+Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """log p_y, which orders as the confidence p_y does but does not round to 1.
+
+    log p_y = -log(1 + exp(-phi)) keeps all its digits up to phi = 708, where exp(-phi) underflows.
+    Song and Mittal 2021, section 3.1.2; the minus loss of Yeom et al. 2018.
+
+    Args:
+      logits: float [..., classes].
+      labels: int [...].
+
+    Returns:
+      float64 [...], at most 0; higher = more likely a member.
+    """
+    log_p, _ = _log_probabilities(logits)
+    return _of_label(log_p, labels)
+
+
+def correctness(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """1 where the prediction is the label, else 0; all that label-only access shows of one example.
+
+    The baseline of Leino and Fredrikson 2020, the "naive attack" of Rezaei and Liu 2021, elsewhere the "gap
+    attack": its balanced accuracy is (1 + train accuracy - test accuracy) / 2.
+
+    Args:
+      logits: float [..., classes].
+      labels: int [...].
+
+    Returns:
+      float64 [...]; higher = more likely a member.
+    """
+    return (np.argmax(logits, -1) == labels).astype(np.float64)
+
+
+def entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Minus the Shannon entropy of the prediction, in nats; it does not look at the label.
+
+    Song and Mittal 2021, section 3.1.2.
+
+    Args:
+      logits: float [..., classes].
+      labels: int [...], unused.
+
+    Returns:
+      float64 [...], at most 0; higher = more likely a member.
+    """
+    log_p, _ = _log_probabilities(logits)
+    return np.sum(np.exp(log_p) * log_p, -1)
+
+
+def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Minus the modified entropy, which is low where the prediction is certain and right.
+
+    Song and Mittal 2021, equation 8: Mentr = -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j). It has all its
+    digits where p_y rounds to 0 or 1, and underflows to 0 only above phi = 372 (exp(-2 phi)).
+
+    Args:
+      logits: float [..., classes].
+      labels: int [...].
+
+    Returns:
+      float64 [...], at most 0; higher = more likely a member.
+    """
+    log_p, log_not_p = _log_probabilities(logits)
+    terms = np.exp(log_p) * log_not_p
+    own = np.exp(_of_label(log_not_p, labels)) * _of_label(log_p, labels)
+    np.put_along_axis(terms, _index(terms, labels), own[..., None], -1)
+    return terms.sum(-1)
+
+
+def maximum_score(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """log max_j p_j, which orders as the maximum prediction score does but does not round to 1.
+
+    Hintersdorf et al. 2022, after Salem et al. 2019. It does not look at the label.
+
+    Args:
+      logits: float [..., classes].
+      labels: int [...], unused.
+
+    Returns:
+      float64 [...], at most 0; higher = more likely a member.
+    """
+    log_p, _ = _log_probabilities(logits)
+    return log_p.max(-1)
+
+
+def zero_r(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """0 for everybody: the attack that always says the more frequent answer, a floor for accuracies.
+
+    Rezaei and Liu 2021.
+
+    Args:
+      logits: float [..., classes].
+      labels: int [...], unused.
+
+    Returns:
+      float64 [...].
+    """
+    return np.zeros(np.shape(logits)[:-1])
+
+
+METRICS: dict[str, Metric] = {
+    "confidence": confidence,
+    "correctness": correctness,
+    "entropy": entropy,
+    "modified_entropy": modified_entropy,
+    "maximum_score": maximum_score,
+    "zero_r": zero_r,
+}
+
+
+def of_models(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """A metric of many models, block by block: no float64 copy of all the logits is made.
+
+    Args:
+      metric: one of the above.
+      logits: float [models, examples, classes].
+      labels: int [examples].
+
+    Returns:
+      float64 [models, examples].
+    """
+    num_models, num_examples, num_classes = logits.shape
+    result = np.empty((num_models, num_examples))
+
+    def fill(block: slice) -> None:
+        result[:, block] = metric(logits[:, block], labels[block])
+
+    for _ in over_blocks(fill, num_examples, num_models * num_classes):
+        pass
+    return result
+
+
+def _log_probabilities(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log p_j and log(1 - p_j) of every class j, both [..., classes] and both to full relative precision.
+
+    Only the largest probability can come near 1, and then 1 - p is the sum of the others: it is formed from
+    their logits. The others are at most 1/2, where 1 - p loses nothing.
+    """
+    logits = np.asarray(logits, np.float64)
+    top = logits.argmax(-1)[..., None]
+    below = logits - np.take_along_axis(logits, top, -1)
+    others = below.copy()
+    np.put_along_axis(others, top, -np.inf, -1)
+    second = others.max(-1, keepdims=True)
+    log_rest = second + np.log(np.exp(others - second).sum(-1, keepdims=True))  # of (1 - p_top) / p_top
+    log_total = np.log1p(np.exp(log_rest))
+    log_p = below - log_total
+    p_of_others = np.exp(others - log_total)
+    log_not_p = np.log1p(-p_of_others)
+    np.put_along_axis(log_not_p, top, log_rest - log_total, -1)
+    return log_p, log_not_p
+
+
+def _of_label(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(values, _index(values, labels), -1)[..., 0]
+
+
+def _index(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(labels, values.shape[:-1])[..., None]

@@ -1,0 +1,35 @@
+"""Hard decisions of a scoring attack, at a threshold that is chosen on other models than the target."""
+
+import numpy as np
+
+_GRID = 1000
+_PAIRS = 10**6
+
+
+def thresholds(scores: np.ndarray, members: np.ndarray) -> np.ndarray | None:
+    """For each target, the threshold of the best balanced accuracy on the pairs of all other targets.
+
+    The other targets are shadow models whose membership an attacker knows; the target's own membership
+    has no say in its threshold.
+
+    Args:
+      scores: [targets, examples].
+      members: bool [targets, examples].
+
+    Returns:
+      float64 [targets], on a grid of 1000 quantiles of the scores; None with fewer than two targets.
+    """
+    if len(scores) < 2:
+        return None
+    some = scores.ravel()[:: -(-scores.size // _PAIRS)]
+    grid = np.unique(np.quantile(some, np.linspace(0, 1, _GRID), method="nearest"))
+
+    def alarms(own: np.ndarray) -> np.ndarray:
+        return own.size - np.searchsorted(np.sort(own), grid)
+
+    tp = np.stack([alarms(s[m]) for s, m in zip(scores, members, strict=True)])
+    fp = np.stack([alarms(s[~m]) for s, m in zip(scores, members, strict=True)])
+    num_members, num_nonmembers = members.sum(1), (~members).sum(1)
+    tpr = (tp.sum(0) - tp) / np.maximum(num_members.sum() - num_members, 1)[:, None]
+    fpr = (fp.sum(0) - fp) / np.maximum(num_nonmembers.sum() - num_nonmembers, 1)[:, None]
+    return grid[np.argmax(tpr - fpr, axis=1)]
