@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from lira_jax.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
@@ -13,7 +15,7 @@ class Evidence:
       labels: int [examples].
       keep: bool [models, examples], true where a model trained on an example.
       phi: float32 [models, examples, queries]; query 0 is the plain example.
-      logits: float32 [models, examples, classes], of the plain example.
+      logits: float32 [models, examples, classes], of the plain example; None if only phi was saved.
       targets: int [targets], models that are attacked, each with all the others as its shadows; None
         if the targets come from outside and every model is a shadow.
       outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes].
@@ -23,7 +25,7 @@ class Evidence:
     labels: np.ndarray
     keep: np.ndarray
     phi: np.ndarray
-    logits: np.ndarray
+    logits: np.ndarray | None
     targets: np.ndarray | None
     outside_phi: np.ndarray | None = None
     outside_logits: np.ndarray | None = None
@@ -42,7 +44,18 @@ class Evidence:
     @property
     def target_logits(self) -> np.ndarray:
         """float32 [targets, examples, classes], of the plain example."""
-        return self.outside_logits if self.targets is None else self._of_targets(self.logits)
+        return self.outside_logits if self.targets is None else self._of_targets(self.shadow_logits)
+
+    @property
+    def shadow_logits(self) -> np.ndarray:
+        """`logits`, for attacks that cannot do without.
+
+        Raises:
+          UserError: there are none.
+        """
+        if self.logits is None:
+            raise UserError("it needs logits, and only scores were saved")
+        return self.logits
 
     def _of_targets(self, array: np.ndarray) -> np.ndarray:
         everyone = len(self.targets) == len(array) and np.array_equal(self.targets, np.arange(len(array)))

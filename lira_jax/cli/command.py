@@ -24,6 +24,12 @@ for _name, _field in FIELDS.items():
         _DEFINERS[type(_field.default)](_name, _field.default, _field.metadata["help"])
 flags.DEFINE_string("workdir", "", "Run directory that all stages share. Required.")
 flags.DEFINE_string(
+    "out",
+    "",
+    "Where lira-attack writes its results (empty for the run directory itself) and lira-export its folder (a new or "
+    "empty one, or an earlier export, which is replaced).",
+)
+flags.DEFINE_string(
     "model_ids",
     "all",
     "Which models this process trains or scores: all, a slice such as 0:64, or a list such as 0,3,5. "

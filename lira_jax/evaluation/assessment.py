@@ -9,9 +9,11 @@ from lira_jax.evaluation import shadow_threshold
 from lira_jax.evaluation.decisions import decision_figures
 from lira_jax.evaluation.epsilon import epsilon_over_targets
 from lira_jax.evaluation.roc import figures, roc
+from lira_jax.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
 from lira_jax.evaluation.summary import Summary, evaluate
 
 RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}  # members : non-members, Rezaei and Liu (2021), table 2
+COLUMNS = (*SUMMARY_COLUMNS, "balanced_accuracy_shadow_threshold", "far_shadow_threshold")
 DELTA = 1e-5
 CONFIDENCE = 0.95
 
@@ -62,7 +64,7 @@ def assess(
     scores: np.ndarray,
     members: np.ndarray,
     labels: np.ndarray,
-    correct: np.ndarray,
+    correct: np.ndarray | None,
     threshold: float | None = None,
 ) -> Assessment:
     """Assesses an attack.
@@ -71,7 +73,7 @@ def assess(
       scores: [targets, examples], higher = more likely a member.
       members: bool [targets, examples].
       labels: int [examples].
-      correct: bool [targets, examples], whether the target's prediction is right.
+      correct: bool [targets, examples], whether the target's prediction is right; None if unknown.
       threshold: the attack's own, for attacks that decide: member where score >= threshold.
     """
     limits = shadow_threshold.thresholds(scores, members) if threshold is None else np.full(len(scores), threshold)
@@ -81,8 +83,8 @@ def assess(
         decisions = {name: decision_figures(decided, members, ratio) for name, ratio in RATIOS.items()}
     return Assessment(
         summary=evaluate(scores, members),
-        correct=_group(scores, members, correct),
-        misclassified=_group(scores, members, ~correct),
+        correct=None if correct is None else _group(scores, members, correct),
+        misclassified=None if correct is None else _group(scores, members, ~correct),
         per_class={
             int(k): figures(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
             for k in np.unique(labels)

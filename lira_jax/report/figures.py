@@ -1,6 +1,5 @@
 """Static figures, each saved as PNG and PDF."""
 
-import pathlib
 from collections.abc import Callable
 
 import matplotlib

@@ -2,8 +2,10 @@
 
 import csv
 import io
+from collections.abc import Iterable
 
-from lira_jax.evaluation.summary import COLUMNS, Summary
+from lira_jax.evaluation.assessment import COLUMNS, Assessment
+from lira_jax.evaluation.summary import Summary
 
 _SHOWN = {
     "auc": "AUC",
@@ -14,7 +16,7 @@ _SHOWN = {
 }
 
 
-def as_csv(results: dict[str, Summary]) -> str:
+def as_csv(results: dict[str, Assessment]) -> str:
     """results.csv: a row an attack; an empty cell is a TPR that so few non-members cannot resolve."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -23,15 +25,16 @@ def as_csv(results: dict[str, Summary]) -> str:
     return text.getvalue()
 
 
-def as_json(results: dict[str, Summary], **about) -> dict:
+def as_json(results: dict[str, Assessment], **about) -> dict:
     """results.json: what the results are about, and each attack's figures with intervals and ROC points."""
     return {**about, "attacks": {name: summary.as_dict() for name, summary in results.items()}}
 
 
-def as_text(results: dict[str, Summary]) -> str:
-    """A table with the 95 % interval below each figure's row, percent but for the AUC."""
+def as_text(results: dict[str, Assessment] | Iterable[tuple[str, Summary]]) -> str:
+    """A table of the figures with their 95 % intervals; percent but for the AUC."""
+    results = list(results.items() if isinstance(results, dict) else results)
     names = ["attack", *_SHOWN.values()]
-    rows = [[name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)] for name, summary in results.items()]
+    rows = [[name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)] for name, summary in results]
     widths = [max(len(row[i]) for row in [names, *rows]) for i in range(len(names))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [names, *rows]

@@ -1,0 +1,184 @@
+"""RMIA against its definition in loops over pairs, on noise, and against BASE."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
+from scipy.special import expit, softmax
+
+from lira_jax.attacks import blocks
+from lira_jax.attacks.base import base
+from lira_jax.attacks.rmia import rmia, taylor_soft_margin
+from lira_jax.errors import UserError
+
+
+def _ratios(phi, keep, own, target, online, a):
+    """ratio(x) of one target, [examples, queries]; target None is one from outside."""
+    ratio = np.zeros(own.shape)
+    for (i, query), value in np.ndenumerate(own):
+        ins, outs = lists(keep[:, i], target)
+        mean_out = np.mean(expit(phi[outs, i, query].astype(float)))
+        if online:
+            p = (np.mean(expit(phi[ins, i, query].astype(float))) + mean_out) / 2
+        else:
+            p = (1 + a) / 2 * mean_out + (1 - a) / 2
+        ratio[i, query] = expit(float(value)) / p
+    return ratio
+
+
+def _fraction_beaten(ratio, population, gamma, combine):
+    num_queries = ratio.shape[1]
+    score = np.zeros(len(ratio))
+    for x in range(len(ratio)):
+        for z in population:
+            votes = sum(ratio[x, q] / ratio[z, q] > gamma for q in range(num_queries))
+            score[x] += votes / num_queries if combine == "mean" else votes > num_queries / 2
+    return score / len(population)
+
+
+@pytest.mark.parametrize("combine", ["mean", "vote"])
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(4, 9), st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**32), st.sampled_from(["<f4", "<f8"]),
+    st.sampled_from([balanced, coin_flips]), st.booleans(), st.sampled_from([1.0, 1.3, 2.0]),
+)  # fmt: skip
+def test_equals_the_definition_on_all_pairs(
+    combine, num_models, num_examples, num_queries, seed, dtype, masks, online, gamma
+):
+    rng = np.random.default_rng(seed)
+    keep = masks(rng, num_models, num_examples)
+    phi = rng.normal(0, 3, (num_models, num_examples, num_queries)).astype(dtype)
+    targets = rng.integers(num_models, size=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK_ELEMENTS", 2 * num_models * num_queries)  # several blocks
+        got = rmia(phi, keep, targets, online=online, gamma=gamma, combine=combine)
+    assert got.dtype == np.float64
+    for t, score in zip(targets, got, strict=True):
+        ratio = _ratios(phi, keep, phi[t], t, online, 0.3)
+        np.testing.assert_allclose(
+            score, _fraction_beaten(ratio, range(num_examples), gamma, combine), rtol=0, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("online", [True, False])
+@pytest.mark.parametrize("a", [0.0, 0.7, 1.0])
+def test_outside_target_equals_fit_to_all_models(online, a):
+    rng = np.random.default_rng(1)
+    keep = balanced(rng, 7, 9)
+    phi, observed = rng.normal(0, 5, (7, 9, 2)), rng.normal(0, 5, (2, 9, 2))
+    got = rmia(phi, keep, observed=observed, online=online, a=a)
+    for own, score in zip(observed, got, strict=True):
+        ratio = _ratios(phi, keep, own, None, online, a)
+        np.testing.assert_allclose(score, _fraction_beaten(ratio, range(9), 2.0, "mean"), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [dict(), dict(online=False), dict(population=500), dict(gamma=1.0)])
+@pytest.mark.parametrize("num_models", [8, 16, 64])
+def test_noise_is_attacked_at_chance(num_models, options):
+    phi, keep = noise(num_models)
+    assert_chance(rmia(phi, keep, **options), keep)
+
+
+def test_a_vote_on_noise_is_at_chance():
+    phi, keep = noise(16)
+    queries = phi[:, :4000, None] + np.random.default_rng(0).normal(0, 0.3, (16, 4000, 3))
+    assert_chance(rmia(queries, keep[:, :4000], population=300, combine="vote"), keep[:, :4000])
+
+
+@pytest.mark.parametrize("options", [dict(), dict(online=False), dict(combine="vote", population=100)])
+def test_members_score_higher_and_shadows_help(options):
+    rng = np.random.default_rng(2)
+    keep = balanced(rng, 32, 400)
+    phi = rng.normal(rng.normal(0, 5, (400, 1)), 1, (32, 400, 3)) + 1.5 * keep[..., None]
+    assert auc(rmia(phi, keep, **options), keep) > auc(phi[..., 0], keep) + 0.1
+
+
+def test_score_rises_with_base_and_differs_where_ratios_differ_by_gamma():
+    """Balanced and online, ratio(x) is what BASE takes the logarithm of."""
+    rng = np.random.default_rng(3)
+    keep = balanced(rng, 16, 300)
+    phi = rng.normal(0, 3, keep.shape)
+    score, log_ratio = rmia(phi, keep), base(phi, keep)
+    for s, r in zip(score, log_ratio, strict=True):
+        order = np.argsort(r)
+        assert np.all(np.diff(s[order]) >= 0)
+        # Where r_i > r_j + log 2, i beats j and all that j beats.
+        assert np.all((s[:, None] > s) | (r[:, None] <= r + np.log(2)))
+
+
+def test_no_example_beats_itself_or_its_equal():
+    keep = np.repeat([[True], [False]], 4, axis=0) & np.ones((8, 5), bool)
+    assert np.all(rmia(np.full((8, 5), 1.5), keep, gamma=1.0) == 0)
+    assert np.all(rmia(np.full((8, 5, 2), 1.5), keep, gamma=1.0, combine="vote") == 0)
+
+
+def test_a_tied_vote_is_lost():
+    keep = np.array([[True], [False]]) & np.ones((2, 2), bool)
+    phi = np.zeros((2, 2, 2))
+    observed = np.array([[[5.0, -5.0], [-5.0, 5.0]]])  # each example beats the other in one of two queries
+    assert np.all(rmia(phi, keep, observed=observed, combine="vote") == 0)
+    assert np.all(rmia(phi, keep, observed=observed, combine="mean") == 0.25)
+
+
+def test_population_is_drawn_without_regard_to_membership():
+    """The same z for every target: membership, which differs between targets, has no part in the draw."""
+    rng = np.random.default_rng(4)
+    keep = balanced(rng, 8, 50)
+    phi = rng.normal(0, 3, keep.shape)
+    same = rmia(phi, ~keep, population=10, seed=1)  # in and out change places, p(x) stays
+    np.testing.assert_array_equal(rmia(phi, keep, population=10, seed=1), same)
+    assert np.any(rmia(phi, keep, population=10, seed=2) != same)
+    np.testing.assert_allclose(same * 10, np.round(same * 10), atol=1e-12)
+    np.testing.assert_array_equal(rmia(phi, keep, population=50), rmia(phi, keep))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_taylor_soft_margin_equals_its_definition(temperature):
+    rng = np.random.default_rng(5)
+    logits, labels = rng.normal(0, 6, (3, 7, 4)).astype(np.float32), rng.integers(4, size=7)
+    phi = taylor_soft_margin(logits, labels, temperature)
+    for (m, i), value in np.ndenumerate(phi):
+        z = [float(v) / temperature for v in logits[m, i]]
+        z[labels[i]] -= 0.6
+        terms = [sum(v**k / math.factorial(k) for k in range(5)) for v in z]
+        assert expit(value) == pytest.approx(terms[labels[i]] / sum(terms), rel=1e-12)
+
+
+def test_taylor_softmax_of_high_order_without_margin_is_the_softmax():
+    rng = np.random.default_rng(6)
+    logits, labels = rng.normal(0, 2, (2, 9, 5)), rng.integers(5, size=9)
+    phi = taylor_soft_margin(logits, labels, temperature=1.0, margin=0.0, order=40)
+    expected = softmax(logits, -1)[:, np.arange(9), labels]
+    np.testing.assert_allclose(expit(phi), expected, rtol=1e-9)
+
+
+def test_taylor_confidence_of_unlikely_classes_is_positive():
+    logits = np.array([[[-3.2, -9.0, -40.0]]])  # halved, the cubic 1 + z + z^2 / 2 + z^3 / 6 is negative at each
+    assert np.isfinite(taylor_soft_margin(logits, np.array([0]))).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(combine="median"), "combine=median: it is one of mean, vote"),
+        (dict(gamma=0.5), "gamma=0.5: give at least 1"),
+        (dict(a=1.5), "a=1.5: give 0 to 1"),
+        (dict(population=0), "population=0: give 1 to 6"),
+        (dict(population=7), "population=7: give 1 to 6"),
+        (dict(keep=np.ones((8, 6), bool), online=False), "example 0 has 7 in and 0 out .* rmia needs 1 out"),
+    ],
+)
+def test_unusable_options_are_refused_in_one_line(options, message):
+    rng = np.random.default_rng(7)
+    arguments = dict(phi=rng.normal(size=(8, 6)), keep=balanced(rng, 8, 6)) | options
+    with pytest.raises(UserError, match=message):
+        rmia(**arguments)
+
+
+@pytest.mark.parametrize("options", [dict(order=3), dict(order=0), dict(temperature=0.0)])
+def test_unusable_taylor_options_are_refused(options):
+    with pytest.raises(UserError, match=next(iter(options))):
+        taylor_soft_margin(np.zeros((1, 2, 3)), np.array([0, 1]), **options)

@@ -1,0 +1,62 @@
+"""What tests of the attacks share: masks, the partner rule in plain Python, and what noise must give."""
+
+import functools
+
+import numpy as np
+from scipy import stats
+
+
+def balanced(rng, num_models, num_examples):
+    """keep[models, examples] with every example in half of the models."""
+    return rng.random((num_models, num_examples)).argsort(0) < num_models // 2
+
+
+def coin_flips(rng, num_models, num_examples):
+    """keep[models, examples] of lists of different lengths, two or more in each."""
+    keep = rng.random((num_models, num_examples)) < 0.5
+    keep[:2], keep[2:4] = True, False
+    return rng.permuted(keep, axis=0)
+
+
+def lists(keep, target):
+    """(in, out) models of one example, keep [models], without the target and its partner; target may be None."""
+    gone = () if target is None else (target, partner(keep, target))
+    rest = [m for m in range(len(keep)) if m not in gone]
+    return [m for m in rest if keep[m]], [m for m in rest if not keep[m]]
+
+
+def partner(keep, target):
+    """The next model with the opposite membership of one example."""
+    for step in range(1, len(keep)):
+        model = (target + step) % len(keep)
+        if keep[model] != keep[target]:
+            return model
+    return -1
+
+
+def auc(score, member):
+    """Probability that a member outranks a non-member, ties counting half."""
+    ranks = stats.rankdata(score, axis=None).reshape(score.shape)
+    num_in, num_out = member.sum(), (~member).sum()
+    return (ranks[member].sum() - num_in * (num_in + 1) / 2) / (num_in * num_out)
+
+
+@functools.cache
+def noise(num_models):
+    """phi of examples of different hardness, and masks that have nothing to do with it."""
+    rng = np.random.default_rng(num_models)
+    num_examples = {8: 24000, 16: 12000, 64: 4000}[num_models]
+    mean, sd = rng.normal(1, 3, num_examples), rng.uniform(0.5, 2, num_examples)
+    return rng.normal(mean, sd, (num_models, num_examples)), balanced(rng, num_models, num_examples)
+
+
+def assert_chance(score, member):
+    """AUC one half and TPR equal to FPR near 1 %, within four standard errors over groups of examples."""
+    groups = np.array_split(np.arange(score.shape[1]), 20)
+    aucs = np.array([auc(score[:, g], member[:, g]) for g in groups])
+    threshold = np.quantile(score[~member], 0.99)
+    above = score >= threshold
+    assert 0.005 < above[~member].mean() < 0.02  # ties have not moved the threshold to another FPR
+    gains = np.array([above[:, g][member[:, g]].mean() - above[:, g][~member[:, g]].mean() for g in groups])
+    for values, chance in ((aucs, 0.5), (gains, 0.0)):
+        assert abs(values.mean() - chance) < 4 * values.std(ddof=1) / np.sqrt(len(groups))
