@@ -5,13 +5,17 @@ import sys
 from tqdm import tqdm
 
 
-def bar(description: str, total: float, unit: str, initial: float = 0) -> tqdm:
-    """A progress bar on standard error; `total` and `initial` count in `unit`."""
+def bar(description: str, total: float, unit: str, initial: float = 0, leave: bool = True) -> tqdm:
+    """A progress bar on standard error; `total` and `initial` count in `unit`.
+
+    It vanishes at the end unless it is to `leave` its last state.
+    """
     live = sys.stderr.isatty()
     return tqdm(
         desc=description,
         total=total,
         initial=initial,
+        leave=leave,
         unit=unit,
         file=sys.stderr,
         mininterval=0.2 if live else 10,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lira_jax import progress
 from lira_jax.attacks import metrics, reference_attacks, thresholds, trained
 from lira_jax.attacks.base import base
 from lira_jax.attacks.class_thresholds import class_threshold_attack
@@ -72,9 +73,20 @@ def _global(metric: metrics.Metric) -> Callable[[Evidence], np.ndarray]:
 
 
 def _trained(name: str) -> Callable[[Evidence], np.ndarray]:
-    return lambda e: trained.trained_attack(
-        e.shadow_logits, e.labels, e.keep, e.targets, e.outside_logits, **trained.VARIANTS[name]
-    )
+    def run(e: Evidence) -> np.ndarray:
+        targets = e.outside_logits if e.targets is None else e.targets
+        with progress.bar(f"  {name}", len(targets), "targets", leave=False) as bar:
+            return trained.trained_attack(
+                e.shadow_logits,
+                e.labels,
+                e.keep,
+                e.targets,
+                e.outside_logits,
+                progress=bar.update,
+                **trained.VARIANTS[name],
+            )
+
+    return run
 
 
 def _long(e: Evidence) -> np.ndarray:

@@ -1,0 +1,161 @@
+"""The attack of Long et al. against scipy, one target and example at a time, and on noise."""
+
+import numpy as np
+import pytest
+from null_scores import assert_chance, auc, balanced, lists, noise
+from scipy.interpolate import PchipInterpolator
+from scipy.spatial.distance import cdist
+
+from lira_jax.attacks import blocks, long
+from lira_jax.attacks.long import long_attack
+from lira_jax.errors import UserError
+
+ALL = dict(distance=0.1, neighbours=np.inf)  # attacks every example
+
+
+def _naive_p(loss, keep, own, targets):
+    p = np.empty(own.shape)
+    for row, i in np.ndindex(own.shape):
+        losses = loss[lists(keep[:, i], None if targets is None else targets[row])[1], i]
+        knots = np.unique(losses)
+        share = [np.mean(losses <= x) for x in knots]
+        p[row, i] = 1 if own[row, i] >= knots[-1] else PchipInterpolator([0, *knots], [0, *share])(own[row, i])
+    return p
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("num_models", [3, 4, 12])
+def test_p_values_equal_scipys_interpolation_of_the_shadows_left(num_models, ties):
+    rng = np.random.default_rng(1)
+    loss = rng.exponential(1, (num_models, 60)) * 10.0 ** rng.integers(-3, 2, 60)
+    if ties:
+        loss = np.maximum(loss.round(1), 0.1)
+    keep = rng.random(loss.shape) < 0.5
+    keep[:2] = False  # two out shadows at least, so that one is left
+    targets = rng.permutation(num_models)
+    got = long.p_values(loss, keep, targets, loss[targets])
+    np.testing.assert_allclose(got, _naive_p(loss, keep, loss[targets], targets), rtol=1e-9, atol=1e-12)
+    outside = rng.exponential(1, (5, 60))
+    np.testing.assert_allclose(
+        long.p_values(loss, keep, None, outside), _naive_p(loss, keep, outside, None), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_neighbours_equal_all_pairs_of_cosine_distances(monkeypatch):
+    monkeypatch.setattr(long, "TILE", 16)  # several tiles, the last one smaller
+    rng = np.random.default_rng(2)
+    centres = rng.normal(0, 1, (5, 3, 4))
+    logits = centres[rng.integers(0, 5, 75)].transpose(1, 0, 2) + rng.normal(0, 0.3, (3, 75, 4))
+    features = (logits - logits.mean(-1, keepdims=True)).transpose(1, 0, 2).reshape(75, -1)
+    near = cdist(features, features, "cosine") < 0.2
+    expected = near.sum(1) - 1
+    assert expected.min() < 10 < expected.max()
+    shift = rng.normal(0, 5, (3, 75, 1))  # a softmax does not see it
+    np.testing.assert_array_equal(long.count_neighbours(logits + shift, 0.2), expected)
+
+
+def test_outputs_without_direction_have_no_neighbours():
+    np.testing.assert_array_equal(long.count_neighbours(np.ones((2, 3, 4)), 0.5), 0)
+
+
+def test_only_examples_with_few_neighbours_expected_in_a_training_set_are_attacked():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 0.1, (8, 12, 30))
+    logits[:, :4] += rng.normal(0, 1, 30)  # 3 neighbours each, half of them in a training set
+    logits[:, 4:7] += rng.normal(0, 1, 30)  # 2 neighbours each
+    logits[:, 7:] += rng.normal(0, 1, (5, 30))  # none
+    keep = balanced(rng, 8, 12)
+    phi = np.where(keep, 5.0, 0) + rng.normal(0, 0.1, (8, 12))
+    for neighbours, attacked in ((0.5, range(7, 12)), (1.25, range(4, 12)), (2, range(12))):
+        score = long_attack(phi, logits, keep, neighbours=neighbours)
+        np.testing.assert_array_equal(np.flatnonzero(score.any(0)), attacked)
+        assert np.all(score[keep] >= 0)
+
+
+def test_members_score_higher_the_lower_their_loss():
+    rng = np.random.default_rng(4)
+    phi = rng.normal(0, 1, (16, 5))
+    keep = balanced(rng, 16, 5)
+    observed = np.linspace(-1, 30, 50)[:, None] + np.zeros(5)
+    score = long_attack(phi, rng.normal(size=(16, 5, 3)), keep, observed=observed, **ALL)
+    assert np.all(np.diff(score, axis=0) >= 0)
+    assert np.all(np.diff(score[observed[:, 0] > phi.max()], axis=0) > 0)  # no tie below all shadows' losses
+
+
+def test_examples_that_were_learnt_by_heart_are_found():
+    rng = np.random.default_rng(5)
+    logits = rng.normal(0, 0.1, (32, 400, 30)) + rng.normal(0, 1, 30)
+    logits[:, :60] += rng.normal(0, 3, (60, 30))  # these are like no other, and only their loss is lower in a member
+    keep = balanced(rng, 32, 400)
+    phi = rng.normal(0, 1, (32, 400))
+    phi[:, :60] += 3 * keep[:, :60]
+    score = long_attack(phi, logits, keep)
+    np.testing.assert_array_equal(np.flatnonzero(score.any(0)), range(60))
+    assert auc(score[:, :60], keep[:, :60]) > 0.9
+
+
+@pytest.mark.parametrize("num_models", [8, 16, 64])
+def test_noise_gives_chance(num_models):
+    phi, keep = noise(num_models)
+    phi, keep = phi[:, :12000], keep[:, :12000]
+    logits = np.random.default_rng(num_models).normal(size=(*keep.shape, 2))
+    assert_chance(long_attack(phi, logits, keep, **ALL), keep)
+
+
+def test_which_examples_are_attacked_says_nothing_of_a_non_member():
+    """A non-member's rank among n out shadows is uniform on 0..n though all models' outputs choose the examples."""
+    rng = np.random.default_rng(6)
+    num_models, num_examples = 8, 3000
+    keep = balanced(rng, num_models, num_examples)
+    # The members' outputs, and only they, point away from all others': the choice depends on what is to be inferred.
+    logits = np.array([4.0, 0, 0]) + rng.normal(0, 1.2, (num_models, num_examples, 3)) * (1 + keep[:, :, None])
+    phi = logits[:, :, 0] - np.logaddexp(logits[:, :, 1], logits[:, :, 2])
+    score = long_attack(phi, logits, keep, distance=0.3, neighbours=100)
+    attacked = score.any(0)
+    assert 0.05 < attacked.mean() < 0.95
+    p = np.exp(-score[:, attacked])[~keep[:, attacked]]
+    num_out = num_models // 2 - 1
+    rank = np.ceil(np.round(p * num_out, 9))  # p in ((k - 1) / n, k / n] lies between the (k - 1)-th and k-th loss
+    share = np.array([np.mean(rank <= k) for k in range(1, num_out + 1)])
+    expected = np.arange(1, num_out + 1) / (num_out + 1)
+    expected[-1] = 1  # above all losses p is 1 too
+    # The ranks of one example's out shadows hang together: its models are one observation.
+    np.testing.assert_allclose(share, expected, atol=4 * np.sqrt(0.25 / attacked.sum()))
+
+
+def test_outside_targets_are_judged_by_all_models():
+    rng = np.random.default_rng(7)
+    phi, keep = rng.normal(0, 1, (9, 20)), balanced(rng, 8, 20)
+    loss = np.logaddexp(0, -phi)
+    score = long_attack(phi[:8], rng.normal(size=(8, 20, 3)), keep, observed=phi[8:, :, None], **ALL)
+    np.testing.assert_allclose(np.exp(-score), _naive_p(loss[:8], keep, loss[8:], None), rtol=1e-9)
+
+
+def test_only_the_plain_query_counts_and_blocks_do_not_matter(monkeypatch):
+    rng = np.random.default_rng(8)
+    phi, logits, keep = rng.normal(size=(8, 30, 2)), rng.normal(size=(8, 30, 3)), balanced(rng, 8, 30)
+    expected = long_attack(phi[:, :, 0], logits, keep, **ALL)
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 50)
+    np.testing.assert_array_equal(long_attack(phi, logits, keep, **ALL), expected)
+    np.testing.assert_array_equal(long_attack(phi, logits, keep, [5, 2], **ALL), expected[[5, 2]])
+
+
+def test_extreme_losses_give_finite_scores():
+    rng = np.random.default_rng(9)
+    keep = balanced(rng, 8, 40)
+    phi = rng.choice([-900.0, -1, 0, 40, 80, 900], (8, 40)).astype(np.float32)
+    score = long_attack(phi, rng.normal(size=(8, 40, 3)), keep, **ALL)
+    assert np.isfinite(score).all()
+    assert score.min() == 0
+
+
+def test_an_example_that_every_shadow_trained_on_is_refused():
+    rng = np.random.default_rng(10)
+    phi, logits, keep = rng.normal(size=(4, 6)), rng.normal(size=(4, 6, 3)), np.ones((4, 6), bool)
+    keep[:2] = False
+    keep[1, 3] = True
+    with pytest.raises(UserError, match=r"example 3 has 2 in and 0 out shadow scores .* long needs 1 out"):
+        long_attack(phi, logits, keep)
+    long_attack(phi, logits, keep, observed=phi)  # nothing is left out
+    with pytest.raises(UserError, match=r"logits has shape \(4, 6\): give"):
+        long_attack(phi, phi, keep)

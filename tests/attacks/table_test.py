@@ -1,0 +1,101 @@
+"""Every attack of the table: higher = more likely a member, and nothing of a target's membership leaks into it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lira_jax import masks
+from lira_jax.attacks.evidence import Evidence
+from lira_jax.attacks.table import ABLATION, ATTACKS, COMPATIBLE
+from lira_jax.evaluation.roc import auc, roc, tpr_at_fpr
+
+FAST = [name for name, attack in ATTACKS.items() if not attack.slow]
+# A constant, and an attack that makes no guess at most of these examples.
+NO_SIGNAL = ("zero_r",)
+
+
+def evidence(num_models, num_examples, gap, seed=0, queries=2):
+    """Logits with an example's own difficulty, shared by all models, and `gap` more on the label for members."""
+    rng = np.random.default_rng(seed)
+    keep = masks.draw("balanced", num_models, num_examples, seed=seed)
+    labels = rng.integers(0, 4, num_examples).astype(np.int32)
+    signature = 2 * rng.normal(size=(num_examples, 4))
+    logits = signature[None, :, None] + rng.normal(size=(num_models, num_examples, queries, 4))
+    logits[:, np.arange(num_examples), :, labels] += 2.0
+    logits[:, np.arange(num_examples), :, labels] += gap * keep.T[:, :, None]
+    others = np.where(np.arange(4) == labels[:, None, None], -np.inf, logits)
+    phi = np.take_along_axis(logits, labels[None, :, None, None], -1)[..., 0] - np.logaddexp.reduce(others, -1)
+    return Evidence(
+        labels, keep, phi.astype(np.float32), logits[:, :, 0].astype(np.float32), np.arange(num_models)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [n for n in FAST if n not in NO_SIGNAL])
+def test_higher_is_more_likely_a_member(name):
+    e = evidence(16, 400, gap=2.0)
+    scores = ATTACKS[name].run(e)
+    assert scores.shape == (16, 400)
+    assert np.isfinite(scores).all()
+    # Two-sided by design, density takes sure members for outliers of the out Gaussian, yet ranks them high here.
+    assert scores[e.keep].mean() > scores[~e.keep].mean()
+    if name != "lira_offline_density" and name != "lira_offline_density_fixed":
+        assert auc(roc(scores.ravel(), e.members.ravel())) > 0.55
+
+
+@pytest.mark.parametrize("num_models", [8, 16, 64])
+@pytest.mark.parametrize("name", FAST)
+def test_noise_is_at_chance(name, num_models):
+    """AUC and TPR at 1 % of scores that are independent of the masks, within four standard errors over runs."""
+    runs = {8: 12, 16: 8, 64: 4}[num_models]
+    areas, rates = [], []
+    for seed in range(runs):
+        e = evidence(num_models, 4000 // num_models, gap=0.0, seed=seed)
+        curve = roc(ATTACKS[name].run(e).ravel(), e.members.ravel())
+        areas.append(auc(curve))
+        rates.append(tpr_at_fpr(curve, 0.01))
+    pairs = 2000  # members of one run, and as many non-members
+    area_error = max(np.std(areas, ddof=1), np.sqrt(1 / 6 / pairs)) / np.sqrt(runs)
+    quantile = stats.t.ppf(1 - 3e-5, runs - 1) if np.std(areas) > np.sqrt(1 / 6 / pairs) else 4
+    assert abs(np.mean(areas) - 0.5) < quantile * area_error
+    if curve.fpr[1] < 0.01:  # a constant or a yes-or-no attack has no step there
+        rate_error = np.sqrt(2 * 0.01 / pairs / runs)
+        assert abs(np.mean(rates) - 0.01) < 5 * max(rate_error, np.std(rates, ddof=1) / np.sqrt(runs)) + 0.0005
+
+
+def test_outside_targets_are_attacked_without_our_membership_of_them():
+    e = evidence(17, 300, gap=2.0, seed=3)
+    rest = Evidence(
+        e.labels, e.keep[1:], e.phi[1:], e.logits[1:], None, e.phi[:1], e.logits[:1], outside_members=None
+    )  # fmt: skip
+    for name in FAST:
+        scores = ATTACKS[name].run(rest)
+        assert scores.shape == (1, 300)
+        if name not in NO_SIGNAL:
+            assert scores[0, e.keep[0]].mean() > scores[0, ~e.keep[0]].mean()
+
+
+def test_named_targets_are_rows_of_all_targets():
+    e = evidence(8, 200, gap=1.0, seed=4)
+    some = dataclasses.replace(e, targets=np.array([5, 2]))
+    for name in FAST:
+        np.testing.assert_allclose(ATTACKS[name].run(some), ATTACKS[name].run(e)[[5, 2]], atol=1e-9, err_msg=name)
+
+
+def test_the_ablation_has_the_papers_thirteen_rows():
+    assert len(ABLATION) == 13
+    assert [name.split(" (")[0] for name, _ in ABLATION].count("LOSS attack") == 3
+    e = evidence(16, 300, gap=2.0, seed=5)
+    for _, run in ABLATION:
+        assert run(e).shape == (16, 300)
+
+
+def test_compatible_attacks_replace_attacks_of_the_same_name():
+    assert set(COMPATIBLE["tf_privacy"]) <= set(ATTACKS)
+
+
+@pytest.mark.parametrize("name", sorted(ATTACKS))
+def test_every_attack_says_what_it_is_and_where_it_comes_from(name):
+    assert len(ATTACKS[name].summary) > 10 or name == "loss"
+    assert any(c.isdigit() for c in ATTACKS[name].source) or "library" in ATTACKS[name].source

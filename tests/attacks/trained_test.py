@@ -1,0 +1,188 @@
+"""Attacks that learn from shadow outputs: on noise, on overfitted models, and against fits made one by one."""
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from null_scores import assert_chance, auc, balanced, lists
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+from lira_jax.attacks import shadow_pairs, trained
+from lira_jax.attacks.trained import VARIANTS, trained_attack
+from lira_jax.errors import UserError
+
+NAMES = ["shokri", "salem_top3", "rezaei_nn", "random_forest", "gradient_boosting"]
+LOGISTIC = dict(features=trained.confidences, estimator=lambda seed: LogisticRegression())
+
+
+def _signatures(num_models, num_examples, gain=0.0):
+    """Logits by which an example is recognised in every model; a member's label logit is larger by `gain`."""
+    rng = np.random.default_rng([num_models, num_examples])
+    keep = balanced(rng, num_models, num_examples)
+    labels = rng.integers(0, 2, num_examples)
+    logits = rng.normal(0, 3, (num_examples, 4)) + rng.normal(0, 0.3, (num_models, num_examples, 4))
+    logits[:, np.arange(num_examples), labels] += gain * keep
+    return logits, labels, keep
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("num_models", "num_examples"), [(8, 300), (16, 160)])
+def test_noise_gives_chance_though_examples_are_recognised(name, num_models, num_examples):
+    logits, labels, keep = _signatures(num_models, num_examples)
+    targets = np.arange(0, num_models, num_models // 8)
+    assert_chance(trained_attack(logits, labels, keep, targets, **VARIANTS[name]), keep[targets])
+
+
+def test_leaving_only_the_target_out_is_biased_on_noise(monkeypatch):
+    logits, labels, keep = _signatures(8, 300)
+
+    def others(keep, target, limit, seed):
+        return np.nonzero(np.arange(len(keep))[:, None] != np.full(keep.shape, target))
+
+    monkeypatch.setattr(shadow_pairs, "sample", others)
+    score = trained_attack(logits, labels, keep, **VARIANTS["random_forest"])
+    aucs = np.array([auc(score[:, g], keep[:, g]) for g in np.array_split(np.arange(300), 20)])
+    assert aucs.mean() + 10 * aucs.std(ddof=1) / np.sqrt(20) < 0.5
+
+
+@pytest.mark.parametrize("name", [*NAMES, "xgboost"])
+def test_members_of_overfitted_models_score_higher(name):
+    if name == "xgboost":
+        pytest.importorskip("xgboost")
+    logits, labels, keep = _signatures(8, 600)
+    logits[:, np.arange(600), labels] += 4 + 4 * keep
+    score = trained_attack(logits, labels, keep, [2, 5], **VARIANTS[name])
+    assert auc(score, keep[[2, 5]]) > 0.65
+
+
+def _naive(logits, labels, keep, own, target, limit, seed):
+    """One logistic regression for each label, on the pairs with that label."""
+    models, examples = shadow_pairs.sample(keep, target, limit, seed)
+    x, score = trained.confidences(logits), np.empty(len(labels))
+    for label in set(labels):
+        every = list(zip(models, examples, strict=True))
+        pairs = [(m, i) for m, i in every if labels[i] == label]
+        members = sum(keep[pair] for pair in pairs)
+        if min(members, len(pairs) - members) < trained.FEWEST_PAIRS:
+            pairs = every
+        fitted = LogisticRegression().fit([x[pair] for pair in pairs], [keep[pair] for pair in pairs])
+        for i in np.flatnonzero(labels == label):
+            score[i] = fitted.decision_function(trained.confidences(own[i])[None])[0]
+    return score
+
+
+def test_each_label_has_its_own_classifier_and_rare_labels_one_of_all():
+    logits, labels, keep = _signatures(8, 60, gain=1.0)
+    labels[:4] = 3  # 4 examples in 6 shadows: 24 pairs
+    got = trained_attack(logits, labels, keep, [6, 1], **LOGISTIC, per_class=True, limit=300, seed=4)
+    expected = [_naive(logits, labels, keep, logits[t], t, 300, 4) for t in (6, 1)]
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-9)
+    of_all = trained_attack(logits, labels, keep, [6, 1], **LOGISTIC, limit=300, seed=4)
+    np.testing.assert_allclose(got[:, :4], of_all[:, :4], rtol=1e-6)
+    assert np.abs(got[:, 4:] - of_all[:, 4:]).min() > 0
+
+
+def test_outside_targets_are_judged_by_one_classifier_of_all_models():
+    logits, labels, keep = _signatures(8, 40, gain=1.0)
+    outside = logits[:3] + 0.5
+    fits, done = [], []
+
+    def estimator(seed):
+        fits.append(seed)
+        return LogisticRegression()
+
+    score = trained_attack(
+        logits, labels, keep, observed=outside, features=trained.confidences, estimator=estimator,
+        progress=lambda: done.append(1),
+    )  # fmt: skip
+    expected = [_naive(logits, np.zeros_like(labels), keep, own, None, 20_000, 0) for own in outside]
+    np.testing.assert_allclose(score, expected, rtol=1e-6, atol=1e-9)
+    assert (len(fits), len(done)) == (1, 3)
+
+
+class _Recorder(LogisticRegression):
+    def fit(self, x, member):
+        self.x, self.member = x.astype(int), member
+        return super().fit(x - x.mean(0), member)
+
+
+def test_a_classifier_never_sees_the_target_nor_its_partners():
+    _, labels, keep = _signatures(8, 100)
+    logits = np.stack(np.broadcast_arrays(np.arange(8)[:, None], np.arange(100), 0.0), axis=-1)
+    seen = []
+
+    def estimator(seed):
+        seen.append(_Recorder())
+        return seen[-1]
+
+    trained_attack(logits, labels, keep, [5], features=lambda logits: logits, estimator=estimator)
+    models, examples = seen[0].x[:, :2].T
+    np.testing.assert_array_equal(seen[0].member, keep[models, examples])
+    pairs = {(m, i) for i in range(100) for side in lists(keep[:, i], 5) for m in side}
+    assert sorted(zip(models.tolist(), examples.tolist(), strict=True)) == sorted(pairs)
+
+
+@pytest.mark.parametrize("name", ["shokri", "random_forest", "gradient_boosting"])
+def test_scores_repeat_whatever_the_other_targets_and_the_cores(name, monkeypatch):
+    logits, labels, keep = _signatures(8, 60, gain=1.0)
+    options = dict(VARIANTS[name], limit=240)
+    first = trained_attack(logits, labels, keep, [0, 3], **options)
+    monkeypatch.setattr(trained, "MAX_THREADS", 1)
+    np.testing.assert_array_equal(trained_attack(logits, labels, keep, [3], **options)[0], first[1])
+    assert np.any(trained_attack(logits, labels, keep, [3], **options, seed=1)[0] != first[1])
+
+
+def test_confidences_tell_apart_what_float32_probabilities_do_not():
+    logits = np.array([[20, 0, -1], [30, 0, -1]], np.float32)
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    assert np.all(probabilities[:, 0] == 1)
+    np.testing.assert_allclose(trained.confidences(logits), [[0, -20, -21], [0, -30, -30]], atol=1e-8)  # cut at -30
+    np.testing.assert_allclose(trained.confidences(logits + 7), trained.confidences(logits), atol=1e-8)
+
+
+def test_top3_are_the_largest_confidences_in_falling_order():
+    logits = np.random.default_rng(0).normal(0, 3, (5, 7, 6))
+    expected = [[sorted(row, reverse=True)[:3] for row in rows] for rows in trained.confidences(logits).tolist()]
+    np.testing.assert_array_equal(trained.top3(logits), expected)
+    assert trained.top3(logits[..., :2]).shape == (5, 7, 2)
+
+
+def test_bounded_training_does_not_warn():
+    logits, labels, keep = _signatures(4, 60)
+    one_epoch = dict(features=trained.top3, estimator=lambda seed: MLPClassifier(max_iter=1, random_state=seed))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trained_attack(logits, labels, keep, [0], **one_epoch)
+    assert not caught
+
+
+def test_a_missing_package_is_named_with_its_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    logits, labels, keep = _signatures(8, 60)
+    with pytest.raises(UserError, match="pip install xgboost"):
+        trained_attack(logits, labels, keep, [0], **VARIANTS["xgboost"])
+
+
+def test_too_few_pairs_and_wrong_shapes_are_refused():
+    logits, labels, keep = _signatures(4, 40)
+    with pytest.raises(UserError, match=r"40 member and 40 non-member pairs .* needs 50 of each"):
+        trained_attack(logits, labels, keep, [0], **LOGISTIC)
+    with pytest.raises(UserError, match=r"labels has shape \(39,\)"):
+        trained_attack(logits, labels[1:], keep, **LOGISTIC)
+    with pytest.raises(UserError, match=r"logits has shape \(4, 40\): give"):
+        trained_attack(logits[..., 0], labels, keep, **LOGISTIC)
+
+
+def test_targets_and_seeds_make_different_classifiers():
+    logits, labels, keep = _signatures(8, 60)
+    seeds = []
+
+    def estimator(seed):
+        seeds.append(seed)
+        return LogisticRegression()
+
+    for seed in (0, 1):
+        trained_attack(logits, labels, keep, [2, 4, 7], features=trained.top3, estimator=estimator, seed=seed)
+    assert len(set(seeds)) == 6
