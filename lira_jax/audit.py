@@ -82,27 +82,24 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[i
         attacked, evenly spread over the models.
 
     Returns:
-      (number of shadows, attack, summary), without the attacks that need more shadows than that.
+      (number of shadows, attack, summary).
 
     Raises:
-      UserError: a count is odd, or more than the masks allow.
+      UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no spread.
     """
     if evidence.targets is None:
         raise UserError("--num_shadows: it needs targets among the models; give --targets=all")
     most = fewer_shadows.most(evidence.keep)
     for count in counts:
-        if count % 2 or not 2 <= count <= most:
-            raise UserError(f"--num_shadows={count}: give even numbers from 2 to {most}, as the masks allow")
+        if count % 2 or not 4 <= count <= most:
+            raise UserError(f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow")
     spread = np.linspace(0, len(evidence.targets) - 1, min(MOST_CURVE_TARGETS, len(evidence.targets)))
     targets = evidence.targets[np.unique(spread.round().astype(int))]
     found, members = [], evidence.keep[targets]
     for count in progress.each("shadows", counts, "numbers"):
         few = [fewer_shadows.restrict(evidence, int(t), count) for t in targets]
         for name in CURVE_ATTACKS:
-            try:
-                scores = np.concatenate([ATTACKS[name].run(e) for e in few])
-            except UserError:  # two shadows of a kind have a spread, one has none
-                continue
+            scores = np.concatenate([ATTACKS[name].run(e) for e in few])
             found.append((count, name, evaluate(scores, members)))
     return found
 

@@ -207,3 +207,52 @@ def test_diverged_models_are_left_out(tmp_path):
     assert done.returncode in (0, 1)
     assert "has diverged and is left out" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
+    workdir, _ = finished
+    logits, keep = np.load(workdir / "logits/0003.npy"), np.load(workdir / "keep.npy")[3]
+    np.savez(tmp_path / "target.npz", logits=logits, keep=keep)
+    np.save(tmp_path / "unknown.npy", logits)
+    flags = [f"--workdir={workdir}", "--attacks=lira_offline_fixed,loss"]
+    known = succeed("attack", *flags, f"--targets={tmp_path}/target.npz", f"--out={tmp_path}/known")
+    assert "lira_offline_fixed" in known.stdout
+    row = json.loads((tmp_path / "known/results.json").read_text())["attacks"]["loss"]
+    assert (row["num_targets"], row["num_members"]) == (1, keep.sum())
+    unknown = succeed("attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown")
+    assert "membership is unknown" in unknown.stderr
+    assert not (tmp_path / "unknown/results.csv").exists()
+    for name in ("lira_offline_fixed", "loss"):
+        scores = [np.load(tmp_path / run / f"attacks/{name}.npy") for run in ("known", "unknown")]
+        np.testing.assert_array_equal(*scores)
+        assert scores[0].shape == (1, 120)
+
+
+def test_ablation_and_fewer_shadows(finished, tmp_path):
+    done = succeed(
+        "attack", f"--workdir={finished[0]}", f"--out={tmp_path}", "--attacks=loss", "--ablation", "--num_shadows=4,6"
+    )
+    assert "+ multiple queries (online LiRA)" in done.stdout
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert len(results["ablation"]) == 13
+    assert {row["num_shadows"] for row in results["num_shadows"]} == {4, 6}
+    odd = run("attack", f"--workdir={finished[0]}", f"--out={tmp_path}", "--attacks=loss", "--num_shadows=8")
+    assert odd.returncode == 1
+    assert "--num_shadows=8: give even numbers from 4 to 6" in odd.stderr
+
+
+@pytest.mark.parametrize("layout", ["tf_privacy", "lira_pytorch"])
+def test_an_export_is_attacked_like_the_run_itself(finished, tmp_path, layout):
+    workdir, _ = finished
+    succeed("export", f"--workdir={workdir}", f"--out={tmp_path}/theirs", f"--format={layout}")
+    flags = ["--attacks=lira_online,lira_offline,phi_mean", "--compat=tf_privacy", "--targets=7"]
+    missing = run("attack", f"--workdir={tmp_path}/theirs", *flags)
+    assert missing.returncode == 1
+    assert "--out=" in missing.stderr
+    succeed("attack", f"--workdir={tmp_path}/theirs", *flags, f"--out={tmp_path}/results")
+    succeed("attack", f"--workdir={workdir}", *flags, f"--out={tmp_path}/ours")
+    theirs, ours = (json.loads((tmp_path / d / "results.json").read_text())["attacks"] for d in ("results", "ours"))
+    assert theirs.keys() == ours.keys() == {"lira_online", "lira_offline", "phi_mean"}
+    for name in ours:
+        for figure in ("auc", "balanced_accuracy", "tpr_at_1e-2"):
+            assert theirs[name][figure]["value"] == pytest.approx(ours[name][figure]["value"], abs=1e-6, nan_ok=True)
