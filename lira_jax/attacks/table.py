@@ -205,7 +205,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "privacy_risk": Attack(
         _by_class(privacy_risk_score, metrics.modified_entropy),
-        "P(member | modified entropy, class)",
+        "probability of membership given modified entropy and class",
         "Song and Mittal 2021, equation 13",
         0.5,
     ),
