@@ -19,9 +19,20 @@ FINAL = "final"
 
 
 def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
-    """Saves a pytree of arrays, then removes the model's other checkpoints."""
+    """Saves a pytree of arrays, then removes the model's other checkpoints.
+
+    Raises:
+      UserError: the disk is full; earlier checkpoints are untouched.
+    """
     home = _home(folder, model_id)
-    ocp.save(home / name, tree, overwrite=True)
+    try:
+        ocp.save(home / name, tree, overwrite=True)
+    except Exception as error:  # the same cause comes as OSError or as tensorstore's ValueError
+        for unfinished in home.glob(f"{name}.*tmp*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+            raise UserError(f"{home / name} could not be written: the disk is full; free some and run again") from None
+        raise
     for other in home.iterdir():
         if other.name != name:
             shutil.rmtree(other, ignore_errors=True)
