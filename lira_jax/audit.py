@@ -42,7 +42,7 @@ def run_attacks(
     Raises:
       UserError: an attack cannot be run, naming it.
     """
-    members, results = evidence.members, {}
+    members, results, left_out = evidence.members, {}, {}
     correct = None if evidence.logits is None else evidence.target_logits.argmax(-1) == evidence.labels
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
@@ -53,7 +53,7 @@ def run_attacks(
             except UserError as error:
                 if not skip_failures:
                     raise UserError(f"--attacks={name}: {error}") from None
-                progress.note(f"left out {name}: {error}")
+                left_out[name] = error
             else:
                 save(name, scores)
                 if members is not None:
@@ -62,6 +62,14 @@ def run_attacks(
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
             bar.update()
+    if left_out and not evidence.keep.any():
+        progress.note(
+            "no shadow trained on an example under attack (disjoint masks), so attacks that learn from shadows' "
+            f"members are left out: {', '.join(left_out)}"
+        )
+    else:
+        for name, error in left_out.items():
+            progress.note(f"left out {name}: {error}")
     return results
 
 
@@ -87,7 +95,7 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[i
     Raises:
       UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no spread.
     """
-    if evidence.targets is None:
+    if evidence.targets is None or evidence.outside_phi is not None:
         raise UserError("--num_shadows: it needs targets among the models; give --targets=all")
     most = fewer_shadows.most(evidence.keep)
     for count in counts:
@@ -119,20 +127,21 @@ def about_models(evidence: Evidence) -> dict:
     outside = evidence.outside_logits
     if outside is not None:
         outside = metrics.of_models(metrics.modified_entropy, outside, evidence.labels)
-    scores = privacy_risk_score(entropy, evidence.labels, evidence.keep, evidence.targets, outside)
     found = {
         "accuracy": {
             "members": _by_target(correct, members),
             "nonmembers": _by_target(correct, ~members),
         },
         "calibration": _calibration(evidence.target_logits, evidence.labels, members),
-        "risk": {
+    }
+    if evidence.keep.any():  # else there are no shadows' members to learn the score from
+        scores = privacy_risk_score(entropy, evidence.labels, evidence.keep, evidence.targets, outside)
+        found["risk"] = {
             "cumulative": risk.cumulative_distribution(scores, members),
             "calibration": risk.calibration(scores, members, prior=0.5),
             "precision_recall": risk.precision_recall(scores, members, prior=0.5),
             "by_class": risk.risk_by_class(scores, members, correct, evidence.labels),
-        },
-    }
+        }
     return without_nan(found)
 
 

@@ -19,7 +19,7 @@ def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[s
     """A documented field.
 
     `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. Fields fixed by "nothing" say how to compute, not what.
+    refuses another value. Fields fixed by "nothing" say how to compute, not what, or only add to it.
     """
     return dataclasses.field(default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices})
 
@@ -49,6 +49,12 @@ class Experiment:
         "or feature, over the pool), none, or auto (pixel for uint8 images, standard otherwise).",
         choices=("auto", "pixel", "standard", "none"),
     )
+    outliers: int = _field(0, "Outliers of each kind that replace random examples of the pool; 0 for none.")
+    outliers_from: str = _field(
+        "",
+        "Kinds of outliers, comma separated: random_labels (wrong labels), or other data sets, NAME:PATH such as "
+        "npz:other.npz, or tfds:NAME.",
+    )
     seed: int = _field(0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0.")
 
     # Who is in which training set
@@ -57,10 +63,13 @@ class Experiment:
         "balanced",
         "How training sets are drawn: balanced (each example in exactly pkeep * num_models models), "
         "bernoulli (independent coins), tf_privacy (the very masks of tensorflow/privacy's LiRA code, "
-        "whatever the seed).",
-        choices=("balanced", "bernoulli", "tf_privacy"),
+        "whatever the seed), disjoint (the first half of the models, the targets, share one half of the pool, their "
+        "shadows the other; only offline attacks apply).",
+        choices=("balanced", "bernoulli", "tf_privacy", "disjoint"),
     )
-    pkeep: float = _field(0.5, "Fraction of the pool that each model trains on, between 0 and 1.")
+    pkeep: float = _field(
+        0.5, "Fraction of the pool (disjoint: of its half) that each model trains on, between 0 and 1."
+    )
 
     # Model
     model: str = _field("mlp", "Model family (see lira_jax/models/table.py), or package.module:function of your own.")
@@ -109,6 +118,13 @@ class Experiment:
     save_logits: str = _field(
         "plain", "Logits kept on disk: plain (query 0) or all queries.", fixed_by="score", choices=("plain", "all")
     )
+    probes: str = _field(
+        "",
+        "Examples that are in no training set, scored beside the pool to count false alarms, comma separated: "
+        "permuted (pixels in one random order), scaled (normalised inputs times 255), noise (uniform), or other data "
+        "sets, NAME:PATH such as npz:other.npz, or tfds:NAME. More can be added at any time.",
+        fixed_by="nothing",
+    )
 
     # How to compute: never changes what the numbers are, beyond float rounding
     strategy: str = _field(
@@ -120,6 +136,12 @@ class Experiment:
     )
     models_per_chunk: int = _field(
         0, "Models trained or scored at the same time, all devices together; 0 for a default.", fixed_by="nothing"
+    )
+    data_on: str = _field(
+        "device",
+        "Where the data are kept: device, or host for data larger than the device's memory, fed batch by batch.",
+        fixed_by="nothing",
+        choices=("device", "host"),
     )
     checkpoint_every: int = _field(
         10, "Epochs between checkpoints that an interrupted training resumes from; 0 for none.", fixed_by="nothing"
@@ -148,17 +170,29 @@ def validate(experiment: Experiment) -> Experiment:
             raise bad_choice(f"--{name}", getattr(e, name), choices)
     for name in ("num_models", "epochs", "batch_size"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
-    for name in ("seed", "num_examples", "depth", "width", "shift", "cutout", "models_per_chunk",
+    for name in ("seed", "num_examples", "outliers", "depth", "width", "shift", "cutout", "models_per_chunk",
                  "checkpoint_every", "log_every", "score_batch_size"):  # fmt: skip
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
     for name in ("learning_rate", "weight_decay"):
         _require(math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0")
     for name in ("momentum", "label_smoothing", "warmup"):
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
+    if e.outliers and not e.outliers_from:
+        raise UserError(f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels")
+    if e.outliers_from and not e.outliers:
+        raise UserError(f"--outliers_from={e.outliers_from}: say how many by --outliers")
     _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
     _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
     _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
     _require(all(h >= 1 for h in e.hidden), "hidden", e, "give positive numbers of units, such as 512,256")
+    if e.masks == "disjoint":
+        in_models = e.pkeep * e.num_models / 2
+        even = e.num_models % 2 == 0 and abs(in_models - round(in_models)) < 1e-9
+        _require(
+            even and 1 <= round(in_models) < e.num_models / 2, "num_models", e,
+            f"disjoint masks put each example into pkeep * num_models / 2 = {in_models:g} models, which must be a "
+            "whole number below num_models / 2: change num_models (a multiple of 4 when pkeep is 0.5)",
+        )  # fmt: skip
     if e.masks == "balanced":
         in_models = e.pkeep * e.num_models
         even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models

@@ -13,11 +13,14 @@ def draw(kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, s
     Args:
       kind: "balanced": each example is in exactly pkeep * num_models models. "bernoulli": independent
         coins. "tf_privacy": the masks of tensorflow/privacy's LiRA code (research/mi_lira_2021), bit
-        for bit; they are balanced too, and the same whatever the seed, as they are there.
+        for bit; they are balanced too, and the same whatever the seed, as they are there. "disjoint": the
+        pool is cut into random halves; the first half of the models train on balanced parts of one half, the
+        others on balanced parts of the other (LiRA, Carlini et al. 2022, section VI-D: the attacker, who trains the
+        second half, holds none of the targets' data).
       num_models: models, M.
       num_examples: examples, N.
-      pkeep: fraction of models that train on an example.
-      seed: of balanced and bernoulli masks.
+      pkeep: fraction of models that train on an example, of those that may.
+      seed: of all masks but tf_privacy's.
 
     Returns:
       bool [models, examples].
@@ -31,9 +34,15 @@ def draw(kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, s
         uniform = np.random.RandomState(0).uniform(0, 1, size=shape)
         keep = uniform.argsort(0) < int(pkeep * num_models)
     else:
-        uniform = np.random.default_rng([seed, _STREAM]).random(shape)
+        generator = np.random.default_rng([seed, _STREAM])
+        uniform = generator.random(shape)
         if kind == "balanced":
             keep = uniform.argsort(0) < round(pkeep * num_models)
+        elif kind == "disjoint":
+            first = first_shadow(num_models)
+            halves = [half.argsort(0) < round(pkeep * first) for half in (uniform[:first], uniform[first:])]
+            of_targets = generator.permutation(num_examples) < num_examples // 2
+            keep = np.concatenate([halves[0] & of_targets, halves[1] & ~of_targets])
         elif kind == "bernoulli":
             keep = uniform < pkeep
         else:
@@ -46,6 +55,21 @@ def draw(kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, s
             "membership needs examples inside and outside: take more examples"
         )
     return keep
+
+
+def first_shadow(num_models: int) -> int:
+    """With disjoint masks, the models from this one on are shadows, those before it are targets."""
+    return num_models // 2
+
+
+def targets_pool(keep: np.ndarray) -> np.ndarray:
+    """With disjoint masks, the examples that targets trained on or could have: bool [examples]."""
+    return ~keep[first_shadow(len(keep)) :].any(0)
+
+
+def members_share(kind: str, pkeep: float) -> float:
+    """The mean size of a training set as a fraction of the pool."""
+    return pkeep / 2 if kind == "disjoint" else pkeep
 
 
 def parse_ids(text: str, num_models: int) -> list[int]:

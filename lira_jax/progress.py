@@ -1,8 +1,12 @@
 """Progress with an ETA: a live line on a terminal, a line now and then in a log."""
 
+import os
 import sys
 
 from tqdm import tqdm
+
+LABEL = "LIRA_JAX_PROGRESS_LABEL"
+"""Environment variable with a word on which of several processes this is."""
 
 
 def bar(description: str, total: float, unit: str, initial: float = 0, leave: bool = True) -> tqdm:
@@ -12,7 +16,7 @@ def bar(description: str, total: float, unit: str, initial: float = 0, leave: bo
     """
     live = sys.stderr.isatty()
     return tqdm(
-        desc=description,
+        desc=description + os.environ.get(LABEL, ""),
         total=total,
         initial=initial,
         leave=leave,

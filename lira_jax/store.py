@@ -166,21 +166,25 @@ class RunDirectory:
 
     # The data's identity, text, checkpoints
 
-    def settle_data(self, fingerprint: str, source: str) -> None:
-        """Enters the data's fingerprint, or checks it against the one entered before.
+    def settle_data(self, fingerprint: str, source: str, name: str = "data") -> None:
+        """Enters the fingerprint of the data, or of what `name` says, or checks it against the one entered before.
 
         Raises:
           UserError: the data are not those this run began with.
         """
         with self._lock():
-            before = self._manifest().get("data", {}).get("sha256")
+            before = self._manifest().get(name, {}).get("sha256")
             if before not in (None, fingerprint):
                 raise UserError(
                     f"{source}: the data have sha256 {fingerprint[:16]}, but the run in {self.path} began with "
                     f"{before[:16]}; restore the data, or give another --workdir"
                 )
             if before is None:
-                self._update_manifest("data", {"sha256": fingerprint})
+                self._update_manifest(name, {"sha256": fingerprint})
+
+    def data_fingerprint(self) -> str | None:
+        """The fingerprint that `settle_data` has entered."""
+        return self._manifest().get("data", {}).get("sha256")
 
     def write_json(self, name: str, value) -> None:
         """Writes a JSON file in one step."""
@@ -271,21 +275,32 @@ class RunDirectory:
         return self.path / name
 
 
-def scores_name(model: int) -> str:
-    """Name of the dump of phi of one model, float32 [examples, queries]."""
-    return f"scores/{model:04d}.npy"
+def scores_name(model: int, probe: str = "") -> str:
+    """Name of the dump of phi of one model, float32 [examples, queries], on the pool or on a set of probes."""
+    return f"{_folder(probe)}scores/{model:04d}.npy"
 
 
-def logits_name(model: int) -> str:
+def logits_name(model: int, probe: str = "") -> str:
     """Name of the dump of logits of one model, float32 [examples, classes] or [examples, queries, classes]."""
-    return f"logits/{model:04d}.npy"
+    return f"{_folder(probe)}logits/{model:04d}.npy"
+
+
+def labels_name(probe: str = "") -> str:
+    """Name of the labels, int32 [examples]."""
+    return f"{_folder(probe)}labels.npy"
+
+
+def _folder(probe: str) -> str:
+    return f"probes/{probe}/" if probe else ""
 
 
 _WRITTEN_BY = {
     "keep.npy": "lira-train",
     "labels.npy": "lira-train",
+    "sources.npy": "lira-train",
     "scores": "lira-score",
     "logits": "lira-score",
+    "probes": "lira-score --probes",
     "attacks": "lira-attack",
 }
 

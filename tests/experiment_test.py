@@ -32,12 +32,23 @@ def test_json_round_trip():
         ("hidden", (5, 0), "--hidden=5,0"),
         ("seed", -1, "--seed=-1"),
         ("label_smoothing", 1.0, "--label_smoothing=1"),
+        ("outliers", 5, "--outliers=5: say of what kind by --outliers_from"),
+        ("outliers_from", "random_labels", "--outliers_from=random_labels: say how many"),
     ],
 )
 def test_bad_values_are_named(field, value, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")) as caught:
         experiment.validate(dataclasses.replace(Experiment(), **{field: value}))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("num_models", "pkeep"), [(6, 0.5), (7, 0.5), (2, 0.5), (8, 0.3)])
+def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
+    experiment.validate(dataclasses.replace(Experiment(), masks="disjoint", num_models=8, pkeep=0.25))
+    with pytest.raises(UserError, match=f"--num_models={num_models}: disjoint masks"):
+        experiment.validate(
+            dataclasses.replace(Experiment(), masks="disjoint", num_models=num_models, pkeep=pkeep)
+        )  # fmt: skip
 
 
 def test_fields_of_another_version_are_refused():

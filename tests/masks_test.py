@@ -53,6 +53,29 @@ def test_bernoulli_masks_are_independent_coins():
     assert abs(counts.var() - 50 * 0.21) < 0.6  # a balanced mask would have variance 0
 
 
+@given(
+    half=st.integers(2, 6),
+    num_examples=st.integers(200, 251),
+    seed=st.integers(0, 2**31 - 1),
+    in_models=st.integers(1, 5),
+)
+def test_disjoint_masks_cut_pool_and_models_in_halves(half, num_examples, seed, in_models):
+    in_models = min(in_models, half - 1)
+    keep = masks.draw("disjoint", 2 * half, num_examples, pkeep=in_models / half, seed=seed)
+    of_targets = masks.targets_pool(keep)
+    assert of_targets.sum() == num_examples // 2
+    assert masks.first_shadow(2 * half) == half
+    targets, shadows = keep[:half], keep[half:]
+    assert (targets.sum(0) == np.where(of_targets, in_models, 0)).all()
+    assert (shadows.sum(0) == np.where(of_targets, 0, in_models)).all()
+    assert keep.mean() == pytest.approx(masks.members_share("disjoint", in_models / half))
+
+
+def test_halves_of_disjoint_masks_are_drawn_at_random():
+    first, other = (masks.targets_pool(masks.draw("disjoint", 4, 10000, seed=s)) for s in (0, 1))
+    assert abs((first & other).mean() - 0.25) < 4 * np.sqrt(0.1875 / 10000)
+
+
 def test_seeds_differ_and_repeat():
     first, again, other = (masks.draw("balanced", 8, 100, seed=s) for s in (5, 5, 6))
     assert (first == again).all()

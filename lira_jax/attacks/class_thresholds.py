@@ -87,13 +87,14 @@ def with_shadow_pairs(
     inputs: inputs_lib.Inputs, limit: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """For each target its own metric, float [examples], and its shadow pairs: models and examples, int [pairs]."""
-    if inputs.observed is None:
-        for target in inputs.targets:
-            yield inputs.phi[target, :, 0], *shadow_pairs.sample(inputs.keep, int(target), limit, seed)
-    else:
+    judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
+    if inputs.targets is None:
         pairs = shadow_pairs.sample(inputs.keep, None, limit, seed)
-        for own in inputs.observed:
+        for own in judged:
             yield own[:, 0], *pairs
+    else:
+        for own, target in zip(judged, inputs.targets, strict=True):
+            yield own[:, 0], *shadow_pairs.sample(inputs.keep, int(target), limit, seed)
 
 
 def _best_threshold(metric: np.ndarray, members: np.ndarray) -> float:

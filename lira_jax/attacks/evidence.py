@@ -18,7 +18,8 @@ class Evidence:
       logits: float32 [models, examples, classes], of the plain example; None if only phi was saved.
       targets: int [targets], models that are attacked, each with all the others as its shadows; None
         if the targets come from outside and every model is a shadow.
-      outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes].
+      outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes]. With `targets`
+        too, these are attacked, and `targets` are the models with their very training sets, which are no shadows.
       outside_members: bool [targets, examples], their membership, if it is known.
     """
 
@@ -34,17 +35,17 @@ class Evidence:
     @property
     def members(self) -> np.ndarray | None:
         """bool [targets, examples], for evaluation only: no attack may read it."""
-        return self.outside_members if self.targets is None else self._of_targets(self.keep)
+        return self._of_targets(self.keep) if self.outside_phi is None else self.outside_members
 
     @property
     def target_phi(self) -> np.ndarray:
         """float32 [targets, examples, queries]."""
-        return self.outside_phi if self.targets is None else self._of_targets(self.phi)
+        return self._of_targets(self.phi) if self.outside_phi is None else self.outside_phi
 
     @property
     def target_logits(self) -> np.ndarray:
         """float32 [targets, examples, classes], of the plain example."""
-        return self.outside_logits if self.targets is None else self._of_targets(self.shadow_logits)
+        return self._of_targets(self.shadow_logits) if self.outside_phi is None else self.outside_logits
 
     @property
     def shadow_logits(self) -> np.ndarray:

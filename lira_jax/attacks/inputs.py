@@ -15,7 +15,8 @@ class Inputs:
     Attributes:
       phi: float [models, examples, queries].
       keep: bool [models, examples].
-      targets: int [targets], models that are targets in turn; None when the targets are from outside.
+      targets: int [targets], models that are targets in turn, or that stand for them; None when nothing of the
+        targets is among the models.
       observed: float [targets, examples, queries], phi of targets from outside, or None.
     """
 
@@ -53,7 +54,8 @@ def check(
       keep: bool [models, examples].
       targets: model indices; all models when both this and observed are None.
       observed: float [targets, examples, queries], phi of targets that are not among the models, or
-        [targets, examples] for one query.
+        [targets, examples] for one query. With targets too, observed is what is judged, and targets are the
+        models with the very training sets of the observed: they are left out, as if they were judged themselves.
 
     Raises:
       UserError: shapes disagree, a target is not a model, or a score is NaN or infinite.
@@ -64,16 +66,17 @@ def check(
     _require_finite(phi, "model")
     if observed is not None:
         observed = by_query(observed)
-        if targets is not None:
-            raise UserError("targets and observed are both given: targets are models or come from outside")
         if observed.shape[1:] != phi.shape[1:]:
             raise UserError(f"observed has shape {observed.shape}, phi {phi.shape}: both end with [examples, queries]")
         _require_finite(observed, "outside target")
-        return Inputs(phi, keep, None, observed)
+        if targets is None:
+            return Inputs(phi, keep, None, observed)
     targets = np.arange(len(phi)) if targets is None else np.atleast_1d(targets)
     if targets.dtype.kind not in "iu" or not targets.size or targets.min() < 0 or targets.max() >= len(phi):
         raise UserError(f"targets={targets.tolist()}: give indices of models, 0 to {len(phi) - 1}")
-    return Inputs(phi, keep, targets, None)
+    if observed is not None and len(observed) != len(targets):
+        raise UserError(f"observed has {len(observed)} rows for {len(targets)} targets: give one for each")
+    return Inputs(phi, keep, targets, observed)
 
 
 def by_query(phi: np.ndarray) -> np.ndarray:

@@ -54,13 +54,16 @@ def privacy_risk_score(
       members, without shadow non-members, or with too few pairs for two bins.
 
     Raises:
-      UserError: shapes disagree, a metric is NaN or infinite, prior is not between 0 and 1, or bins is below 1.
+      UserError: shapes disagree, a metric is NaN or infinite, prior is not between 0 and 1, bins is below 1, or no
+        shadow trained on any example.
     """
     if not 0 < prior < 1:
         raise UserError(f"prior={prior}: give a probability between 0 and 1, such as 0.5")
     if bins < 1:
         raise UserError(f"bins={bins}: give at least 1")
     inputs = inputs_lib.check(metric, keep, targets, observed)
+    if not inputs.keep.any():
+        raise UserError("no shadow model trained on any of the examples: members are needed to learn from")
     num_classes = int(np.max(labels)) + 1
     score = np.empty((inputs.num_targets, len(labels)))
     for row, (own, models, examples) in enumerate(with_shadow_pairs(inputs, limit, seed)):

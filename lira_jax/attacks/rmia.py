@@ -128,16 +128,17 @@ def _shadow_means(
     inputs: inputs_lib.Inputs, sums: dict[bool, ListSum], partner: np.ndarray | None, t: int
 ) -> tuple[np.ndarray, dict[bool, np.ndarray]]:
     """log p_y of one target and the mean p_y of its in and out lists, float64 [examples, queries]."""
+    own = None if inputs.observed is None else log_confidence(inputs.observed[t])
     if partner is None:
-        means = {bit: listed.total / listed.count[:, None] for bit, listed in sums.items()}
-        return log_confidence(inputs.observed[t]), means
+        return own, {bit: listed.total / listed.count[:, None] for bit, listed in sums.items()}
     target = inputs.targets[t]
-    own = log_confidence(inputs.phi[target])
-    p_own = np.exp(own)
+    of_target = log_confidence(inputs.phi[target])
+    own = of_target if own is None else own
+    p_target = np.exp(of_target)
     p_partner = np.exp(log_confidence(inputs.phi[partner[t], np.arange(len(own))]))
     means = {}
     for bit, listed in sums.items():
-        gone = np.where((inputs.keep[target] == bit)[:, None], p_own, p_partner)
+        gone = np.where((inputs.keep[target] == bit)[:, None], p_target, p_partner)
         means[bit] = listed.total_without(gone) / (listed.count[:, None] - 1)
     return own, means
 

@@ -172,7 +172,7 @@ def trained_attack(
         if outside is not None:
             return outside(features(inputs.observed[row]))
         target = int(inputs.targets[row])
-        return learn(target)(features(logits[target]))
+        return learn(target)(features(logits[target] if inputs.observed is None else inputs.observed[row]))
 
     score = np.empty((inputs.num_targets, logits.shape[1]))
     workers = min(os.cpu_count() or 1, MAX_THREADS)

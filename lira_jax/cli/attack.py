@@ -7,15 +7,17 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from lira_jax import audit, experiment, layouts, progress
+from lira_jax import audit, experiment, false_alarms, layouts, progress
 from lira_jax.attacks.evidence import Evidence
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack
 from lira_jax.cli import command
+from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
+from lira_jax.evaluation.assessment import Assessment
 from lira_jax.outside_targets import read_targets
 from lira_jax.report import tables
-from lira_jax.run_scores import load_evidence
+from lira_jax.run_scores import Loaded, load_evidence, load_probe, with_shadows_of
 from lira_jax.store import RunDirectory
 
 flags.DEFINE_string(
@@ -27,8 +29,15 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "targets",
     "all",
-    "What is attacked: all (every model, the others being its shadows), models such as 0,3, or a file with the "
+    "What is attacked: all (every model, the others being its shadows; of disjoint masks the first half, by the "
+    "second), models such as 0,3, or a file with the "
     "logits of a model trained elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep.",
+)
+flags.DEFINE_string(
+    "shadows",
+    "",
+    "Run directory whose models are the shadows instead: another recipe, trained on the same data and masks "
+    "(LiRA VI-E); its model with the target's own number is left out. Needs --out.",
 )
 flags.DEFINE_string("compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does.")
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
@@ -39,7 +48,7 @@ SUMMARY = (
     "prints a table and writes attacks/*.npy, results.csv and results.json. It also reads the run directories of "
     "tensorflow/privacy (mi_lira_2021), lira-pytorch and lira_analysis; then give --out."
 )
-SHOWN = ["attacks", "targets", "out", "compat", "ablation", "num_shadows"]
+SHOWN = ["attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"]
 FEW_SHADOWS = 64
 
 
@@ -54,7 +63,8 @@ def main() -> None:
         raise UserError(
             f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma separated"
         ) from None
-    evidence, models, out = read_evidence()
+    run, loaded, out = read_evidence()
+    evidence, models = loaded.evidence, loaded.models
     shadows = len(models) - (evidence.targets is not None)
     if shadows < FEW_SHADOWS - 1:
         progress.note(
@@ -63,25 +73,31 @@ def main() -> None:
         )
 
     def save(name: str, scores: np.ndarray) -> None:
+        if loaded.examples is not None:  # the rest of the pool is not under attack
+            whole = np.full((len(scores), len(loaded.examples)), np.nan)
+            whole[:, loaded.examples] = scores
+            scores = whole
         out.write(f"attacks/{name}.npy", scores.astype(np.float32))
 
     everything = command.FLAGS.attacks in ("all", "fast")
-    results = audit.run_attacks(
-        evidence, {**ATTACKS, **COMPATIBLE[compat]}, names, save, skip_failures=everything
-    )  # fmt: skip
-    about = {
-        "targets": [models[t] for t in evidence.targets] if evidence.targets is not None else [command.FLAGS.targets],
-        "models": models,
-        "compat": compat,
-        **audit.about_models(evidence),
-    }
-    save_exposure(evidence, out)
+    table = {**ATTACKS, **COMPATIBLE[compat]}
+    results = audit.run_attacks(evidence, table, names, save, skip_failures=everything)
+    about = {"targets": loaded.targets, "models": models, "compat": compat, **audit.about_models(evidence)}
+    if command.FLAGS.shadows:
+        about["shadows"] = command.FLAGS.shadows
+    exposed = save_exposure(evidence, out)
     if not results:
         progress.note(
             f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without an evaluation"
         )
         return
     print(tables.as_text(results))
+    if run is not None and exposed is not None and (found := exposure_by_source(run, exposed)):
+        about["exposure_by_source"] = audit.without_nan(found)
+        print("\nExposure by source (Carlini et al. 2022, VII-B)\n" + tables.exposure_by_source(found))
+    if run is not None and (found := probe(run, loaded, table, results)):
+        about["probes"] = found
+        print("\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n" + tables.false_positives(found))
     if command.FLAGS.ablation:
         rows = audit.ablation(evidence)
         about["ablation"] = [summary.as_row(name) for name, summary in rows]
@@ -109,22 +125,32 @@ def chosen(text: str) -> list[str]:
     return [n for n in ATTACKS if n in names]
 
 
-def read_evidence() -> tuple[Evidence, list[int], RunDirectory]:
-    """The evidence of --workdir and --targets, the ids of its models, and where results go."""
+def read_evidence() -> tuple[RunDirectory | None, Loaded, RunDirectory]:
+    """The run of --workdir (None for another tool's), what is attacked there, and where results go."""
     workdir, out, targets = (pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets"))
-    outside = targets.exists()
+    outside, shadows, run = targets.exists(), command.FLAGS.shadows, None
     asked = "all" if outside else command.FLAGS.targets
-    if layouts.recognise(workdir):
-        if not command.FLAGS.out:
-            raise UserError(f"--out=: {workdir} is another tool's run directory; name a directory for the results")
+    foreign = layouts.recognise(workdir)
+    if not command.FLAGS.out and (foreign or shadows):
+        why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
+        raise UserError(f"--out=: {why}; name a directory for the results")
+    if shadows and (foreign or outside):
+        raise UserError(f"--shadows={shadows}: the targets must be models of a run of lira_jax, such as --targets=all")
+    if foreign:
         evidence, models = layouts.read(workdir)
         evidence = select(evidence, models, asked)
+        loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
     else:
         run, settled = command.open_run()
-        evidence, models = load_evidence(run, settled, asked)
+        loaded = load_evidence(run, settled, asked)
+        if outside and settled.masks == "disjoint":
+            raise UserError(f"--targets={targets}: not with --masks=disjoint; name models of the run")
+    if shadows:
+        loaded = with_shadows_of(RunDirectory(shadows), run, loaded)
     if outside:
-        evidence = with_outside_targets(evidence, targets)
-    return evidence, models, RunDirectory(out if command.FLAGS.out else workdir)
+        evidence = with_outside_targets(loaded.evidence, targets)
+        loaded = dataclasses.replace(loaded, evidence=evidence, targets=[command.FLAGS.targets])
+    return run, loaded, RunDirectory(out if command.FLAGS.out else workdir)
 
 
 def select(evidence: Evidence, models: list[int], targets: str) -> Evidence:
@@ -154,14 +180,37 @@ def with_outside_targets(evidence: Evidence, path: pathlib.Path) -> Evidence:
     )  # fmt: skip
 
 
-def save_exposure(evidence: Evidence, out: RunDirectory) -> None:
-    """Writes exposure.npy, where every example has enough models in and out."""
+def save_exposure(evidence: Evidence, out: RunDirectory) -> np.ndarray | None:
+    """Writes exposure.npy and returns it, where every example has enough models in and out."""
     try:
         exposed = exposure.exposure(evidence.phi, evidence.keep)
     except UserError as error:
         progress.note(f"left out exposure.npy: {error}")
-    else:
-        out.write("exposure.npy", exposed.astype(np.float32))
+        return None
+    out.write("exposure.npy", exposed.astype(np.float32))
+    return exposed
+
+
+def exposure_by_source(run: RunDirectory, exposed: np.ndarray) -> dict[str, dict[str, float]]:
+    """Exposures of the pool and of the outliers put into it; empty if there are none."""
+    if not run.has("sources.npy"):
+        return {}
+    names = outliers.names(run.read_experiment().outliers_from)
+    return exposure.by_source(exposed, run.read("sources.npy", exposed.shape), names)
+
+
+def probe(run: RunDirectory, loaded: Loaded, table: dict[str, Attack], results: dict[str, Assessment]) -> dict:
+    """False positives on each set of probes that the run has been scored on, and on the pool's non-members."""
+    names = probes.parse(run.read_experiment().probes)
+    if not names:
+        return {}
+    if command.FLAGS.shadows or loaded.targets == [command.FLAGS.targets]:
+        progress.note("left out the probes: they are counted where targets and shadows are models of one run")
+        return {}
+    found = {"(non-members)": false_alarms.on_nonmembers(loaded.evidence, results)}
+    for name in progress.each("probes", names, "sets"):
+        found[name] = false_alarms.on_probes(load_probe(run, name, loaded), loaded.evidence, table, results)
+    return found
 
 
 def cli() -> None:

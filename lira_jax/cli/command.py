@@ -1,6 +1,7 @@
 """What all commands share: flags made from the Experiment, help, and one-line errors."""
 
 import errno
+import functools
 import sys
 import textwrap
 from collections.abc import Callable, Collection
@@ -15,8 +16,8 @@ FLAGS = flags.FLAGS
 
 _DEFINERS = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
 
-# Every command takes every flag, so that one flagfile and one list of flags serve all stages; `--help`
-# shows those that matter to it.
+# Every command takes every field of the experiment, so that one flagfile serves all stages; `--help` shows those
+# that matter to it.
 for _name, _field in FIELDS.items():
     if isinstance(_field.default, tuple):
         flags.DEFINE_list(_name, [str(v) for v in _field.default], _field.metadata["help"])
@@ -36,7 +37,8 @@ flags.DEFINE_string(
     "Several processes may fill one run directory.",
 )
 
-DATA_FLAGS = ("dataset", "data_path", "data_dir", "splits", "test_splits", "num_examples", "drop_duplicates")
+DATA_FLAGS = ("dataset", "data_path", "data_dir", "splits", "test_splits", "num_examples", "drop_duplicates",
+              "outliers", "outliers_from")  # fmt: skip
 SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
 HOW_FLAGS = ("strategy", "models_per_chunk", "score_batch_size")
 
@@ -66,7 +68,7 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
         return rest
 
     def guarded(_):
-        if FLAGS["verbosity"].using_default_value:
+        if not FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl's own default tells of every file that orbax opens
         try:
             main()
@@ -110,13 +112,15 @@ def open_run() -> tuple[RunDirectory, Experiment]:
 def load_data(run_directory: RunDirectory, experiment: Experiment):
     """The experiment's data set, checked to be the one the run began with."""
     from lira_jax.data import dataset as dataset_lib
-    from lira_jax.data import load
+    from lira_jax.data import load, outliers
 
     e = experiment
     dataset = load.load(
         e.dataset, e.data_path, num_examples=e.num_examples, drop_duplicates=e.drop_duplicates, seed=e.seed,
         data_dir=e.data_dir, splits=e.splits, test_splits=e.test_splits,
     )  # fmt: skip
+    read = functools.partial(load.load_spec, data_dir=e.data_dir)
+    dataset = outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, read)
     source = f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")
     run_directory.settle_data(dataset_lib.fingerprint(dataset), source)
     return dataset
@@ -131,7 +135,7 @@ def _help(name: str, summary: str, shown) -> str:
         text = f"{entry.help} {'One of ' + ', '.join(choices) + '. ' if choices else ''}Default: {default!r}."
         lines += [f"--{flag}", *textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    ")]
     lines += ["--flagfile", "    A file of flags, one a line, such as configs/digits.flags.", ""]
-    lines.append("--helpfull lists the flags of all stages; every command accepts them all.")
+    lines.append("--helpfull lists every flag that this command accepts; an experiment's are accepted by all commands.")
     return "\n".join(lines)
 
 

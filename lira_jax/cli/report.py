@@ -1,38 +1,110 @@
-"""lira-report: draws the figures of a run."""
+"""lira-report: writes the page and the figures of a run, or a page that compares runs."""
+
+import sys
 
 import numpy as np
+from absl import flags
 
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
-from lira_jax.evaluation import exposure
+from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import figures
-from lira_jax.run_scores import load_evidence
+from lira_jax.report import compare, figures, material, page
+from lira_jax.store import RunDirectory
 
-SUMMARY = "draws the ROC curves and the in and out histograms of a run that lira-attack has evaluated."
+flags.DEFINE_list(
+    "compare",
+    [],
+    "Run directories to set beside --workdir on one page, report/compare.html in it: --compare=RUN_B,RUN_C. Without "
+    "--workdir the first one named takes its place, and they may stand apart: --compare RUN_A RUN_B.",
+)
+
+SUMMARY = (
+    "writes report/index.html, one file with everything about a run that lira-attack has evaluated, and figures as "
+    "PNG and PDF; with --compare, one page about several runs."
+)
 
 
 def main() -> None:
-    run, experiment = command.open_run()
-    results = run.read_json("results.json", written_by="lira-attack")
+    run = RunDirectory(command.FLAGS.workdir)
+    if command.FLAGS.compare:
+        write_comparison(run, command.FLAGS.compare)
+    else:
+        write_page(run)
+
+
+def write_page(run: RunDirectory) -> None:
+    """Writes the page and the static figures of one run."""
+    found = material.read_results(run)
+    if found.stored:
+        experiment = run.settle_experiment(*command.asked_experiment())
+        try:
+            dataset = command.load_data(run, experiment)
+        except UserError as error:  # the data may be on another machine, the scores are here
+            note(f"the page shows no images or features: {error}")
+            dataset = None
+        found = material.read_examples(run, found, dataset)
+    run.write_text("report/index.html", page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}))
+    for name, figure in static_figures(found).items():
+        figures.save(figure, run.replacing, name)
+    note(f"the page is {run.path / 'report/index.html'}, figures are beside it")
+
+
+def static_figures(found: material.Material) -> dict:
+    """Name -> matplotlib figure, of what the results hold."""
+    results = found.results
     attacks = results["attacks"]
     curves = {
         name: (np.array(r["roc"]["fpr"]), np.array(r["roc"]["tpr"]), r["auc"]["value"]) for name, r in attacks.items()
     }  # fmt: skip
-    fewest = min(r["num_nonmembers"] for r in attacks.values())
-    figures.save(figures.roc(curves, 1 / fewest), run.replacing, "roc")
+    drawn = {"roc": figures.roc(curves, 1 / min(r["num_nonmembers"] for r in attacks.values()))}
+    if found.exposure is not None:
+        x = found.dataset.x if found.dataset is not None and found.dataset.is_image else None
+        drawn["exposure"] = figures.exposure_histograms(found.phi, found.keep, found.labels, found.exposure, x)
+    if results.get("ablation"):
+        drawn["ablation"] = figures.ablation(results["ablation"])
+    if results.get("num_shadows"):
+        drawn["num_shadows"] = figures.number_of_shadows(results["num_shadows"])
+    if results.get("risk"):
+        drawn["privacy_risk"] = figures.privacy_risk(results["risk"]["cumulative"], results["risk"]["calibration"])
+    return drawn
 
-    evidence, _ = load_evidence(run, experiment, "all")
-    dataset = command.load_data(run, experiment)
-    exposed = exposure.exposure(evidence.phi, evidence.keep)
-    histograms = figures.exposure_histograms(
-        evidence.phi[:, :, 0], evidence.keep, evidence.labels, exposed, dataset.x if dataset.is_image else None
-    )
-    figures.save(histograms, run.replacing, "exposure")
-    note(f"figures are in {run.path / 'report'}")
+
+def write_comparison(run: RunDirectory, others: list[str]) -> None:
+    """Writes the page that compares a run with others."""
+    paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
+    if len(paths) < 2:
+        raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
+    runs = [material.read_results(RunDirectory(path)) for path in paths]
+    run.write_text("report/compare.html", compare.render(runs, compare.distinct_names(paths)))
+    note(f"the comparison is {run.path / 'report/compare.html'}")
+
+
+def spelled_out(arguments: list[str]) -> list[str]:
+    """Turns `--compare A B` into `--compare=A,B`, and takes the first of them as --workdir if none is given."""
+    rest, compared, taking = [], [], False
+    for argument in arguments:
+        name, equals, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-"):
+            taking = name == "compare"
+            if not taking:
+                rest.append(argument)
+            elif equals:
+                compared += value.split(",")
+        elif taking:
+            compared.append(argument)
+        else:
+            rest.append(argument)
+    if not compared:
+        return arguments
+    if not any(a.lstrip("-").split("=")[0] in ("workdir", "help") for a in rest):
+        rest.append(f"--workdir={compared[0]}")
+    return [*rest, f"--compare={','.join(compared)}"]
 
 
 def cli() -> None:
-    command.run("lira-report", SUMMARY, [], main)
+    sys.argv[1:] = spelled_out(sys.argv[1:])
+    command.run("lira-report", SUMMARY, ["compare"], main)
 
 
 if __name__ == "__main__":

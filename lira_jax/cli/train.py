@@ -3,7 +3,7 @@
 import numpy as np
 
 from lira_jax import masks
-from lira_jax.cli import command
+from lira_jax.cli import command, workers
 from lira_jax.experiment import FIELDS
 from lira_jax.progress import note
 from lira_jax.store import RunDirectory
@@ -14,7 +14,8 @@ SUMMARY = (
 )
 SHOWN = [
     "model_ids",
-    *(n for n in FIELDS if n not in (*command.SCORE_FLAGS, "score_batch_size")),
+    "workers",
+    *(n for n in FIELDS if n not in (*command.SCORE_FLAGS, "probes", "score_batch_size")),
 ]
 
 
@@ -34,18 +35,34 @@ def main() -> None:
     trainer = Trainer(experiment, dataset, keep, run)  # refuses what cannot be trained before anything is fixed
     run.write_once("labels.npy", dataset.y)
     run.write_once("keep.npy", keep)
-    outcomes = trainer.train_all(ids)
-    if outcomes:
-        healthy = [o for o in outcomes if not o.diverged]
-        mean = lambda field: f"{np.mean([getattr(o, field) for o in healthy or outcomes]):.1%}"  # noqa: E731
-        test = "" if outcomes[0].test_accuracy is None else f", {mean('test_accuracy')} on the test set"
-        note(
-            f"trained {len(outcomes)} models: accuracy {mean('train_accuracy')} on members, "
-            f"{mean('out_accuracy')} on non-members of the pool{test}"
-        )
-    diverged = [o.model for o in outcomes if o.diverged]
+    if dataset.sources is not None:
+        run.write_once("sources.npy", dataset.sources)
+    number = workers.count(command.FLAGS.workers, convolutional=trainer.convolutional, models=len(ids))
+    if number > 1:
+        workers.run("train", ids, number)
+    else:
+        trainer.train_all(ids)
+    if command.FLAGS.workers != "1":
+        note(summary(run, ids, experiment.epochs))
+
+
+def summary(run: RunDirectory, ids: list[int], epochs: int) -> str:
+    """What became of the models, in a line or two, from metrics.jsonl."""
+    last = {r["model"]: r for r in run.read_metrics() if r["epoch"] == epochs and r["model"] in ids}
+    if not last:
+        return "metrics.jsonl says nothing of these models"
+    healthy = [r for r in last.values() if not r["diverged"]] or list(last.values())
+    mean = {n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")}
+    text = (
+        f"trained {len(last)} models: accuracy {mean['train_accuracy']} on members, "
+        f"{mean['out_accuracy']} on non-members of the pool"
+    )
+    if healthy[0]["test_accuracy"] is not None:
+        text += f", {np.mean([r['test_accuracy'] for r in healthy]):.1%} on the test set"
+    diverged = sorted(r["model"] for r in last.values() if r["diverged"])
     if diverged:
-        note(f"WARNING: {len(diverged)} models have diverged and will not be used: {diverged}")
+        text += f"\nWARNING: {len(diverged)} models have diverged and will not be used: {diverged}"
+    return text
 
 
 def cli() -> None:

@@ -22,6 +22,8 @@ class Dataset:
       y_test: int32 [N_test], or None.
       num_classes: K; 0 asks `check` to find it.
       class_names: K names, or ().
+      sources: int8 [N], where each example of x comes from: 0 the pool, 1, 2, ... kinds of outliers (outliers.py);
+        None if none were put in.
     """
 
     x: np.ndarray
@@ -30,6 +32,7 @@ class Dataset:
     y_test: np.ndarray | None = None
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
+    sources: np.ndarray | None = None
 
     @property
     def is_image(self) -> bool:

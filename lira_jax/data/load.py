@@ -87,6 +87,16 @@ def load(
     return data
 
 
+def load_spec(spec: str, data_dir: str = "") -> Dataset:
+    """Reads a data set described in one word: NAME, NAME:PATH or tfds:NAME.
+
+    Raises:
+      UserError: as `load`.
+    """
+    name, _, path = spec.partition(":")
+    return load(spec, data_dir=data_dir) if name == "tfds" else load(name, path)
+
+
 def _read(dataset: str, data_path: str) -> Dataset:
     if dataset not in READERS:
         near = difflib.get_close_matches(dataset, [*READERS, "tfds:NAME"], 1)

@@ -29,6 +29,7 @@ class Assessment:
       per_class: class -> its pooled figures, without intervals.
       decisions: member : non-member ratio -> figures of hard decisions, at thresholds that are the attack's own
         or chosen on the other targets; None with a single target and no threshold of the attack's own.
+      thresholds: float64 [targets], of these decisions: member where score >= threshold; or None.
       epsilon: lower bound on epsilon of differential privacy at DELTA and CONFIDENCE.
     """
 
@@ -37,6 +38,7 @@ class Assessment:
     misclassified: Summary | None
     per_class: dict[int, dict[str, float]]
     decisions: dict[str, dict[str, float]] | None
+    thresholds: np.ndarray | None
     epsilon: float
 
     def as_row(self, attack: str) -> dict:
@@ -91,6 +93,7 @@ def assess(
             if _both(members[:, labels == k])
         },
         decisions=decisions,
+        thresholds=limits,
         epsilon=epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE),
     )
 

@@ -1,5 +1,7 @@
 """How exposed each example is: how far its scores in and out of training lie apart."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lira_jax.errors import UserError
@@ -38,3 +40,27 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
     # Constant scores on both sides: 0 apart is no exposure, anything else is certain exposure.
     limit = np.where(distance > 0, np.inf, 0.0)
     return np.divide(distance, spread, out=limit, where=spread > 0)
+
+
+def by_source(exposed: np.ndarray, sources: np.ndarray, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Quartiles of the exposure of examples from different sources.
+
+    LiRA (Carlini et al. 2022), section VII-B: outliers are more exposed than the pool they were put in.
+
+    Args:
+      exposed: [examples], as `exposure` gives it.
+      sources: int [examples], indices into names.
+      names: of the sources.
+
+    Returns:
+      name -> num_examples, lower_quartile, median and upper_quartile, each one of the exposures (inf among them);
+      without the sources that have no example.
+    """
+    found = {}
+    for number, name in enumerate(names):
+        own = exposed[sources == number]
+        if own.size:
+            quartiles = np.quantile(own, (0.25, 0.5, 0.75), method="inverted_cdf")  # no mean of inf and a number
+            keys = ("lower_quartile", "median", "upper_quartile")
+            found[name] = {"num_examples": own.size, **dict(zip(keys, quartiles.tolist(), strict=True))}
+    return found

@@ -8,8 +8,9 @@ matplotlib.use("Agg")  # no display is needed, or looked for
 import matplotlib.pyplot as plt
 import numpy as np
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, then dashed once more.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from lira_jax.report import picture
+from lira_jax.report.colours import COLOURS, GREY, IN, OUT
+
 SUFFIXES = (".png", ".pdf")
 
 
@@ -36,8 +37,8 @@ def roc(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], lowest_fpr: flo
     floor = 10 ** np.floor(np.log10(lowest_fpr))
     axes.plot([floor, 1], [floor, 1], color="grey", linestyle=":", label="guessing")
     for i, (name, (fpr, tpr, auc)) in enumerate(curves.items()):
-        style = ("-", "--", "-.")[i // len(_COLOURS) % 3]
-        axes.step(fpr, tpr, where="post", color=_COLOURS[i % len(_COLOURS)], linestyle=style, linewidth=1.4,
+        style = ("-", "--", "-.")[i // len(COLOURS) % 3]
+        axes.step(fpr, tpr, where="post", color=COLOURS[i % len(COLOURS)], linestyle=style, linewidth=1.4,
                   label=f"{name} (AUC {auc:.3f})")  # fmt: skip
     axes.set(
         xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1),
@@ -65,6 +66,7 @@ def exposure_histograms(
     """
     order = np.argsort(-exposure, kind="stable")
     shown = min(shown, len(order) // 2)
+    black_white = None if x is None else picture.value_range(x)
     figure, axes = plt.subplots(2, shown, figsize=(3 * shown, 5), squeeze=False, layout="constrained")
     for row, (what, examples) in enumerate((("most", order[:shown]), ("least", order[-shown:]))):
         for axis, i in zip(axes[row], examples, strict=True):
@@ -72,30 +74,88 @@ def exposure_histograms(
             axis.set_title(f"{what} exposed: example {i}, label {labels[i]}\nexposure {exposure[i]:.2f}", fontsize=8)
             if x is not None:
                 corner = axis.inset_axes([0.02, 0.68, 0.3, 0.3])
-                corner.imshow(_picture(x[i]), cmap="gray")
+                corner.imshow(picture.thumbnail(x[i], black_white), cmap="gray", vmin=0, vmax=255)
                 corner.axis("off")
     axes[0, 0].legend(fontsize=7, loc="upper right")
     figure.supxlabel("phi, the scaled logit", fontsize=9)
     return figure
 
 
+def ablation(rows: list[dict]) -> plt.Figure:
+    """What each component of LiRA adds, as bars on a log axis with 95 % intervals (LiRA table II).
+
+    Args:
+      rows: of results.json, in order; a TPR that is None is left out.
+    """
+    named = {"tpr_at_1e-2": "TPR at 1 % FPR", "tpr_at_1e-3": "TPR at 0.1 % FPR"}
+    shown = {f: title for f, title in named.items() if any(row[f] is not None for row in rows)}
+    figure, axes = plt.subplots(figsize=(6.8, 0.36 * len(rows) + 1.2), layout="constrained")
+    lowest = min((row[f] for f in shown for row in rows if row[f]), default=1e-3)
+    places = np.arange(len(rows), dtype=np.float64)
+    for k, (name, title) in enumerate(shown.items()):
+        known = [(place, row) for place, row in zip(places, rows, strict=True) if row[name] is not None]
+        values = np.array([row[name] for _, row in known])
+        errors = np.array([[row[name] - row[f"{name}_low"], row[f"{name}_high"] - row[name]] for _, row in known]).T
+        axes.barh([place + 0.36 * k - 0.18 for place, _ in known], values, 0.34, color=COLOURS[k], label=title,
+                  xerr=np.maximum(errors, 0), ecolor=GREY)  # fmt: skip
+    axes.set(xscale="log", xlim=(lowest / 2, 1), xlabel="true positive rate", yticks=places)
+    axes.set_yticklabels([row["attack"] for row in rows], fontsize=8)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def number_of_shadows(rows: list[dict]) -> plt.Figure:
+    """TPR against the number of shadow models, with 95 % intervals (LiRA figure 9).
+
+    Args:
+      rows: of results.json.
+    """
+    name = "tpr_at_1e-3" if any(row["tpr_at_1e-3"] is not None for row in rows) else "tpr_at_1e-2"
+    figure, axes = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
+    for k, attack in enumerate(dict.fromkeys(row["attack"] for row in rows)):
+        own = [row for row in rows if row["attack"] == attack and row[name] is not None]
+        values, lows, highs = (np.array([row[name + end] for row in own]) for end in ("", "_low", "_high"))
+        axes.errorbar([row["num_shadows"] for row in own], values, np.maximum([values - lows, highs - values], 0),
+                      color=COLOURS[k % len(COLOURS)], marker="osD^"[k % 4], capsize=2, label=attack)  # fmt: skip
+    counts = sorted({row["num_shadows"] for row in rows})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.set(xlabel="shadow models", ylabel=f"TPR at {'0.1' if name.endswith('3') else '1'} % FPR")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def privacy_risk(cumulative: dict, calibration: dict) -> plt.Figure:
+    """Distribution of members' privacy risk scores, and their calibration (Song and Mittal 2021, figures 1 and 3).
+
+    Args:
+      cumulative, calibration: of results.json.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    left.plot(cumulative["risk"], cumulative["fraction"], color=IN)
+    left.set(xlabel="privacy risk score", ylabel="members with at most this risk", xlim=(0, 1), ylim=(0, 1.02))
+    pairs = np.array(
+        [p for p in zip(calibration["predicted"], calibration["actual"], strict=True) if None not in p]
+    ).reshape(-1, 2)  # fmt: skip
+    right.plot([0, 1], [0, 1], color="grey", linestyle=":")
+    right.plot(pairs[:, 0], pairs[:, 1], color=OUT, marker="o")
+    right.set(xlabel="privacy risk score", ylabel="fraction that are members", xlim=(0, 1), ylim=(0, 1.02))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def _in_out(axis, inside: np.ndarray, outside: np.ndarray) -> None:
     edges = np.histogram_bin_edges(np.concatenate([inside, outside]), bins=20)
     line = np.linspace(edges[0], edges[-1], 200)
-    for values, colour, label in ((inside, _COLOURS[0], "in"), (outside, _COLOURS[1], "out")):
+    for values, colour, label in ((inside, IN, "in"), (outside, OUT, "out")):
         axis.hist(values, bins=edges, density=True, alpha=0.5, color=colour, label=label)
         spread = max(values.std(), 1e-6)
         axis.plot(
             line, np.exp(-0.5 * ((line - values.mean()) / spread) ** 2) / spread / np.sqrt(2 * np.pi), color=colour
         )
     axis.set_yticks([])
-
-
-def _picture(image: np.ndarray) -> np.ndarray:
-    """An image as matplotlib draws it: [H, W] or [H, W, 3] in 0..1."""
-    image = image.astype(np.float64)
-    low, high = image.min(), image.max()
-    if image.dtype != np.uint8 and (low < 0 or high > 255):
-        image = (image - low) / max(high - low, 1e-12) * 255
-    image = image / 255 if high > 1 else image
-    return image[..., 0] if image.shape[-1] != 3 else image

@@ -34,11 +34,35 @@ def as_text(results: dict[str, Assessment] | Iterable[tuple[str, Summary]]) -> s
     """A table of the figures with their 95 % intervals; percent but for the AUC."""
     results = list(results.items() if isinstance(results, dict) else results)
     names = ["attack", *_SHOWN.values()]
-    rows = [[name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)] for name, summary in results]
-    widths = [max(len(row[i]) for row in [names, *rows]) for i in range(len(names))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [names, *rows]
-    ]
+    return _grid(
+        [names, *([name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)] for name, summary in results)]
+    )
+
+
+def false_positives(probes: dict[str, dict]) -> str:
+    """The table of `false_alarms`: a row a set of probes, a column an attack; rates in percent."""
+    attacks = list(dict.fromkeys(name for row in probes.values() for name in row["false_positive_rate"]))
+    rows = [["probes", "max. score", *attacks]]
+    for name, row in probes.items():
+        rates = [row["false_positive_rate"].get(attack) for attack in attacks]
+        shown = ["-" if rate is None else f"{100 * rate['value']:.1f}" for rate in rates]
+        rows.append([name, f"{row['maximum_score']:.3f}", *shown])
+    return _grid(rows)
+
+
+def exposure_by_source(sources: dict[str, dict[str, float]]) -> str:
+    """The table of `exposure.by_source`: a row a source."""
+    keys = ("lower_quartile", "median", "upper_quartile")
+    rows = [["source", "examples", "lower quartile", "median", "upper quartile"]]
+    for name, row in sources.items():
+        rows.append([name, str(row["num_examples"]), *(f"{row[key]:.3f}" for key in keys)])
+    return _grid(rows)
+
+
+def _grid(rows: list[list[str]]) -> str:
+    """Columns of equal width, a rule under the first row."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 

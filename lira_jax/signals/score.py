@@ -21,9 +21,22 @@ DEFAULT_BATCH = 1024  # images of one model in one step, queries counted
 
 
 def score_models(
-    experiment: Experiment, dataset: Dataset, run: RunDirectory, ids: Sequence[int], devices: Mesh | None = None
+    experiment: Experiment,
+    dataset: Dataset,
+    run: RunDirectory,
+    ids: Sequence[int],
+    devices: Mesh | None = None,
+    *,
+    probe: str = "",
+    examples: Dataset | None = None,
 ) -> int:
     """Writes scores/ and logits/ of the models that have none yet.
+
+    Args:
+      dataset: of the run.
+      devices: as `ensemble.mesh` gives them; all by default.
+      probe: name of a set of probes to be scored instead of the pool.
+      examples: the probes.
 
     Returns:
       How many models were scored now.
@@ -33,25 +46,28 @@ def score_models(
     """
     e = experiment
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
-    todo = [i for i in ids if not (run.has(store.scores_name(i)) and run.has(store.logits_name(i)))]
+    examples = examples or dataset
+    todo = [i for i in ids if not (run.has(store.scores_name(i, probe)) and run.has(store.logits_name(i, probe)))]
     if len(todo) < len(ids):
-        progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already")
+        on = f" on {probe}" if probe else ""
+        progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already{on}")
     module = loop.make_module(e, dataset)
-    like = jax.eval_shape(lambda: module.init(jax.random.key(0), np.zeros((1, *dataset.x.shape[1:])), train=False))
-    like = {"params": like["params"], "batch_stats": like.get("batch_stats", {})}
+    like = loop.abstract_variables(e, dataset)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
     strategy = ensemble.choose_strategy(e.strategy, convolutional=models.has_convolution(like["params"]))
     devices = devices or ensemble.mesh()
     step = forward.make_score_step(module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries))
     step = ensemble.lift(step, strategy, devices, shared=3)
-    images, labels = ensemble.replicate((dataset.x, dataset.y), devices)
+    images, labels = examples.x, examples.y
+    if e.data_on == "device":
+        images, labels = ensemble.replicate((images, labels), devices)
     batch = max(1, (e.score_batch_size or DEFAULT_BATCH) // e.queries)
     kept_queries = e.queries if e.save_logits == "all" else 1
-    num_examples, num_classes = len(dataset.y), dataset.num_classes
+    num_examples, num_classes = len(examples.y), dataset.num_classes
     logits_shape = (num_examples, kept_queries, num_classes)[:: 1 if e.save_logits == "all" else 2]
 
     parts, width = ensemble.chunks(todo, strategy, e.models_per_chunk, devices)
-    with progress.bar("score", len(todo) * num_examples, "examples") as bar:
+    with progress.bar(f"score {probe}".rstrip(), len(todo) * num_examples, "examples") as bar:
         for ids in parts:
             loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
             padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
@@ -59,9 +75,9 @@ def score_models(
             with contextlib.ExitStack() as files:
                 writers = [
                     (
-                        files.enter_context(run.rows_writer(store.logits_name(i), logits_shape, np.float32)),
+                        files.enter_context(run.rows_writer(store.logits_name(i, probe), logits_shape, np.float32)),
                         files.enter_context(
-                            run.rows_writer(store.scores_name(i), (num_examples, e.queries), np.float32)
+                            run.rows_writer(store.scores_name(i, probe), (num_examples, e.queries), np.float32)
                         ),
                     )
                     for i in ids

@@ -15,7 +15,7 @@ def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterato
       step: (variables, images, labels, index) -> (logits [models, B, queries, classes],
         phi [models, B, queries]), from `forward.make_score_step` by `ensemble.lift`.
       variables: of all models, leading axis [models].
-      images, labels: resident on the device.
+      images, labels: on the devices, or numpy arrays in host memory, of which each batch is sent on its own.
       batch_size: examples a batch.
 
     Yields:
@@ -23,10 +23,13 @@ def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterato
     """
     total = len(labels)
     batch_size = min(batch_size, total)
-    pending = None
+    pending, within = None, np.arange(batch_size, dtype=np.int32)
     for start in range(0, total, batch_size):
-        index = np.minimum(np.arange(start, start + batch_size, dtype=np.int32), total - 1)
-        result = step(variables, images, labels, index)
+        index = np.minimum(start + within, total - 1)
+        if isinstance(images, np.ndarray):
+            result = step(variables, images[index], labels[index], within)
+        else:
+            result = step(variables, images, labels, index)
         if pending is not None:
             yield _fetch(*pending)
         pending = result, min(batch_size, total - start)

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from lira_jax import ensemble, progress
+from lira_jax import ensemble, masks, progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation import health
@@ -20,7 +20,7 @@ from lira_jax.models import table as models
 from lira_jax.signals import forward
 from lira_jax.signals.sweep import sweep
 from lira_jax.store import RunDirectory
-from lira_jax.training import batches, checkpoint, optimizer, step
+from lira_jax.training import batches, checkpoint, feed, optimizer, step
 
 EVALUATION_BATCH = 1024  # images of one model in one forward pass
 
@@ -32,6 +32,14 @@ def make_module(experiment: Experiment, dataset: Dataset) -> nn.Module:
         e.model, dataset.num_classes, depth=e.depth, width=e.width, hidden=e.hidden,
         activation=e.activation, dtype=e.compute_dtype,
     )  # fmt: skip
+
+
+def abstract_variables(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
+    """Shapes and types of one model's params and batch_stats."""
+    module = make_module(experiment, dataset)
+    example = np.zeros((1, *dataset.x.shape[1:]), np.float32)
+    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
+    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,19 +76,23 @@ class Trainer:
         self.folder = run.checkpoints()
         self.devices = devices or ensemble.mesh()
         module = make_module(e, dataset)
-        self.steps = batches.steps_per_epoch(len(dataset.y), e.pkeep, e.batch_size)
+        share = masks.members_share(e.masks, e.pkeep)
+        self.steps = batches.steps_per_epoch(len(dataset.y), share, e.batch_size)
         descent = optimizer.make(e, self.steps * e.epochs)
         normalizer = normalize.fit(dataset.x, e.normalize)
         init = step.make_init(module, descent, e.seed, dataset.x.shape[1:])
         self.abstract_state = jax.eval_shape(init, 0)
-        convolutional = models.has_convolution(self.abstract_state.params)
-        self.strategy = ensemble.choose_strategy(e.strategy, convolutional=convolutional)
+        self.convolutional = models.has_convolution(self.abstract_state.params)
+        self.strategy = ensemble.choose_strategy(e.strategy, convolutional=self.convolutional)
+        self.resident = e.data_on == "device"
         # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is many programs.
-        self.scan = not (convolutional and jax.default_backend() == "cpu")
+        self.scan = self.resident and not (self.convolutional and jax.default_backend() == "cpu")
 
         train = step.make_train_step(module, descent, normalizer, e)
         if self.scan:
             train = step.scan_epoch(train)
+        elif not self.resident:
+            train = step.on_batch(train)
         passes = batches.passes_in_epoch(int(keep.sum(1).min()), self.steps, e.batch_size)
 
         def epoch_batches(model_id, keep, epoch):
@@ -94,9 +106,11 @@ class Trainer:
 
         self.init = lift(init)
         self.epoch_batches = lift(epoch_batches, shared=1)
-        self.train = lift(train, shared=3, donate=True)
+        self.train = lift(train, shared=3 if self.resident else 1, donate=True)
         self.score = lift(forward.make_score_step(module, normalizer, augment.query_grid(1)), shared=3)
-        self.images, self.labels = ensemble.replicate((dataset.x, dataset.y), self.devices)
+        self.images, self.labels = dataset.x, dataset.y
+        if self.resident:
+            self.images, self.labels = ensemble.replicate((dataset.x, dataset.y), self.devices)
 
     def train_all(self, ids: Sequence[int]) -> list[Outcome]:
         """Trains the models that are not finished yet, and says what became of each of them."""
@@ -145,10 +159,13 @@ class Trainer:
         first, losses = epoch * self.steps, []
         if self.scan:
             return self.train(state, model_ids, indices, np.int32(first), self.images, self.labels)
-        for s in range(self.steps):
-            state, loss = self.train(
-                state, model_ids, indices[:, s], np.int32(first + s), self.images, self.labels
-            )  # fmt: skip
+        if self.resident:
+            given = (((indices[:, s],), (self.images, self.labels)) for s in range(self.steps))
+        else:
+            fed = feed.batches(self.images, self.labels, jax.device_get(indices), self.devices)
+            given = ((batch, ()) for batch in fed)
+        for s, (own, shared) in enumerate(given):
+            state, loss = self.train(state, model_ids, *own, np.int32(first + s), *shared)
             losses.append(loss)
         return state, jax.numpy.stack(losses, 1)
 
@@ -175,10 +192,10 @@ class Trainer:
 
     def _predict(self, state, images, labels):
         """Whether predictions are right and finite, bool [models, examples] each."""
-        correct, finite, done = [], [], 0
+        truth, correct, finite, done = np.asarray(labels), [], [], 0
         for logits, _ in sweep(self.score, state.variables, images, labels, EVALUATION_BATCH):
             logits = logits[:, :, 0]
-            correct.append(logits.argmax(-1) == np.asarray(labels[done : done + logits.shape[1]]))
+            correct.append(logits.argmax(-1) == truth[done : done + logits.shape[1]])
             finite.append(np.isfinite(logits).all(-1))
             done += logits.shape[1]
         return np.concatenate(correct, 1), np.concatenate(finite, 1)

@@ -85,6 +85,19 @@ def make_train_step(
     return train_step
 
 
+def on_batch(train_step: Callable) -> Callable:
+    """Turns a step that picks its batch from the resident data into one that is given the batch.
+
+    Returns:
+      step(state, model_id, images [B, ...], labels [B], step) -> (state, loss), with the same result.
+    """
+
+    def of_batch(state, model_id, images, labels, step):
+        return train_step(state, model_id, jnp.arange(len(labels)), step, images, labels)
+
+    return of_batch
+
+
 def scan_epoch(train_step: Callable) -> Callable:
     """Turns a step into a whole epoch in one program.
 

@@ -279,7 +279,7 @@ def test_scores_that_are_not_finite_are_refused_with_the_model_named(bad):
         (dict(targets=[0, 8]), r"targets=\[0, 8\]: give indices of models, 0 to 7"),
         (dict(targets=[-1]), "give indices of models"),
         (dict(targets=[True]), "give indices of models"),
-        (dict(targets=[0], observed=np.zeros((1, 6, 2))), "both given"),
+        (dict(targets=[0], observed=np.zeros((2, 6, 2))), "observed has 2 rows for 1 targets"),
         (dict(observed=np.zeros((1, 6))), "both end with"),
         (dict(keep=np.ones((8, 5), bool)), "both begin with"),
         (dict(phi=np.zeros(8)), "phi has shape"),

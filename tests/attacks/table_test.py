@@ -16,10 +16,10 @@ FAST = [name for name, attack in ATTACKS.items() if not attack.slow]
 NO_SIGNAL = ("zero_r",)
 
 
-def evidence(num_models, num_examples, gap, seed=0, queries=2):
+def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
     """Logits with an example's own difficulty, shared by all models, and `gap` more on the label for members."""
     rng = np.random.default_rng(seed)
-    keep = masks.draw("balanced", num_models, num_examples, seed=seed)
+    keep = masks.draw("balanced", num_models, num_examples, pkeep=pkeep, seed=seed)
     labels = rng.integers(0, 4, num_examples).astype(np.int32)
     signature = 2 * rng.normal(size=(num_examples, 4))
     logits = signature[None, :, None] + rng.normal(size=(num_models, num_examples, queries, 4))
@@ -62,6 +62,18 @@ def test_noise_is_at_chance(name, num_models):
     if curve.fpr[1] < 0.01:  # a constant or a yes-or-no attack has no step there
         rate_error = np.sqrt(2 * 0.01 / pairs / runs)
         assert abs(np.mean(rates) - 0.01) < 5 * max(rate_error, np.std(rates, ddof=1) / np.sqrt(runs)) + 0.0005
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_noise_is_at_chance_when_a_quarter_is_kept(name):
+    """In and out lists differ in length, but by the same for members and non-members."""
+    areas = []
+    for seed in range(10):
+        e = evidence(16, 250, gap=0.0, seed=seed, pkeep=0.25)
+        areas.append(auc(roc(ATTACKS[name].run(e).ravel(), e.members.ravel())))
+    # At least that of independent scores, members and non-members: 1000 and 3000 pairs a run.
+    error = max(np.std(areas, ddof=1), np.sqrt(1 / 12 * (1 / 1000 + 1 / 3000)))
+    assert abs(np.mean(areas) - 0.5) < stats.t.ppf(1 - 3e-5, 9) * error / np.sqrt(10)
 
 
 def test_outside_targets_are_attacked_without_our_membership_of_them():

@@ -159,7 +159,7 @@ def test_help_explains_every_flag_with_its_default():
         ("train", ["--workdir=RUN", "--model_ids=99"], 1, "model ids '99'"),
         ("score", ["--workdir=RUN"], 1, "there is no experiment.json; run lira-train first"),
         ("attack", ["--workdir=RUN"], 1, "there is no experiment.json; run lira-train first"),
-        ("report", ["--workdir=RUN"], 1, "there is no experiment.json; run lira-train first"),
+        ("report", ["--workdir=RUN"], 1, "there is no results.json; run lira-attack first"),
         ("score", ["--workdir=DONE", "--num_models=16"], 1, "--num_models=16: the run in"),
         ("score", ["--workdir=DONE", "--queries=18"], 1, "has queries=2"),
         ("attack", ["--workdir=DONE", "--attacks=lira_onlin"], 1, "did you mean lira_online"),

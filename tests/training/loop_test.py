@@ -97,6 +97,13 @@ def test_processes_that_share_the_models_equal_one(reference, tmp_path):
     assert_same({**first, **second}, expected, exact=True)
 
 
+@pytest.mark.parametrize(("strategy", "devices"), [("loop", 1), ("vmap", 2)])
+def test_data_fed_from_the_host_equal_resident_data(reference, strategy, devices, tmp_path):
+    experiment, expected = reference
+    experiment = dataclasses.replace(experiment, strategy=strategy, data_on="host")
+    assert_same(train(tmp_path, experiment, devices=devices)[0], expected)
+
+
 class Killed(BaseException):
     pass
 

@@ -1,0 +1,27 @@
+"""lira-status: says what is finished in a run directory, what is not, what is damaged, and how to go on."""
+
+import sys
+
+from lira_jax import run_status
+from lira_jax.cli import command
+from lira_jax.store import RunDirectory
+
+SUMMARY = (
+    "prints what is finished in a run directory, what is running or was killed, what is damaged, and the command to go "
+    "on with. It changes nothing. Exit status 1 says that something is damaged."
+)
+
+
+def main() -> None:
+    status = run_status.inspect(RunDirectory(command.FLAGS.workdir))
+    print(run_status.as_text(status))
+    if status.damaged:
+        sys.exit(1)
+
+
+def cli() -> None:
+    command.run("lira-status", SUMMARY, [], main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,87 @@
+"""Worker processes, one pinned to each core, that share a run directory by model ids.
+
+On a CPU two processes of one core each train convolutional models faster than one process of two
+cores (BUILD_NOTES.md has the measurement).
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import jax
+from absl import flags
+
+from lira_jax import progress
+from lira_jax.errors import UserError
+
+flags.DEFINE_string(
+    "workers",
+    "auto",
+    "Processes that share the models on this machine, each pinned to its part of the cores: a number, or auto (on a "
+    "CPU one a core for models with convolutions, else 1).",
+)
+
+
+def count(asked: str, *, convolutional: bool, models: int) -> int:
+    """Resolves --workers for so many models.
+
+    Raises:
+      UserError: neither auto nor a number of at least 1.
+    """
+    if asked == "auto":
+        return max(1, min(len(_cores()), models)) if convolutional and jax.default_backend() == "cpu" else 1
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(f"--workers={asked}: give auto or a number of at least 1")
+    return max(1, min(int(asked), models))
+
+
+def run(stage: str, ids: Sequence[int], workers: int) -> None:
+    """Runs this command in worker processes, each with its share of the models, and waits for them.
+
+    The first worker's progress is shown; the others have as much to do. If this process dies, they die.
+
+    Args:
+      stage: module of lira_jax.cli.
+      ids: models to share out.
+      workers: number of processes.
+
+    Raises:
+      UserError: a worker failed; with its last line.
+    """
+    cores = _cores()
+    children = []
+    for worker in range(workers):
+        share = ",".join(map(str, ids[worker::workers]))
+        own_cores = cores[worker::workers] or [cores[worker % len(cores)]]
+        command = [sys.executable, "-m", f"lira_jax.cli.{stage}", *sys.argv[1:], "--workers=1", f"--model_ids={share}"]
+        quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
+        children.append(
+            subprocess.Popen(
+                command,
+                env={**os.environ, **quiet, progress.LABEL: f" (worker {worker + 1} of {workers})"},
+                stderr=None if worker == 0 else subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda own_cores=own_cores: _begin(own_cores),
+            )
+        )
+    # Reading to the end of each pipe in turn cannot block a child: none writes more than a few lines.
+    said = [child.communicate()[1] or "" for child in children]
+    for worker, (child, text) in enumerate(zip(children, said, strict=True)):
+        last = text.strip().splitlines()[-1:] or ["see above"]
+        if child.returncode:
+            raise UserError(f"worker {worker + 1} of {workers} ended with status {child.returncode}: {last[0]}")
+
+
+def _cores() -> list[int]:
+    """The cores this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def _begin(cores: list[int]) -> None:
+    """In a new worker: stay on these cores, and die with the parent."""
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, cores)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -1,0 +1,82 @@
+"""The most exposed examples, each as a card."""
+
+import dataclasses
+
+import numpy as np
+from scipy import stats
+
+from lira_jax.report import histogram, picture
+from lira_jax.report.material import Material
+
+SHOWN = 12
+FEATURES = 6
+ENOUGH = 16  # models in and out from which the fitted Gaussians may be taken at their word
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One example.
+
+    Attributes:
+      rank: 1 is the most exposed.
+      example: its index in the pool.
+      label: its class's name.
+      exposure: as text.
+      right: percentage of right guesses of an attacker who knows both Gaussians, as text;
+        empty where too few models would make it a boast.
+      image: a data URI, or None.
+      features: (name, value, mean over the pool) of the most unusual ones, as text; empty for images.
+      histogram: SVG.
+      alt: the histogram in words.
+    """
+
+    rank: int
+    example: int
+    label: str
+    exposure: str
+    right: str
+    image: str | None
+    features: list[tuple[str, str, str]]
+    histogram: str
+    alt: str
+
+
+def cards(material: Material, shown: int = SHOWN) -> list[Card]:
+    """The most exposed examples; empty if exposure is unknown."""
+    if material.exposure is None:
+        return []
+    order = np.argsort(-material.exposure, kind="stable")[:shown]
+    dataset = material.dataset
+    black_white = picture.value_range(dataset.x) if dataset is not None and dataset.is_image else None
+    moments = None
+    if dataset is not None and not dataset.is_image:
+        moments = dataset.x.mean(0, dtype=np.float64), dataset.x.std(0, dtype=np.float64)
+    return [_card(material, rank, int(i), black_white, moments) for rank, i in enumerate(order, 1)]
+
+
+def _card(material: Material, rank: int, example: int, black_white, moments) -> Card:
+    keep, phi, exposure = material.keep[:, example], material.phi[:, example], float(material.exposure[example])
+    inside, outside = phi[keep], phi[~keep]
+    label = material.class_name(int(material.labels[example]))
+    return Card(
+        rank=rank,
+        example=example,
+        label=label,
+        exposure=f"{exposure:.2f}" if np.isfinite(exposure) else "∞",
+        right=f"{100 * stats.norm.cdf(exposure):.1f} %" if min(inside.size, outside.size) >= ENOUGH else "",
+        image=black_white and picture.data_uri(picture.thumbnail(material.dataset.x[example], black_white)),
+        features=_unusual(material.dataset.x[example], *moments) if moments else [],
+        histogram=histogram.in_out(inside, outside),
+        alt=(
+            f"Histogram of the scaled logit of example {example}, {label}: mean {inside.mean():.1f}, spread "
+            f"{inside.std():.1f} in the {inside.size} models that trained on it; mean {outside.mean():.1f}, spread "
+            f"{outside.std():.1f} in the {outside.size} others."
+        ),
+    )
+
+
+def _unusual(x: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> list[tuple[str, str, str]]:
+    """The features farthest from their mean, in units of their spread."""
+    distance = np.divide(np.abs(x - mean), spread, out=np.zeros_like(mean), where=spread > 0)
+    top = np.argsort(-distance, kind="stable")[:FEATURES]
+    return [(f"feature {i}", f"{x[i]:.4g}", f"{mean[i]:.3g}") for i in top]

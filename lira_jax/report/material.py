@@ -1,0 +1,85 @@
+"""What a page is made of, read from a run directory; whatever is missing stays None."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from lira_jax import progress, store
+from lira_jax.data.dataset import Dataset
+from lira_jax.errors import UserError
+from lira_jax.evaluation import exposure as exposure_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """A finished run.
+
+    Attributes:
+      name: of the run directory.
+      results: results.json.
+      stored: experiment.json; empty for results of another tool's dumps.
+      metrics: the last record of each model that lira-attack used.
+      labels: int [examples], or None.
+      keep: bool [models, examples], or None.
+      phi: float32 [models, examples], the plain query, or None.
+      exposure: float64 [examples], or None.
+      dataset: the examples, or None.
+    """
+
+    name: str
+    results: dict[str, Any]
+    stored: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    labels: np.ndarray | None = None
+    keep: np.ndarray | None = None
+    phi: np.ndarray | None = None
+    exposure: np.ndarray | None = None
+    dataset: Dataset | None = None
+
+    @property
+    def experiment(self) -> dict[str, Any]:
+        """The experiment's fields, empty if unknown."""
+        return self.stored.get("experiment", {})
+
+    def class_name(self, label: int) -> str:
+        """The label's name, or its number."""
+        names = self.dataset.class_names if self.dataset is not None else ()
+        return names[label] if label < len(names) else str(label)
+
+
+def read_results(run: store.RunDirectory) -> Material:
+    """The small files: enough for a comparison, and for results of another tool's dumps.
+
+    Raises:
+      UserError: results.json is missing, damaged or without an evaluated attack.
+    """
+    results = run.read_json("results.json", written_by="lira-attack")
+    if not isinstance(results, dict) or not results.get("attacks"):
+        raise UserError(f"{run.path / 'results.json'} holds no evaluated attack: run lira-attack again")
+    stored = run.read_json("experiment.json", "lira-train") if (run.path / "experiment.json").exists() else {}
+    used = set(results.get("models", []))
+    last = {r["model"]: r for r in run.read_metrics() if r.get("model") in used}
+    return Material(run.path.resolve().name, results, stored, [last[model] for model in sorted(last)])
+
+
+def read_examples(run: store.RunDirectory, material: Material, dataset: Dataset | None) -> Material:
+    """Adds what is known of single examples. Only the plain query is kept in memory.
+
+    Raises:
+      UserError: a dump is missing or damaged.
+    """
+    models = material.results["models"]
+    labels = run.read("labels.npy", (None,))
+    keep = run.read("keep.npy", (material.experiment["num_models"], len(labels)))[models]
+    phi = np.empty(keep.shape, np.float32)
+    for row, model in enumerate(progress.each("read", models, "models")):
+        phi[row] = run.read(store.scores_name(model), (len(labels), None))[:, 0]
+    try:
+        exposure = exposure_lib.exposure(phi[:, :, None], keep)
+    except UserError as error:  # too few models in or out of some training set
+        progress.note(f"the page shows no single examples: {error}")
+        exposure = None
+    return dataclasses.replace(
+        material, labels=labels, keep=keep, phi=phi, exposure=exposure, dataset=dataset
+    )  # fmt: skip

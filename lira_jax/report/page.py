@@ -1,0 +1,167 @@
+"""The page of one run: a single HTML file that opens from disk."""
+
+import datetime
+import shlex
+from typing import Any
+
+import jinja2
+import markupsafe
+import numpy as np
+from plotly.offline import get_plotlyjs
+
+import lira_jax
+from lira_jax.evaluation.roc import TPR_AT
+from lira_jax.experiment import FIELDS
+from lira_jax.report import charts, gallery, sections, wording
+from lira_jax.report.material import Material
+
+# SVG has no names for plotly's dashes.
+_DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("lira_jax.report"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+)
+
+_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+
+
+def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
+    """The page.
+
+    Args:
+      material: the run.
+      summaries: attack -> (what it does, source).
+    """
+    attacks = material.results["attacks"]
+    headline = wording.headline(attacks)
+    best = attacks[headline.attack]
+    shown = charts.familiar(list(attacks), headline.attack)
+    style = charts.styles(list(attacks), shown)
+    groups = sections.accuracies(material)
+    risk = material.results.get("risk")
+    cards = gallery.cards(material)
+    return fill(
+        "page.html",
+        _charts(material, style, shown, groups),
+        name=material.name,
+        headline=headline,
+        attacks=attacks,
+        best=best,
+        guessing=f"{100 * TPR_AT[headline.figure]:g} %" if headline.leaks and headline.figure in TPR_AT else "",
+        tiles=_tiles(material, headline, groups),
+        curves=curves(style, shown),
+        attack_table=sections.attack_table(attacks),
+        summaries=[(name, *summaries[name]) for name in attacks if name in summaries],
+        accuracy_table=sections.accuracy_table(groups),
+        gap=sections.generalisation(groups),
+        calibration=_calibration(material.results.get("calibration")),
+        cards=cards,
+        exposed=_exposed(material),
+        sources=sections.source_table(material.results.get("exposure_by_source") or {}),
+        probes=sections.probe_table(material.results.get("probes") or {}),
+        class_table=sections.class_table(material, headline.attack),
+        most_boxes=charts.MOST_BOXES,
+        split=sections.split_table({name: attacks[name] for name in shown}),
+        split_all=sections.split_table(attacks),
+        risk=sections.risk_table(risk["precision_recall"]) if risk else None,
+        risk_rmse=f"{risk['calibration']['rmse']:.3f}" if risk and risk["calibration"]["rmse"] is not None else "",
+        ablation=sections.ablation_table(material.results["ablation"]) if material.results.get("ablation") else None,
+        facts=sections.facts(material),
+        settings=sections.settings(material),
+        commands=commands(material),
+        pkeep=f"{100 * material.experiment['pkeep']:g} %" if "pkeep" in material.experiment else "part",
+    )  # fmt: skip
+
+
+def fill(template: str, drawn: dict[str, charts.Chart], **values) -> str:
+    """A template with all that it needs inside: style, script, plotly and the charts' data."""
+
+    def source(name):
+        return _TEMPLATES.loader.get_source(_TEMPLATES, name)[0]
+
+    return _TEMPLATES.get_template(template).render(
+        charts=drawn,
+        style=source("style.css"),
+        script=source("page.js"),
+        plotly=get_plotlyjs(),
+        version=lira_jax.__version__,
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **values,
+    )
+
+
+def curves(style: dict[str, dict[str, str]], shown: list[str]) -> list[dict[str, Any]]:
+    """The checkboxes of a ROC, those that are checked first."""
+    return [
+        {"name": name, "color": line["color"], "dashes": _DASHES[line["dash"]], "shown": name in shown}
+        for name, line in style.items()
+    ]
+
+
+def commands(material: Material) -> list[str]:
+    """The commands that make this run again, with the settings that are not defaults."""
+    e = material.experiment
+    if not e:
+        return []
+    flags = [
+        f"--{name}={sections.setting(value)}"
+        for name, value in e.items()
+        if name in FIELDS and sections.setting(value) != sections.setting(FIELDS[name].default)
+    ]
+    workdir = f"--workdir={material.name}"
+    lines = [["lira-train", workdir, *flags], *([f"lira-{s}", workdir] for s in ("score", "attack", "report"))]
+    if material.results.get("compat"):
+        lines[2].append(f"--compat={material.results['compat']}")
+    return [shlex.join(line) for line in lines]
+
+
+def _charts(material: Material, style, shown, groups) -> dict[str, charts.Chart]:
+    results = material.results
+    drawn = {"roc": charts.roc(results["attacks"], style, shown)}
+    if groups:
+        drawn["accuracy"] = charts.accuracy(groups)
+    if material.exposure is not None:
+        names = [material.class_name(k) for k in range(int(material.labels.max()) + 1)]
+        finite = np.isfinite(material.exposure)
+        if finite.any():
+            drawn["classes"] = charts.class_exposure(material.exposure[finite], material.labels[finite], names)
+    if results.get("risk"):
+        drawn["risk-distribution"] = charts.risk_distribution(results["risk"]["cumulative"])
+        drawn["risk-calibration"] = charts.risk_calibration(results["risk"]["calibration"])
+    if results.get("num_shadows"):
+        rows = results["num_shadows"]
+        figure = next((f for f in ("tpr_at_1e-3", "tpr_at_1e-2") if any(r[f] is not None for r in rows)), "auc")
+        drawn["shadows"] = charts.shadow_curve(rows, figure)
+    return drawn
+
+
+def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:
+    """(title, value, note): the figures to remember."""
+    best = material.results["attacks"][headline.attack]
+    tiles = []
+    for figure in [*TPR_AT, "auc"]:
+        if best[figure]["value"] is not None and figure != headline.figure and len(tiles) < 3:
+            text = wording.cell(figure, *(best[figure][end] for end in ("value", "low", "high")))
+            tiles.append((wording.COLUMN[figure], text["text"], text["interval"] and f"95 %: {text['interval']}"))
+    held_out = next((name for name in ("test set", "non-members") if name in groups), None)
+    if held_out:
+        note = f"{100 * np.mean(groups['members']):.1f} % on members" if "members" in groups else ""
+        tiles.append((f"accuracy on {held_out}", f"{100 * np.mean(groups[held_out]):.1f}{wording.PERCENT}", note))
+    return tiles
+
+
+def _exposed(material: Material) -> dict[str, str]:
+    exposure = material.exposure
+    if exposure is None:
+        return {}
+    smaller = int(np.minimum(material.keep.sum(0), (~material.keep).sum(0)).min())
+    return {
+        "examples": f"{exposure.size:,}",
+        "above_one": f"{np.sum(exposure > 1):,}",
+        "above_two": f"{np.sum(exposure > 2):,}",
+        "median": f"{np.median(exposure):.2f}",
+        "few": str(smaller) if smaller < gallery.ENOUGH else "",
+    }
+
+
+def _calibration(values: dict[str, float | None] | None) -> dict[str, str] | None:
+    return values and {name: "unknown" if v is None else f"{v:.3f}" for name, v in values.items()}

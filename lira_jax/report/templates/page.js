@@ -1,0 +1,64 @@
+"use strict";
+// Draws the charts, shows and hides curves, and sorts tables.
+const charts = JSON.parse(document.getElementById("charts").textContent);
+const options = {displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false};
+
+const drawn = {};
+for (const element of document.querySelectorAll("[data-chart]")) {
+  const chart = charts[element.dataset.chart];
+  drawn[element.dataset.chart] = Plotly.newPlot(element, chart.data, chart.layout, options).then(() => element);
+}
+window.chartsDrawn = Promise.all(Object.values(drawn)).then(() => { document.body.dataset.drawn = "yes"; });
+
+for (const toggles of document.querySelectorAll("[data-toggles]")) {
+  const boxes = [...toggles.querySelectorAll("input")];
+  const first = boxes.map((box) => box.defaultChecked);
+  const apply = async () => {
+    const element = await drawn[toggles.dataset.toggles];
+    const shown = new Map(boxes.map((box) => [box.dataset.curve, box.checked]));
+    const visible = element.data.map((curve) => !shown.has(curve.meta) || shown.get(curve.meta));
+    await Plotly.restyle(element, {visible});
+  };
+  toggles.addEventListener("change", apply);
+  for (const button of toggles.querySelectorAll("[data-show]")) {
+    button.addEventListener("click", () => {
+      boxes.forEach((box, i) => {
+        box.checked = button.dataset.show === "all" || (button.dataset.show === "first" && first[i]);
+      });
+      apply();
+    });
+  }
+}
+
+// Numbers sort as numbers, the largest first; cells without a value stay last either way.
+function compare(a, b, direction) {
+  if (a === "" || b === "") return (a === "") - (b === "");
+  const [x, y] = [Number(a), Number(b)];
+  const order = Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, "en", {numeric: true}) : x - y;
+  return direction * order;
+}
+
+function sort(table, column, ascending) {
+  const rows = [...table.tBodies[0].rows];
+  const key = (row) => row.cells[column].dataset.sort;
+  rows.sort((a, b) => compare(key(a), key(b), ascending ? 1 : -1));
+  table.tBodies[0].append(...rows);
+  [...table.tHead.rows[0].cells].forEach((cell, i) => {
+    cell.setAttribute("aria-sort", i === column ? (ascending ? "ascending" : "descending") : "none");
+  });
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    heading.querySelector("button").addEventListener("click", () => {
+      const before = heading.getAttribute("aria-sort");
+      sort(table, column, before === "none" ? column === 0 : before === "descending");
+    });
+    if (heading.getAttribute("aria-sort") === "descending") sort(table, column, false);
+  });
+}
+
+// What is folded away on the screen belongs on paper.
+window.addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

@@ -1,0 +1,87 @@
+"""Targets of another recipe: `observed` is judged, and the models with the same training sets are no shadows."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from null_scores import assert_chance, auc, balanced, lists
+
+from lira_jax.attacks.evidence import Evidence
+from lira_jax.attacks.lira import lira
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+
+TABLE = {
+    **{name: attack for name, attack in ATTACKS.items() if not attack.slow},
+    "random_forest": ATTACKS["random_forest"],
+    **{f"{name} (tf_privacy)": attack for name, attack in COMPATIBLE["tf_privacy"].items()},
+}
+
+
+def evidence(seed, num_models=8, num_examples=150, classes=3, gap=0.0):
+    rng = np.random.default_rng(seed)
+    keep = balanced(rng, num_models, num_examples)
+    labels = np.arange(num_examples, dtype=np.int32) % classes
+    hardness = rng.normal(size=(num_examples, classes))
+    recipes = []
+    for noise in (1.0, 0.5):  # the shadows' recipe, the targets' recipe
+        logits = hardness + noise * rng.normal(size=(num_models, num_examples, classes))
+        logits[:, np.arange(num_examples), labels] += gap * keep
+        others = np.where(np.arange(classes) == labels[:, None], -np.inf, logits)
+        own = np.take_along_axis(logits, labels[None, :, None], -1)[..., 0]
+        phi = own - np.logaddexp.reduce(others, -1)
+        recipes.append((phi[:, :, None].astype(np.float32), logits.astype(np.float32)))
+    (phi, logits), (outside_phi, outside_logits) = recipes
+    return Evidence(labels, keep, phi, logits, np.arange(num_models), outside_phi, outside_logits, keep)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_counterparts_that_are_the_targets_change_nothing(name):
+    e = dataclasses.replace(evidence(0), outside_phi=None, outside_logits=None, outside_members=None)
+    e = dataclasses.replace(e, targets=np.array([5, 0, 2]))
+    same = dataclasses.replace(
+        e, outside_phi=e.phi[e.targets], outside_logits=e.logits[e.targets], outside_members=e.members
+    )
+    np.testing.assert_array_equal(TABLE[name].run(e), TABLE[name].run(same))
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_counterpart_of_a_target_has_no_say(name):
+    """Its scores could be anything: the attack sees the other shadows and the target itself."""
+    e = dataclasses.replace(evidence(1), targets=np.array([3]))
+    e = dataclasses.replace(e, outside_phi=e.outside_phi[3:4], outside_logits=e.outside_logits[3:4])
+    phi, logits = e.phi.copy(), e.logits.copy()
+    phi[3] -= 2
+    logits[3] = logits[3][:, ::-1]
+    if name == "long":  # it chooses the examples it attacks by all logits
+        logits[3] = e.logits[3]
+    changed = dataclasses.replace(e, phi=phi, logits=logits)
+    np.testing.assert_allclose(TABLE[name].run(changed), TABLE[name].run(e), atol=1e-6)
+
+
+def test_lira_by_deletion_equals_a_fit_to_the_models_that_are_left():
+    rng = np.random.default_rng(2)
+    keep = balanced(rng, 8, 12)
+    phi, observed = rng.normal(size=(2, 8, 12, 3))
+    found = lira(phi, keep, targets=[6, 1], observed=observed[[6, 1]])
+    for row, target in enumerate((6, 1)):
+        for i in range(12):
+            terms = []
+            for models in lists(keep[:, i], target):
+                mean, var = phi[models, i].mean(0), phi[models, i].var(0)
+                terms.append(-0.5 * ((observed[target, i] - mean) ** 2 / var + np.log(2 * np.pi * var)).mean())
+            assert found[row, i] == pytest.approx(terms[0] - terms[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lira_online", "lira_online_fixed", "lira_offline", "rmia_online", "attack_r"])
+def test_noise_is_at_chance(name):
+    rng = np.random.default_rng(3)
+    keep = balanced(rng, 8, 8000)
+    phi, observed = rng.normal(1, 2, (2, 8, 8000, 1)).astype(np.float32)
+    e = Evidence(np.zeros(8000, int), keep, phi, None, np.arange(8), observed, None, keep)
+    assert_chance(ATTACKS[name].run(e), keep)
+
+
+@pytest.mark.parametrize("name", [n for n in TABLE if n not in ("zero_r", "random_forest") and "density" not in n])
+def test_members_of_another_recipe_are_found(name):
+    e = evidence(4, num_models=16, num_examples=400, gap=2.0)
+    assert auc(TABLE[name].run(e), e.members) > 0.55

@@ -1,0 +1,125 @@
+"""lira-report as a user runs it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from report import synthetic_run
+
+from lira_jax.cli import command, report
+from lira_jax.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
+IMAGE = '<img src="data:image/png'
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that tests only copy."""
+    return synthetic_run.write(tmp_path_factory.mktemp("whole") / "run", extras=True).path
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    """A run of its own."""
+    return pathlib.Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def in_process(*flags):
+    """Runs the command here, where a UserError reaches the test; starting Python takes longer than the page."""
+    command.FLAGS.unparse_flags()
+    command.FLAGS(["lira-report", "--compare=", *report.spelled_out([str(f) for f in flags])])
+    report.main()
+
+
+def in_a_process_of_its_own(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "lira_jax.cli.report", *map(str, flags)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_the_page_and_the_figures_are_written(run):
+    done = in_a_process_of_its_own(f"--workdir={run}")
+    assert done.returncode == 0, done.stderr
+    names = ("ablation", "exposure", "num_shadows", "privacy_risk", "roc")
+    assert sorted(p.name for p in (run / "report").iterdir()) == sorted(
+        ["index.html", *(f"{n}.{s}" for n in names for s in ("pdf", "png"))]
+    )
+    assert IMAGE in (run / "report/index.html").read_text()
+    assert done.stderr.splitlines()[-1] == f"the page is {run / 'report/index.html'}, figures are beside it"
+
+
+@pytest.mark.parametrize("harm", ["gone", "changed"])
+def test_data_that_are_gone_or_changed_cost_only_the_images(tmp_path, capsys, harm):
+    run = synthetic_run.write(tmp_path / "run").path
+    with np.load(tmp_path / "run.npz") as file:
+        arrays = dict(file)
+    (tmp_path / "run.npz").unlink()
+    if harm == "changed":
+        np.savez(tmp_path / "run.npz", x=255 - arrays["x"], y=arrays["y"])
+    in_process(f"--workdir={run}")
+    assert "the page shows no images or features: --data" in capsys.readouterr().err
+    text = (run / "report/index.html").read_text()
+    assert IMAGE not in text
+    assert "<polyline" in text
+
+
+def test_results_alone_make_a_page(run, tmp_path):
+    """As lira-attack leaves them in --out for another tool's run directory."""
+    (tmp_path / "out").mkdir()
+    (run / "results.json").rename(tmp_path / "out/results.json")
+    in_process(f"--workdir={tmp_path / 'out'}")
+    assert "lira_online" in (tmp_path / "out/report/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("results.json", None, "there is no results.json; run lira-attack first"),
+        ("results.json", '{"attacks": {}}', "holds no evaluated attack: run lira-attack again"),
+        ("results.json", '{"attacks": ', "is not JSON"),
+        ("scores/0003.npy", "", "does not match its sha256"),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line(run, name, content, message):
+    (run / name).unlink() if content is None else (run / name).write_text(content)
+    with pytest.raises(UserError, match=message):
+        in_process(f"--workdir={run}")
+    assert not (run / "report/index.html").exists()
+
+
+def test_runs_are_compared_on_one_page(run, whole, tmp_path):
+    for name in "bc":
+        shutil.copytree(whole, tmp_path / name)
+    done = in_a_process_of_its_own("--compare", run, tmp_path / "b", tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    text = (run / "report/compare.html").read_text()
+    assert text.count('<th scope="row" data-sort=') == 5  # three runs, two differences
+    assert not (tmp_path / "b/report").exists()
+
+
+def test_a_run_is_not_compared_with_itself(run):
+    with pytest.raises(UserError, match="name a run other than"):
+        in_process("--compare", run)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("--compare a b", "--workdir=a --compare=a,b"),
+        ("--compare=a,b", "--workdir=a --compare=a,b"),
+        ("--compare=a --compare=b", "--workdir=a --compare=a,b"),
+        ("--workdir=a --compare b c", "--workdir=a --compare=b,c"),
+        ("--compare b c --workdir a", "--workdir a --compare=b,c"),
+        ("--workdir a", "--workdir a"),
+        ("--workdir=a stray", "--workdir=a stray"),
+        ("--help", "--help"),
+    ],
+)
+def test_runs_may_stand_apart(typed, read):
+    assert report.spelled_out(typed.split()) == read.split()

@@ -1,0 +1,162 @@
+"""lira-status, on run directories whose state is known."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from report import synthetic_run
+
+from lira_jax import run_status
+from lira_jax.experiment import Experiment
+from lira_jax.store import RunDirectory
+from lira_jax.training import checkpoint
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """A run that tests only copy."""
+    return synthetic_run.write(tmp_path_factory.mktemp("scored") / "run").path
+
+
+@pytest.fixture
+def finished(scored, tmp_path):
+    """A run that is trained, scored, attacked and reported."""
+    run = RunDirectory(shutil.copytree(scored, tmp_path / "run"))
+    for model in range(8):
+        (run.checkpoints() / f"{model:04d}" / checkpoint.FINAL).mkdir(parents=True)
+    run.write_text("report/index.html", "a page")
+    return run
+
+
+def said(run):
+    return run_status.as_text(run_status.inspect(run)).splitlines()
+
+
+def line(run, stage):
+    return next(x for x in said(run) if x.startswith(stage))
+
+
+def test_of_a_finished_run_nothing_is_left(finished):
+    assert run_status.inspect(finished).unfinished is None
+    lines = said(finished)
+    assert [x[8] for x in lines if x.split()[0] in run_status.STAGES] == ["+"] * 4
+    assert lines[-1] == "next      nothing is left to do"
+    assert "4 attacks saved, results.json is here" in line(finished, "attack")
+
+
+def test_a_killed_training_tells_each_models_epoch(finished):
+    for model, epoch in ((1, 2), (2, 2), (3, 2), (6, 4)):
+        home = finished.checkpoints() / f"{model:04d}"
+        (home / checkpoint.FINAL).rmdir()
+        (home / checkpoint.epoch_name(epoch)).mkdir()
+    (finished.checkpoints() / "0005" / checkpoint.FINAL).rmdir()
+    assert line(finished, "train") == (
+        "train   - 3 of 8 models finished; model 6 at epoch 4 of 5; models 1-3 at epoch 2 of 5; "
+        "model 5 without a checkpoint"
+    )
+    assert "newest metrics: model 7, epoch 5: loss 0.1, train_accuracy 90.0%" in said(finished)[2]
+    assert said(finished)[-1] == f"next      lira-train --workdir={finished.path}"
+
+
+def test_missing_scores_are_counted_and_scored_next(finished):
+    manifest = json.loads((finished.path / "manifest.json").read_text())
+    del manifest["scores/0002.npy"], manifest["logits/0004.npy"]
+    finished.write_json("manifest.json", manifest)
+    assert "6 of 8 models finished" in line(finished, "score")
+    assert said(finished)[-1] == f"next      lira-score --workdir={finished.path}"
+
+
+@pytest.mark.parametrize("name", ["keep.npy", "labels.npy", "scores/0002.npy", "logits/0003.npy", "attacks/loss.npy"])
+@pytest.mark.parametrize("harm", ["one bit", "cut short", "gone"])
+def test_damage_is_found_and_named(finished, name, harm):
+    path = finished.path / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.unlink() if harm == "gone" else path.write_bytes(content if harm == "one bit" else content[:-1])
+    status = run_status.inspect(finished)
+    assert list(status.damaged) == [name]
+    text = line(finished, "DAMAGED")
+    assert str(path) in text
+    assert ("is missing" in text) == (harm == "gone")
+    assert "delete the damaged files" in said(finished)[-1]
+
+
+def test_damaged_results_are_found(finished):
+    (finished.path / "results.json").write_text('{"attacks":')
+    assert list(run_status.inspect(finished).damaged) == ["results.json"]
+
+
+def test_what_is_older_than_its_sources_is_made_again(finished):
+    later = time.time() + 100
+    os.utime(finished.path / "results.json", (later, later))
+    assert "older than the results" in line(finished, "report")
+    assert said(finished)[-1] == f"next      lira-report --workdir={finished.path}"
+    os.utime(finished.path / "scores/0000.npy", (later + 100, later + 100))
+    assert "older than the scores" in line(finished, "attack")
+    assert said(finished)[-1] == f"next      lira-attack --workdir={finished.path}"
+
+
+def test_diverged_models_are_named(finished):
+    finished.append_metrics([{"model": 3, "epoch": 5, "loss": None, "diverged": "NaN outputs"}])
+    assert "          model 3 has diverged and is not used: NaN outputs" in said(finished)
+
+
+def test_a_fresh_run_is_to_be_trained(tmp_path):
+    run = RunDirectory(tmp_path / "a run")
+    run.settle_experiment(Experiment(num_models=4), {"num_models"})
+    assert line(run, "train") == "train   - 0 of 4 models finished"
+    assert said(run)[-1] == f"next      lira-train '--workdir={tmp_path}/a run'"
+
+
+def test_temporary_files_of_the_dead_are_mentioned_and_those_of_the_living_are_not(finished):
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead = finished.path / f"scores/.0001.npy.{gone.stdout.strip()}"
+    dead.touch()
+    (finished.path / f"scores/.0002.npy.{os.getpid()}").touch()
+    status = run_status.inspect(finished)
+    assert status.leftover == [str(dead)]
+    assert not status.damaged
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/cmdline").exists(), reason="there is no /proc")
+def test_a_running_stage_is_seen_and_its_run_alone(finished, tmp_path):
+    code = "import sys, time; print(flush=True); time.sleep(60)"
+    arguments = [sys.executable, "-c", code, "lira_jax.cli.train", "--workdir=run", "--num_models=8"]
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            assert run_status.processes(finished.path) == [(process.pid, "train")]
+            assert run_status.processes(tmp_path) == []
+            assert line(finished, "running") == f"running   lira-train (process {process.pid})"
+            assert said(finished)[-1].startswith("next      wait, or look again")
+        finally:
+            process.kill()
+    assert run_status.processes(finished.path) == []
+    assert "no process of this run on this machine" in line(finished, "idle")
+
+
+def test_the_command_changes_nothing_and_says_damage_in_its_exit_status(finished):
+    def call(workdir=finished.path):
+        return subprocess.run(
+            [sys.executable, "-m", "lira_jax.cli.status", f"--workdir={workdir}"],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
+        )  # fmt: skip
+
+    before = {p: p.stat().st_mtime_ns for p in finished.path.rglob("*")}
+    done = call()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"{finished.path}: 8 x mlp on npz, 5 epochs, 2 queries"
+    assert {p: p.stat().st_mtime_ns for p in finished.path.rglob("*")} == before
+    (finished.path / "keep.npy").unlink()
+    assert call().returncode == 1
+    done = call(finished.path / "nowhere")
+    assert done.returncode == 1
+    assert re.fullmatch(r"lira-status: error: .*there is no experiment.json; run lira-train first\n", done.stderr)

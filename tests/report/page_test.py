@@ -1,0 +1,190 @@
+"""The page as a parser reads it; page_browser_test.py has a browser open it."""
+
+import dataclasses
+import html.parser
+import json
+
+import numpy as np
+import pytest
+from report import synthetic_run
+
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.data import load
+from lira_jax.data.dataset import Dataset
+from lira_jax.report import gallery, material, page
+
+SUMMARIES = {name: (attack.summary, attack.source) for name, attack in ATTACKS.items()}
+
+
+class Parsed(html.parser.HTMLParser):
+    """Elements of a page in order: (tag, attributes), and the text of those that have an id."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.rows, self.charts = [], {}, ""
+        self._in_charts = self._table = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.elements.append((tag, attrs))
+        if tag == "table":
+            self._table = self.rows.setdefault(attrs.get("id"), {})
+        if tag == "th" and attrs.get("scope") == "row" and self._table is not None:
+            self._row = self._table.setdefault(attrs.get("data-sort"), [])
+        if tag == "td" and self._table is not None and "data-sort" in attrs:
+            self._row.append(attrs["data-sort"])
+        self._in_charts = tag == "script" and attrs.get("id") == "charts"
+
+    def handle_data(self, data):
+        if self._in_charts:
+            self.charts += data
+
+    def all(self, tag):
+        return [attrs for t, attrs in self.elements if t == tag]
+
+
+def read(run, dataset="load"):
+    found = material.read_results(run)
+    if dataset == "load":
+        dataset = load.load("npz", found.experiment["data_path"])
+    return material.read_examples(run, found, dataset)
+
+
+def render(found):
+    text = page.render(found, SUMMARIES)
+    return text, Parsed(text)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    run = synthetic_run.write(tmp_path_factory.mktemp("runs") / "usual", extras=True)
+    found = read(run)
+    return (found, *render(found))
+
+
+def test_the_page_needs_no_other_file(usual):
+    _, _, parsed = usual
+    for _, attrs in parsed.elements:
+        for name in ("src", "href"):
+            assert attrs.get(name, "data:").startswith("data:")
+    assert not {"link", "iframe"} & {tag for tag, attrs in parsed.elements if attrs.get("rel") != "icon"}
+
+
+def test_the_page_is_put_together_right(usual):
+    _, _, parsed = usual
+    ids = [attrs["id"] for _, attrs in parsed.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for _, attrs in parsed.elements:
+        assert set(attrs.get("aria-labelledby", "").split()) <= set(ids)
+    assert len(parsed.all("h1")) == 1
+    assert all(attrs["alt"] for attrs in parsed.all("img"))
+    assert len(parsed.all("img")) == gallery.SHOWN
+    places = [attrs["data-chart"] for attrs in parsed.all("div") if "data-chart" in attrs]
+    assert set(places) == json.loads(parsed.charts).keys()
+    assert places == ["roc", "accuracy", "classes", "risk-distribution", "risk-calibration", "shadows"]
+    assert all(attrs["aria-label"] for attrs in parsed.all("div") if attrs.get("role") == "img")
+
+
+def test_the_table_holds_the_results(usual):
+    found, _, parsed = usual
+    attacks = found.results["attacks"]
+    assert parsed.rows["attack-table"].keys() == attacks.keys()
+    for name, cells in parsed.rows["attack-table"].items():
+        assert float(cells[0]) == attacks[name]["tpr_at_1e-2"]["value"]  # 240 non-members resolve no lower FPR
+        assert float(cells[2]) == attacks[name]["auc"]["value"]
+        assert float(cells[3]) == attacks[name]["decisions"]["1:1"]["balanced_accuracy"]
+    assert parsed.rows["split-table"]["loss"][0] == repr(attacks["loss"]["correct"]["auc"])
+
+
+def test_the_most_exposed_examples_are_shown_in_order(usual):
+    found, _, _ = usual
+    cards = gallery.cards(found)
+    exposures = [float(found.exposure[c.example]) for c in cards]
+    assert exposures == sorted(found.exposure, reverse=True)[: gallery.SHOWN]
+    for card in cards:
+        inside = found.phi[found.keep[:, card.example], card.example]
+        assert f"mean {inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models" in card.alt
+        assert card.right == ""  # four models on a side do not support a rate
+
+
+def test_names_are_text_wherever_they_come_from(tmp_path):
+    names = [synthetic_run.HOSTILE, "b & c", "<img src=x>"]
+    run = synthetic_run.write(tmp_path / "a<b>&c", class_names=names, data_path=tmp_path / "d<i>&'\".npz")
+    found = read(run)
+    assert found.dataset.class_names == tuple(names)
+    text, parsed = render(found)
+    assert len(parsed.all("script")) == 3
+    assert not parsed.all("i")
+    assert all(attrs["src"].startswith("data:image/png") for attrs in parsed.all("img"))
+    assert "a&lt;b&gt;&amp;c" in text
+    assert set(parsed.rows["class-table"]) == set(names)
+    for chart in json.loads(parsed.charts).values():  # plotly reads its labels as markup
+        assert "<img" not in json.dumps([trace.get("y") for trace in chart["data"]])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"logits": False},
+        {"targets": [2], "examples": 300},
+        {"examples": 24, "targets": [1]},
+        {"test_set": False},
+        {"images": False},
+        {"classes": 100, "examples": 200},
+        {"models": 4},
+        {"models": 64, "examples": 40},
+    ],
+    ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items()),
+)
+def test_what_is_missing_is_left_out(tmp_path, options):
+    found = read(synthetic_run.write(tmp_path / "run", **options))
+    text, parsed = render(found)
+    places = {attrs["data-chart"] for attrs in parsed.all("div") if "data-chart" in attrs}
+    assert places == json.loads(parsed.charts).keys()
+    assert ("risk-calibration" in places) == options.get("logits", True)
+    assert ("split-table" in parsed.rows) == options.get("logits", True)
+    assert bool(parsed.all("img")) == options.get("images", True)
+    assert ("its most unusual features" in text) != options.get("images", True)
+    assert ("too few non-members" in text) == (options.get("examples") == 24)
+    assert ("told apart" in text) == (options.get("models") == 64)
+    assert len(parsed.rows["class-table"]) == options.get("classes", 3)
+    rows = json.loads(parsed.charts)["accuracy"]["layout"]["yaxis"]["ticktext"]
+    assert ("test set" in rows) == options.get("test_set", True)
+
+
+def test_without_the_data_and_without_a_run_the_results_remain(usual):
+    found, _, _ = usual
+    _, parsed = render(dataclasses.replace(found, dataset=None))
+    assert not parsed.all("img")
+    assert parsed.all("svg")
+    text, parsed = render(material.Material("dump", found.results, {}, []))
+    assert parsed.rows["attack-table"].keys() == found.results["attacks"].keys()
+    assert "lira-train" not in text
+
+
+def test_commands_hold_what_is_not_default(usual):
+    found, _, _ = usual
+    train, _, attack, _ = page.commands(found)
+    assert "--dataset=npz" in train
+    assert "--num_models=8" in train
+    assert "learning_rate" not in train
+    assert "compat" not in attack
+
+
+def test_a_large_run_makes_a_page_below_ten_megabytes(usual):
+    found, _, _ = usual
+    rng = np.random.default_rng(0)
+    points = {"fpr": np.sort(rng.random(1000)).tolist(), "tpr": np.sort(rng.random(1000)).tolist()}
+    one = {**found.results["attacks"]["lira_online"], "roc": points}
+    models, examples = 256, 300
+    keep = rng.random((models, examples)) < 0.5
+    labels = rng.integers(0, 100, examples)
+    large = dataclasses.replace(
+        found,
+        results={**found.results, "attacks": {name: one for name in ATTACKS}, "models": list(range(models))},
+        labels=labels, keep=keep, phi=rng.normal(size=(models, examples)), exposure=rng.random(examples),
+        dataset=Dataset(rng.integers(0, 256, (examples, 224, 224, 3)).astype(np.uint8), labels, num_classes=100),
+    )  # fmt: skip
+    text, _ = render(large)
+    assert len(text.encode()) < 8e6
