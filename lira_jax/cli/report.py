@@ -9,7 +9,7 @@ from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
 from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import compare, figures, material, page
+from lira_jax.report import charts, compare, figures, material, page, wording
 from lira_jax.store import RunDirectory
 
 flags.DEFINE_list(
@@ -54,8 +54,9 @@ def static_figures(found: material.Material) -> dict:
     """Name -> matplotlib figure, of what the results hold."""
     results = found.results
     attacks = results["attacks"]
+    shown = {name: attacks[name] for name in charts.familiar(list(attacks), wording.headline(attacks).attack)}
     curves = {
-        name: (np.array(r["roc"]["fpr"]), np.array(r["roc"]["tpr"]), r["auc"]["value"]) for name, r in attacks.items()
+        name: (np.array(r["roc"]["fpr"]), np.array(r["roc"]["tpr"]), r["auc"]["value"]) for name, r in shown.items()
     }  # fmt: skip
     drawn = {"roc": figures.roc(curves, 1 / min(r["num_nonmembers"] for r in attacks.values()))}
     if found.exposure is not None:
