@@ -302,6 +302,7 @@ _WRITTEN_BY = {
     "logits": "lira-score",
     "probes": "lira-score --probes",
     "attacks": "lira-attack",
+    "exposure.npy": "lira-attack",
 }
 
 

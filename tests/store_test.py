@@ -81,6 +81,12 @@ def test_damaged_dumps_are_refused(run, damage, message):
         run.read("scores/0003.npy")
 
 
+@pytest.mark.parametrize("name", ["exposure.npy", "sources.npy", "attacks/loss.npy", "probes/noise/labels.npy"])
+def test_every_kind_of_dump_names_the_stage_that_writes_it(run, name):
+    with pytest.raises(UserError, match="run the stage that writes it .lira-"):
+        run.read(name)
+
+
 def test_truncated_dumps_are_made_again(run):
     run.write("scores/0003.npy", np.ones((4, 2), np.float32))
     path = run.path / "scores/0003.npy"
