@@ -1,33 +1,66 @@
-"""Progress with an ETA: a live line on a terminal, a line now and then in a log."""
+"""Progress with an ETA: one live line a stage on a terminal, a plain line every 30 s in a log."""
 
 import os
 import sys
+import time
+from collections.abc import Collection, Iterator
 
 from tqdm import tqdm
 
 LABEL = "LIRA_JAX_PROGRESS_LABEL"
 """Environment variable with a word on which of several processes this is."""
 
+LOG_INTERVAL = 30.0  # seconds
 
-def bar(description: str, total: float, unit: str, initial: float = 0, leave: bool = True) -> tqdm:
-    """A progress bar on standard error; `total` and `initial` count in `unit`.
 
-    It vanishes at the end unless it is to `leave` its last state.
+def bar(
+    description: str,
+    total: float,
+    unit: str,
+    *,
+    initial: float = 0,
+    rate: bool = False,
+    leave: bool = True,
+    delay: float = 0,
+) -> tqdm:
+    """Progress on standard error; nothing for stages that do no work, or in a log take less than `LOG_INTERVAL`.
+
+    Args:
+      description: name of the stage.
+      total: amount of work, in `unit`.
+      unit: what is counted, in the plural.
+      initial: what was done before, in `unit`.
+      rate: tell units per second instead of units done.
+      leave: keep the last state on the terminal.
+      delay: seconds before the line appears on the terminal.
     """
     live = sys.stderr.isatty()
+    graph = "{percentage:3.0f}%|{bar}| " if live else "{percentage:.0f}% in {elapsed}, "
+    amount = "{rate_noinv_fmt}" if rate else "{n:.0f}/{total:.0f}{unit}"
+    where = {"file": sys.stderr, "dynamic_ncols": True, "delay": delay} if live else {"file": _Log(), "position": 0}
+    if not total:
+        where["disable"] = True  # not given otherwise, for then TQDM_DISABLE of the environment says
     return tqdm(
         desc=description + os.environ.get(LABEL, ""),
         total=total,
         initial=initial,
         leave=leave,
-        unit=unit,
-        file=sys.stderr,
-        mininterval=0.2 if live else 10,
-        dynamic_ncols=live,
-        ncols=None if live else 100,
+        unit=f" {unit}",
+        unit_scale=rate,
+        mininterval=0.2 if live else 1,
+        miniters=1,  # tqdm would guess how many updates to pass over without a look at the clock
         smoothing=0.1,
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}, ETA {remaining}{postfix}]",
+        bar_format="{desc}: " + graph + amount + ", ETA {remaining}{postfix}",
+        **where,
     )
+
+
+def each(description: str, items: Collection, unit: str) -> Iterator:
+    """Iterates with a line that vanishes when done, and appears only if it takes over a second."""
+    with bar(description, len(items), unit, leave=False, delay=1) as shown:
+        for item in items:
+            yield item
+            shown.update()
 
 
 def note(text: str) -> None:
@@ -35,6 +68,17 @@ def note(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def each(description: str, items, unit: str):
-    """Iterates with a bar that vanishes when done, and appears only if it takes over a second."""
-    return tqdm(items, desc=description, unit=unit, file=sys.stderr, leave=False, delay=1, mininterval=1)
+class _Log:
+    """A file that keeps, of what tqdm writes to overwrite the line before, a plain line every `LOG_INTERVAL`."""
+
+    def __init__(self):
+        self.last = time.monotonic()
+
+    def write(self, text: str) -> None:
+        now, text = time.monotonic(), text.strip()
+        if text and now - self.last >= LOG_INTERVAL:
+            sys.stderr.write(text + "\n")
+            self.last = now
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -4,9 +4,7 @@ On a CPU two processes of one core each train convolutional models faster than o
 cores (BUILD_NOTES.md has the measurement).
 """
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ import jax
 from absl import flags
 
 from lira_jax import progress
+from lira_jax.cli import hosts
 from lira_jax.errors import UserError
 
 flags.DEFINE_string(
@@ -55,16 +54,16 @@ def run(stage: str, ids: Sequence[int], workers: int) -> None:
     children = []
     for worker in range(workers):
         share = ",".join(map(str, ids[worker::workers]))
-        own_cores = cores[worker::workers] or [cores[worker % len(cores)]]
-        command = [sys.executable, "-m", f"lira_jax.cli.{stage}", *sys.argv[1:], "--workers=1", f"--model_ids={share}"]
+        own_cores = ",".join(map(str, cores[worker::workers] or [cores[worker % len(cores)]]))
+        # pinned.py rather than preexec_fn, which forks this process and all that JAX's threads hold
+        start = [sys.executable, "-m", "lira_jax.cli.pinned", stage, own_cores, str(os.getpid())]
         quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
         children.append(
             subprocess.Popen(
-                command,
+                [*start, *sys.argv[1:], hosts.ALONE, "--workers=1", f"--model_ids={share}"],
                 env={**os.environ, **quiet, progress.LABEL: f" (worker {worker + 1} of {workers})"},
                 stderr=None if worker == 0 else subprocess.PIPE,
                 text=True,
-                preexec_fn=lambda own_cores=own_cores: _begin(own_cores),
             )
         )
     # Reading to the end of each pipe in turn cannot block a child: none writes more than a few lines.
@@ -78,10 +77,3 @@ def run(stage: str, ids: Sequence[int], workers: int) -> None:
 def _cores() -> list[int]:
     """The cores this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
-def _begin(cores: list[int]) -> None:
-    """In a new worker: stay on these cores, and die with the parent."""
-    if sys.platform == "linux":
-        os.sched_setaffinity(0, cores)
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

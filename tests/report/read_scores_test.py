@@ -1,8 +1,8 @@
-"""notebooks/read_scores.py, executed."""
+"""notebooks/read_scores.ipynb, executed."""
 
+import base64
+import io
 import pathlib
-import runpy
-import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,24 +11,40 @@ from report import synthetic_run
 
 from lira_jax import store
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "notebooks/read_scores.py"
+nbclient = pytest.importorskip("nbclient", reason="nbclient, which executes notebooks, is not installed")
+pytest.importorskip("ipykernel", reason="ipykernel, in which notebooks are executed, is not installed")
+nbformat = pytest.importorskip("nbformat")
+
+NOTEBOOK = pathlib.Path(__file__).parents[2] / "notebooks/read_scores.ipynb"
 
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """The run, the folder of the figures, and the script's variables."""
+    """The run, the figures, and the notebook's variables."""
     folder = tmp_path_factory.mktemp("notebook")
     run = synthetic_run.write(folder / "run", models=16, logits=False)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    save = (
+        "np.savez('variables.npz', **{n: globals()[n] for n in ('confidence', 'loss', 'chosen', 'apart', 'mean_out')})"
+    )
+    notebook.cells.append(nbformat.v4.new_code_cell(save))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [str(SCRIPT), str(run.path), str(folder / "figures")])
-        return run, folder / "figures", runpy.run_path(str(SCRIPT))
+        patch.setenv("LIRA_JAX_RUN", str(run.path))
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    pictures = [o.data["image/png"] for o in outputs if o.output_type == "display_data"]
+    with np.load(folder / "variables.npz", allow_pickle=True) as saved:
+        variables = {name: saved[name] for name in saved.files}
+    variables["chosen"] = variables["chosen"].item()
+    return run, [plt.imread(io.BytesIO(base64.b64decode(p))) for p in pictures], variables
 
 
 def test_both_figures_are_drawn(executed):
-    _, folder, _ = executed
-    for name in ("lira_figure_3.png", "lira_figure_4.png"):
-        image = plt.imread(folder / name)
-        assert min(image.shape[:2]) > 300
+    _, pictures, _ = executed
+    assert len(pictures) == 2
+    for image in pictures:
+        assert min(image.shape[:2]) > 200
         assert image[..., :3].std() > 0.05  # not a blank sheet
 
 
@@ -50,3 +66,9 @@ def test_the_examples_are_what_their_titles_say(executed):
         assert apart[chosen[f"{kind} to fit, tells much"]] > apart[chosen[f"{kind} to fit, tells little"]]
     assert mean_out[chosen["easy to fit, tells little"]] > np.median(mean_out)
     assert mean_out[chosen["hard to fit, tells much"]] < np.median(mean_out)
+
+
+def test_it_is_stored_without_outputs():
+    code = [cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    assert code
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
