@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from lira_jax import progress
 from lira_jax.errors import UserError
 
 _DEFAULT_CHUNK = {"vmap": 64, "map": 64, "unroll": 4, "loop": 1}  # models a chunk; loop: a device
@@ -73,47 +74,100 @@ def replicate(tree, devices: Mesh):
     return jax.device_put(tree, NamedSharding(devices, PartitionSpec()))
 
 
-def choose_strategy(asked: str, *, convolutional: bool) -> str:
-    """Resolves `auto` for the backend at hand.
+def abstract_spread(tree, width: int, devices: Mesh):
+    """What `spread` gives for `width` models, as shapes alone; `tree` describes ONE model."""
+    sharding = NamedSharding(devices, PartitionSpec("models"))
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct((width, *a.shape), a.dtype, sharding=sharding), tree)
+
+
+def abstract_replicate(tree, devices: Mesh):
+    """What `replicate` gives, as shapes alone."""
+    sharding = NamedSharding(devices, PartitionSpec())
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), tree)
+
+
+def choose_strategy(asked: str, *, convolutional: bool, platform: str) -> str:
+    """Resolves `auto` by rule, where nothing has been measured.
 
     XLA:CPU runs a convolution's gradient inside a compiled loop 12 to 40 times slower than at top
     level, and a vmapped one about 5 times slower than a plain one, so there convolutional models are
     trained in a Python loop. Dense layers vmap well everywhere.
 
+    Args:
+      platform: of the devices, such as "cpu" or "gpu".
+
     Raises:
       UserError: `map` was asked for convolutional models on a CPU.
     """
-    on_cpu = jax.default_backend() == "cpu"
-    if asked == "map" and convolutional and on_cpu:
+    slow_loops = convolutional and platform == "cpu"
+    if asked == "map" and slow_loops:
         raise UserError(
             "--strategy=map: on a CPU the gradient of a convolution is 12 to 40 times slower inside a compiled "
             "loop; use loop or unroll"
         )
     if asked != "auto":
         return asked
-    return "loop" if convolutional and on_cpu else "vmap"
+    return "loop" if slow_loops else "vmap"
 
 
-def chunks(ids: list[int], strategy: str, asked: int, devices: Mesh) -> tuple[list[list[int]], int]:
-    """Splits models into chunks that run at the same time.
+def width(strategy: str, asked: int, models: int, devices: Mesh) -> int:
+    """Models side by side, all devices together: a multiple of the devices, and no more than there are to do.
 
     Args:
-      ids: model ids.
-      strategy: as chosen.
-      asked: models a chunk; 0 for a default.
-      devices: the mesh; chunks are a multiple of its size wide.
+      asked: models a chunk; 0 for the strategy's default.
+    """
+    wanted = 1 if strategy == "loop" else min(asked or _DEFAULT_CHUNK[strategy], models)
+    return _whole(wanted, devices)
+
+
+def chunks(ids: list[int], width: int, devices: Mesh) -> tuple[list[list[int]], int]:
+    """Splits models into chunks that run at the same time.
 
     Returns:
-      (chunks, width): lists of ids that differ in length by one at most, and the width that each is
-      to be padded to (see `pad`), so that one compiled program serves all.
+      (chunks, width): lists of ids that differ in length by one at most, and the width, at most the one
+      given, that each is to be padded to (see `pad`), so that one compiled program serves all.
     """
     if not ids:
         return [], 0
-    wanted = 1 if strategy == "loop" else (asked or _DEFAULT_CHUNK[strategy])
-    count = -(-len(ids) // max(wanted, devices.size))
-    parts = [[int(i) for i in part] for part in np.array_split(ids, count)]
-    width = -(-len(parts[0]) // devices.size) * devices.size
-    return parts, width
+    parts = [[int(i) for i in part] for part in np.array_split(ids, -(-len(ids) // width))]
+    return parts, _whole(len(parts[0]), devices)
+
+
+def in_chunks(ids: list[int], width: int, devices: Mesh, run: Callable[[list[int], int], None]) -> None:
+    """Calls run(chunk, width) for one chunk after the other; out of memory, goes on with half the width.
+
+    Raises:
+      UserError: the device's memory does not suffice for one model.
+    """
+    parts, width = chunks(ids, width, devices)
+    while parts:
+        part = parts[0]
+        try:
+            run(part, width)
+        except jax.errors.JaxRuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if width == devices.size:
+                raise UserError(
+                    "the device's memory does not suffice for one model: lower --batch_size or --score_batch_size, "
+                    "or take --data_on=host"
+                ) from error
+            smaller = _whole(width // 2, devices)
+            smaller -= devices.size if smaller == width else 0
+            progress.note(f"out of memory with {width} models side by side; going on with {smaller}")
+            parts = [piece for part in parts for piece in chunks(part, smaller, devices)[0]]
+            width = smaller
+        else:
+            parts = parts[1:]
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether XLA says that memory was exhausted."""
+    return "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error)
+
+
+def _whole(models: int, devices: Mesh) -> int:
+    return max(1, -(-models // devices.size)) * devices.size
 
 
 def pad(ids: list[int], width: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 from collections.abc import Callable, Collection, Iterator
 
@@ -108,7 +109,9 @@ class RunDirectory:
         return True
 
     def read(self, name: str, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
-        """Reads a dump and checks its hash and shape (None: any length).
+        """Maps a dump into memory, read-only, after its hash and shape are checked (None: any length).
+
+        What is not looked at takes no memory, such as the other queries' logits of --save_logits=all.
 
         Raises:
           UserError: it is missing, truncated, not what the manifest says, or of another shape.
@@ -123,7 +126,7 @@ class RunDirectory:
             )
         if entry is None:
             raise UserError(f"{path} is not in manifest.json: run {_WRITTEN_BY[name.split('/')[0]]} again")
-        array = load_npy(path)
+        array = load_npy(path, mapped=True)
         if shape is not None and (
             array.ndim != len(shape)
             or any(want not in (None, has) for want, has in zip(shape, array.shape, strict=True))
@@ -204,7 +207,7 @@ class RunDirectory:
         """Yields a temporary path beside `name` that takes its name when the block ends."""
         path = self._file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
+        temporary = _temporary(path)
         try:
             yield temporary
             os.replace(temporary, path)
@@ -225,9 +228,29 @@ class RunDirectory:
                     records.append(json.loads(line))
         return records
 
+    def read_plan(self, where: str) -> dict | None:
+        """How training was lifted on devices so described: the fields of a Plan, or None if nothing is kept."""
+        return self._plans().get(where, {}).get("plan")
+
+    def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
+        """Keeps in plan.json what was found to be the fastest on some devices, and the timings that say so."""
+        with self._lock():
+            self.write_json("plan.json", {**self._plans(), where: {"plan": plan, "timings": timings}})
+
+    def _plans(self) -> dict:
+        return self._json("plan.json") if self._exists("plan.json") else {}
+
     def checkpoints(self) -> pathlib.Path:
         """The folder of checkpoints, absolute."""
         return (self.path / "checkpoints").absolute()
+
+    def targets(self) -> "RunDirectory":
+        """The run directory inside this one of targets that another recipe trains."""
+        return RunDirectory(self.path / "targets")
+
+    def tensorboard(self) -> pathlib.Path:
+        """The folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
 
     # Manifest
 
@@ -306,14 +329,17 @@ _WRITTEN_BY = {
 }
 
 
-def load_npy(path: pathlib.Path) -> np.ndarray:
+def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
     """Reads a .npy file without pickle.
+
+    Args:
+      mapped: map it into memory, read-only, instead.
 
     Raises:
       UserError: missing, truncated, or not such a file.
     """
     try:
-        return np.load(path, allow_pickle=False)
+        return np.asarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (ValueError, EOFError, OSError) as error:
@@ -321,11 +347,22 @@ def load_npy(path: pathlib.Path) -> np.ndarray:
         raise UserError(f"{path} is not a whole .npy file ({reason}): restore it, or make it again") from None
 
 
+def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
+    """The host and process id of the writer of a temporary file; None if it is no such file."""
+    match = re.fullmatch(r"\.(.+)@(\d+)\..+", path.name)
+    return (match[1], int(match[2])) if match else None
+
+
+def _temporary(path: pathlib.Path) -> pathlib.Path:
+    """A name beside `path` that no other process on any host uses: in containers, process ids are often the same."""
+    return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
+
+
 @contextlib.contextmanager
 def _replacing(path: pathlib.Path):
     """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = _temporary(path)
     try:
         with open(temporary, "wb") as file:
             yield file

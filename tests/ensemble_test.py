@@ -43,15 +43,54 @@ def test_devices_do_not_talk(strategy):
 def test_chunks_cover_the_models_evenly(models, asked, devices, strategy):
     mesh = ensemble.mesh(devices)
     ids = list(range(100, 100 + models))
-    parts, width = ensemble.chunks(ids, strategy, asked, mesh)
+    most = ensemble.width(strategy, asked, models, mesh)
+    parts, width = ensemble.chunks(ids, most, mesh)
     assert [i for part in parts for i in part] == ids
-    assert all(0 < len(part) <= width for part in parts)
+    assert all(0 < len(part) <= width <= most for part in parts)
     assert width % devices == 0
     if models:
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
-        assert width <= max(asked, devices) + devices or asked == 0 or strategy == "loop"
+        assert most < min(asked, models) + devices or asked == 0 or strategy == "loop"
+        assert most < models + devices
     if strategy == "loop" and models:
         assert width == devices
+
+
+class OutOfMemory(jax.errors.JaxRuntimeError):
+    pass
+
+
+@given(models=st.integers(1, 20), devices=st.integers(1, 3), width=st.integers(1, 20), fits=st.integers(1, 20))
+def test_out_of_memory_halves_the_chunk_and_goes_on(models, devices, width, fits):
+    mesh, done, tried = ensemble.mesh(devices), [], []
+
+    def run(part, width):
+        tried.append(width)
+        if width > max(fits, devices):
+            raise OutOfMemory("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+        assert 0 < len(part) <= width
+        assert width % devices == 0
+        done.extend(part)
+
+    ensemble.in_chunks(list(range(models)), -(-width // devices) * devices, mesh, run)
+    assert done == list(range(models))
+    assert tried == sorted(tried, reverse=True)
+
+
+def test_memory_for_not_even_one_model_is_a_clear_error():
+    def run(part, width):
+        raise OutOfMemory("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+
+    with pytest.raises(UserError, match="--batch_size"):
+        ensemble.in_chunks([0, 1, 2], 2, ensemble.mesh(1), run)
+
+
+def test_other_failures_are_not_taken_for_memory():
+    def run(part, width):
+        raise OutOfMemory("INTERNAL: something else")
+
+    with pytest.raises(OutOfMemory):
+        ensemble.in_chunks([0, 1, 2], 2, ensemble.mesh(1), run)
 
 
 def test_padding_repeats_the_last_model():
@@ -59,9 +98,9 @@ def test_padding_repeats_the_last_model():
 
 
 def test_default_strategy_on_cpu():
-    assert jax.default_backend() == "cpu"
-    assert ensemble.choose_strategy("auto", convolutional=True) == "loop"
-    assert ensemble.choose_strategy("auto", convolutional=False) == "vmap"
-    assert ensemble.choose_strategy("unroll", convolutional=True) == "unroll"
+    assert ensemble.choose_strategy("auto", convolutional=True, platform="gpu") == "vmap"
+    assert ensemble.choose_strategy("auto", convolutional=True, platform="cpu") == "loop"
+    assert ensemble.choose_strategy("auto", convolutional=False, platform="cpu") == "vmap"
+    assert ensemble.choose_strategy("unroll", convolutional=True, platform="cpu") == "unroll"
     with pytest.raises(UserError, match="--strategy=map"):
-        ensemble.choose_strategy("map", convolutional=True)
+        ensemble.choose_strategy("map", convolutional=True, platform="cpu")

@@ -38,6 +38,17 @@ def test_rows_are_written_in_pieces(run):
     np.testing.assert_array_equal(run.read("logits/0000.npy"), array)
 
 
+def test_processes_of_one_number_on_two_hosts_do_not_share_a_temporary_file(run, monkeypatch):
+    array = np.arange(6, dtype=np.float32)
+    monkeypatch.setattr(store.platform, "node", lambda: "pod-a")
+    with run.rows_writer("scores/0000.npy", array.shape, array.dtype) as write:
+        write(array[:3])
+        monkeypatch.setattr(store.platform, "node", lambda: "pod-b")
+        run.write("scores/0000.npy", array)
+        write(array[3:])
+    np.testing.assert_array_equal(run.read("scores/0000.npy"), array)
+
+
 def test_an_interrupted_writer_leaves_nothing(run):
     before = files(run)
 

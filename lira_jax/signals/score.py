@@ -15,9 +15,15 @@ from lira_jax.models import table as models
 from lira_jax.signals import forward
 from lira_jax.signals.sweep import sweep
 from lira_jax.store import RunDirectory
-from lira_jax.training import checkpoint, loop
+from lira_jax.training import checkpoint
+from lira_jax.training.programs import abstract_variables, make_module
 
 DEFAULT_BATCH = 1024  # images of one model in one step, queries counted
+
+
+def is_scored(run: RunDirectory, model: int, probe: str = "") -> bool:
+    """Whether a model's dumps, on the pool or on a set of probes, are here."""
+    return run.has(store.scores_name(model, probe)) and run.has(store.logits_name(model, probe))
 
 
 def score_models(
@@ -47,15 +53,19 @@ def score_models(
     e = experiment
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     examples = examples or dataset
-    todo = [i for i in ids if not (run.has(store.scores_name(i, probe)) and run.has(store.logits_name(i, probe)))]
+    todo = [i for i in ids if not is_scored(run, i, probe)]
     if len(todo) < len(ids):
         on = f" on {probe}" if probe else ""
         progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already{on}")
-    module = loop.make_module(e, dataset)
-    like = loop.abstract_variables(e, dataset)
+    module = make_module(e, dataset)
+    like = abstract_variables(e, dataset)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
-    strategy = ensemble.choose_strategy(e.strategy, convolutional=models.has_convolution(like["params"]))
     devices = devices or ensemble.mesh()
+    strategy = ensemble.choose_strategy(
+        e.strategy,
+        convolutional=models.has_convolution(like["params"]),
+        platform=devices.devices.flat[0].platform,
+    )
     step = forward.make_score_step(module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries))
     step = ensemble.lift(step, strategy, devices, shared=3)
     images, labels = examples.x, examples.y
@@ -66,25 +76,33 @@ def score_models(
     num_examples, num_classes = len(examples.y), dataset.num_classes
     logits_shape = (num_examples, kept_queries, num_classes)[:: 1 if e.save_logits == "all" else 2]
 
-    parts, width = ensemble.chunks(todo, strategy, e.models_per_chunk, devices)
-    with progress.bar(f"score {probe}".rstrip(), len(todo) * num_examples, "examples") as bar:
-        for ids in parts:
-            loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
-            padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
-            variables = ensemble.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
-            with contextlib.ExitStack() as files:
-                writers = [
-                    (
-                        files.enter_context(run.rows_writer(store.logits_name(i, probe), logits_shape, np.float32)),
-                        files.enter_context(
-                            run.rows_writer(store.scores_name(i, probe), (num_examples, e.queries), np.float32)
-                        ),
-                    )
-                    for i in ids
-                ]
-                for logits, phi in sweep(step, variables, images, labels, batch):
-                    for row, (write_logits, write_phi) in enumerate(writers):
-                        write_logits(logits[row, :, :kept_queries].reshape(-1, *logits_shape[1:]))
-                        write_phi(phi[row])
-                    bar.update(len(ids) * phi.shape[1])
+    finished: list[int] = []
+
+    def score_chunk(ids: list[int], width: int) -> None:
+        bar.n = len(finished) * num_examples * e.queries  # also after a chunk that ran out of memory
+        loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
+        padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
+        variables = ensemble.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
+        with contextlib.ExitStack() as files:
+            writers = [
+                (
+                    files.enter_context(run.rows_writer(store.logits_name(i, probe), logits_shape, np.float32)),
+                    files.enter_context(
+                        run.rows_writer(store.scores_name(i, probe), (num_examples, e.queries), np.float32)
+                    ),
+                )
+                for i in ids
+            ]
+            for logits, phi in sweep(step, variables, images, labels, batch):
+                for row, (write_logits, write_phi) in enumerate(writers):
+                    write_logits(logits[row, :, :kept_queries].reshape(-1, *logits_shape[1:]))
+                    write_phi(phi[row])
+                bar.update(len(ids) * phi[0].size)
+        finished.extend(ids)
+        bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
+
+    width = ensemble.width(strategy, e.models_per_chunk, len(todo), devices)
+    total = len(todo) * num_examples * e.queries
+    with progress.bar(f"score {probe}".rstrip(), total, "images", rate=True) as bar:
+        ensemble.in_chunks(todo, width, devices, score_chunk)
     return len(todo)

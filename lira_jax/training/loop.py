@@ -5,41 +5,23 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from lira_jax import ensemble, masks, progress
+from lira_jax import ensemble, progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation import health
 from lira_jax.experiment import Experiment
 from lira_jax.models import table as models
-from lira_jax.signals import forward
 from lira_jax.signals.sweep import sweep
 from lira_jax.store import RunDirectory
-from lira_jax.training import batches, checkpoint, feed, optimizer, step
+from lira_jax.training import checkpoint, event_files, feed, hardware, step, tuning
+from lira_jax.training.programs import Plan, Programs, abstract_variables, bytes_needed, flops_per_image
 
 EVALUATION_BATCH = 1024  # images of one model in one forward pass
-
-
-def make_module(experiment: Experiment, dataset: Dataset) -> nn.Module:
-    """The experiment's model for the data set's classes."""
-    e = experiment
-    return models.create(
-        e.model, dataset.num_classes, depth=e.depth, width=e.width, hidden=e.hidden,
-        activation=e.activation, dtype=e.compute_dtype,
-    )  # fmt: skip
-
-
-def abstract_variables(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
-    """Shapes and types of one model's params and batch_stats."""
-    module = make_module(experiment, dataset)
-    example = np.zeros((1, *dataset.x.shape[1:]), np.float32)
-    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +36,7 @@ class Outcome:
 
 
 class Trainer:
-    """Everything that is built once and used by every chunk."""
+    """Trains models of one run in this process."""
 
     def __init__(
         self,
@@ -64,108 +46,161 @@ class Trainer:
         run: RunDirectory,
         devices: Mesh | None = None,
     ):
-        """Builds the programs.
+        """Checks that the experiment can be trained; nothing is computed yet.
 
         Args:
           keep: bool [models, examples], of ALL models of the run, so that programs do not depend on the chunk.
           devices: as `ensemble.mesh` gives them; all by default.
+
+        Raises:
+          UserError: the model, the strategy or the augmentation does not fit the data or the device.
         """
         e = self.experiment = experiment
         augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
         self.dataset, self.keep, self.run = dataset, keep, run
         self.folder = run.checkpoints()
         self.devices = devices or ensemble.mesh()
-        module = make_module(e, dataset)
-        share = masks.members_share(e.masks, e.pkeep)
-        self.steps = batches.steps_per_epoch(len(dataset.y), share, e.batch_size)
-        descent = optimizer.make(e, self.steps * e.epochs)
-        normalizer = normalize.fit(dataset.x, e.normalize)
-        init = step.make_init(module, descent, e.seed, dataset.x.shape[1:])
-        self.abstract_state = jax.eval_shape(init, 0)
-        self.convolutional = models.has_convolution(self.abstract_state.params)
-        self.strategy = ensemble.choose_strategy(e.strategy, convolutional=self.convolutional)
-        self.resident = e.data_on == "device"
-        # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is many programs.
-        self.scan = self.resident and not (self.convolutional and jax.default_backend() == "cpu")
-
-        train = step.make_train_step(module, descent, normalizer, e)
-        if self.scan:
-            train = step.scan_epoch(train)
-        elif not self.resident:
-            train = step.on_batch(train)
-        passes = batches.passes_in_epoch(int(keep.sum(1).min()), self.steps, e.batch_size)
-
-        def epoch_batches(model_id, keep, epoch):
-            key = step.batch_key(e.seed, model_id)
-            return batches.epoch_batches(
-                key, keep, epoch, steps=self.steps, batch_size=e.batch_size, passes=passes
-            )  # fmt: skip
-
-        def lift(function, **options):
-            return ensemble.lift(function, self.strategy, self.devices, **options)
-
-        self.init = lift(init)
-        self.epoch_batches = lift(epoch_batches, shared=1)
-        self.train = lift(train, shared=3 if self.resident else 1, donate=True)
-        self.score = lift(forward.make_score_step(module, normalizer, augment.query_grid(1)), shared=3)
-        self.images, self.labels = dataset.x, dataset.y
-        if self.resident:
-            self.images, self.labels = ensemble.replicate((dataset.x, dataset.y), self.devices)
+        self.fewest_members = int(keep.sum(1).min())
+        self.convolutional = models.has_convolution(abstract_variables(e, dataset)["params"])
+        self._by_rule(e.num_models)
 
     def train_all(self, ids: Sequence[int]) -> list[Outcome]:
         """Trains the models that are not finished yet, and says what became of each of them."""
         todo = [i for i in ids if not checkpoint.is_finished(self.folder, i)]
-        begun = {i: checkpoint.latest_epoch(self.folder, i) for i in todo}
         if len(todo) < len(ids):
             progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are trained already")
-        outcomes, epochs = [], self.experiment.epochs
-        total, done = len(todo) * epochs, sum(begun.values())
-        with progress.bar("train", total, "epochs", initial=done) as self.bar:
+        self.outcomes: list[Outcome] = []
+        if not todo:
+            return self.outcomes
+        self._prepare(len(todo))
+        self.todo, begun = len(todo), {i: checkpoint.latest_epoch(self.folder, i) for i in todo}
+        images = self.programs.steps * self.experiment.batch_size  # of one epoch
+        total, done = len(todo) * self.experiment.epochs * images, sum(begun.values()) * images
+        with progress.bar("train", total, "images", initial=done, rate=True) as self.bar:
             for epoch in sorted(set(begun.values())):
                 together = [i for i in todo if begun[i] == epoch]
-                parts, width = ensemble.chunks(together, self.strategy, self.experiment.models_per_chunk, self.devices)
-                for part in parts:
-                    outcomes += self.train_chunk(part, width, epoch)
-        return outcomes
+                ensemble.in_chunks(together, self.programs.plan.width, self.devices, self.train_chunk)
+        return self.outcomes
 
-    def train_chunk(self, ids: list[int], width: int, first_epoch: int) -> list[Outcome]:
-        """Trains some models side by side from `first_epoch` to the end."""
+    def _prepare(self, num_models: int) -> None:
+        """Puts the data in place, and chooses and builds the programs for so many models."""
         e = self.experiment
+        self.images, self.labels = self.dataset.x, self.dataset.y
+        if e.data_on == "device":
+            self.images, self.labels = ensemble.replicate((self.images, self.labels), self.devices)
+        self.limit = hardware.usable_bytes(self.devices.devices.flat[0])
+        self.normalizer = normalize.fit(self.dataset.x, e.normalize)
+        self.flops_per_image = flops_per_image(e, self.dataset, self.normalizer)
+        plan = self._measured(num_models) if e.strategy == "auto" else self._by_rule(num_models)
+        _, width = ensemble.chunks(list(range(num_models)), plan.width, self.devices)
+        plan = dataclasses.replace(plan, width=width)
+        self.programs = self._build(plan)
+        self.compiled: dict[int, float] = {}  # width -> seconds of compilation
+        fitting = self._fitting(plan.width)
+        if fitting < plan.width:
+            self.programs = self._build(dataclasses.replace(plan, width=fitting))
+
+    def _build(self, plan: Plan, *, by_step: bool = False) -> Programs:
+        return Programs(
+            self.experiment, self.dataset, self.fewest_members, self.devices, plan,
+            normalizer=self.normalizer, by_step=by_step,
+        )  # fmt: skip
+
+    def _by_rule(self, num_models: int) -> Plan:
+        return tuning.plan_by_rule(self.experiment, num_models, self.devices, convolutional=self.convolutional)
+
+    def _measured(self, num_models: int) -> Plan:
+        """The plan that this run has measured to be the fastest on such devices; measures if it has not."""
+        e, devices = self.experiment, self.devices
+        candidates = tuning.plans(e, num_models, devices, convolutional=self.convolutional)
+        where = hardware.describe(devices)
+        kept = self.run.read_plan(where)
+        if kept and (kept["conv_form"] == e.conv_form or e.conv_form == "auto") and not e.models_per_chunk:
+            width = ensemble.width(kept["strategy"], kept["width"], num_models, devices)
+            return Plan(kept["strategy"], kept["conv_form"], width)
+        state = self._build(candidates[0]).init(ensemble.spread(np.arange(devices.size, dtype=np.int32), devices))
+
+        def trial(plan: Plan) -> tuning.Timing | None:
+            rows = self.keep[np.arange(plan.width) % len(self.keep)]
+            programs = self._build(plan, by_step=True)
+            return tuning.time_step(programs, plan, state, rows, self.images, self.labels, limit=self.limit)
+
+        images = num_models * e.epochs * self._build(candidates[0]).steps * e.batch_size
+        widest = 0 if e.models_per_chunk else ensemble.width("vmap", tuning.WIDEST, num_models, devices)
+        timings = tuning.choose(candidates, trial, lambda t: images / t.images_per_second, widest=widest)
+        if len(timings) > 1:
+            best = timings[0].plan
+            progress.note(f"timed training steps on {where}:\n{tuning.as_text(timings)}")
+        else:  # the training is too short to compare
+            best = self._by_rule(num_models)
+        self.run.write_plan(where, dataclasses.asdict(best), [tuning.as_record(t) for t in timings])
+        return best
+
+    def _fitting(self, width: int) -> int:
+        """The largest width, at most the one given, whose program fits into memory as the compiler sees it."""
+        while True:
+            needed = bytes_needed(self._compile(width))
+            if needed <= self.limit or width <= self.devices.size:
+                return width
+            estimate = int(width * self.limit / needed) // self.devices.size * self.devices.size
+            smaller = max(self.devices.size, min(estimate, width - self.devices.size))
+            progress.note(
+                f"{width} models side by side need {needed / 2**30:.1f} GiB, there are {self.limit / 2**30:.1f}; "
+                f"trying {smaller}"
+            )
+            width = smaller
+
+    def _compile(self, width: int) -> jax.stages.Compiled:
+        started = time.monotonic()
+        compiled = self.programs.compile_train(width)
+        self.compiled.setdefault(width, time.monotonic() - started)
+        return compiled
+
+    def train_chunk(self, ids: list[int], width: int) -> None:
+        """Trains some models, which have all got equally far, side by side to the end."""
+        e = self.experiment
+        if width not in self.compiled:
+            self._compile(width)
+        first_epoch, shown = checkpoint.latest_epoch(self.folder, ids[0]), self.bar.n
         padded = ensemble.pad(ids, width)
         model_ids, keep = ensemble.spread((padded, self.keep[padded]), self.devices)
-        state = self._restore(padded, first_epoch) if first_epoch else self.init(model_ids)
+        state = self._restore(padded, first_epoch) if first_epoch else self.programs.init(model_ids)
         started, losses, accuracies = time.monotonic(), None, []
-        for epoch in range(first_epoch, e.epochs):
-            state, newer = self._epoch(state, model_ids, keep, epoch)
-            if losses is not None:  # fetched one epoch late, while the device computes the next
-                self._show(len(ids), losses, accuracies)
-            losses, done = newer, epoch + 1
-            if e.log_every and done % e.log_every == 0 and done < e.epochs:
-                accuracies = self.evaluate(state, ids)
-                self._log(accuracies, losses, done, started, first_epoch)
-            if e.checkpoint_every and done % e.checkpoint_every == 0 and done < e.epochs:
-                self._save(state, ids, checkpoint.epoch_name(done))
-        outcomes = self.evaluate(state, ids)
-        self._show(len(ids), losses, outcomes)
-        self._log(outcomes, losses, e.epochs, started, first_epoch)
+        try:
+            for epoch in range(first_epoch, e.epochs):
+                state, newer = self._epoch(state, model_ids, keep, epoch)
+                if losses is not None:  # fetched one epoch late, while the device computes the next
+                    self._show(len(ids), epoch, losses, accuracies)
+                losses, done = newer, epoch + 1
+                if e.log_every and done % e.log_every == 0 and done < e.epochs:
+                    accuracies = self.evaluate(state, ids)
+                    self._log(accuracies, losses, done, started, first_epoch, width)
+                if e.checkpoint_every and done % e.checkpoint_every == 0 and done < e.epochs:
+                    self._save(state, ids, checkpoint.epoch_name(done))
+            outcomes = self.evaluate(state, ids)
+        except jax.errors.JaxRuntimeError:
+            self.bar.n = shown  # out of memory: these models go on in smaller chunks
+            raise
+        self._show(len(ids), e.epochs, losses, outcomes)
+        self._log(outcomes, losses, e.epochs, started, first_epoch, width)
         self._save({"params": state.params, "batch_stats": state.batch_stats}, ids, checkpoint.FINAL)
         for outcome in outcomes:
             if outcome.diverged:
                 logging.error("MODEL %d HAS DIVERGED: %s; no attack will use it", outcome.model, outcome.diverged)
-        return outcomes
+        self.outcomes += outcomes
 
     def _epoch(self, state, model_ids, keep, epoch: int):
-        indices = self.epoch_batches(model_ids, keep, np.int32(epoch))
-        first, losses = epoch * self.steps, []
-        if self.scan:
-            return self.train(state, model_ids, indices, np.int32(first), self.images, self.labels)
-        if self.resident:
-            given = (((indices[:, s],), (self.images, self.labels)) for s in range(self.steps))
+        indices = self.programs.epoch_batches(model_ids, keep, np.int32(epoch))
+        first, losses = epoch * self.programs.steps, []
+        if self.programs.scan:
+            return self.programs.train(state, model_ids, indices, np.int32(first), self.images, self.labels)
+        if self.programs.resident:
+            given = (((indices[:, s],), (self.images, self.labels)) for s in range(self.programs.steps))
         else:
             fed = feed.batches(self.images, self.labels, jax.device_get(indices), self.devices)
             given = ((batch, ()) for batch in fed)
         for s, (own, shared) in enumerate(given):
-            state, loss = self.train(state, model_ids, *own, np.int32(first + s), *shared)
+            state, loss = self.programs.train(state, model_ids, *own, np.int32(first + s), *shared)
             losses.append(loss)
         return state, jax.numpy.stack(losses, 1)
 
@@ -193,7 +228,7 @@ class Trainer:
     def _predict(self, state, images, labels):
         """Whether predictions are right and finite, bool [models, examples] each."""
         truth, correct, finite, done = np.asarray(labels), [], [], 0
-        for logits, _ in sweep(self.score, state.variables, images, labels, EVALUATION_BATCH):
+        for logits, _ in sweep(self.programs.score, state.variables, images, labels, EVALUATION_BATCH):
             logits = logits[:, :, 0]
             correct.append(logits.argmax(-1) == truth[done : done + logits.shape[1]])
             finite.append(np.isfinite(logits).all(-1))
@@ -201,7 +236,7 @@ class Trainer:
         return np.concatenate(correct, 1), np.concatenate(finite, 1)
 
     def _restore(self, ids: np.ndarray, epoch: int) -> step.TrainState:
-        like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), self.abstract_state)
+        like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), self.programs.state)
         loaded = {i: checkpoint.load(self.folder, int(i), checkpoint.epoch_name(epoch), like) for i in set(ids)}
         return ensemble.spread(jax.tree.map(lambda *a: np.stack(a), *[loaded[i] for i in ids]), self.devices)
 
@@ -210,34 +245,49 @@ class Trainer:
         for row, i in enumerate(ids):
             checkpoint.save(self.folder, i, name, jax.tree.map(lambda a, row=row: np.asarray(a[row]), tree))
 
-    def _show(self, models: int, losses, outcomes: list[Outcome]) -> None:
-        shown = {"loss": f"{np.asarray(losses)[:models].mean():.3f}"}
-        if outcomes:
-            shown["out"] = f"{np.mean([o.out_accuracy for o in outcomes]):.1%}"
-        self.bar.set_postfix(shown, refresh=False)
-        self.bar.update(models)
+    def _show(self, models: int, epochs: int, losses, outcomes: list[Outcome]) -> None:
+        """Tells of one more epoch of some models; `outcomes` are their newest, if there are any."""
+        e, known = self.experiment, [*self.outcomes, *outcomes]
+        finished = len(self.outcomes) + models * (epochs == e.epochs)
+        shown = [f"{finished}/{self.todo} models", f"epoch {epochs}/{e.epochs}"]
+        if known:
+            kind = "out" if known[0].test_accuracy is None else "test"
+            shown.append(f"{kind} {np.mean([getattr(o, f'{kind}_accuracy') for o in known]):.1%}")
+        shown.append(f"loss {np.asarray(losses)[:models].mean():.3f}")
+        self.bar.set_postfix_str(", ".join(shown), refresh=False)
+        self.bar.update(models * self.programs.steps * e.batch_size)
 
-    def _log(self, outcomes: list[Outcome], losses, epochs: int, started: float, first_epoch: int) -> None:
+    def _log(self, outcomes: list[Outcome], losses, epochs: int, started: float, first_epoch: int, width: int) -> None:
         mean_loss = np.asarray(losses).mean(1)
         seconds = time.monotonic() - started
-        images = (epochs - first_epoch) * self.steps * self.experiment.batch_size
-        self.run.append_metrics(
-            [
-                {
-                    "model": o.model,
-                    "epoch": epochs,
-                    "loss": _number(mean_loss[row]),
-                    "train_accuracy": round(o.train_accuracy, 6),
-                    "out_accuracy": round(o.out_accuracy, 6),
-                    "test_accuracy": o.test_accuracy and round(o.test_accuracy, 6),
-                    "diverged": o.diverged,
-                    "chunk_models": len(outcomes),
-                    "chunk_seconds": round(seconds, 3),
-                    "chunk_images_per_second": round(len(outcomes) * images / seconds, 1),
-                }
-                for row, o in enumerate(outcomes)
-            ]
-        )
+        images = (epochs - first_epoch) * self.programs.steps * self.experiment.batch_size
+        speed = len(outcomes) * images / seconds
+        flops = speed * self.flops_per_image
+        peak = hardware.peak_flops(self.devices.devices.flat[0])
+        chunk = {
+            "chunk_models": len(outcomes),
+            "chunk_seconds": round(seconds, 3),
+            "chunk_images_per_second": round(speed, 1),
+            "compile_seconds": round(self.compiled[width], 3),
+            "flops_per_second": float(f"{flops:.4g}"),
+            "flop_utilisation": peak and round(flops / (peak * self.devices.size), 4),
+        }
+        records = [
+            {
+                "model": o.model,
+                "epoch": epochs,
+                "loss": _number(mean_loss[row]),
+                "train_accuracy": round(o.train_accuracy, 6),
+                "out_accuracy": round(o.out_accuracy, 6),
+                "test_accuracy": o.test_accuracy and round(o.test_accuracy, 6),
+                "diverged": o.diverged,
+                **chunk,
+            }
+            for row, o in enumerate(outcomes)
+        ]
+        self.run.append_metrics(records)
+        if self.experiment.tensorboard:
+            event_files.append(self.run.tensorboard(), records)
 
 
 def _number(x) -> float | None:

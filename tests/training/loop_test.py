@@ -64,7 +64,7 @@ def reference(request, tmp_path_factory):
 @pytest.mark.parametrize("strategy", ["vmap", "unroll", "map"])
 def test_strategies_agree(reference, strategy, tmp_path, monkeypatch):
     experiment, expected = reference
-    monkeypatch.setattr(ensemble, "choose_strategy", lambda asked, convolutional: asked)  # map is refused on CPU
+    monkeypatch.setattr(ensemble, "choose_strategy", lambda asked, **_: asked)  # map is refused on CPU
     assert_same(train(tmp_path, dataclasses.replace(experiment, strategy=strategy))[0], expected)
 
 

@@ -1,0 +1,171 @@
+"""strategy=auto takes the fastest plan that it has timed, keeps it, and never changes the numbers."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from training.loop_test import CONVOLUTIONAL, MLP, assert_same, data, train
+
+from lira_jax import ensemble, masks
+from lira_jax.data import normalize
+from lira_jax.store import RunDirectory
+from lira_jax.training import hardware, tuning
+from lira_jax.training.loop import Trainer
+from lira_jax.training.programs import Plan, Programs, bytes_needed, flops_per_image
+from lira_jax.training.tuning import Timing
+
+CNN = dataclasses.replace(CONVOLUTIONAL, model="cnn", width=2)
+PLANS = [Plan("vmap", "plain", 16), Plan("vmap", "unrolled", 16), Plan("loop", "plain", 1)]
+
+
+@given(speeds=st.dictionaries(st.sampled_from(PLANS), st.floats(1, 1e6), min_size=1), widest=st.integers(0, 64))
+def test_the_fastest_plan_that_fits_comes_first(speeds, widest):
+    def trial(plan):
+        return Timing(plan, speeds[plan], 0.1) if plan in speeds else None
+
+    found = tuning.choose(PLANS, trial, lambda t: 1e9, widest=widest)
+    assert {t.plan for t in found} == set(speeds)  # and no other width fits
+    assert found[0].images_per_second == max(speeds.values())
+
+
+@given(best=st.sampled_from([2, 4, 8, 16, 32, 64]), widest=st.sampled_from([16, 32, 256]))
+def test_the_best_width_is_found(best, widest):
+    def trial(plan):
+        return Timing(plan, 1000 / (1 + abs(np.log2(plan.width / best))), 0.1)
+
+    found = tuning.choose(PLANS[:1], trial, lambda t: 1e9, widest=widest)
+    assert found[0].plan == Plan("vmap", "plain", min(best, widest))
+
+
+def test_a_short_training_times_only_the_first_plan():
+    def trial(plan):
+        return Timing(plan, 100.0, compile_seconds=2.0)
+
+    assert [t.plan for t in tuning.choose(PLANS, trial, lambda t: 60.0)] == PLANS[:1]
+    assert len(tuning.choose(PLANS, trial, lambda t: 3600.0)) > len(PLANS)
+
+
+def test_what_is_written_out_for_each_model_must_pay_for_its_compilation():
+    def trial(plan):
+        return Timing(plan, 100.0, compile_seconds=2.0)
+
+    found = tuning.choose(PLANS, trial, lambda t: 0.0, widest=0, budget=10.0)
+    assert {t.plan for t in found} == {PLANS[0], PLANS[2]}  # 16 times 2 s are too many
+
+
+def test_nothing_fits():
+    assert tuning.choose(PLANS, lambda plan: None, lambda t: 1.0) == []
+
+
+def test_plans_keep_what_the_flags_fix():
+    def plans(**fields):
+        e = dataclasses.replace(CNN, num_models=64, **fields)
+        return {(p.strategy, p.conv_form, p.width) for p in tuning.plans(e, 64, mesh, convolutional=True)}
+
+    mesh = ensemble.mesh(2)
+    everything = plans()
+    assert ("loop", "plain", 2) in everything
+    assert ("vmap", "patches", 16) in everything
+    assert {form for strategy, form, _ in plans(conv_form="shifted") if strategy == "vmap"} == {"shifted"}
+    assert {width for strategy, _, width in plans(models_per_chunk=6) if strategy != "loop"} == {6}
+    assert {form for _, form, _ in plans(model="tiny_models:tiny_conv", width=0)} == {"plain"}
+
+
+@pytest.mark.parametrize("experiment", [MLP, CNN, dataclasses.replace(CNN, data_on="host")], ids=["mlp", "cnn", "host"])
+def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_numbers(experiment, tmp_path, monkeypatch):
+    expected, _ = train(tmp_path / "loop", dataclasses.replace(experiment, strategy="loop"))
+    monkeypatch.setattr(tuning, "BUDGET_SHARE", 1e6)
+    monkeypatch.setattr(tuning, "_CPU", [("loop", "plain"), ("vmap", "patches")])
+    found, _ = train(tmp_path / "auto", experiment, ids=[0, 1, 2])
+    assert_same(found, expected)
+    (kept,) = json.loads((tmp_path / "auto" / "plan.json").read_text()).values()
+    assert len(kept["timings"]) >= 2
+    assert kept["timings"][0]["images_per_second"] == max(t["images_per_second"] for t in kept["timings"])
+    assert kept["plan"].items() <= kept["timings"][0].items()
+
+    monkeypatch.setattr(tuning, "time_step", None)  # the rest of the run measures nothing
+    found, _ = train(tmp_path / "auto", experiment)
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("form", ["unrolled", "shifted", "patches"])
+def test_forms_of_the_convolution_agree(form, tmp_path):
+    expected, _ = train(tmp_path / "loop", dataclasses.replace(CNN, strategy="loop"))
+    found, _ = train(tmp_path / form, dataclasses.replace(CNN, strategy="vmap", conv_form=form))
+    assert_same(found, expected)
+
+
+def trainer(experiment, path, devices=1):
+    dataset = data()
+    keep = masks.draw("balanced", experiment.num_models, len(dataset.y))
+    return Trainer(experiment, dataset, keep, RunDirectory(path), ensemble.mesh(devices))
+
+
+def test_the_chunk_is_made_to_fit_into_memory_and_trains_all_the_same(tmp_path, monkeypatch):
+    experiment = dataclasses.replace(MLP, strategy="vmap", num_models=8)
+    t = trainer(experiment, tmp_path / "sizes")
+    t._prepare(8)
+    needed = {w: bytes_needed(t._compile(w)) for w in (1, 2, 3, 4, 8)}
+    assert sorted(needed.values()) == list(needed.values())
+    monkeypatch.setattr(hardware, "usable_bytes", lambda device: (needed[3] + needed[4]) // 2)
+    t = trainer(experiment, tmp_path / "fits")
+    t._prepare(8)
+    assert t.programs.plan.width == 3
+    assert len(t.train_all(range(8))) == 8
+    assert all(r["chunk_models"] <= 3 for r in t.run.read_metrics())
+
+
+def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoint(tmp_path, monkeypatch):
+    experiment = dataclasses.replace(MLP, strategy="vmap", checkpoint_every=1)
+    expected, _ = train(tmp_path / "whole", experiment)
+    epoch = Trainer._epoch
+
+    def exhausted(self, state, model_ids, keep, number):
+        if number == 2 and len(model_ids) > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return epoch(self, state, model_ids, keep, number)
+
+    monkeypatch.setattr(Trainer, "_epoch", exhausted)
+    found, outcomes = train(tmp_path / "halved", experiment)
+    assert [o.model for o in outcomes] == [0, 1, 2, 3]
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("experiment", [MLP, CNN, dataclasses.replace(MLP, data_on="host")], ids=["mlp", "cnn", "host"])
+def test_the_shapes_are_those_that_training_runs_so_nothing_is_compiled_twice(experiment, tmp_path, caplog):
+    strategy = "loop" if experiment is CNN else "vmap"
+    t = trainer(dataclasses.replace(experiment, strategy=strategy), tmp_path, devices=2)
+    with jax.log_compiles():
+        t.train_all(range(4))
+    compiled = [r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")]
+    assert len(compiled) == 5  # init, epoch_batches, train, and score on the pool and on the test set
+
+
+def test_flops_of_a_dense_net_are_counted(tmp_path):
+    experiment = dataclasses.replace(MLP, hidden=(64, 32), augment="none", batch_size=16)
+    weights = 64 * 64 + 64 * 32 + 32 * 3
+    # Forward 2, weight gradient 2, input gradient 2 (not of the first layer) operations a weight and image.
+    matmuls = 6 * weights - 2 * 64 * 64
+    found = flops_per_image(experiment, data(), normalize.fit(data().x, "pixel"))
+    assert matmuls < found < 1.6 * matmuls  # and the optimiser
+
+
+def test_metrics_tell_compilation_apart_from_training(tmp_path):
+    train(tmp_path, MLP)
+    for record in RunDirectory(tmp_path).read_metrics():
+        assert record["compile_seconds"] > 0
+        assert record["flops_per_second"] > 0
+        assert record["flop_utilisation"] is None  # nobody knows a CPU's peak
+
+
+def test_eight_devices_train_without_talking(tmp_path):
+    t = trainer(dataclasses.replace(CNN, num_models=8), tmp_path, devices=4)
+    for strategy in ("vmap", "unroll"):
+        programs = Programs(t.experiment, t.dataset, t.fewest_members, t.devices, Plan(strategy, "plain", 8))
+        text = programs.compile_train(8).as_text()
+        for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter"):
+            assert word not in text
