@@ -25,6 +25,7 @@ from lira_jax.models.layers import ACTIVATIONS
 from lira_jax.models.lenet import LeNet
 from lira_jax.models.mlp import Mlp
 from lira_jax.models.resnet import ResNet
+from lira_jax.models.resnet9 import ResNet9
 from lira_jax.models.salem_cnn import SalemCnn
 from lira_jax.models.wide_resnet import WideResNet
 
@@ -44,6 +45,7 @@ FAMILIES = {
     "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2}),
     "resnet": Family(ResNet, True, {"depth": 18}),
     "resnet_imagenet": Family(functools.partial(ResNet, stem="imagenet"), True, {"depth": 50}),
+    "resnet9": Family(ResNet9, True, {"width": 64}),
     "densenet": Family(DenseNet, True, {"depth": 100, "width": 12}),
     "efficientnet": Family(EfficientNet, True, {}),
     "efficientnet_imagenet": Family(functools.partial(EfficientNet, stem="imagenet"), True, {}),

@@ -11,7 +11,7 @@ import pytest
 from lira_jax.errors import UserError
 from lira_jax.models.table import FAMILIES, create, has_convolution
 
-SMALLEST = {"cnn": 8, "cnn_max": 8, "lenet": 12, "alexnet": 29, "salem_cnn": 4, "densenet": 4}
+SMALLEST = {"cnn": 8, "cnn_max": 8, "lenet": 12, "alexnet": 29, "salem_cnn": 4, "densenet": 4, "resnet9": 8}
 """Least image side of the families that pool without padding."""
 
 CONVOLUTIONAL = [name for name, family in FAMILIES.items() if family.convolution]
@@ -57,6 +57,7 @@ def _count(tree):
         ("resnet", {"depth": 50}, (32, 32, 3), 10, 23_520_842),
         ("resnet_imagenet", {"depth": 18}, (224, 224, 3), 1000, 11_689_512),
         ("resnet_imagenet", {}, (224, 224, 3), 1000, 25_557_032),
+        ("resnet9", {}, (32, 32, 3), 10, 6_573_120 + 10),  # counted in resnet9_test.py
         ("densenet", {}, (32, 32, 3), 10, 769_162),
         ("efficientnet", {}, (32, 32, 3), 10, 3_598_598),
         ("efficientnet_imagenet", {}, (224, 224, 3), 1000, 5_288_548),

@@ -1,0 +1,141 @@
+"""Scoring speed: against training's forward pass, and 18 queries against 18 times one query.
+
+    python scripts/bench_score.py [--models=mlp,cnn,wide_resnet] [--num_models=4] [--batch_size=64]
+
+Claims to be tested: scoring (views of the examples, forward pass, phi, logits and phi brought to the host) passes as
+many images a second through a network as the forward pass of a training step alone does, and 18 queries of an
+example cost no more than 18 times one. All are lifted to many models as lira-score does it by default; a batch of
+scoring has as many images as lira-score's. Contenders take turns for --rounds rounds of --seconds; the table has
+medians and, round by round, ratios.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import alternate
+import jax
+import numpy as np
+from bench_train import CLASSES, SHAPES
+
+from lira_jax import ensemble
+from lira_jax.data import augment, normalize
+from lira_jax.data.dataset import Dataset
+from lira_jax.experiment import Experiment
+from lira_jax.signals import forward
+from lira_jax.signals.score import DEFAULT_BATCH
+from lira_jax.signals.sweep import sweep
+from lira_jax.training import hardware, tuning
+from lira_jax.training.programs import Programs, make_module
+
+
+def make_programs(experiment: Experiment, dataset: Dataset, devices) -> Programs:
+    """The programs that lira-train and lira-score take where nothing has been measured."""
+    convolutional = experiment.model != "mlp"
+    plan = tuning.plan_by_rule(experiment, experiment.num_models, devices, convolutional=convolutional)
+    return Programs(experiment, dataset, len(dataset.y) // 2, devices, plan)
+
+
+def chunks_of_variables(programs: Programs) -> list:
+    """Fresh variables of all models, a tree [models, ...] for each chunk."""
+    devices, count = programs.devices, programs.experiment.num_models
+    parts, width = ensemble.chunks(list(range(count)), programs.plan.width, devices)
+    return [programs.init(ensemble.spread(ensemble.pad(part, width), devices)).variables for part in parts]
+
+
+def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], None]:
+    """Scores all examples under all models, as signals/score.py does, but for the files.
+
+    Args:
+      batch: images of one model in a step, queries counted; 0 for lira-score's default.
+    """
+    e, dataset, devices = programs.experiment, programs.dataset, programs.devices
+    module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
+    step = forward.make_score_step(module, normalizer, augment.query_grid(queries))
+    step = ensemble.lift(step, programs.plan.strategy, devices, shared=3)
+    images, labels = ensemble.replicate((dataset.x, dataset.y), devices)
+    chunks = chunks_of_variables(programs)
+
+    def run():
+        for variables in chunks:
+            for _ in sweep(step, variables, images, labels, max(1, (batch or DEFAULT_BATCH) // queries)):
+                pass
+
+    return run
+
+
+def training_forward(programs: Programs) -> Callable[[], None]:
+    """The forward pass of training, to the logits, over as many images as there are examples."""
+    e, dataset, devices = programs.experiment, programs.dataset, programs.devices
+    module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
+
+    def of_one_model(variables, index, images):
+        logits, _ = module.apply(variables, normalizer(images[index]), train=True, mutable=["batch_stats"])
+        return logits
+
+    step = ensemble.lift(of_one_model, programs.plan.strategy, devices, shared=2)
+    images = ensemble.replicate(dataset.x, devices)
+    chunks = chunks_of_variables(programs)
+    batches = np.arange(len(dataset.y), dtype=np.int32).reshape(-1, e.batch_size)
+
+    def run():
+        jax.block_until_ready([step(variables, index, images) for variables in chunks for index in batches])
+
+    return run
+
+
+def compare(experiment: Experiment, num_images: int, rounds: int, seconds: float) -> None:
+    """Measures one network and prints its table."""
+    rng, devices = np.random.default_rng(0), ensemble.mesh()
+    x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
+    dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
+    whole = make_programs(experiment, dataset, devices)
+    # So few examples that the same number of images passes, in as many batches.
+    fewer = num_images // DEFAULT_BATCH * (DEFAULT_BATCH // 18) or max(1, num_images // 18)
+    eighteenth = make_programs(experiment, Dataset(x[:fewer], dataset.y[:fewer], num_classes=CLASSES), devices)
+    base, one, many = f"training forward, batch {experiment.batch_size}", "scoring, 1 query", "scoring, 18 queries"
+    runs = {
+        base: (training_forward(whole), num_images),
+        one: (scoring(whole, 1), num_images),
+        many: (scoring(eighteenth, 18), 18 * fewer),
+    }
+    for run, _ in runs.values():
+        run()  # compiles
+    count = experiment.num_models
+    measures = {
+        name: lambda run=run, images=images: count * images * alternate.rate(run, seconds)
+        for name, (run, images) in runs.items()
+    }
+    found = alternate.in_turn(measures, rounds)
+    what = f"{count} x {experiment.model}, images {SHAPES[experiment.model]}, {experiment.compute_dtype}"
+    print(f"\n{what}, {whole.plan.strategy}, batches of scoring of {DEFAULT_BATCH} images")
+    print(f"JAX {jax.__version__}, {hardware.describe(devices)}")
+    alternate.print_table(found, [base, one], "models x images/s", {})
+    print(f"18 queries cost {18 * alternate.ratio(found[one], found[many]):.1f} times what one costs")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--models", default="mlp,cnn,wide_resnet", help="networks, of mlp, cnn, wide_resnet")
+    add("--num_models", type=int, default=4, help="models that are scored (default 4)")
+    add("--batch_size", type=int, default=64, help="examples in a training step of one model (default 64)")
+    add("--images", type=int, default=2048, help="images that pass in one run, a multiple of --batch_size")
+    add("--cnn_width", type=int, default=16, help="filters of the first layer of cnn (default 16)")
+    add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
+    add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
+    add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the computation")
+    add("--rounds", type=int, default=5, help="alternating rounds (default 5)")
+    add("--seconds", type=float, default=2.0, help="least length of a turn (default 2)")
+    a = parser.parse_args()
+    if a.images % a.batch_size:
+        parser.error(f"--images={a.images}: give a multiple of --batch_size={a.batch_size}")
+    options = {"mlp": {}, "cnn": {"width": a.cnn_width}, "wide_resnet": {"depth": a.depth, "width": a.width}}
+    for name in a.models.split(","):
+        experiment = Experiment(
+            model=name, num_models=a.num_models, batch_size=a.batch_size, compute_dtype=a.dtype, **options[name]
+        )
+        compare(experiment, a.images, a.rounds, a.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The networks of bench_train.py in PyTorch, trained one model at a time: what our speed is compared with.
+
+Layers, numbers of parameters, batches, number format, augmentation and optimiser are ours; images rest on the device
+as uint8, where batches are gathered. Eager with channels_last, compiled by torch.compile, and on a GPU compiled
+with CUDA graphs.
+"""
+
+import functools
+
+import torch
+from alternate import Contenders
+from torch import nn
+from torch.nn import functional
+
+CLASSES = 10
+
+
+class Network(nn.Module):
+    """`body` computes in the number format of the experiment, `head` in float32. Images are NHWC."""
+
+    def __init__(self, body, head, dtype):
+        super().__init__()
+        self.body, self.head, self.dtype = body, head, dtype
+
+    def forward(self, x):
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            x = self.body(x)
+        return self.head(x.float())
+
+
+class ChannelsFirst(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 3, 1, 2)  # in memory still NHWC, which is channels_last
+
+
+class GlobalMean(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3), dtype=torch.float32)
+
+
+class Block(nn.Module):
+    """Pre-activation, the projection from the activated input."""
+
+    def __init__(self, inputs, features, stride):
+        super().__init__()
+        self.first, self.second = nn.BatchNorm2d(inputs), nn.BatchNorm2d(features)
+        self.conv1 = nn.Conv2d(inputs, features, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(features, features, 3, 1, 1, bias=False)
+        needed = stride > 1 or inputs != features
+        self.projection = nn.Conv2d(inputs, features, 1, stride, bias=False) if needed else None
+
+    def forward(self, x):
+        active = functional.relu(self.first(x))
+        y = self.conv2(functional.relu(self.second(self.conv1(active))))
+        return y + (self.projection(active) if self.projection else x)
+
+
+def mlp(e, shape):
+    sizes = (shape[0] * shape[1] * shape[2], *e.hidden)
+    layers = [layer for a, b in zip(sizes, e.hidden, strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *layers), nn.Linear(sizes[-1], CLASSES)
+
+
+def cnn(e, shape):
+    layers, w = [ChannelsFirst(), nn.Conv2d(shape[-1], e.width, 3, padding=1), nn.LeakyReLU()], e.width
+    for _ in range(3):
+        layers += [nn.Conv2d(w, w, 3, padding=1), nn.LeakyReLU(), nn.Conv2d(w, 2 * w, 3, padding=1), nn.LeakyReLU()]
+        layers += [nn.AvgPool2d(2)]
+        w *= 2
+    return nn.Sequential(*layers), nn.Sequential(nn.Conv2d(w, CLASSES, 3, padding=1), GlobalMean())
+
+
+def wide_resnet(e, shape):
+    layers, inputs = [ChannelsFirst(), nn.Conv2d(shape[-1], 16, 3, padding=1, bias=False)], 16
+    for group in range(3):
+        for block in range((e.depth - 4) // 6):
+            features = 16 * e.width << group
+            layers.append(Block(inputs, features, 2 if group > 0 and block == 0 else 1))
+            inputs = features
+    return nn.Sequential(*layers, nn.BatchNorm2d(inputs), nn.ReLU(), GlobalMean()), nn.Linear(inputs, CLASSES)
+
+
+def random_view(images, index, shift):
+    """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding, gathered by index."""
+    batch, height, width = len(index), *images.shape[1:3]
+
+    def reflect(position, size):
+        position = position.abs()
+        return torch.minimum(position, 2 * (size - 1) - position)
+
+    dy, dx = torch.randint(-shift, shift + 1, (2, batch, 1), device=images.device)
+    rows = reflect(torch.arange(height, device=images.device) + dy, height)
+    columns = reflect(torch.arange(width, device=images.device) + dx, width)
+    mirror = torch.rand(batch, 1, device=images.device) < 0.5
+    columns = torch.where(mirror, width - 1 - columns, columns)
+    return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def loss_of(network, x, y):
+    return functional.cross_entropy(network(x), y)
+
+
+def contenders(case) -> Contenders:
+    """Builds the networks of a bench_train.Case, each trained for the case's steps in one run."""
+    e, device = case.experiment, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as XLA's default
+    build = {"mlp": mlp, "cnn": cnn, "wide_resnet": wide_resnet}[e.model]
+    dtype = getattr(torch, e.compute_dtype)
+    networks = [Network(*build(e, case.shape), dtype) for _ in range(e.num_models)]
+    networks = [network.to(device, memory_format=torch.channels_last).train() for network in networks]
+    optimizers = [_optimizer(network, e) for network in networks]
+    x, y = case.data()
+    images, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).long().to(device)
+    members = torch.arange(case.steps * e.batch_size, device=device)
+
+    def train(loss):
+        for network, optimizer in zip(networks, optimizers, strict=True):
+            for index in members.split(e.batch_size):
+                view = images[index] if e.augment == "none" else random_view(images, index, e.shift)
+                optimizer.zero_grad()
+                loss(network, view.float() * (1 / 127.5) - 1, labels[index]).backward()
+                optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    runs = {
+        "PyTorch, eager": functools.partial(train, loss_of),
+        "PyTorch, compiled": functools.partial(train, torch.compile(loss_of)),
+    }
+    if device.type == "cuda":
+        graphs = torch.compile(loss_of, mode="reduce-overhead")
+        runs["PyTorch, CUDA graphs"] = functools.partial(train, graphs)
+    parameters = sum(p.numel() for p in networks[0].parameters())
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    return Contenders({"about": f"PyTorch {torch.__version__}, {where}", "parameters": parameters}, runs)
+
+
+def _optimizer(network, e):
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": e.weight_decay}, {"params": others}]
+    return torch.optim.SGD([g for g in groups if g["params"]], e.learning_rate, e.momentum, fused=True)

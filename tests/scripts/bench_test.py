@@ -1,0 +1,113 @@
+"""The bench scripts run at a tiny size, and what they compute from timings is right."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """So that a script can be imported as others of them import it."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+def _run(script, *flags):
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(SCRIPTS.parent)}
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / script, *flags, "--rounds=2", "--seconds=0"],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _rows(printed):
+    """The names in a table of rates, each with its positive median."""
+    found = re.findall(r"^(\S.*?)  +(\d+)  +\d+ to \d+ ", printed, re.M)
+    assert all(int(median) > 0 for _, median in found)
+    return {name for name, _ in found}
+
+
+TINY = ("--torch=false", "--num_models=2", "--batch_size=4", "--steps=1")
+
+
+def test_training_is_compared_by_strategy_and_by_processes():
+    printed = _run("bench_train.py", "--models=mlp", "--hidden=8", "--workers=2", "--strategies=vmap,loop", *TINY)
+    names = {"one at a time", "vmap", "loop"}
+    assert _rows(printed) == names | {f"{name}, 2 processes" for name in names}
+
+
+def test_training_is_compared_where_the_device_allows():
+    printed = _run("bench_train.py", "--models=cnn", "--cnn_width=2", "--strategies=map,loop", *TINY)
+    assert _rows(printed) == {"one at a time", "loop"}  # map is refused on a CPU
+    assert "left out" not in printed
+
+
+def test_scoring_is_compared_with_the_forward_pass_of_training():
+    printed = _run("bench_score.py", "--models=mlp", "--num_models=2", "--batch_size=4", "--images=36")
+    assert _rows(printed) == {"training forward, batch 4", "scoring, 1 query", "scoring, 18 queries"}
+    assert float(re.search(r"18 queries cost ([\d.]+) times", printed)[1]) > 0
+
+
+def test_scaling_has_a_line_for_every_stage_and_size():
+    sizes = ("--models=2,4", "--examples=128,256", "--devices=1,2", "--attack_models=8,16")
+    printed = _run("bench_scaling.py", *sizes, "--attack_examples=20,40", "--queries=1,2")
+    lines = set(re.findall(r"^(\w+ against \w+) \(", printed, re.M))
+    expected = {f"{stage} against {size}" for stage in ("training", "scoring") for size in ("models", "examples")}
+    assert lines == expected | {f"attack against {size}" for size in ("models", "examples", "queries")}
+    assert re.findall(r"^(\w+) on several devices", printed, re.M) == ["training", "scoring"]
+
+
+@pytest.mark.usefixtures("scripts")
+def test_contenders_take_turns_forth_and_back():
+    import alternate
+
+    order = []
+    measures = {name: lambda name=name: order.append(name) or len(order) for name in "abc"}
+    found = alternate.in_turn(measures, 3)
+    assert "".join(order) == "abccbaabc"
+    assert found == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
+    # A machine that runs at half speed in the last two rounds changes no ratio, though it changes the medians.
+    assert alternate.ratio([30, 15, 15], [10, 5, 5]) == 3
+
+
+@pytest.mark.usefixtures("scripts")
+def test_only_points_off_the_line_are_marked(capsys):
+    import bench_scaling
+
+    sizes = [8, 16, 32, 64, 128]
+    bench_scaling.print_line("training", "models", sizes, [0.5 + 0.25 * n for n in sizes], "")
+    printed = capsys.readouterr().out
+    assert "500.00 ms + 250000.00 us x models" in printed
+    assert "not straight" not in printed
+    bench_scaling.print_line("training", "models", sizes, [n**1.5 for n in sizes], "")
+    assert capsys.readouterr().out.count("not straight") >= 2
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet"])
+def test_torch_networks_have_as_many_parameters(model):
+    pytest.importorskip("torch", reason="PyTorch is no dependency")
+    import bench_torch
+    import bench_train
+    import jax
+    import numpy as np
+
+    from lira_jax.data.dataset import Dataset
+    from lira_jax.experiment import Experiment
+    from lira_jax.training.programs import abstract_variables
+
+    options = {"mlp": {"hidden": (16, 8)}, "cnn": {"width": 4}, "wide_resnet": {"depth": 10, "width": 2}}[model]
+    experiment, shape = Experiment(model=model, **options), bench_train.SHAPES[model]
+    ours = abstract_variables(experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10))["params"]
+    body, head = {"mlp": bench_torch.mlp, "cnn": bench_torch.cnn, "wide_resnet": bench_torch.wide_resnet}[model](
+        experiment, shape
+    )
+    theirs = [p.numel() for part in (body, head) for p in part.parameters()]
+    assert sum(theirs) == sum(leaf.size for leaf in jax.tree.leaves(ours))
