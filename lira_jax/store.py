@@ -230,14 +230,15 @@ class RunDirectory:
 
     def read_plan(self, where: str) -> dict | None:
         """How training was lifted on devices so described: the fields of a Plan, or None if nothing is kept."""
-        return self._plans().get(where, {}).get("plan")
+        return self.read_plans().get(where, {}).get("plan")
 
     def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
         """Keeps in plan.json what was found to be the fastest on some devices, and the timings that say so."""
         with self._lock():
-            self.write_json("plan.json", {**self._plans(), where: {"plan": plan, "timings": timings}})
+            self.write_json("plan.json", {**self.read_plans(), where: {"plan": plan, "timings": timings}})
 
-    def _plans(self) -> dict:
+    def read_plans(self) -> dict:
+        """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}."""
         return self._json("plan.json") if self._exists("plan.json") else {}
 
     def checkpoints(self) -> pathlib.Path:

@@ -5,14 +5,15 @@ gradient stay cheap, but on a GPU the weight gradient becomes a convolution whos
 the image, for which cuDNN has no fast kernel. The forms below compute the same numbers in other ways:
 
     plain     whatever jax.vmap makes of it
+    grouped   weight gradient as the gradient of one grouped convolution, which XLA gives to cuDNN as such
     unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient as plain
     shifted   weight gradient as one matrix product for each kernel position, batched under vmap
     patches   im2col: everything is matrix products, at kernel-area times the memory traffic
 
 "unrolled" writes the weight gradient out once for each element of a vmapped axis: it is meant for an axis
 of models, not for per-example gradients. Inside shard_map it needs check_vma=False, because custom_vmap
-functions carry no varying-axes types. "unrolled" and "shifted" have no forward mode (jvp), and "unrolled"
-no second derivative.
+functions carry no varying-axes types. All but "plain" and "patches" have no forward mode (jvp), and "grouped" and
+"unrolled" no second derivative.
 """
 
 import functools
@@ -106,11 +107,15 @@ def _shifted_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
     return jnp.stack(products).reshape(kernel_shape)
 
 
+def _plain_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
+    kernel = jax.ShapeDtypeStruct(kernel_shape, dy.dtype)
+    return jax.linear_transpose(lambda k: _plain(x, k, geometry), kernel)(dy)[0]
+
+
 def _unrolled_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
     @custom_vmap
     def gradient(x, dy):
-        kernel = jax.ShapeDtypeStruct(kernel_shape, dy.dtype)
-        return jax.linear_transpose(lambda k: _plain(x, k, geometry), kernel)(dy)[0]
+        return _plain_weight_gradient(x, dy, kernel_shape, geometry)
 
     @gradient.def_vmap
     def one_by_one(models, batched, x, dy):
@@ -118,6 +123,30 @@ def _unrolled_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
         return jnp.stack(each), True
 
     return gradient(x, dy)
+
+
+def _grouped_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
+    @custom_vmap
+    def gradient(x, dy):
+        return _plain_weight_gradient(x, dy, kernel_shape, geometry)
+
+    @gradient.def_vmap
+    def all_at_once(models, batched, x, dy):
+        # jax.vmap of the gradient would make one convolution that is grouped over features. The gradient of a
+        # grouped convolution is one with batch groups, in which XLA recognises a backward filter.
+        x, dy = (_models_into_channels(a, models, b) for a, b in zip((x, dy), batched, strict=True))
+        *window, features = kernel_shape
+        folded = geometry._replace(groups=models * geometry.groups)
+        dk = _plain_weight_gradient(x, dy, (*window, models * features), folded)
+        return jnp.moveaxis(dk.reshape(*window, models, features), 3, 0), True
+
+    return gradient(x, dy)
+
+
+def _models_into_channels(x, models: int, batched: bool):
+    """[models, batch, height, width, channels] -> [batch, height, width, models * channels]."""
+    x = jnp.moveaxis(x, 0, 3) if batched else jnp.repeat(x[:, :, :, None], models, 3)
+    return x.reshape(*x.shape[:3], -1)
 
 
 def _with_weight_gradient(weight_gradient: Callable) -> Callable:
@@ -141,6 +170,7 @@ def _with_weight_gradient(weight_gradient: Callable) -> Callable:
 
 FORMS = {
     "plain": _plain,
+    "grouped": _with_weight_gradient(_grouped_weight_gradient),
     "unrolled": _with_weight_gradient(_unrolled_weight_gradient),
     "shifted": _with_weight_gradient(_shifted_weight_gradient),
     "patches": _patches,

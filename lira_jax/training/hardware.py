@@ -45,9 +45,11 @@ def _free_host_bytes() -> int:
 
 def describe(devices: jax.sharding.Mesh) -> str:
     """The devices in words, such as "8 x NVIDIA H200", or "cpu of 2 cores"."""
-    device = devices.devices.flat[0]
-    count = f"{devices.size} x " if devices.size > 1 else ""
-    return f"{count}{device.device_kind}" + (f" of {_cores()} cores" if device.platform == "cpu" else "")
+    device, cores = devices.devices.flat[0], _cores()
+    text = f"{devices.size} x {device.device_kind}" if devices.size > 1 else device.device_kind
+    if device.platform == "cpu":
+        text += " of 1 core" if cores == 1 else f" of {cores} cores"
+    return text
 
 
 def _cores() -> int:

@@ -26,8 +26,8 @@ _TRIAL_SECONDS = 0.5
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
 _CPU = [("loop", "plain"), ("unroll", "plain"), ("vmap", "patches"), ("vmap", "unrolled"), ("vmap", "shifted")]
 _ACCELERATOR = [
-    ("vmap", "plain"), ("vmap", "unrolled"), ("loop", "plain"), ("map", "plain"), ("vmap", "shifted"),
-    ("vmap", "patches"), ("unroll", "plain"),
+    ("vmap", "grouped"), ("vmap", "plain"), ("loop", "plain"), ("vmap", "unrolled"), ("map", "plain"),
+    ("vmap", "shifted"), ("vmap", "patches"), ("unroll", "plain"),
 ]  # fmt: skip
 
 
