@@ -96,7 +96,7 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[i
       UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no spread.
     """
     if evidence.targets is None or evidence.outside_phi is not None:
-        raise UserError("--num_shadows: it needs targets among the models; give --targets=all")
+        raise UserError("--num_shadows: it needs targets that are models of the run, by the same recipe as the shadows")
     most = fewer_shadows.most(evidence.keep)
     for count in counts:
         if count % 2 or not 4 <= count <= most:

@@ -82,7 +82,7 @@ class Experiment:
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
     batch_size: int = _field(64, "Examples in one training step of one model.")
     optimizer: str = _field("sgd", "Optimiser of every model.", choices=("sgd", "adam"))
-    learning_rate: float = _field(0.1, "Peak learning rate.")
+    learning_rate: float = _field(0.1, "Learning rate that schedule and warm-up multiply; the peak where they are 1.")
     momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam.")
     nesterov: bool = _field(False, "Nesterov momentum for sgd.")
     schedule: str = _field(
@@ -109,6 +109,24 @@ class Experiment:
         choices=("float32", "bfloat16"),
     )
 
+    # Targets by another recipe
+    target_model: str = _field(
+        "",
+        "Model family of the targets; empty for the shadow models'. With this or another --target_... flag, targets "
+        "are trained besides the shadow models, with the same data, masks and seed, in the run directory targets/ "
+        "inside --workdir, and attacked with them (LiRA VI-E). In another family than the shadow models', they take "
+        "the defaults of depth, width, hidden and activation.",
+    )
+    target_optimizer: str = _field(
+        "", "Optimiser of the targets; empty for the shadow models'.", choices=("sgd", "adam")
+    )
+    target_learning_rate: float = _field(0.0, "Peak learning rate of the targets; 0 for the shadow models'.")
+    target_augment: str = _field(
+        "",
+        "Augmentation of the targets; empty for the shadow models'.",
+        choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
+    )
+
     # Scoring
     queries: int = _field(
         18,
@@ -129,10 +147,20 @@ class Experiment:
     # How to compute: never changes what the numbers are, beyond float rounding
     strategy: str = _field(
         "auto",
-        "How one model's step is lifted to many: loop, unroll, map, vmap, or auto (vmap; on CPU loop for "
-        "models with convolutions).",
+        "How one model's step is lifted to many: loop, unroll, map, vmap, or auto, which times training steps of each "
+        "and keeps the fastest in plan.json (in a short training the usual one: vmap; on a CPU loop for models with "
+        "convolutions).",
         fixed_by="nothing",
         choices=("auto", "loop", "unroll", "map", "vmap"),
+    )
+    conv_form: str = _field(
+        "auto",
+        "How a convolution is computed for many models under vmap: plain (whatever jax.vmap makes of it), grouped "
+        "(weight gradients by one convolution with batch groups), unrolled (one weight gradient after the other), "
+        "shifted (weight gradients as matrix products), patches (matrix products throughout), or auto (timed with "
+        "--strategy=auto, else plain).",
+        fixed_by="nothing",
+        choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches"),
     )
     models_per_chunk: int = _field(
         0, "Models trained or scored at the same time, all devices together; 0 for a default.", fixed_by="nothing"
@@ -149,12 +177,49 @@ class Experiment:
     log_every: int = _field(
         0, "Epochs between lines in metrics.jsonl; 0 for one line when a model is finished.", fixed_by="nothing"
     )
+    tensorboard: bool = _field(
+        False,
+        "Also write what goes to metrics.jsonl as TensorBoard event files, tensorboard/model_0007/ for model 7 "
+        "(needs tensorboardX).",
+        fixed_by="nothing",
+    )
     score_batch_size: int = _field(
         0, "Images of one model in one scoring step, queries counted; 0 for a default.", fixed_by="nothing"
     )
 
 
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
+TARGET_FIELDS = {n: n.removeprefix("target_") for n in FIELDS if n.startswith("target_")}
+"""Field of the targets -> field of the shadow models that it stands for."""
+FAMILY_FIELDS = ("depth", "width", "hidden", "activation")
+"""Options of model families (models/table.py): of another family they mean something else, or nothing."""
+
+
+def target_experiment(experiment: Experiment) -> Experiment | None:
+    """The recipe of the targets, if it is not the shadow models': Carlini et al. 2022, section VI-E.
+
+    Targets and shadow models share the data, the masks, the seed, the queries and how they are computed.
+    """
+    given = {n: getattr(experiment, n) for n in TARGET_FIELDS if getattr(experiment, n) != FIELDS[n].default}
+    if not given:
+        return None
+    own = {TARGET_FIELDS[n]: value for n, value in given.items()}
+    if own.get("model", experiment.model) != experiment.model:
+        own |= {n: FIELDS[n].default for n in FAMILY_FIELDS}
+    return dataclasses.replace(experiment, **own, **{n: FIELDS[n].default for n in TARGET_FIELDS})
+
+
+def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, Any]:
+    """The fields of training in which an experiment differs from another, with its values, for JSON.
+
+    Of another model family, options at their default are left out.
+    """
+    mine, theirs = to_json(experiment), to_json(other)
+    left_out = {*TARGET_FIELDS, "data_path", "data_dir"}  # where the same data are is no recipe
+    if experiment.model != other.model:
+        left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
+    fixed = [n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "train" and n not in left_out]
+    return {n: mine[n] for n in fixed if mine[n] != theirs[n]}
 
 
 def validate(experiment: Experiment) -> Experiment:
@@ -166,14 +231,14 @@ def validate(experiment: Experiment) -> Experiment:
     e = experiment
     for name, field in FIELDS.items():
         choices = field.metadata["choices"]
-        if choices and getattr(e, name) not in choices:
+        if choices and getattr(e, name) not in (*choices, field.default):
             raise bad_choice(f"--{name}", getattr(e, name), choices)
     for name in ("num_models", "epochs", "batch_size"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in ("seed", "num_examples", "outliers", "depth", "width", "shift", "cutout", "models_per_chunk",
                  "checkpoint_every", "log_every", "score_batch_size"):  # fmt: skip
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay"):
+    for name in ("learning_rate", "target_learning_rate", "weight_decay"):
         _require(math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0")
     for name in ("momentum", "label_smoothing", "warmup"):
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")

@@ -134,24 +134,27 @@ def with_shadows_of(other: store.RunDirectory, run: store.RunDirectory, loaded: 
     return Loaded(shadows, models, targets, theirs.examples)
 
 
-def load_probe(run: store.RunDirectory, name: str, loaded: Loaded) -> Evidence:
+def load_probe(
+    run: store.RunDirectory, name: str, loaded: Loaded, target_run: store.RunDirectory | None = None
+) -> Evidence:
     """Loads what the same models, with the same targets, say of a set of probes, which none trained on.
 
     Args:
       run: the run directory, scored with --probes.
       name: of the probes.
       loaded: of the pool.
+      target_run: of the targets, if they are no models of `run`; scored with the same probes.
 
     Raises:
       UserError: a dump is missing or damaged.
     """
     labels = run.read(store.labels_name(name), (None,))
 
-    def read(models: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        phi = [run.read(store.scores_name(m, name), (len(labels), None)) for m in models]
-        logits = [run.read(store.logits_name(m, name)) for m in models]
+    def read(source: store.RunDirectory, models: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        phi = [source.read(store.scores_name(m, name), (len(labels), None)) for m in models]
+        logits = [source.read(store.logits_name(m, name)) for m in models]
         return np.stack(phi), np.stack([a if a.ndim == 2 else a[:, 0] for a in logits])
 
-    phi, logits = read(loaded.models)
-    outside = (None, None) if loaded.evidence.outside_phi is None else read(loaded.targets)
+    phi, logits = read(run, loaded.models)
+    outside = (None, None) if loaded.evidence.outside_phi is None else read(target_run or run, loaded.targets)
     return Evidence(labels, np.zeros(phi.shape[:2], bool), phi, logits, loaded.evidence.targets, *outside)

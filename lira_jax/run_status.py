@@ -4,12 +4,14 @@ import contextlib
 import dataclasses
 import itertools
 import pathlib
+import platform
 import re
 import shlex
 import time
 
 from lira_jax import store
 from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment, target_experiment
 from lira_jax.training import checkpoint
 
 STAGES = ("train", "score", "attack", "report")
@@ -36,6 +38,7 @@ class Status:
       leftover: temporary files of writers that live no more; harmless.
       processes: (process id, stage) of this run on this machine.
       age: seconds since anything in the directory was written.
+      targets: the same of the targets, if another recipe trains them.
     """
 
     path: pathlib.Path
@@ -54,13 +57,15 @@ class Status:
     leftover: list[str]
     processes: list[tuple[int, str]]
     age: float
+    targets: "Status | None" = None
 
     @property
     def unfinished(self) -> str | None:
         """The first stage that has work left, or None."""
-        if len(self.trained) < self.num_models:
+        parts = [self, self.targets] if self.targets else [self]
+        if any(len(p.trained) < p.num_models for p in parts):
             return "train"
-        if len(self.scored) < self.num_models:
+        if any(len(p.scored) < p.num_models for p in parts):
             return "score"
         if not self.evaluated or "attack" in self.stale:
             return "attack"
@@ -73,7 +78,14 @@ def inspect(run: store.RunDirectory) -> Status:
     Raises:
       UserError: there is no run here, or its experiment or manifest cannot be read.
     """
-    e, folder = run.read_experiment(), run.checkpoints()
+    experiment = run.read_experiment()
+    other = target_experiment(experiment)
+    targets = other and _inspect(run.targets(), other, None)
+    return _inspect(run, experiment, targets)
+
+
+def _inspect(run: store.RunDirectory, e: Experiment, targets: Status | None) -> Status:
+    folder = run.checkpoints()
     manifest = run.read_json("manifest.json", "lira-train") if (run.path / "manifest.json").exists() else {}
     damaged = {}
     for name in manifest:
@@ -84,6 +96,8 @@ def inspect(run: store.RunDirectory) -> Status:
         except UserError as error:
             damaged[name] = str(error)
     whole = {name for name in manifest if "bytes" in manifest[name]} - damaged.keys()
+    if targets:
+        damaged |= {f"targets/{name}": text for name, text in targets.damaged.items()}
     if (run.path / "results.json").exists():
         try:
             run.read_json("results.json", "lira-attack")
@@ -114,33 +128,21 @@ def inspect(run: store.RunDirectory) -> Status:
         leftover=[str(p) for p in files if _abandoned(p)],
         processes=processes(run.path),
         age=time.time() - newest,
+        targets=targets,
     )
 
 
 def as_text(status: Status) -> str:
     """The status for a terminal."""
-    s, n = status, status.num_models
+    s, parts = status, {"models": status} | ({"targets": status.targets} if status.targets else {})
     lines = [f"{s.path}: {s.summary}"]
-    begun = "".join(
-        f"; {_ids(models)} at epoch {epoch} of {of}" for (epoch, of), models in _by_value(s.partial).items()
-    )  # fmt: skip
-    never = [m for m in range(n) if m not in set(s.trained) and m not in s.partial]
-    waiting = f"; {_ids(never)} without a checkpoint" if never and len(never) < n else ""
-    lines.append(_line("train", len(s.trained) == n, f"{len(s.trained)} of {n} models finished{begun}{waiting}"))
-    if s.last_metrics:
-        shown = [
-            ("loss", "{:.4g}"),
-            ("train_accuracy", "{:.1%}"),
-            ("out_accuracy", "{:.1%}"),
-            ("test_accuracy", "{:.1%}"),
-        ]
-        values = ", ".join(f"{k} {f.format(s.last_metrics[k])}" for k, f in shown if s.last_metrics.get(k) is not None)
-        lines.append(
-            f"          newest metrics: model {s.last_metrics['model']}, epoch {s.last_metrics['epoch']}: {values}"
-        )
-    for model, why in s.diverged.items():
-        lines.append(f"          model {model} has diverged and is not used: {why}")
-    lines.append(_line("score", len(s.scored) == n, f"{len(s.scored)} of {n} models finished"))
+    if s.targets:
+        lines.append(f"{s.targets.path}: {s.targets.summary}, the targets")
+    for kind, part in parts.items():
+        lines += _training(part, kind)
+    for kind, part in parts.items():
+        n, done = part.num_models, len(part.scored)
+        lines.append(_line("score", done == n, f"{done} of {n} {kind} finished"))
     attacks = f"{len(s.attacks)} attacks saved" + (", results.json is here" if s.evaluated else "")
     old = {"attack": "; older than the scores", "report": "; older than the results"}
     lines.append(
@@ -158,6 +160,31 @@ def as_text(status: Status) -> str:
     lines.append(_activity(s))
     lines.append(_advice(s))
     return "\n".join(lines)
+
+
+def _training(s: Status, kind: str) -> list[str]:
+    """How far the training of the models or targets is."""
+    n = s.num_models
+    begun = "".join(
+        f"; {_ids(models)} at epoch {epoch} of {of}" for (epoch, of), models in _by_value(s.partial).items()
+    )  # fmt: skip
+    never = [m for m in range(n) if m not in set(s.trained) and m not in s.partial]
+    waiting = f"; {_ids(never)} without a checkpoint" if never and len(never) < n else ""
+    lines = [_line("train", len(s.trained) == n, f"{len(s.trained)} of {n} {kind} finished{begun}{waiting}")]
+    if s.last_metrics:
+        shown = [
+            ("loss", "{:.4g}"),
+            ("train_accuracy", "{:.1%}"),
+            ("out_accuracy", "{:.1%}"),
+            ("test_accuracy", "{:.1%}"),
+        ]
+        values = ", ".join(f"{k} {f.format(s.last_metrics[k])}" for k, f in shown if s.last_metrics.get(k) is not None)
+        lines.append(
+            f"          newest metrics: model {s.last_metrics['model']}, epoch {s.last_metrics['epoch']}: {values}"
+        )
+    for model, why in s.diverged.items():
+        lines.append(f"          model {model} has diverged and is not used: {why}")
+    return lines
 
 
 def processes(path: pathlib.Path) -> list[tuple[int, str]]:
@@ -199,7 +226,7 @@ def _line(stage: str, finished: bool, text: str) -> str:
 
 def _stale(run: store.RunDirectory, num_models: int) -> list[str]:
     results, page = run.path / "results.json", run.path / "report/index.html"
-    scores = [run.path / store.scores_name(m) for m in range(num_models)]
+    scores = [r.path / store.scores_name(m) for r in (run, run.targets()) for m in range(num_models)]
     stale = []
     if results.exists() and any(p.exists() and _written(p) > _written(results) for p in scores):
         stale.append("attack")
@@ -209,9 +236,9 @@ def _stale(run: store.RunDirectory, num_models: int) -> list[str]:
 
 
 def _abandoned(path: pathlib.Path) -> bool:
-    """Whether this is a temporary file (.NAME.PID or .PID.NAME) of a process that is gone from this machine."""
-    match = re.fullmatch(r"\..+\.(\d+)|\.(\d+)\..+", path.name)
-    return bool(match) and not pathlib.Path("/proc", match[1] or match[2]).exists()
+    """Whether this is a temporary file of a process of this machine that is gone."""
+    writer = store.writer_of(path)
+    return writer is not None and writer[0] == platform.node() and not pathlib.Path("/proc", str(writer[1])).exists()
 
 
 def _written(path: pathlib.Path) -> float:

@@ -6,6 +6,7 @@ import pytest
 from lira_jax import experiment
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.models import table
 
 
 def test_defaults_are_valid_and_every_field_is_documented():
@@ -27,6 +28,8 @@ def test_json_round_trip():
         ("masks", "balancd", "--masks=balancd: did you mean balanced"),
         ("learning_rate", float("nan"), "--learning_rate=nan"),
         ("learning_rate", -1.0, "--learning_rate=-1"),
+        ("target_learning_rate", -1.0, "--target_learning_rate=-1"),
+        ("target_augment", "miror", "--target_augment=miror: did you mean mirror"),
         ("pkeep", 1.0, "--pkeep=1"),
         ("epochs", 0, "--epochs=0"),
         ("hidden", (5, 0), "--hidden=5,0"),
@@ -49,6 +52,26 @@ def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
         experiment.validate(
             dataclasses.replace(Experiment(), masks="disjoint", num_models=num_models, pkeep=pkeep)
         )  # fmt: skip
+
+
+def test_targets_have_the_recipe_of_the_shadow_models_unless_told():
+    assert experiment.target_experiment(Experiment()) is None
+    e = Experiment(hidden=(9,), epochs=7, seed=3, target_optimizer="adam", target_learning_rate=0.01)
+    own = experiment.target_experiment(e)
+    assert own == Experiment(hidden=(9,), epochs=7, seed=3, optimizer="adam", learning_rate=0.01)
+    assert experiment.target_experiment(own) is None
+    assert experiment.recipe_differences(own, e) == {"optimizer": "adam", "learning_rate": 0.01}
+
+
+def test_another_family_takes_its_own_defaults():
+    e = Experiment(model="wide_resnet", depth=16, width=4, target_model="cnn")
+    own = experiment.target_experiment(e)
+    assert own == Experiment(model="cnn")
+    assert experiment.recipe_differences(own, e) == {"model": "cnn"}
+    same = dataclasses.replace(e, target_model="wide_resnet", target_augment="mirror")
+    assert experiment.target_experiment(same) == Experiment(model="wide_resnet", depth=16, width=4, augment="mirror")
+    for family in table.FAMILIES.values():
+        assert set(family.options) <= set(experiment.FAMILY_FIELDS)
 
 
 def test_fields_of_another_version_are_refused():

@@ -1,14 +1,22 @@
 """What the README says works."""
 
+import contextlib
+import os
 import pathlib
 import re
+import subprocess
+import sys
+import types
 
 import numpy as np
 import pytest
 
-from lira_jax import masks
+from lira_jax import masks, run_data
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
+from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.outside_targets import read_targets
+from lira_jax.store import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,6 +47,84 @@ def test_the_examples_run(code, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert "'auc': 0." in capsys.readouterr().out
+
+
+def snippet(word):
+    """The code block with this word in it."""
+    (code,) = [c for c in re.findall(r"^```\w* ?\w*\n(.*?)^```", README, re.S | re.M) if word in c]
+    return code
+
+
+class FakeTensor:
+    """As much of a torch tensor as the README uses, on numpy."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __truediv__(self, number):
+        return FakeTensor(self.array / np.float32(number))
+
+    def __sub__(self, number):
+        return FakeTensor(self.array - np.float32(number))
+
+    def permute(self, *axes):
+        return FakeTensor(self.array.transpose(axes))
+
+    def float(self):
+        return FakeTensor(self.array.astype(np.float32))
+
+    def split(self, size):
+        return [FakeTensor(self.array[i : i + size]) for i in range(0, len(self.array), size)]
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.array
+
+
+class FakeModel:
+    """Its logits are ten of the pixels, so they tell the image."""
+
+    def eval(self):
+        return self
+
+    def __call__(self, images):
+        assert images.array.shape[1:] == (1, 8, 8)
+        return FakeTensor(images.array.reshape(len(images.array), -1)[:, 20:30])
+
+
+def test_logits_from_torch_are_those_of_the_runs_examples_in_its_order(tmp_path, monkeypatch):
+    e = Experiment(num_examples=600, drop_duplicates=True, outliers=20, outliers_from="random_labels", seed=3)
+    run = RunDirectory(tmp_path / "runs/digits")
+    run.settle_experiment(e, set(FIELDS))
+    data = run_data.load_data(run)
+    keep = np.random.default_rng(0).random(600) < 0.5
+    fake = types.SimpleNamespace(
+        from_numpy=FakeTensor,
+        no_grad=contextlib.nullcontext,
+        cat=lambda parts: FakeTensor(np.concatenate([p.array for p in parts])),
+    )
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet("import torch"), "README.md", "exec"), {"model": FakeModel(), "keep": keep})
+    _, logits, members = read_targets("theirs.npz", data.y, 600, 18, 10)
+    np.testing.assert_array_equal(members, [keep])
+    pixels = data.x.reshape(600, 64)[:, 20:30]
+    np.testing.assert_array_equal(np.rint((logits[0] + 1) * 127.5), pixels)
+
+
+def test_a_model_in_the_users_file_goes_through_all_stages(tmp_path):
+    (tmp_path / "my_models.py").write_text(snippet("import flax"))
+    small = "--num_models=8 --num_examples=120 --epochs=6 --batch_size=20 --queries=1 --workers=1 --undefok=workers"
+    script = snippet("my_models:net").replace("--epochs=30", small)
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    done = subprocess.run(["bash", "-ec", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "lira_online_fixed" in done.stdout
+    assert RunDirectory(tmp_path / "runs/net").read_experiment().model == "my_models:net"
+    assert (tmp_path / "runs/net/report/index.html").exists()
 
 
 def test_files_that_are_linked_exist():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import os
 import pathlib
 
 import numpy as np
@@ -36,8 +37,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "shadows",
     "",
-    "Run directory whose models are the shadows instead: another recipe, trained on the same data and masks "
-    "(LiRA VI-E); its model with the target's own number is left out. Needs --out.",
+    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained on the same data and "
+    "masks (LiRA VI-E); its model with the target's own number is left out. Needs --out.",
 )
 flags.DEFINE_string("compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does.")
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
@@ -45,7 +46,8 @@ flags.DEFINE_list("num_shadows", [], "Also LiRA with so many random shadows, suc
 
 SUMMARY = (
     "attacks every target with all other models as its shadows, on the scores that lira-score has saved, "
-    "prints a table and writes attacks/*.npy, results.csv and results.json. It also reads the run directories of "
+    "prints a table and writes attacks/*.npy, results.csv and results.json. In a run with targets of another recipe "
+    "(lira-train --target_model and the like) these are the targets. It also reads the run directories of "
     "tensorflow/privacy (mi_lira_2021), lira-pytorch and lira_analysis; then give --out."
 )
 SHOWN = ["attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"]
@@ -63,7 +65,7 @@ def main() -> None:
         raise UserError(
             f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma separated"
         ) from None
-    run, loaded, out = read_evidence()
+    run, shadow_run, loaded, out = read_evidence()
     evidence, models = loaded.evidence, loaded.models
     shadows = len(models) - (evidence.targets is not None)
     if shadows < FEW_SHADOWS - 1:
@@ -83,8 +85,9 @@ def main() -> None:
     table = {**ATTACKS, **COMPATIBLE[compat]}
     results = audit.run_attacks(evidence, table, names, save, skip_failures=everything)
     about = {"targets": loaded.targets, "models": models, "compat": compat, **audit.about_models(evidence)}
-    if command.FLAGS.shadows:
-        about["shadows"] = command.FLAGS.shadows
+    if shadow_run is not None:
+        about |= about_shadows(run, shadow_run, out)
+        progress.note(f"the targets are the models of {run.path}, their shadow models those of {shadow_run.path}")
     exposed = save_exposure(evidence, out)
     if not results:
         progress.note(
@@ -95,7 +98,7 @@ def main() -> None:
     if run is not None and exposed is not None and (found := exposure_by_source(run, exposed)):
         about["exposure_by_source"] = audit.without_nan(found)
         print("\nExposure by source (Carlini et al. 2022, VII-B)\n" + tables.exposure_by_source(found))
-    if run is not None and (found := probe(run, loaded, table, results)):
+    if run is not None and (found := probe(run, shadow_run, loaded, table, results)):
         about["probes"] = found
         print("\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n" + tables.false_positives(found))
     if command.FLAGS.ablation:
@@ -125,10 +128,15 @@ def chosen(text: str) -> list[str]:
     return [n for n in ATTACKS if n in names]
 
 
-def read_evidence() -> tuple[RunDirectory | None, Loaded, RunDirectory]:
-    """The run of --workdir (None for another tool's), what is attacked there, and where results go."""
+def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, RunDirectory]:
+    """Reads what the flags name.
+
+    Returns:
+      The run of the targets, None for another tool's; the run of their shadows, None for the same; what is attacked;
+      and where results go.
+    """
     workdir, out, targets = (pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets"))
-    outside, shadows, run = targets.exists(), command.FLAGS.shadows, None
+    outside, shadows, run, shadow_run = targets.exists(), command.FLAGS.shadows, None, None
     asked = "all" if outside else command.FLAGS.targets
     foreign = layouts.recognise(workdir)
     if not command.FLAGS.out and (foreign or shadows):
@@ -141,16 +149,20 @@ def read_evidence() -> tuple[RunDirectory | None, Loaded, RunDirectory]:
         evidence = select(evidence, models, asked)
         loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
     else:
-        run, settled = command.open_run()
+        (run, settled), *own_targets = command.with_targets(*command.open_run())
+        if shadows:
+            shadow_run = RunDirectory(shadows)
+        elif own_targets and not outside:
+            shadow_run, (run, settled) = run, own_targets[0]
         loaded = load_evidence(run, settled, asked)
         if outside and settled.masks == "disjoint":
             raise UserError(f"--targets={targets}: not with --masks=disjoint; name models of the run")
-    if shadows:
-        loaded = with_shadows_of(RunDirectory(shadows), run, loaded)
+    if shadow_run is not None:
+        loaded = with_shadows_of(shadow_run, run, loaded)
     if outside:
         evidence = with_outside_targets(loaded.evidence, targets)
         loaded = dataclasses.replace(loaded, evidence=evidence, targets=[command.FLAGS.targets])
-    return run, loaded, RunDirectory(out if command.FLAGS.out else workdir)
+    return run, shadow_run, loaded, RunDirectory(out if command.FLAGS.out else workdir)
 
 
 def select(evidence: Evidence, models: list[int], targets: str) -> Evidence:
@@ -199,17 +211,34 @@ def exposure_by_source(run: RunDirectory, exposed: np.ndarray) -> dict[str, dict
     return exposure.by_source(exposed, run.read("sources.npy", exposed.shape), names)
 
 
-def probe(run: RunDirectory, loaded: Loaded, table: dict[str, Attack], results: dict[str, Assessment]) -> dict:
+def about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
+    """How the targets differ from the shadow models of another run, and where they are as seen from the results."""
+    return {
+        "shadows": str(shadow_run.path),
+        "target_run": os.path.relpath(run.path, out.path),
+        "target_recipe": experiment.recipe_differences(run.read_experiment(), shadow_run.read_experiment()),
+    }
+
+
+def probe(
+    run: RunDirectory,
+    shadow_run: RunDirectory | None,
+    loaded: Loaded,
+    table: dict[str, Attack],
+    results: dict[str, Assessment],
+) -> dict:
     """False positives on each set of probes that the run has been scored on, and on the pool's non-members."""
     names = probes.parse(run.read_experiment().probes)
     if not names:
         return {}
-    if command.FLAGS.shadows or loaded.targets == [command.FLAGS.targets]:
+    foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
+    if foreign or loaded.targets == [command.FLAGS.targets]:
         progress.note("left out the probes: they are counted where targets and shadows are models of one run")
         return {}
     found = {"(non-members)": false_alarms.on_nonmembers(loaded.evidence, results)}
     for name in progress.each("probes", names, "sets"):
-        found[name] = false_alarms.on_probes(load_probe(run, name, loaded), loaded.evidence, table, results)
+        probed = load_probe(shadow_run or run, name, loaded, run)
+        found[name] = false_alarms.on_probes(probed, loaded.evidence, table, results)
     return found
 
 

@@ -1,15 +1,16 @@
 """What all commands share: flags made from the Experiment, help, and one-line errors."""
 
+import contextlib
 import errno
-import functools
+import os
 import sys
 import textwrap
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from absl import app, flags, logging
 
 from lira_jax.errors import UserError
-from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.experiment import FIELDS, TARGET_FIELDS, Experiment, target_experiment
 from lira_jax.store import RunDirectory
 
 FLAGS = flags.FLAGS
@@ -40,7 +41,7 @@ flags.DEFINE_string(
 DATA_FLAGS = ("dataset", "data_path", "data_dir", "splits", "test_splits", "num_examples", "drop_duplicates",
               "outliers", "outliers_from")  # fmt: skip
 SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
-HOW_FLAGS = ("strategy", "models_per_chunk", "score_batch_size")
+HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
@@ -84,6 +85,15 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
     app.run(guarded, flags_parser=parse)
 
 
+def keep_compiled_programs() -> None:
+    """Has JAX keep compiled programs in the user's cache, so that a resumed run does not compile again."""
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:  # JAX_COMPILATION_CACHE_DIR goes first
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "lira_jax", "compiled"))
+
+
 def asked_experiment() -> tuple[Experiment, set[str]]:
     """The experiment of the command line, and the names of the fields it really sets."""
     values = {}
@@ -109,21 +119,30 @@ def open_run() -> tuple[RunDirectory, Experiment]:
     return run_directory, run_directory.settle_experiment(*asked_experiment())
 
 
-def load_data(run_directory: RunDirectory, experiment: Experiment):
-    """The experiment's data set, checked to be the one the run began with."""
-    from lira_jax.data import dataset as dataset_lib
-    from lira_jax.data import load, outliers
+def with_targets(run_directory: RunDirectory, experiment: Experiment) -> list[tuple[RunDirectory, Experiment]]:
+    """The run, and after it that of its targets, if another recipe trains them.
 
-    e = experiment
-    dataset = load.load(
-        e.dataset, e.data_path, num_examples=e.num_examples, drop_duplicates=e.drop_duplicates, seed=e.seed,
-        data_dir=e.data_dir, splits=e.splits, test_splits=e.test_splits,
-    )  # fmt: skip
-    read = functools.partial(load.load_spec, data_dir=e.data_dir)
-    dataset = outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, read)
-    source = f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")
-    run_directory.settle_data(dataset_lib.fingerprint(dataset), source)
-    return dataset
+    Raises:
+      UserError: a flag contradicts what the targets depend on already, or makes no sense for them.
+    """
+    runs = [(run_directory, experiment)]
+    if other := target_experiment(experiment):
+        with naming_target_flags(experiment):
+            runs.append((run_directory.targets(), run_directory.targets().settle_experiment(other, FIELDS)))
+    return runs
+
+
+@contextlib.contextmanager
+def naming_target_flags(experiment: Experiment) -> Iterator[None]:
+    """Errors in the block are about the targets' recipe, so they name its flags."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        for name, shadows in TARGET_FIELDS.items():
+            if getattr(experiment, name) != FIELDS[name].default:
+                text = text.replace(f"--{shadows}=", f"--{name}=")
+        raise UserError(text) from None
 
 
 def _help(name: str, summary: str, shown) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 
 import lira_jax
-from lira_jax import layouts, progress, store
+from lira_jax import layouts, progress, run_data, store
 from lira_jax.cli import command
 from lira_jax.errors import UserError
 from lira_jax.evaluation import health
@@ -44,7 +44,7 @@ def main() -> None:
     images = None
     if layout == "tf_privacy":
         try:
-            dataset = command.load_data(run, experiment)
+            dataset = run_data.load_data(run, experiment)
             images = dataset.x if dataset.is_image and dataset.x.dtype == np.uint8 else None
         except UserError as error:
             progress.note(f"note: x_train.npy is left out: {error}")

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 from absl import flags
 
+from lira_jax import run_data
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
 from lira_jax.errors import UserError
@@ -39,7 +40,7 @@ def write_page(run: RunDirectory) -> None:
     if found.stored:
         experiment = run.settle_experiment(*command.asked_experiment())
         try:
-            dataset = command.load_data(run, experiment)
+            dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
             dataset = None

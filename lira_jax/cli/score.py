@@ -2,8 +2,8 @@
 
 import functools
 
-from lira_jax import masks, store
-from lira_jax.cli import command, workers
+from lira_jax import masks, run_data, store
+from lira_jax.cli import command, hosts, workers
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
@@ -11,38 +11,51 @@ from lira_jax.progress import note
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes phi and logits. "
-    "Models that are scored already are passed over."
+    "Models that are scored already are passed over. Targets of another recipe are scored too."
 )
-SHOWN = ["model_ids", "workers", *command.SCORE_FLAGS, "probes", *command.HOW_FLAGS]
+SHOWN = ["model_ids", "workers", *hosts.SHOWN, *command.SCORE_FLAGS, "probes", *command.HOW_FLAGS]
 
 
 def main() -> None:
+    command.keep_compiled_programs()
+    with hosts.gathered() as group:
+        score(group)
+
+
+def score(group: hosts.Group) -> None:
+    """Scores this process's share of the models."""
     run, experiment = command.open_run()
-    ids = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
-    dataset = command.load_data(run, experiment)
-    sets = make_probes(run, experiment, dataset)
+    runs = command.with_targets(run, experiment)
+    asked = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
+    ids = group.share(asked)
+    dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
+    sets = make_probes(runs, dataset)
 
     from lira_jax.models.table import has_convolution  # after the cheap checks
-    from lira_jax.signals.score import score_models
-    from lira_jax.training.loop import abstract_variables
+    from lira_jax.signals.score import is_scored, score_models
+    from lira_jax.training.programs import abstract_variables
 
-    convolutional = has_convolution(abstract_variables(experiment, dataset)["params"])
+    convolutional = any(has_convolution(abstract_variables(e, dataset)["params"]) for _, e in runs)
     number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(ids))
     if number > 1:
         workers.run("score", ids, number)
-        return
-    scored = score_models(experiment, dataset, run, ids)
-    note(f"scored {scored} models: {len(dataset.y)} examples x {experiment.queries} queries each")
-    for name, examples in sets.items():
-        scored = score_models(experiment, dataset, run, ids, probe=name, examples=examples)
-        note(f"scored {scored} models on {name}: {len(examples.y)} probes x {experiment.queries} queries each")
+    else:
+        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
+            scored = score_models(e, dataset, run, ids)
+            note(f"scored {scored} {kind}: {len(dataset.y)} examples x {e.queries} queries each")
+            for name, examples in sets.items():
+                scored = score_models(e, dataset, run, ids, probe=name, examples=examples)
+                note(f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} queries each")
+    dumps = [(run, probe) for run, _ in runs for probe in ("", *sets)]
+    group.finish("score", lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)])
 
 
-def make_probes(run: store.RunDirectory, experiment: Experiment, dataset: Dataset) -> dict[str, Dataset]:
-    """The probes of the experiment by name, checked to be those that the run has scored before."""
+def make_probes(runs: list[tuple[store.RunDirectory, Experiment]], dataset: Dataset) -> dict[str, Dataset]:
+    """The probes of the experiment by name, checked to be those that the runs have scored before."""
     from lira_jax.data import dataset as dataset_lib
     from lira_jax.data import load, normalize, probes
 
+    _, experiment = runs[0]
     read = functools.partial(load.load_spec, data_dir=experiment.data_dir)
     normalizer = normalize.fit(dataset.x, experiment.normalize)
     sets = {}
@@ -51,8 +64,9 @@ def make_probes(run: store.RunDirectory, experiment: Experiment, dataset: Datase
             examples = probes.make(spec, dataset, normalizer, experiment.seed, read)
         except UserError as error:
             raise UserError(f"--probes={error}") from None
-        run.settle_data(dataset_lib.fingerprint(examples), f"--probes={spec}", f"probes/{name}")
-        run.write_once(store.labels_name(name), examples.y)
+        for run, _ in runs:
+            run.settle_data(dataset_lib.fingerprint(examples), f"--probes={spec}", f"probes/{name}")
+            run.write_once(store.labels_name(name), examples.y)
         sets[name] = examples
     return sets
 

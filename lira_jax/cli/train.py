@@ -2,66 +2,92 @@
 
 import numpy as np
 
-from lira_jax import masks
-from lira_jax.cli import command, workers
+from lira_jax import masks, run_data
+from lira_jax.cli import command, hosts, workers
 from lira_jax.experiment import FIELDS
 from lira_jax.progress import note
 from lira_jax.store import RunDirectory
+from lira_jax.training import event_files
 
 SUMMARY = (
-    "trains shadow models, each on its own part of the data, many at once. Run again with the same flags, "
-    "it goes on where it was interrupted; finished models are not trained again."
+    "trains shadow models, each on its own part of the data, many at once, and targets of another recipe if one of "
+    "the --target_... flags is given. Run again with the same flags, it goes on where it was interrupted; finished "
+    "models are not trained again."
 )
 SHOWN = [
     "model_ids",
     "workers",
+    *hosts.SHOWN,
     *(n for n in FIELDS if n not in (*command.SCORE_FLAGS, "probes", "score_batch_size")),
 ]
 
 
 def main() -> None:
+    command.keep_compiled_programs()
+    with hosts.gathered() as group:
+        train(group)
+
+
+def train(group: hosts.Group) -> None:
+    """Trains this process's share of the models."""
     run = RunDirectory(command.FLAGS.workdir)
+    group.wait_for_set_up()
     experiment = run.settle_experiment(*command.asked_experiment())
-    ids = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
-    dataset = command.load_data(run, experiment)
+    if experiment.tensorboard:
+        event_files.check_installed()
+    asked = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
+    runs = command.with_targets(run, experiment)
+    dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
     if run.has("keep.npy"):
         keep = run.read("keep.npy", shape)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
-    from lira_jax.training.loop import Trainer  # after the cheap checks
+    from lira_jax.training import checkpoint  # after the cheap checks
+    from lira_jax.training.loop import Trainer
 
-    trainer = Trainer(experiment, dataset, keep, run)  # refuses what cannot be trained before anything is fixed
-    run.write_once("labels.npy", dataset.y)
-    run.write_once("keep.npy", keep)
-    if dataset.sources is not None:
-        run.write_once("sources.npy", dataset.sources)
-    number = workers.count(command.FLAGS.workers, convolutional=trainer.convolutional, models=len(ids))
+    # Refuses what cannot be trained before anything is fixed.
+    trainers = [Trainer(experiment, dataset, keep, run)]
+    with command.naming_target_flags(experiment):
+        trainers += [Trainer(e, dataset, keep, targets) for targets, e in runs[1:]]
+    for run, _ in runs:
+        run.write_once("labels.npy", dataset.y)
+        run.write_once("keep.npy", keep)
+        if dataset.sources is not None:
+            run.write_once("sources.npy", dataset.sources)
+    group.set_up_is_done()
+    ids = group.share(asked)
+    convolutional = any(t.convolutional for t in trainers)
+    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(ids))
     if number > 1:
         workers.run("train", ids, number)
     else:
-        trainer.train_all(ids)
+        while trainers:  # gone when it is done, for each has the data on the device
+            trainers.pop(0).train_all(ids)
+    folders = [run.checkpoints() for run, _ in runs]
+    group.finish("train", lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)])
     if command.FLAGS.workers != "1":
-        note(summary(run, ids, experiment.epochs))
+        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
+            note(summary(run, asked, e.epochs, kind))
 
 
-def summary(run: RunDirectory, ids: list[int], epochs: int) -> str:
-    """What became of the models, in a line or two, from metrics.jsonl."""
+def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
+    """What became of the models or targets, in a line or two, from metrics.jsonl."""
     last = {r["model"]: r for r in run.read_metrics() if r["epoch"] == epochs and r["model"] in ids}
     if not last:
-        return "metrics.jsonl says nothing of these models"
+        return f"metrics.jsonl says nothing of these {kind}"
     healthy = [r for r in last.values() if not r["diverged"]] or list(last.values())
     mean = {n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")}
     text = (
-        f"trained {len(last)} models: accuracy {mean['train_accuracy']} on members, "
+        f"trained {len(last)} {kind}: accuracy {mean['train_accuracy']} on members, "
         f"{mean['out_accuracy']} on non-members of the pool"
     )
     if healthy[0]["test_accuracy"] is not None:
         text += f", {np.mean([r['test_accuracy'] for r in healthy]):.1%} on the test set"
     diverged = sorted(r["model"] for r in last.values() if r["diverged"])
     if diverged:
-        text += f"\nWARNING: {len(diverged)} models have diverged and will not be used: {diverged}"
+        text += f"\nWARNING: {len(diverged)} {kind} have diverged and will not be used: {diverged}"
     return text
 
 

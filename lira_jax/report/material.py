@@ -20,6 +20,7 @@ class Material:
       results: results.json.
       stored: experiment.json; empty for results of another tool's dumps.
       metrics: the last record of each model that lira-attack used.
+      target_metrics: that of each target, of the same run or another; empty for targets from outside.
       labels: int [examples], or None.
       keep: bool [models, examples], or None.
       phi: float32 [models, examples], the plain query, or None.
@@ -31,6 +32,7 @@ class Material:
     results: dict[str, Any]
     stored: dict[str, Any]
     metrics: list[dict[str, Any]]
+    target_metrics: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     labels: np.ndarray | None = None
     keep: np.ndarray | None = None
     phi: np.ndarray | None = None
@@ -41,6 +43,11 @@ class Material:
     def experiment(self) -> dict[str, Any]:
         """The experiment's fields, empty if unknown."""
         return self.stored.get("experiment", {})
+
+    @property
+    def target_recipe(self) -> dict[str, Any]:
+        """The fields in which the targets' recipe differs from the shadow models'; empty if it is the same."""
+        return self.results.get("target_recipe", {})
 
     def class_name(self, label: int) -> str:
         """The label's name, or its number."""
@@ -58,9 +65,10 @@ def read_results(run: store.RunDirectory) -> Material:
     if not isinstance(results, dict) or not results.get("attacks"):
         raise UserError(f"{run.path / 'results.json'} holds no evaluated attack: run lira-attack again")
     stored = run.read_json("experiment.json", "lira-train") if (run.path / "experiment.json").exists() else {}
-    used = set(results.get("models", []))
-    last = {r["model"]: r for r in run.read_metrics() if r.get("model") in used}
-    return Material(run.path.resolve().name, results, stored, [last[model] for model in sorted(last)])
+    target_run = store.RunDirectory(run.path / results.get("target_run", "."))
+    metrics = _last_records(run, results.get("models", []))
+    target_metrics = _last_records(target_run, results.get("targets", []))
+    return Material(run.path.resolve().name, results, stored, metrics, target_metrics)
 
 
 def read_examples(run: store.RunDirectory, material: Material, dataset: Dataset | None) -> Material:
@@ -83,3 +91,9 @@ def read_examples(run: store.RunDirectory, material: Material, dataset: Dataset 
     return dataclasses.replace(
         material, labels=labels, keep=keep, phi=phi, exposure=exposure, dataset=dataset
     )  # fmt: skip
+
+
+def _last_records(run: store.RunDirectory, models: list) -> list[dict[str, Any]]:
+    """The last record of metrics.jsonl of each of these models, as far as there is one."""
+    last = {r["model"]: r for r in run.read_metrics() if r.get("model") in models}
+    return [last[model] for model in sorted(last)]

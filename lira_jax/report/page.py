@@ -65,6 +65,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         risk=sections.risk_table(risk["precision_recall"]) if risk else None,
         risk_rmse=f"{risk['calibration']['rmse']:.3f}" if risk and risk["calibration"]["rmse"] is not None else "",
         ablation=sections.ablation_table(material.results["ablation"]) if material.results.get("ablation") else None,
+        target_recipe=sections.recipe(material),
         facts=sections.facts(material),
         settings=sections.settings(material),
         commands=commands(material),

@@ -39,7 +39,7 @@ def attack_table(attacks: dict[str, dict]) -> dict[str, Any]:
 
 
 def accuracies(material: Material) -> dict[str, list[float]]:
-    """Group of examples -> accuracy of each model, from results.json, else from metrics.jsonl."""
+    """Group of examples -> accuracy of each target, from results.json, else from metrics.jsonl."""
     found = material.results.get("accuracy") or {}
     groups = {
         "members": found.get("members") or _metric(material, "train_accuracy"),
@@ -167,12 +167,15 @@ def risk_table(precision_recall: dict[str, list]) -> list[tuple[str, str, str]]:
 def facts(material: Material) -> list[tuple[str, str]]:
     """What was trained, with what and on what, in the order a reader asks."""
     e, stored = material.experiment, material.stored
-    seconds = sum(r["chunk_seconds"] / r["chunk_models"] for r in material.metrics if r.get("chunk_models"))
+    trained = material.metrics + (material.target_metrics if "target_run" in material.results else [])
+    seconds = sum(r["chunk_seconds"] / r["chunk_models"] for r in trained if r.get("chunk_models"))
     used = len(material.results.get("models", []))
+    targets = material.target_recipe and f"{len(material.results['targets'])} of another recipe: {recipe(material)}"
     found = [
         ("data", " ".join(str(e[n]) for n in ("dataset", "data_path") if e.get(n))),
         ("examples with a membership bit", "" if material.labels is None else f"{len(material.labels):,}"),
-        ("models", f"{used} used" + (f" of {e['num_models']}" if "num_models" in e else "")),
+        ("shadow models" if targets else "models", f"{used} used" + (f" of {e['num_models']}" if e else "")),
+        ("targets", targets),
         ("device", stored.get("device", "")),
         ("machine", stored.get("machine", "")),
         ("training time", f"{seconds:,.0f} s for these models" if seconds else ""),
@@ -181,6 +184,11 @@ def facts(material: Material) -> list[tuple[str, str]]:
         ("experiment begun", stored.get("written", "")),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def recipe(material: Material) -> str:
+    """In what the targets' recipe differs from the shadow models'."""
+    return ", ".join(f"{name}={setting(value)}" for name, value in material.target_recipe.items())
 
 
 def settings(material: Material) -> list[tuple[str, str]]:
@@ -194,7 +202,7 @@ def setting(value) -> str:
 
 
 def _metric(material: Material, name: str) -> list[float]:
-    return [record.get(name) for record in material.metrics]
+    return [record.get(name) for record in material.target_metrics]
 
 
 def _number(value, form: str) -> dict[str, str]:

@@ -118,14 +118,15 @@ class Trainer:
         if kept and (kept["conv_form"] == e.conv_form or e.conv_form == "auto") and not e.models_per_chunk:
             width = ensemble.width(kept["strategy"], kept["width"], num_models, devices)
             return Plan(kept["strategy"], kept["conv_form"], width)
-        state = self._build(candidates[0]).init(ensemble.spread(np.arange(devices.size, dtype=np.int32), devices))
+        first = self._build(candidates[0])
+        state = first.init(ensemble.spread(np.arange(devices.size, dtype=np.int32), devices))
 
         def trial(plan: Plan) -> tuning.Timing | None:
             rows = self.keep[np.arange(plan.width) % len(self.keep)]
             programs = self._build(plan, by_step=True)
             return tuning.time_step(programs, plan, state, rows, self.images, self.labels, limit=self.limit)
 
-        images = num_models * e.epochs * self._build(candidates[0]).steps * e.batch_size
+        images = num_models * e.epochs * first.steps * e.batch_size
         widest = 0 if e.models_per_chunk else ensemble.width("vmap", tuning.WIDEST, num_models, devices)
         timings = tuning.choose(candidates, trial, lambda t: images / t.images_per_second, widest=widest)
         if len(timings) > 1:
@@ -139,7 +140,12 @@ class Trainer:
     def _fitting(self, width: int) -> int:
         """The largest width, at most the one given, whose program fits into memory as the compiler sees it."""
         while True:
-            needed = bytes_needed(self._compile(width))
+            try:
+                needed = bytes_needed(self._compile(width))
+            except jax.errors.JaxRuntimeError as error:  # a compiler that tries out kernels needs memory for them
+                if not ensemble.out_of_memory(error):
+                    raise
+                needed = 2 * self.limit
             if needed <= self.limit or width <= self.devices.size:
                 return width
             estimate = int(width * self.limit / needed) // self.devices.size * self.devices.size

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -118,9 +119,10 @@ def test_a_fresh_run_is_to_be_trained(tmp_path):
 
 def test_temporary_files_of_the_dead_are_mentioned_and_those_of_the_living_are_not(finished):
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    dead = finished.path / f"scores/.0001.npy.{gone.stdout.strip()}"
+    dead = finished.path / f"scores/.{platform.node()}@{gone.stdout.strip()}.0001.npy"
     dead.touch()
-    (finished.path / f"scores/.0002.npy.{os.getpid()}").touch()
+    (finished.path / f"scores/.{platform.node()}@{os.getpid()}.0002.npy").touch()
+    (finished.path / f"scores/.another.host@{gone.stdout.strip()}.0003.npy").touch()  # who may live
     status = run_status.inspect(finished)
     assert status.leftover == [str(dead)]
     assert not status.damaged
