@@ -3,10 +3,10 @@
     python scripts/bench_auto.py --flagfile=configs/location30_lira.flags --data_path=location30.npz \
         --choices=auto,vmap,map,loop [--rounds=3] [--flag=value ...]
 
-Claim to be tested: a training with auto takes at most 5 % longer than with the best fixed choice. A choice is a strategy,
-or vmap/FORM with a form of convolution. lira-train runs from nothing for each, in turn, for --rounds rounds; programs
-stay compiled between rounds, so the first round is left out of the medians. Flags that are not of this script go to
-lira-train.
+Claim to be tested: a training with auto takes at most 5 % longer than with the best fixed choice. A choice is a
+strategy, or vmap/FORM with a form of convolution. lira-train runs from nothing for each, in turn, for --rounds rounds;
+programs stay compiled between rounds, so the first round is left out of the medians. Flags that are not of this
+script go to lira-train.
 """
 
 import argparse
