@@ -59,8 +59,12 @@ def attack_network(features: np.ndarray, members: np.ndarray) -> MLPClassifier:
         return MLPClassifier((512, 256, 128), max_iter=40, random_state=0).fit(features, members)
 
 
-def judge(own, own_members, own_labels, shadow, shadow_members, shadow_labels) -> dict[str, float]:
-    """All figures of one target and one shadow model; logits [examples, classes], members bool [examples]."""
+def judge(own, own_members, own_labels, shadow, shadow_members, shadow_labels, rng) -> dict[str, float]:
+    """All figures of one target and one shadow model; logits [examples, classes], members bool [examples].
+
+    "half known": the network is trained on half of the target's own members and non-members, as if they were known to
+    the attacker, and judged on the rest; it needs no shadow model (Nasr et al. 2018).
+    """
 
     def balanced(decision: np.ndarray) -> float:
         return (decision[own_members].mean() + (~decision[~own_members]).mean()) / 2
@@ -76,9 +80,15 @@ def judge(own, own_members, own_labels, shadow, shadow_members, shadow_labels) -
     for name, metric in METRICS.items():
         limits = class_thresholds(metric(shadow, shadow_labels), shadow_members, shadow_labels, shadow.shape[-1])
         found[name] = balanced(metric(own, own_labels) >= limits[own_labels])
+    order = rng.permutation(len(own))
+    known, rest = order[: len(order) // 2], order[len(order) // 2 :]
     for name, features in {"sorted probabilities": sorted_probabilities, "probabilities, label": with_label}.items():
+        x = features(own, own_labels)
         network = attack_network(features(shadow, shadow_labels), shadow_members)
-        found[f"network ({name})"] = balanced(network.predict(features(own, own_labels)))
+        found[f"network ({name})"] = balanced(network.predict(x))
+        network = attack_network(x[known], own_members[known])
+        decision, members = network.predict(x[rest]), own_members[rest]
+        found[f"network ({name}), half known"] = (decision[members].mean() + (~decision[~members]).mean()) / 2
     return found
 
 
@@ -89,17 +99,17 @@ def main(targets: str, shadows: str) -> None:
         s = (t + 1) % len(shadow_keep)
         i, j = even(keep[t], rng), even(shadow_keep[s], rng)
         rows.append(
-            judge(logits[t, i], keep[t, i], labels[i], shadow_logits[s, j], shadow_keep[s, j], shadow_labels[j])
+            judge(logits[t, i], keep[t, i], labels[i], shadow_logits[s, j], shadow_keep[s, j], shadow_labels[j], rng)
         )
     n = len(rows)
     quantile = stats.t.ppf(0.975, n - 1)
-    print(f"{n} targets, percent             mean   95 % of the mean   95 % of one split")
+    print(f"{f'{n} targets, percent':44s}   mean   95 % of the mean   95 % of one split")
     for name in rows[0]:
         values = [100 * row[name] for row in rows]
         mean, sd = np.mean(values), np.std(values, ddof=1)
         mean_half, one_half = quantile * sd / n**0.5, quantile * sd * (1 + 1 / n) ** 0.5
         print(
-            f"{name:30s}  {mean:5.1f}   {mean - mean_half:5.1f} .. {mean + mean_half:5.1f}"
+            f"{name:44s}  {mean:5.1f}   {mean - mean_half:5.1f} .. {mean + mean_half:5.1f}"
             f"     {mean - one_half:5.1f} .. {mean + one_half:5.1f}"
         )
 
