@@ -93,8 +93,8 @@ def render(runs: list[Material], names: list[str]) -> str:
 
 
 def common_figure(runs: list[Material]) -> str:
-    """The TPR at the lowest standard FPR that every run resolves, else the AUC."""
-    for figure in sorted(TPR_AT, key=TPR_AT.get):
+    """The headline's figure, as far as every run resolves it."""
+    for figure in wording.HEADLINE:
         if all(any(e[figure]["value"] is not None for e in r.results["attacks"].values()) for r in runs):
             return figure
     return "auc"
