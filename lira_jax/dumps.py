@@ -5,19 +5,6 @@ import pathlib
 import numpy as np
 
 from lira_jax.errors import UserError
-from lira_jax.store import load_npy
-
-
-def load_array(path: pathlib.Path) -> np.ndarray:
-    """Reads one array from a .npy file.
-
-    Raises:
-      UserError: missing, damaged, or not such a file.
-    """
-    array = load_npy(path)
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save")
-    return array
 
 
 def check_floats(array: np.ndarray, forms: tuple[str, ...], source: str | pathlib.Path) -> np.ndarray:

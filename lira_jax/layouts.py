@@ -21,8 +21,9 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.evidence import Evidence
-from lira_jax.dumps import check_floats, check_mask, load_array, phi_from_logits
+from lira_jax.dumps import check_floats, check_mask, phi_from_logits
 from lira_jax.errors import UserError
+from lira_jax.store import load_npy
 
 # Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors under the
 # logarithm begin to matter.
@@ -132,19 +133,19 @@ def _tf_privacy(path: pathlib.Path) -> Iterator[_Dump]:
     for model, folder in _numbered(path, _EXPERIMENT):
         keep, scores = folder / "keep.npy", _last(folder / "scores")
         logits = _existing(folder / "logits" / scores.name) if scores else _last(folder / "logits")
-        yield _Dump(model, folder, load_array(keep), keep, scores, logits, in_grid=True)
+        yield _Dump(model, folder, load_npy(keep), keep, scores, logits, in_grid=True)
 
 
 def _lira_pytorch(path: pathlib.Path) -> Iterator[_Dump]:
     for model, folder in _numbered(path, r"(\d+)"):
         keep = folder / "keep.npy"
         scores, logits = _existing(folder / "scores.npy"), _existing(folder / "logits.npy")
-        yield _Dump(model, folder, load_array(keep), keep, scores, logits)
+        yield _Dump(model, folder, load_npy(keep), keep, scores, logits)
 
 
 def _lira_analysis(path: pathlib.Path) -> Iterator[_Dump]:
     keep_file = path / "keep_indices.npy"
-    keep = load_array(keep_file)
+    keep = load_npy(keep_file)
     for model, folder in _numbered(path, r"model_(\d+)"):
         if keep.ndim != 2 or model >= len(keep):
             raise UserError(f"{keep_file} is {keep.shape}, not [models, examples], or has no row for {folder.name}")
@@ -194,10 +195,10 @@ def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
         raise UserError(f"{dump.folder} has neither scores nor logits: score this model, or move its folder away")
     scores = logits = None
     if dump.scores is not None:
-        scores = check_floats(load_array(dump.scores), ("examples, queries",), dump.scores)
+        scores = check_floats(load_npy(dump.scores), ("examples, queries",), dump.scores)
     if dump.logits is not None:
         forms = ("examples, 1, queries, classes", "examples, queries, classes")
-        logits = check_floats(load_array(dump.logits), forms, dump.logits)
+        logits = check_floats(load_npy(dump.logits), forms, dump.logits)
         if logits.ndim == 4 and logits.shape[1] == 1:
             logits = logits[:, 0]
         fits = scores is None or (len(logits) == len(scores) and logits.shape[1] in (1, scores.shape[1]))
@@ -221,7 +222,7 @@ def _shape(scores: np.ndarray | None, logits: np.ndarray | None) -> tuple[int, i
 def _labels(path: pathlib.Path, dumps: list[_Dump], num_examples: int, num_classes: int) -> np.ndarray:
     for file in (path / "y_train.npy", path / "labels.npy"):
         if file.exists():
-            labels = load_array(file)
+            labels = load_npy(file)
             if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
                 raise UserError(
                     f"{file} is {labels.dtype} {labels.shape}; it must hold whole numbers from 0 [examples]"

@@ -8,6 +8,7 @@ import numpy as np
 
 from lira_jax import dumps
 from lira_jax.errors import UserError
+from lira_jax.store import load_npy
 
 _FORMS = ("examples, classes", "examples, queries, classes", "targets, examples, queries, classes")
 
@@ -72,7 +73,7 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     """logits and keep, as far as they are there."""
     names = ("logits", "keep")
     if path.is_dir():
-        return {name: dumps.load_array(path / f"{name}.npy") for name in names if (path / f"{name}.npy").exists()}
+        return {name: load_npy(path / f"{name}.npy") for name in names if (path / f"{name}.npy").exists()}
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):

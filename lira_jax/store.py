@@ -340,12 +340,15 @@ def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
       UserError: missing, truncated, or not such a file.
     """
     try:
-        return np.asarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (ValueError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is not a whole .npy file ({reason}): restore it, or make it again") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save")
+    return np.asarray(array)
 
 
 def writer_of(path: pathlib.Path) -> tuple[str, int] | None:

@@ -4,6 +4,7 @@ import pytest
 from lira_jax import dumps
 from lira_jax.errors import UserError
 from lira_jax.signals import statistics
+from lira_jax.store import load_npy
 
 
 def test_phi_is_the_log_odds_of_the_label():
@@ -74,6 +75,6 @@ def test_a_damaged_file_is_one_line_with_its_name(tmp_path, kind):
     elif kind == "folder":
         path.mkdir()
     with pytest.raises(UserError) as caught:
-        dumps.load_array(path)
+        load_npy(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
