@@ -112,35 +112,36 @@ def _plain_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
     return jax.linear_transpose(lambda k: _plain(x, k, geometry), kernel)(dy)[0]
 
 
-def _unrolled_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
-    @custom_vmap
-    def gradient(x, dy):
-        return _plain_weight_gradient(x, dy, kernel_shape, geometry)
+def _under_vmap(rule: Callable) -> Callable:
+    """A weight gradient that is plain for one model, and rule(gradient, models, batched, x, dy, ...) for many."""
 
-    @gradient.def_vmap
-    def one_by_one(models, batched, x, dy):
-        each = [gradient(x[m] if batched[0] else x, dy[m] if batched[1] else dy) for m in range(models)]
-        return jnp.stack(each), True
+    def weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
+        @custom_vmap
+        def gradient(x, dy):
+            return _plain_weight_gradient(x, dy, kernel_shape, geometry)
 
-    return gradient(x, dy)
+        @gradient.def_vmap
+        def of_many(models, batched, x, dy):
+            return rule(gradient, models, batched, x, dy, kernel_shape, geometry), True
+
+        return gradient(x, dy)
+
+    return weight_gradient
 
 
-def _grouped_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
-    @custom_vmap
-    def gradient(x, dy):
-        return _plain_weight_gradient(x, dy, kernel_shape, geometry)
+def _unrolled(gradient, models, batched, x, dy, kernel_shape, geometry: _Geometry):
+    each = [gradient(x[m] if batched[0] else x, dy[m] if batched[1] else dy) for m in range(models)]
+    return jnp.stack(each)
 
-    @gradient.def_vmap
-    def all_at_once(models, batched, x, dy):
-        # jax.vmap of the gradient would make one convolution that is grouped over features. The gradient of a
-        # grouped convolution is one with batch groups, in which XLA recognises a backward filter.
-        x, dy = (_models_into_channels(a, models, b) for a, b in zip((x, dy), batched, strict=True))
-        *window, features = kernel_shape
-        folded = geometry._replace(groups=models * geometry.groups)
-        dk = _plain_weight_gradient(x, dy, (*window, models * features), folded)
-        return jnp.moveaxis(dk.reshape(*window, models, features), 3, 0), True
 
-    return gradient(x, dy)
+def _grouped(gradient, models, batched, x, dy, kernel_shape, geometry: _Geometry):
+    # jax.vmap of the gradient would make one convolution that is grouped over features. The gradient of a
+    # grouped convolution is one with batch groups, in which XLA recognises a backward filter.
+    x, dy = (_models_into_channels(a, models, b) for a, b in zip((x, dy), batched, strict=True))
+    *window, features = kernel_shape
+    folded = geometry._replace(groups=models * geometry.groups)
+    dk = _plain_weight_gradient(x, dy, (*window, models * features), folded)
+    return jnp.moveaxis(dk.reshape(*window, models, features), 3, 0)
 
 
 def _models_into_channels(x, models: int, batched: bool):
@@ -170,8 +171,8 @@ def _with_weight_gradient(weight_gradient: Callable) -> Callable:
 
 FORMS = {
     "plain": _plain,
-    "grouped": _with_weight_gradient(_grouped_weight_gradient),
-    "unrolled": _with_weight_gradient(_unrolled_weight_gradient),
+    "grouped": _with_weight_gradient(_under_vmap(_grouped)),
+    "unrolled": _with_weight_gradient(_under_vmap(_unrolled)),
     "shifted": _with_weight_gradient(_shifted_weight_gradient),
     "patches": _patches,
 }
