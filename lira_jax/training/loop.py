@@ -93,12 +93,10 @@ class Trainer:
         self.flops_per_image = flops_per_image(e, self.dataset, self.normalizer)
         plan = self._measured(num_models) if e.strategy == "auto" else self._by_rule(num_models)
         _, width = ensemble.chunks(list(range(num_models)), plan.width, self.devices)
-        plan = dataclasses.replace(plan, width=width)
         self.programs = self._build(plan)
         self.compiled: dict[int, float] = {}  # width -> seconds of compilation
-        fitting = self._fitting(plan.width)
-        if fitting < plan.width:
-            self.programs = self._build(dataclasses.replace(plan, width=fitting))
+        # The programs serve any width: built anew, the one that fits would be compiled again.
+        self.programs.plan = dataclasses.replace(plan, width=self._fitting(width))
 
     def _build(self, plan: Plan, *, by_step: bool = False) -> Programs:
         return Programs(

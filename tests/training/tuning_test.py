@@ -119,6 +119,20 @@ def test_the_chunk_is_made_to_fit_into_memory_and_trains_all_the_same(tmp_path, 
     assert all(r["chunk_models"] <= 3 for r in t.run.read_metrics())
 
 
+def test_the_program_that_fits_is_not_compiled_again(tmp_path, monkeypatch, caplog):
+    experiment = dataclasses.replace(MLP, strategy="vmap", num_models=8)
+    t = trainer(experiment, tmp_path / "sizes")
+    t._prepare(8)
+    needed = [bytes_needed(t._compile(w)) for w in (2, 3)]
+    monkeypatch.setattr(hardware, "usable_bytes", lambda device: sum(needed) // 2)
+    t = trainer(experiment, tmp_path / "fits")
+    t._prepare(8)
+    with jax.log_compiles():
+        t.programs.compile_train(t.programs.plan.width)
+    assert t.programs.plan.width == 2
+    assert not [r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")]
+
+
 def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoint(tmp_path, monkeypatch):
     experiment = dataclasses.replace(MLP, strategy="vmap", checkpoint_every=1)
     expected, _ = train(tmp_path / "whole", experiment)
