@@ -16,19 +16,15 @@ import sys
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import numpy as np
+import unseen
 from absl import app, flags
 from jax.sharding import Mesh
 
-from lira_jax.cli import command
-from lira_jax.data import normalize
-from lira_jax.data.dataset import Dataset, check
-from lira_jax.training.programs import Plan, Programs
+from lira_jax.training.programs import Plan
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("plans", ["loop/plain", "vmap/plain"], "Pairs strategy/conv_form.")
 flags.DEFINE_list("widths", ["8"], "Models side by side; loop is compiled for one.")
-flags.DEFINE_string("shape", "50000,32,32,3", "Examples and their shape; no data set is read.")
-flags.DEFINE_integer("classes", 10, "Classes.")
 
 
 def main(_) -> None:
@@ -36,17 +32,13 @@ def main(_) -> None:
         import compile_for_h200
     except ImportError:
         sys.exit("h200_compile.py: error: compile_for_h200.py is not on PYTHONPATH; name its folder there")
-    experiment, _ = command.asked_experiment()
-    shape = tuple(int(n) for n in FLAGS.shape.split(","))
-    dataset = check(Dataset(np.zeros(shape, np.uint8), np.arange(shape[0], dtype=np.int32) % FLAGS.classes))
+    experiment = unseen.experiment()
     mesh = Mesh(np.array(compile_for_h200.topology().devices[:1]), ("models",))
-    pixel = normalize.fit(dataset.x[:1], "pixel")  # no statistics of data that are not there
     print(f"{experiment.model}, batch {experiment.batch_size}, {experiment.compute_dtype}")
     for name in FLAGS.plans:
         strategy, _, form = name.partition("/")
         for width in [1] if strategy == "loop" else map(int, FLAGS.widths):
-            plan = Plan(strategy, form or "plain", width)
-            programs = Programs(experiment, dataset, shape[0] // 2, mesh, plan, normalizer=pixel, by_step=True)
+            programs = unseen.programs(mesh, Plan(strategy, form or "plain", width))
             compile_for_h200.report(
                 f"{name} x {width}",
                 programs.train,

@@ -20,16 +20,13 @@ os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # nor one that two pro
 
 import jax
 import numpy as np
+import unseen
 from absl import app, flags
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
-from lira_jax.cli import command
-from lira_jax.data import normalize
-from lira_jax.data.dataset import Dataset, check
 from lira_jax.errors import UserError
-from lira_jax.experiment import Experiment
-from lira_jax.training.programs import Plan, Programs, bytes_needed
+from lira_jax.training.programs import Plan, bytes_needed
 
 V5E = {"flops": 197e12, "bandwidth": 819e9, "memory": 16 * 2**30}
 """One v5e chip: bfloat16 FLOP / s, bytes / s, bytes (Google Cloud, TPU v5e)."""
@@ -38,8 +35,6 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("topologies", ["v5e:2x2"], "TPU topologies to compile for, such as v5e:1x1, v5e:2x2, v5e:4x4.")
 flags.DEFINE_list("strategies", ["vmap", "map", "unroll"], "Strategies; vmap/patches names a form of convolution.")
 flags.DEFINE_list("widths", ["1", "4", "16"], "Models side by side on one chip; unroll stays at 4 or below.")
-flags.DEFINE_string("shape", "50000,32,32,3", "Examples and their shape; no data set is read.")
-flags.DEFINE_integer("classes", 10, "Classes.")
 
 
 def topology_mesh(name: str) -> Mesh:
@@ -57,13 +52,11 @@ def topology_mesh(name: str) -> Mesh:
     return Mesh(np.array(devices), ("models",))
 
 
-def compile_plan(experiment: Experiment, dataset: Dataset, mesh: Mesh, plan: Plan) -> dict[str, float]:
+def compile_plan(mesh: Mesh, plan: Plan) -> dict[str, float]:
     """What one training step of a plan takes on each chip."""
-    pixel = normalize.fit(dataset.x[:1], "pixel")  # no statistics of data that are not there
-    programs = Programs(experiment, dataset, len(dataset.y) // 2, mesh, plan, normalizer=pixel, by_step=True)
-    compiled = programs.compile_train(plan.width)
+    compiled = unseen.programs(mesh, plan).compile_train(plan.width)
     cost = compiled.cost_analysis()
-    images = plan.width // mesh.size * experiment.batch_size  # of one chip
+    images = plan.width // mesh.size * unseen.experiment().batch_size  # of one chip
     # cost_analysis counts the body of a loop once.
     times = plan.width // mesh.size if plan.strategy == "map" else 1
     return {
@@ -74,9 +67,7 @@ def compile_plan(experiment: Experiment, dataset: Dataset, mesh: Mesh, plan: Pla
 
 
 def main(_) -> None:
-    experiment, _ = command.asked_experiment()
-    shape = tuple(int(n) for n in FLAGS.shape.split(","))
-    dataset = check(Dataset(np.zeros(shape, np.uint8), np.arange(shape[0], dtype=np.int32) % FLAGS.classes))
+    experiment = unseen.experiment()
     print(f"{experiment.model}, batch {experiment.batch_size}, {experiment.compute_dtype}, jax {jax.__version__}")
     print("topology  strategy        models/chip  MFLOP/image  kB/image  GiB/chip  fits  most images/s/chip")
     for topology in FLAGS.topologies:
@@ -88,7 +79,7 @@ def main(_) -> None:
                 if strategy in ("unroll", "loop") and width > 4:
                     continue
                 plan = Plan(strategy, form or "plain", width * mesh.size)
-                found = compile_plan(experiment, dataset, mesh, plan)
+                found = compile_plan(mesh, plan)
                 most = "-"
                 if before:
                     a_model = (found["memory"] - before[1]) / (width - before[0])
