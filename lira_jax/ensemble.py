@@ -5,6 +5,7 @@ mesh; nothing is communicated between devices. Because everything about model i 
 `fold_in(root, i)`, its result does not depend on which models it shares a chunk or a device with.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -15,6 +16,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from lira_jax import progress
 from lira_jax.errors import UserError
 
+# What XLA:CPU gives to YNNPACK by default, less convolutions: their weight gradients were up to 5 times slower there
+# than in Eigen, and their forward pass uses one core (jaxlib 0.10.2, measured in BUILD_NOTES.md).
+_CPU_OPTIONS = {
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+}  # fmt: skip
 _DEFAULT_CHUNK = {"vmap": 64, "map": 64, "unroll": 4, "loop": 1}  # models a chunk; loop: a device
 
 
@@ -61,7 +67,19 @@ def lift(function: Callable, strategy: str, devices: Mesh, *, shared: int = 0, d
         )
         return sharded(*arguments)
 
-    return jax.jit(over_devices, donate_argnums=(0,) if donate else ())
+    options = _compiler_options(devices.devices.flat[0].platform)
+    return jax.jit(over_devices, donate_argnums=(0,) if donate else (), compiler_options=options)
+
+
+@functools.cache
+def _compiler_options(platform: str) -> dict[str, str] | None:
+    if platform != "cpu":
+        return None
+    try:
+        jax.jit(lambda: 0, compiler_options=_CPU_OPTIONS).lower().compile()
+    except jax.errors.JaxRuntimeError:  # this jaxlib has no such option
+        return None
+    return _CPU_OPTIONS
 
 
 def spread(tree, devices: Mesh):

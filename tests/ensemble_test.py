@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lira_jax import ensemble
 from lira_jax.errors import UserError
+from lira_jax.models.conv import conv
 
 
 def of_one(weight, bias, x):
@@ -32,6 +33,24 @@ def test_devices_do_not_talk(strategy):
     text = lifted.lower(*arguments, ensemble.replicate(jnp.ones((5, 3)), mesh)).compile().as_text()
     for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter"):
         assert word not in text
+
+
+def test_convolutions_on_a_cpu_stay_with_the_faster_library():
+    def gradient(kernel, x):
+        return jax.grad(lambda k: (conv(x, k) ** 2).sum())(kernel)
+
+    mesh, kernels, x = ensemble.mesh(1), jnp.ones((1, 3, 3, 16, 32)), jnp.ones((8, 16, 16, 16))
+    if "ynn_fusion" not in jax.jit(gradient).lower(kernels[0], x).compile().as_text():
+        pytest.skip("this jaxlib gives no convolution to YNNPACK")
+    lifted = ensemble.lift(gradient, "loop", mesh, shared=1)
+    assert "ynn_fusion" not in lifted.lower(kernels, x).compile().as_text()
+
+
+def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
+    monkeypatch.setattr(ensemble, "_CPU_OPTIONS", {"xla_of_another_version": "1"})
+    monkeypatch.setattr(ensemble, "_compiler_options", ensemble._compiler_options.__wrapped__)
+    lifted = ensemble.lift(of_one, "vmap", ensemble.mesh(1), shared=1)
+    assert lifted(jnp.ones((2, 3, 2)), jnp.ones((2, 2)), jnp.ones((5, 3)))["y"].shape == (2, 5, 2)
 
 
 @given(
