@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
+from lira_jax.cli.pinned import keep_freed_memory
+
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -69,7 +71,7 @@ class Contenders(NamedTuple):
 
 
 class Process:
-    """A child process that runs contenders when told, on cores of its own.
+    """A child process that runs contenders when told; on cores of its own, it keeps freed memory as workers do.
 
     Args:
       build: (case) -> Contenders, called in the child; both it and case are pickled.
@@ -87,7 +89,7 @@ class Process:
     ):
         self._pipe, theirs = _SPAWN.Pipe()
         with _inherited(cores, environment or {}):
-            self._process = _SPAWN.Process(target=_serve, args=(theirs, build, case), daemon=True)
+            self._process = _SPAWN.Process(target=_serve, args=(theirs, build, case, bool(cores)), daemon=True)
             self._process.start()
         theirs.close()
 
@@ -130,7 +132,9 @@ def _inherited(own_cores, environment):
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _serve(pipe, build, case) -> None:
+def _serve(pipe, build, case, pinned: bool) -> None:
+    if pinned:
+        keep_freed_memory()
     facts, runs = build(case)
     first, failed = {}, {}
     for name, run in runs.items():
