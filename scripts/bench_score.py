@@ -25,13 +25,13 @@ from lira_jax.signals import forward
 from lira_jax.signals.score import DEFAULT_BATCH
 from lira_jax.signals.sweep import sweep
 from lira_jax.training import hardware, tuning
-from lira_jax.training.programs import Programs, make_module
+from lira_jax.training.programs import Programs, abstract_variables, make_module
 
 
 def make_programs(experiment: Experiment, dataset: Dataset, devices) -> Programs:
     """The programs that lira-train and lira-score take where nothing has been measured."""
-    convolutional = experiment.model != "mlp"
-    plan = tuning.plan_by_rule(experiment, experiment.num_models, devices, convolutional=convolutional)
+    params = abstract_variables(experiment, dataset)["params"]
+    plan = tuning.plan_by_rule(experiment, experiment.num_models, devices, params)
     return Programs(experiment, dataset, len(dataset.y) // 2, devices, plan)
 
 

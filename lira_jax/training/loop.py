@@ -15,7 +15,7 @@ from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation import health
 from lira_jax.experiment import Experiment
-from lira_jax.models import table as models
+from lira_jax.models.table import has_convolution
 from lira_jax.signals.sweep import sweep
 from lira_jax.store import RunDirectory
 from lira_jax.training import checkpoint, event_files, feed, hardware, step, tuning
@@ -61,7 +61,8 @@ class Trainer:
         self.folder = run.checkpoints()
         self.devices = devices or ensemble.mesh()
         self.fewest_members = int(keep.sum(1).min())
-        self.convolutional = models.has_convolution(abstract_variables(e, dataset)["params"])
+        self.params = abstract_variables(e, dataset)["params"]
+        self.convolutional = has_convolution(self.params)
         self._by_rule(e.num_models)
 
     def train_all(self, ids: Sequence[int]) -> list[Outcome]:
@@ -105,12 +106,12 @@ class Trainer:
         )  # fmt: skip
 
     def _by_rule(self, num_models: int) -> Plan:
-        return tuning.plan_by_rule(self.experiment, num_models, self.devices, convolutional=self.convolutional)
+        return tuning.plan_by_rule(self.experiment, num_models, self.devices, self.params)
 
     def _measured(self, num_models: int) -> Plan:
         """The plan that this run has measured to be the fastest on such devices; measures if it has not."""
         e, devices = self.experiment, self.devices
-        candidates = tuning.plans(e, num_models, devices, convolutional=self.convolutional)
+        candidates = tuning.plans(e, num_models, devices, self.params)
         where = hardware.describe(devices)
         kept = self.run.read_plan(where)
         if kept and (kept["conv_form"] == e.conv_form or e.conv_form == "auto") and not e.models_per_chunk:

@@ -6,6 +6,7 @@ stand in order of promise, so a short training tries few of them, or only the fi
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from lira_jax import ensemble
 from lira_jax.experiment import Experiment
+from lira_jax.models.table import has_convolution
 from lira_jax.training.programs import Plan, Programs, bytes_needed
 
 BUDGET_SHARE = 0.02  # of the expected seconds of training
@@ -22,6 +24,10 @@ FIRST_WIDTH = 16  # models side by side when forms are compared
 WIDEST = 256
 WORTHWHILE = 1.02  # times faster, for another width to be taken
 _TRIAL_SECONDS = 0.5
+# Of dense networks side by side on a CPU (BUILD_NOTES.md has the measurement): up to so many weights, and from so many
+# models on, vmap is faster than a loop.
+CACHED_WEIGHTS = 4_000_000
+WORTH_BATCHING = 3
 
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
 _CPU = [("loop", "plain"), ("unroll", "plain"), ("vmap", "patches"), ("vmap", "unrolled"), ("vmap", "shifted")]
@@ -40,33 +46,55 @@ class Timing:
     compile_seconds: float
 
 
-def plan_by_rule(experiment: Experiment, models: int, devices, *, convolutional: bool) -> Plan:
+def plan_by_rule(experiment: Experiment, models: int, devices, params) -> Plan:
     """The plan where nothing is measured.
+
+    Args:
+      models: that are to be trained.
+      params: of one model, or their shapes.
 
     Raises:
       UserError: `map` was asked for convolutional models on a CPU.
     """
-    e = experiment
-    platform = devices.devices.flat[0].platform
+    e, asked = experiment, experiment.models_per_chunk
+    convolutional, platform = has_convolution(params), devices.devices.flat[0].platform
     strategy = ensemble.choose_strategy(e.strategy, convolutional=convolutional, platform=platform)
+    if e.strategy == "auto" and strategy == "vmap" and not asked and platform == "cpu":
+        asked = min(_in_cache(params), ensemble.width(strategy, 0, models, devices))
+        if asked < WORTH_BATCHING:
+            strategy = "loop"
     form = "plain" if e.conv_form == "auto" else e.conv_form
-    return Plan(strategy, form, ensemble.width(strategy, e.models_per_chunk, models, devices))
+    return Plan(strategy, form, ensemble.width(strategy, asked, models, devices))
 
 
-def plans(experiment: Experiment, models: int, devices, *, convolutional: bool) -> list[Plan]:
-    """The plans that auto compares first, in order of promise; the rule's own strategy is the first."""
-    e = experiment
-    known = _DENSE
-    if convolutional:
-        known = _CPU if devices.devices.flat[0].platform == "cpu" else _ACCELERATOR
+def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
+    """The plans that auto compares first, in order of promise; the rule's own strategy is the first.
+
+    Args:
+      models: that are to be trained.
+      params: of one model, or their shapes.
+    """
+    e, known, first_width = experiment, _DENSE, FIRST_WIDTH
+    on_cpu = devices.devices.flat[0].platform == "cpu"
+    if has_convolution(params):
+        known = _CPU if on_cpu else _ACCELERATOR
+    elif on_cpu:
+        first_width = min(first_width, max(2, _in_cache(params)))
+        rule = plan_by_rule(e, models, devices, params).strategy
+        known = sorted(known, key=lambda plan: plan[0] != rule)
     found = []
     for strategy, form in known:
         # Only under vmap is there a choice of forms. A user's own model has convolutions of its own.
         free = e.conv_form in ("auto", form) or strategy != "vmap"
         if free and not (":" in e.model and form != "plain"):
-            asked = e.models_per_chunk or (FIRST_WIDTH if strategy in ("vmap", "map") else 0)
+            asked = e.models_per_chunk or (first_width if strategy in ("vmap", "map") else 0)
             found.append(Plan(strategy, form, ensemble.width(strategy, asked, models, devices)))
     return found
+
+
+def _in_cache(params) -> int:
+    """Dense models side by side whose training step finds the weights in a CPU's caches."""
+    return max(1, CACHED_WEIGHTS // sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)))
 
 
 def choose(
@@ -152,8 +180,8 @@ def time_step(programs: Programs, plan: Plan, state, keep: np.ndarray, images, l
             state, loss = programs.train(state, model_ids, *own, np.int32(len(durations)), *shared)
             loss.block_until_ready()
             durations.append(time.monotonic() - started)
-        seconds = float(np.median(durations[1:]))  # the first step warms up
-        return Timing(plan, width * programs.experiment.batch_size / seconds, compile_seconds)
+        # The fastest: others include what happens once, such as page faults of a heap that is still growing.
+        return Timing(plan, width * programs.experiment.batch_size / min(durations), compile_seconds)
     except jax.errors.JaxRuntimeError as error:
         if not ensemble.out_of_memory(error):
             raise

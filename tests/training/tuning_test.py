@@ -64,8 +64,9 @@ def test_nothing_fits():
 def test_plans_keep_what_the_flags_fix():
     def plans(**fields):
         e = dataclasses.replace(CNN, num_models=64, **fields)
-        return {(p.strategy, p.conv_form, p.width) for p in tuning.plans(e, 64, mesh, convolutional=True)}
+        return {(p.strategy, p.conv_form, p.width) for p in tuning.plans(e, 64, mesh, kernel)}
 
+    kernel = {"kernel": np.zeros((3, 3, 3, 2))}
     mesh = ensemble.mesh(2)
     everything = plans()
     assert ("loop", "plain", 2) in everything
@@ -73,6 +74,20 @@ def test_plans_keep_what_the_flags_fix():
     assert {form for strategy, form, _ in plans(conv_form="shifted") if strategy == "vmap"} == {"shifted"}
     assert {width for strategy, _, width in plans(models_per_chunk=6) if strategy != "loop"} == {6}
     assert {form for _, form, _ in plans(model="tiny_models:tiny_conv", width=0)} == {"plain"}
+
+
+@pytest.mark.parametrize(
+    ("weights", "first"),
+    [(1000, Plan("vmap", "plain", 64)), (500_000, Plan("vmap", "plain", 8)), (2_000_000, Plan("loop", "plain", 1))],
+)
+def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
+    e, mesh, params = dataclasses.replace(MLP, num_models=64, strategy="auto"), ensemble.mesh(1), np.zeros(weights)
+    assert tuning.plan_by_rule(e, 64, mesh, params) == first
+    candidates = tuning.plans(e, 64, mesh, params)
+    assert candidates[0] == dataclasses.replace(first, width=min(first.width, tuning.FIRST_WIDTH))
+    assert {plan.strategy for plan in candidates} == {"vmap", "loop", "map"}
+    asked = dataclasses.replace(e, strategy="vmap")
+    assert tuning.plan_by_rule(asked, 64, mesh, params).width == 64  # what was asked for is left alone
 
 
 @pytest.mark.parametrize("experiment", [MLP, CNN, dataclasses.replace(CNN, data_on="host")], ids=["mlp", "cnn", "host"])
