@@ -23,7 +23,7 @@ from lira_jax import progress
 from lira_jax.attacks.evidence import Evidence
 from lira_jax.dumps import check_floats, check_mask, phi_from_logits
 from lira_jax.errors import UserError
-from lira_jax.store import load_npy
+from lira_jax.files import load_npy
 
 # Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors under the
 # logarithm begin to matter.

@@ -8,7 +8,7 @@ import numpy as np
 
 from lira_jax import dumps
 from lira_jax.errors import UserError
-from lira_jax.store import load_npy
+from lira_jax.files import load_npy
 
 _FORMS = ("examples, classes", "examples, queries, classes", "targets, examples, queries, classes")
 

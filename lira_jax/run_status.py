@@ -12,6 +12,7 @@ import time
 from lira_jax import store
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, target_experiment
+from lira_jax.files import writer_of
 from lira_jax.training import checkpoint
 
 STAGES = ("train", "score", "attack", "report")
@@ -237,7 +238,7 @@ def _stale(run: store.RunDirectory, num_models: int) -> list[str]:
 
 def _abandoned(path: pathlib.Path) -> bool:
     """Whether this is a temporary file of a process of this machine that is gone."""
-    writer = store.writer_of(path)
+    writer = writer_of(path)
     return writer is not None and writer[0] == platform.node() and not pathlib.Path("/proc", str(writer[1])).exists()
 
 

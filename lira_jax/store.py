@@ -8,15 +8,12 @@ checked whenever it is read. Several processes may fill one run directory at the
 import contextlib
 import dataclasses
 import datetime
-import errno
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
-import re
 import subprocess
 from collections.abc import Callable, Collection, Iterator
 
@@ -24,6 +21,7 @@ import numpy as np
 from absl import logging
 
 from lira_jax import experiment as experiment_lib
+from lira_jax import files
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 
@@ -119,14 +117,14 @@ class RunDirectory:
         path, entry = self._file(name), self._manifest().get(name)
         if not path.exists():
             raise UserError(f"{path} is missing: run the stage that writes it ({_WRITTEN_BY[name.split('/')[0]]})")
-        if entry is not None and _sha256(path) != entry["sha256"]:
+        if entry is not None and files.sha256(path) != entry["sha256"]:
             raise UserError(
                 f"{path} does not match its sha256 in manifest.json: it was changed after it was written; "
                 f"delete it and run {_WRITTEN_BY[name.split('/')[0]]} again"
             )
         if entry is None:
             raise UserError(f"{path} is not in manifest.json: run {_WRITTEN_BY[name.split('/')[0]]} again")
-        array = load_npy(path, mapped=True)
+        array = files.load_npy(path, mapped=True)
         if shape is not None and (
             array.ndim != len(shape)
             or any(want not in (None, has) for want, has in zip(shape, array.shape, strict=True))
@@ -153,7 +151,7 @@ class RunDirectory:
           A function that appends rows. The file appears when the block ends, if all rows were given.
         """
         dtype, rows, path = np.dtype(dtype), 0, self._file(name)
-        with _replacing(path) as file:
+        with files.replacing(path) as file:
             header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
 
@@ -165,7 +163,7 @@ class RunDirectory:
             yield write
             if rows != shape[0]:
                 raise ValueError(f"{rows} of {shape[0]} rows of {name} were written")
-        self._enter(name, {"sha256": _sha256(path), "bytes": path.stat().st_size})
+        self._enter(name, {"sha256": files.sha256(path), "bytes": path.stat().st_size})
 
     # The data's identity, text, checkpoints
 
@@ -199,7 +197,7 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a text file in one step."""
-        with _replacing(self._file(name)) as file:
+        with files.replacing(self._file(name)) as file:
             file.write(text.encode())
 
     @contextlib.contextmanager
@@ -207,7 +205,7 @@ class RunDirectory:
         """Yields a temporary path beside `name` that takes its name when the block ends."""
         path = self._file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
+        temporary = files.temporary_name(path)
         try:
             yield temporary
             os.replace(temporary, path)
@@ -328,62 +326,6 @@ _WRITTEN_BY = {
     "attacks": "lira-attack",
     "exposure.npy": "lira-attack",
 }
-
-
-def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
-    """Reads a .npy file without pickle.
-
-    Args:
-      mapped: map it into memory, read-only, instead.
-
-    Raises:
-      UserError: missing, truncated, or not such a file.
-    """
-    try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (ValueError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a whole .npy file ({reason}): restore it, or make it again") from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save")
-    return np.asarray(array)
-
-
-def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
-    """The host and process id of the writer of a temporary file; None if it is no such file."""
-    match = re.fullmatch(r"\.(.+)@(\d+)\..+", path.name)
-    return (match[1], int(match[2])) if match else None
-
-
-def _temporary(path: pathlib.Path) -> pathlib.Path:
-    """A name beside `path` that no other process on any host uses: in containers, process ids are often the same."""
-    return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
-
-
-@contextlib.contextmanager
-def _replacing(path: pathlib.Path):
-    """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"{path} could not be written: the disk is full; free some space and run again") from None
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sha256(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _provenance() -> dict:

@@ -3,8 +3,8 @@ import pytest
 
 from lira_jax import dumps
 from lira_jax.errors import UserError
+from lira_jax.files import load_npy
 from lira_jax.signals import statistics
-from lira_jax.store import load_npy
 
 
 def test_phi_is_the_log_odds_of_the_label():

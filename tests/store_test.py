@@ -8,6 +8,7 @@ import pytest
 from lira_jax import store
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.files import load_npy
 from lira_jax.store import RunDirectory
 
 
@@ -122,7 +123,7 @@ def test_a_mask_of_another_shape_is_refused(run):
 def test_pickles_are_refused(tmp_path):
     np.save(tmp_path / "evil.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match="not a whole"):
-        store.load_npy(tmp_path / "evil.npy")
+        load_npy(tmp_path / "evil.npy")
 
 
 def test_contradicting_flags_name_field_and_both_values(run):

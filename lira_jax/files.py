@@ -1,0 +1,72 @@
+"""Files that are whole or not there: written under a temporary name and renamed, read without pickle."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import pathlib
+import platform
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from lira_jax.errors import UserError
+
+
+def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
+    """Reads a .npy file without pickle.
+
+    Args:
+      mapped: map it into memory, read-only, instead.
+
+    Raises:
+      UserError: missing, truncated, or not such a file.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (ValueError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a whole .npy file ({reason}): restore it, or make it again") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save")
+    return np.asarray(array)
+
+
+def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
+    """The host and process id of the writer of a temporary file; None if it is no such file."""
+    match = re.fullmatch(r"\.(.+)@(\d+)\..+", path.name)
+    return (match[1], int(match[2])) if match else None
+
+
+def temporary_name(path: pathlib.Path) -> pathlib.Path:
+    """A name beside `path` that no other process on any host uses: in containers, process ids are often the same."""
+    return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{path} could not be written: the disk is full; free some space and run again") from None
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: pathlib.Path) -> str:
+    """The hash of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
