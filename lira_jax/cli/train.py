@@ -44,7 +44,8 @@ def train(group: hosts.Group) -> None:
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
-    from lira_jax.training import checkpoint  # after the cheap checks
+    from lira_jax.models.table import has_convolution  # after the cheap checks
+    from lira_jax.training import checkpoint
     from lira_jax.training.loop import Trainer
 
     # Refuses what cannot be trained before anything is fixed.
@@ -58,7 +59,7 @@ def train(group: hosts.Group) -> None:
             run.write_once("sources.npy", dataset.sources)
     group.set_up_is_done()
     ids = group.share(asked)
-    convolutional = any(t.convolutional for t in trainers)
+    convolutional = any(has_convolution(t.params) for t in trainers)
     number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(ids))
     if number > 1:
         workers.run("train", ids, number)

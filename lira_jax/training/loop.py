@@ -15,7 +15,6 @@ from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation import health
 from lira_jax.experiment import Experiment
-from lira_jax.models.table import has_convolution
 from lira_jax.signals.sweep import sweep
 from lira_jax.store import RunDirectory
 from lira_jax.training import checkpoint, event_files, feed, hardware, step, tuning
@@ -62,7 +61,6 @@ class Trainer:
         self.devices = devices or ensemble.mesh()
         self.fewest_members = int(keep.sum(1).min())
         self.params = abstract_variables(e, dataset)["params"]
-        self.convolutional = has_convolution(self.params)
         self._by_rule(e.num_models)
 
     def train_all(self, ids: Sequence[int]) -> list[Outcome]:

@@ -6,7 +6,6 @@ stand in order of promise, so a short training tries few of them, or only the fi
 """
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -61,7 +60,7 @@ def plan_by_rule(experiment: Experiment, models: int, devices, params) -> Plan:
     strategy = ensemble.choose_strategy(e.strategy, convolutional=convolutional, platform=platform)
     if e.strategy == "auto" and strategy == "vmap" and not asked and platform == "cpu":
         asked = min(_in_cache(params), ensemble.width(strategy, 0, models, devices))
-        if asked < WORTH_BATCHING:
+        if _in_cache(params) < WORTH_BATCHING:
             strategy = "loop"
     form = "plain" if e.conv_form == "auto" else e.conv_form
     return Plan(strategy, form, ensemble.width(strategy, asked, models, devices))
@@ -94,7 +93,7 @@ def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
 
 def _in_cache(params) -> int:
     """Dense models side by side whose training step finds the weights in a CPU's caches."""
-    return max(1, CACHED_WEIGHTS // sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)))
+    return max(1, CACHED_WEIGHTS // sum(leaf.size for leaf in jax.tree.leaves(params)))
 
 
 def choose(

@@ -86,6 +86,8 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     candidates = tuning.plans(e, 64, mesh, params)
     assert candidates[0] == dataclasses.replace(first, width=min(first.width, tuning.FIRST_WIDTH))
     assert {plan.strategy for plan in candidates} == {"vmap", "loop", "map"}
+    if first.strategy == "vmap":  # also where there are too few models to fill the caches
+        assert tuning.plan_by_rule(e, 2, mesh, params) == dataclasses.replace(first, width=2)
     asked = dataclasses.replace(e, strategy="vmap")
     assert tuning.plan_by_rule(asked, 64, mesh, params).width == 64  # what was asked for is left alone
 
