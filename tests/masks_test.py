@@ -27,7 +27,7 @@ def test_tf_privacy_masks_are_bit_exact(num_models, num_examples, digest):
 
 @given(
     num_models=st.integers(2, 12),
-    num_examples=st.integers(60, 90),
+    num_examples=st.integers(300, 400),  # of 60, one of 12 models is given all in one draw of 15, which draw refuses
     seed=st.integers(0, 2**31 - 1),
     in_models=st.integers(1, 11),
 )
