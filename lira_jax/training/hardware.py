@@ -12,6 +12,8 @@ _PEAK_BFLOAT16 = {
 }  # fmt: skip
 """Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16."""
 
+_USUAL_CPU_CORE = 5e10
+_USUAL_ACCELERATOR = 1e13
 _USABLE = 0.9  # of the memory: what XLA does not count needs some
 
 
@@ -19,6 +21,16 @@ def peak_flops(device: jax.Device) -> float | None:
     """Dense bfloat16 FLOP / s of one device from its data sheet, or None where it is not known (as of a CPU)."""
     kind = device.device_kind
     return next((peak for name, peak in sorted(_PEAK_BFLOAT16.items(), reverse=True) if name in kind), None)
+
+
+def usual_flops(devices: jax.sharding.Mesh) -> float:
+    """FLOP / s of a training as they may be expected before anything is measured: no more than an order of magnitude.
+
+    A CPU's is what the networks of BUILD_NOTES.md reach on one core; an accelerator's is a guess.
+    """
+    if devices.devices.flat[0].platform == "cpu":
+        return _USUAL_CPU_CORE * _cores()
+    return _USUAL_ACCELERATOR * devices.size
 
 
 def usable_bytes(device: jax.Device) -> int:

@@ -109,23 +109,12 @@ class Trainer:
     def _measured(self, num_models: int) -> Plan:
         """The plan that this run has measured to be the fastest on such devices; measures if it has not."""
         e, devices = self.experiment, self.devices
-        candidates = tuning.plans(e, num_models, devices, self.params)
         where = hardware.describe(devices)
         kept = self.run.read_plan(where)
         if kept and (kept["conv_form"] == e.conv_form or e.conv_form == "auto") and not e.models_per_chunk:
             width = ensemble.width(kept["strategy"], kept["width"], num_models, devices)
             return Plan(kept["strategy"], kept["conv_form"], width)
-        first = self._build(candidates[0])
-        state = first.init(ensemble.spread(np.arange(devices.size, dtype=np.int32), devices))
-
-        def trial(plan: Plan) -> tuning.Timing | None:
-            rows = self.keep[np.arange(plan.width) % len(self.keep)]
-            programs = self._build(plan, by_step=True)
-            return tuning.time_step(programs, plan, state, rows, self.images, self.labels, limit=self.limit)
-
-        images = num_models * e.epochs * first.steps * e.batch_size
-        widest = 0 if e.models_per_chunk else ensemble.width("vmap", tuning.WIDEST, num_models, devices)
-        timings = tuning.choose(candidates, trial, lambda t: images / t.images_per_second, widest=widest)
+        timings = self._timings(num_models)
         if len(timings) > 1:
             best = timings[0].plan
             progress.note(f"timed training steps on {where}:\n{tuning.as_text(timings)}")
@@ -133,6 +122,24 @@ class Trainer:
             best = self._by_rule(num_models)
         self.run.write_plan(where, dataclasses.asdict(best), [tuning.as_record(t) for t in timings])
         return best
+
+    def _timings(self, num_models: int) -> list[tuning.Timing]:
+        """As many plans as a training of so many models is long enough to time, the fastest first."""
+        e, devices = self.experiment, self.devices
+        candidates = tuning.plans(e, num_models, devices, self.params)
+        first = self._build(candidates[0])
+        images = num_models * e.epochs * first.steps * e.batch_size
+        if not tuning.worth_measuring(images * self.flops_per_image, devices):
+            return []
+        state = first.init(ensemble.spread(np.arange(devices.size, dtype=np.int32), devices))
+
+        def trial(plan: Plan) -> tuning.Timing | None:
+            rows = self.keep[np.arange(plan.width) % len(self.keep)]
+            programs = self._build(plan, by_step=True)
+            return tuning.time_step(programs, plan, state, rows, self.images, self.labels, limit=self.limit)
+
+        widest = 0 if e.models_per_chunk else ensemble.width("vmap", tuning.WIDEST, num_models, devices)
+        return tuning.choose(candidates, trial, lambda t: images / t.images_per_second, widest=widest)
 
     def _fitting(self, width: int) -> int:
         """The largest width, at most the one given, whose program fits into memory as the compiler sees it."""

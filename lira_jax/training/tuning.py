@@ -15,6 +15,7 @@ import numpy as np
 from lira_jax import ensemble
 from lira_jax.experiment import Experiment
 from lira_jax.models.table import has_convolution
+from lira_jax.training import hardware
 from lira_jax.training.programs import Plan, Programs, bytes_needed
 
 BUDGET_SHARE = 0.02  # of the expected seconds of training
@@ -26,7 +27,7 @@ _TRIAL_SECONDS = 0.5
 # Of dense networks side by side on a CPU (BUILD_NOTES.md has the measurement): up to so many weights, and from so many
 # models on, vmap is faster than a loop.
 CACHED_WEIGHTS = 4_000_000
-WORTH_BATCHING = 3
+WORTH_BATCHING = 4
 
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
 _CPU = [("loop", "plain"), ("unroll", "plain"), ("vmap", "patches"), ("vmap", "unrolled"), ("vmap", "shifted")]
@@ -94,6 +95,15 @@ def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
 def _in_cache(params) -> int:
     """Dense models side by side whose training step finds the weights in a CPU's caches."""
     return max(1, CACHED_WEIGHTS // sum(leaf.size for leaf in jax.tree.leaves(params)))
+
+
+def worth_measuring(flops: float, devices) -> bool:
+    """Whether a training is so long that within the budget more than one plan could be timed.
+
+    Args:
+      flops: floating-point operations of the whole training; 0 if they are not known.
+    """
+    return not flops or BUDGET_SHARE * flops / hardware.usual_flops(devices) > 2 * _TRIAL_SECONDS
 
 
 def choose(

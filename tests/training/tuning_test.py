@@ -49,6 +49,23 @@ def test_a_short_training_times_only_the_first_plan():
     assert len(tuning.choose(PLANS, trial, lambda t: 3600.0)) > len(PLANS)
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_training_that_two_trials_would_hold_up_is_not_measured(cores, monkeypatch):
+    mesh = ensemble.mesh(1)
+    monkeypatch.setattr(hardware, "_cores", lambda: cores)
+    second = hardware.usual_flops(mesh)
+    assert not tuning.worth_measuring(40 * second, mesh)
+    assert tuning.worth_measuring(60 * second, mesh)
+    assert tuning.worth_measuring(0, mesh)  # the compiler does not count
+
+
+def test_a_short_run_with_auto_follows_the_rule_and_keeps_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "time_step", None)
+    train(tmp_path, MLP)
+    (kept,) = json.loads((tmp_path / "plan.json").read_text()).values()
+    assert (kept["plan"]["strategy"], kept["timings"]) == ("vmap", [])
+
+
 def test_what_is_written_out_for_each_model_must_pay_for_its_compilation():
     def trial(plan):
         return Timing(plan, 100.0, compile_seconds=2.0)
@@ -78,7 +95,7 @@ def test_plans_keep_what_the_flags_fix():
 
 @pytest.mark.parametrize(
     ("weights", "first"),
-    [(1000, Plan("vmap", "plain", 64)), (500_000, Plan("vmap", "plain", 8)), (2_000_000, Plan("loop", "plain", 1))],
+    [(1000, Plan("vmap", "plain", 64)), (500_000, Plan("vmap", "plain", 8)), (1_100_000, Plan("loop", "plain", 1))],
 )
 def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     e, mesh, params = dataclasses.replace(MLP, num_models=64, strategy="auto"), ensemble.mesh(1), np.zeros(weights)
