@@ -184,7 +184,10 @@ class Experiment:
         fixed_by="nothing",
     )
     score_batch_size: int = _field(
-        0, "Images of one model in one scoring step, queries counted; 0 for a default.", fixed_by="nothing"
+        0,
+        "Images of one model in one scoring step, queries counted; 0 for 1024, or for models with convolutions on a "
+        "CPU 64.",
+        fixed_by="nothing",
     )
 
 

@@ -5,7 +5,7 @@
 Claims to be tested: scoring (views of the examples, forward pass, phi, logits and phi brought to the host) passes as
 many images a second through a network as the forward pass of a training step alone does, and 18 queries of an
 example cost no more than 18 times one. All are lifted to many models as lira-score does it by default; a batch of
-scoring has as many images as lira-score's. Contenders take turns for --rounds rounds of --seconds; the table has
+scoring has as many images as lira-score's, and in more rows as many as --batches says. Contenders take turns for --rounds rounds of --seconds; the table has
 medians and, round by round, ratios.
 """
 
@@ -22,8 +22,7 @@ from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import Experiment
 from lira_jax.signals import forward
-from lira_jax.signals.score import DEFAULT_BATCH
-from lira_jax.signals.sweep import sweep
+from lira_jax.signals.sweep import sweep, usual_batch
 from lira_jax.training import hardware, tuning
 from lira_jax.training.programs import Programs, abstract_variables, make_module
 
@@ -42,11 +41,11 @@ def chunks_of_variables(programs: Programs) -> list:
     return [programs.init(ensemble.spread(ensemble.pad(part, width), devices)).variables for part in parts]
 
 
-def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], None]:
+def scoring(programs: Programs, queries: int, batch: int) -> Callable[[], None]:
     """Scores all examples under all models, as signals/score.py does, but for the files.
 
     Args:
-      batch: images of one model in a step, queries counted; 0 for lira-score's default.
+      batch: images of one model in a step, queries counted.
     """
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
     module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
@@ -57,7 +56,7 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
 
     def run():
         for variables in chunks:
-            for _ in sweep(step, variables, images, labels, max(1, (batch or DEFAULT_BATCH) // queries)):
+            for _ in sweep(step, variables, images, labels, max(1, batch // queries)):
                 pass
 
     return run
@@ -83,20 +82,22 @@ def training_forward(programs: Programs) -> Callable[[], None]:
     return run
 
 
-def compare(experiment: Experiment, num_images: int, rounds: int, seconds: float) -> None:
+def compare(experiment: Experiment, num_images: int, batches: list[int], rounds: int, seconds: float) -> None:
     """Measures one network and prints its table."""
     rng, devices = np.random.default_rng(0), ensemble.mesh()
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
     whole = make_programs(experiment, dataset, devices)
+    usual = usual_batch(devices, convolutional=whole.convolutional)
     # So few examples that the same number of images passes, in as many batches.
-    fewer = num_images // DEFAULT_BATCH * (DEFAULT_BATCH // 18) or max(1, num_images // 18)
+    fewer = num_images // usual * (usual // 18) or max(1, num_images // 18)
     eighteenth = make_programs(experiment, Dataset(x[:fewer], dataset.y[:fewer], num_classes=CLASSES), devices)
     base, one, many = f"training forward, batch {experiment.batch_size}", "scoring, 1 query", "scoring, 18 queries"
     runs = {
         base: (training_forward(whole), num_images),
-        one: (scoring(whole, 1), num_images),
-        many: (scoring(eighteenth, 18), 18 * fewer),
+        one: (scoring(whole, 1, usual), num_images),
+        many: (scoring(eighteenth, 18, usual), 18 * fewer),
+        **{f"scoring, 1 query, batch {b}": (scoring(whole, 1, b), num_images) for b in batches},
     }
     for run, _ in runs.values():
         run()  # compiles
@@ -107,7 +108,7 @@ def compare(experiment: Experiment, num_images: int, rounds: int, seconds: float
     }
     found = alternate.in_turn(measures, rounds)
     what = f"{count} x {experiment.model}, images {SHAPES[experiment.model]}, {experiment.compute_dtype}"
-    print(f"\n{what}, {whole.plan.strategy}, batches of scoring of {DEFAULT_BATCH} images")
+    print(f"\n{what}, {whole.plan.strategy}, batches of scoring of {usual} images")
     print(f"JAX {jax.__version__}, {hardware.describe(devices)}")
     alternate.print_table(found, [base, one], "models x images/s", {})
     print(f"18 queries cost {18 * alternate.ratio(found[one], found[many]):.1f} times what one costs")
@@ -119,6 +120,7 @@ def main() -> None:
     add("--models", default="mlp,cnn,wide_resnet", help="networks, of mlp, cnn, wide_resnet")
     add("--num_models", type=int, default=4, help="models that are scored (default 4)")
     add("--batch_size", type=int, default=64, help="examples in a training step of one model (default 64)")
+    add("--batches", default="", help="more batch sizes of scoring, comma separated")
     add("--images", type=int, default=2048, help="images that pass in one run, a multiple of --batch_size")
     add("--cnn_width", type=int, default=16, help="filters of the first layer of cnn (default 16)")
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
@@ -134,7 +136,7 @@ def main() -> None:
         experiment = Experiment(
             model=name, num_models=a.num_models, batch_size=a.batch_size, compute_dtype=a.dtype, **options[name]
         )
-        compare(experiment, a.images, a.rounds, a.seconds)
+        compare(experiment, a.images, [int(b) for b in a.batches.split(",") if b], a.rounds, a.seconds)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,10 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import Experiment
 from lira_jax.models import table as models
 from lira_jax.signals import forward
-from lira_jax.signals.sweep import sweep
+from lira_jax.signals.sweep import sweep, usual_batch
 from lira_jax.store import RunDirectory
 from lira_jax.training import checkpoint
 from lira_jax.training.programs import abstract_variables, make_module
-
-DEFAULT_BATCH = 1024  # images of one model in one step, queries counted
 
 
 def is_scored(run: RunDirectory, model: int, probe: str = "") -> bool:
@@ -61,17 +59,17 @@ def score_models(
     like = abstract_variables(e, dataset)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
     devices = devices or ensemble.mesh()
+    convolutional = models.has_convolution(like["params"])
     strategy = ensemble.choose_strategy(
-        e.strategy,
-        convolutional=models.has_convolution(like["params"]),
-        platform=devices.devices.flat[0].platform,
+        e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform
     )
     step = forward.make_score_step(module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries))
     step = ensemble.lift(step, strategy, devices, shared=3)
     images, labels = examples.x, examples.y
     if e.data_on == "device":
         images, labels = ensemble.replicate((images, labels), devices)
-    batch = max(1, (e.score_batch_size or DEFAULT_BATCH) // e.queries)
+    batch = e.score_batch_size or usual_batch(devices, convolutional=convolutional)
+    batch = max(1, batch // e.queries)
     kept_queries = e.queries if e.save_logits == "all" else 1
     num_examples, num_classes = len(examples.y), dataset.num_classes
     logits_shape = (num_examples, kept_queries, num_classes)[:: 1 if e.save_logits == "all" else 2]

@@ -4,6 +4,18 @@ from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
+
+_BATCH, _CPU_CONVOLUTION_BATCH = 1024, 64
+
+
+def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
+    """Images of one model in one scoring step, queries counted, where the user does not say.
+
+    The activations of a convolutional network stay in a CPU's cache for small batches only (BUILD_NOTES.md).
+    """
+    on_cpu = devices.devices.flat[0].platform == "cpu"
+    return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
 
 
 def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

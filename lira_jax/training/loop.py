@@ -15,12 +15,10 @@ from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation import health
 from lira_jax.experiment import Experiment
-from lira_jax.signals.sweep import sweep
+from lira_jax.signals.sweep import sweep, usual_batch
 from lira_jax.store import RunDirectory
 from lira_jax.training import checkpoint, event_files, feed, hardware, step, tuning
 from lira_jax.training.programs import Plan, Programs, abstract_variables, bytes_needed, flops_per_image
-
-EVALUATION_BATCH = 1024  # images of one model in one forward pass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +236,8 @@ class Trainer:
     def _predict(self, state, images, labels):
         """Whether predictions are right and finite, bool [models, examples] each."""
         truth, correct, finite, done = np.asarray(labels), [], [], 0
-        for logits, _ in sweep(self.programs.score, state.variables, images, labels, EVALUATION_BATCH):
+        batch = usual_batch(self.devices, convolutional=self.programs.convolutional)
+        for logits, _ in sweep(self.programs.score, state.variables, images, labels, batch):
             logits = logits[:, :, 0]
             correct.append(logits.argmax(-1) == truth[done : done + logits.shape[1]])
             finite.append(np.isfinite(logits).all(-1))

@@ -69,7 +69,7 @@ def most_on_devices(path, monkeypatch, data_on):
 
     lift = ensemble.lift
     monkeypatch.setattr(ensemble, "lift", lambda *a, **k: Watched(lift(*a, **k), look))
-    monkeypatch.setattr("lira_jax.training.loop.EVALUATION_BATCH", 16)
+    monkeypatch.setattr("lira_jax.training.loop.usual_batch", lambda *_, **__: 16)
     e = Experiment(num_models=2, model="mlp", hidden=(4,), epochs=2, batch_size=8, queries=2, save_logits="all",
                    score_batch_size=32, data_on=data_on, log_every=1, strategy="vmap")  # fmt: skip
     run = RunDirectory(path)
