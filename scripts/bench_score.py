@@ -5,8 +5,8 @@
 Claims to be tested: scoring (views of the examples, forward pass, phi, logits and phi brought to the host) passes as
 many images a second through a network as the forward pass of a training step alone does, and 18 queries of an
 example cost no more than 18 times one. All are lifted to many models as lira-score does it by default; a batch of
-scoring has as many images as lira-score's, and in more rows as many as --batches says. Contenders take turns for --rounds rounds of --seconds; the table has
-medians and, round by round, ratios.
+scoring has as many images as lira-score's, and in more rows as many as --batches says. Contenders take turns for
+--rounds rounds of --seconds; the table has medians and, round by round, ratios.
 """
 
 import argparse
@@ -41,16 +41,17 @@ def chunks_of_variables(programs: Programs) -> list:
     return [programs.init(ensemble.spread(ensemble.pad(part, width), devices)).variables for part in parts]
 
 
-def scoring(programs: Programs, queries: int, batch: int) -> Callable[[], None]:
+def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], None]:
     """Scores all examples under all models, as signals/score.py does, but for the files.
 
     Args:
-      batch: images of one model in a step, queries counted.
+      batch: images of one model in a step, queries counted; 0 for lira-score's default.
     """
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
     module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
     step = forward.make_score_step(module, normalizer, augment.query_grid(queries))
     step = ensemble.lift(step, programs.plan.strategy, devices, shared=3)
+    batch = batch or usual_batch(devices, convolutional=programs.convolutional)
     images, labels = ensemble.replicate((dataset.x, dataset.y), devices)
     chunks = chunks_of_variables(programs)
 
@@ -95,8 +96,8 @@ def compare(experiment: Experiment, num_images: int, batches: list[int], rounds:
     base, one, many = f"training forward, batch {experiment.batch_size}", "scoring, 1 query", "scoring, 18 queries"
     runs = {
         base: (training_forward(whole), num_images),
-        one: (scoring(whole, 1, usual), num_images),
-        many: (scoring(eighteenth, 18, usual), 18 * fewer),
+        one: (scoring(whole, 1), num_images),
+        many: (scoring(eighteenth, 18), 18 * fewer),
         **{f"scoring, 1 query, batch {b}": (scoring(whole, 1, b), num_images) for b in batches},
     }
     for run, _ in runs.values():
