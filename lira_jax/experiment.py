@@ -148,8 +148,8 @@ class Experiment:
     strategy: str = _field(
         "auto",
         "How one model's step is lifted to many: loop, unroll, map, vmap, or auto, which times training steps of each "
-        "and keeps the fastest in plan.json (in a short training the usual one: vmap; on a CPU loop for models with "
-        "convolutions).",
+        "and keeps the fastest in plan.json (in a training of less than about a minute the usual one: vmap; on a CPU "
+        "loop for models with convolutions or more than a million weights).",
         fixed_by="nothing",
         choices=("auto", "loop", "unroll", "map", "vmap"),
     )

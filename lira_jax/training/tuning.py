@@ -2,7 +2,7 @@
 
 Which form is fastest depends on the network, the device and the compiler's version, so real training steps of
 the candidates are timed. That may take a small share of what the training is expected to take; candidates
-stand in order of promise, so a short training tries few of them, or only the first.
+stand in order of promise, so a short training tries few of them, or none and goes by a rule.
 """
 
 import dataclasses

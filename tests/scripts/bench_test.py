@@ -6,7 +6,11 @@ import re
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pytest
+
+from lira_jax.models.conv import conv
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 
@@ -17,10 +21,10 @@ def scripts(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
-def _run(script, *flags):
+def _run(script, *flags, rounds=("--rounds=2",)):
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(SCRIPTS.parent)}
     done = subprocess.run(
-        [sys.executable, SCRIPTS / script, *flags, "--rounds=2", "--seconds=0"],
+        [sys.executable, SCRIPTS / script, *flags, *rounds, "--seconds=0"],
         env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -62,6 +66,27 @@ def test_scaling_has_a_line_for_every_stage_and_size():
     expected = {f"{stage} against {size}" for stage in ("training", "scoring") for size in ("models", "examples")}
     assert lines == expected | {f"attack against {size}" for size in ("models", "examples", "queries")}
     assert re.findall(r"^(\w+) on several devices", printed, re.M) == ["training", "scoring"]
+
+
+def test_a_profile_finds_every_convolution_of_a_step():
+    printed = _run("profile_step.py", "--model=cnn", "--width=2", "--batch_size=4", "--steps=2", rounds=())
+    found = {kind: int(n) for kind, n in re.findall(r"^convolutions, (.+?)  +[\d.]+ +\d+% +(\d+) ", printed, re.M)}
+    assert found == {"forward": 7, "weight gradient": 7, "input gradient": 6}  # none with respect to the image
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(("stride", "out"), [(1, 8), (2, 4)])
+def test_a_profile_counts_what_a_convolution_multiplies(stride, out):
+    import profile_step
+
+    def loss(x, kernel):
+        return (conv(x, kernel, stride) ** 2).sum()
+
+    gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    program = gradients.lower(np.zeros((5, 8, 8, 3)), np.zeros((3, 3, 3, 7))).compile().as_text()
+    once = 2 * 5 * out**2 * 3 * 7 * 3**2
+    found = {o.kind: o.flops for o in profile_step.operations(program).values() if o.flops}
+    assert found == dict.fromkeys((profile_step.FORWARD, profile_step.INPUT, profile_step.WEIGHT), once)
 
 
 @pytest.mark.usefixtures("scripts")
