@@ -227,11 +227,12 @@ class RunDirectory:
         return records
 
     def read_plan(self, where: str) -> dict | None:
-        """How training was lifted on devices so described: the fields of a Plan, or None if nothing is kept."""
-        return self.read_plans().get(where, {}).get("plan")
+        """The fields of the Plan that was the fastest of several on such devices, or None if they were not timed."""
+        kept = self.read_plans().get(where)
+        return kept["plan"] if kept and len(kept["timings"]) > 1 else None
 
     def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
-        """Keeps in plan.json what was found to be the fastest on some devices, and the timings that say so."""
+        """Keeps in plan.json how training is lifted on some devices, and the timings that say so, if there are any."""
         with self._lock():
             self.write_json("plan.json", {**self.read_plans(), where: {"plan": plan, "timings": timings}})
 
