@@ -228,8 +228,10 @@ class RunDirectory:
 
     def read_plan(self, where: str) -> dict | None:
         """The fields of the Plan that was the fastest of several on such devices, or None if they were not timed."""
-        kept = self.read_plans().get(where)
-        return kept["plan"] if kept and len(kept["timings"]) > 1 else None
+        match self.read_plans().get(where):
+            case {"plan": plan, "timings": [_, _, *_]}:
+                return plan
+        return None
 
     def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
         """Keeps in plan.json how training is lifted on some devices, and the timings that say so, if there are any."""
@@ -237,8 +239,14 @@ class RunDirectory:
             self.write_json("plan.json", {**self.read_plans(), where: {"plan": plan, "timings": timings}})
 
     def read_plans(self) -> dict:
-        """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}."""
-        return self._json("plan.json") if self._exists("plan.json") else {}
+        """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}.
+
+        Nothing, if it cannot be read: all of it can be measured again.
+        """
+        with contextlib.suppress(UserError):
+            plans = self._json("plan.json")
+            return plans if isinstance(plans, dict) else {}
+        return {}
 
     def checkpoints(self) -> pathlib.Path:
         """The folder of checkpoints, absolute."""

@@ -108,10 +108,9 @@ class Trainer:
         """The plan that this run has measured to be the fastest on such devices; measures if it has not."""
         e, devices = self.experiment, self.devices
         where = hardware.describe(devices)
-        kept = self.run.read_plan(where)
-        if kept and (kept["conv_form"] == e.conv_form or e.conv_form == "auto") and not e.models_per_chunk:
-            width = ensemble.width(kept["strategy"], kept["width"], num_models, devices)
-            return Plan(kept["strategy"], kept["conv_form"], width)
+        kept = tuning.read(self.run.read_plan(where))
+        if kept and e.conv_form in ("auto", kept.conv_form) and not e.models_per_chunk:
+            return dataclasses.replace(kept, width=ensemble.width(kept.strategy, kept.width, num_models, devices))
         timings = self._timings(num_models)
         if len(timings) > 1:
             best = timings[0].plan

@@ -14,6 +14,7 @@ import numpy as np
 
 from lira_jax import ensemble
 from lira_jax.experiment import Experiment
+from lira_jax.models.conv import FORMS
 from lira_jax.models.table import has_convolution
 from lira_jax.training import hardware
 from lira_jax.training.programs import Plan, Programs, bytes_needed
@@ -206,6 +207,14 @@ def as_text(timings: Sequence[Timing]) -> str:
             f"{p.strategy:8}  {p.conv_form:9}  {p.width:19d}  {t.images_per_second:8.0f}  {t.compile_seconds:9.1f} s"
         )
     return "\n".join(lines)
+
+
+def read(record) -> Plan | None:
+    """The Plan that a record in plan.json describes, or None if it describes none that can be run."""
+    match record:
+        case {"strategy": "vmap" | "map" | "unroll" | "loop" as strategy, "conv_form": str(form), "width": int(width)}:
+            return Plan(strategy, form, width) if form in FORMS and width > 0 else None
+    return None
 
 
 def as_record(timing: Timing) -> dict:

@@ -73,6 +73,24 @@ def test_a_short_piece_of_a_run_follows_the_rule_and_a_longer_one_measures(tmp_p
     assert len(kept()["timings"]) > 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "null", "[]", '{"HERE": 1}', '{"HERE": {"plan": {"strategy": "vmap"}}}',
+     '{"HERE": {"plan": {"strategy": "vmap"}, "timings": [{}, {}]}}', '{"HERE": {"plan": {}, "timings": 2}}',
+     '{"HERE": {"plan": {"strategy": "vmap", "conv_form": [], "width": 2}, "timings": [{}, {}]}}',
+     '{"HERE": {"plan": {"strategy": "no", "conv_form": "plain", "width": 2}, "timings": [{}, {}]}}',
+     '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "no", "width": 2}, "timings": [{}, {}]}}',
+     '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "plain", "width": 0}, "timings": [{}, {}]}}'],
+)  # fmt: skip
+def test_a_plan_that_cannot_be_read_is_made_anew(text, tmp_path):
+    where = hardware.describe(ensemble.mesh(1))
+    (tmp_path / "plan.json").write_text(text.replace("HERE", where))
+    run = RunDirectory(tmp_path)
+    assert tuning.read(run.read_plan(where)) is None
+    run.write_plan(where, dataclasses.asdict(PLANS[0]), [{}, {}])
+    assert tuning.read(run.read_plan(where)) == PLANS[0]
+
+
 def test_what_is_written_out_for_each_model_must_pay_for_its_compilation():
     def trial(plan):
         return Timing(plan, 100.0, compile_seconds=2.0)
