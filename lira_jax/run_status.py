@@ -216,7 +216,7 @@ def _advice(s: Status) -> str:
     if s.processes:
         return f"next      wait, or look again: lira-status {workdir}"
     if s.damaged:
-        return "next      delete the damaged files and run the commands named above; whole files are kept"
+        return "next      delete those damaged files that are there and run the commands above; whole files are kept"
     stage = s.unfinished
     return f"next      lira-{stage} {workdir}" if stage else "next      nothing is left to do"
 

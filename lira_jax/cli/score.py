@@ -36,17 +36,25 @@ def score(group: hosts.Group) -> None:
     from lira_jax.training.programs import abstract_variables
 
     convolutional = any(has_convolution(abstract_variables(e, dataset)["params"]) for _, e in runs)
-    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(ids))
-    if number > 1:
-        workers.run("score", ids, number)
-    else:
-        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            scored = score_models(e, dataset, run, ids)
-            note(f"scored {scored} {kind}: {len(dataset.y)} examples x {e.queries} queries each")
-            for name, examples in sets.items():
-                scored = score_models(e, dataset, run, ids, probe=name, examples=examples)
-                note(f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} queries each")
     dumps = [(run, probe) for run, _ in runs for probe in ("", *sets)]
+    missing = {dump: [i for i in ids if not is_scored(dump[0], i, dump[1])] for dump in dumps}
+    todo = sorted(set().union(*missing.values()))
+    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
+    if number > 1:
+        if len(todo) < len(ids):
+            note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already")
+        workers.run("score", todo, number)
+    else:
+        for run, e in runs:
+            score_models(e, dataset, run, ids)
+            for name, examples in sets.items():
+                score_models(e, dataset, run, ids, probe=name, examples=examples)
+    if not workers.inside():
+        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
+            note(f"scored {len(missing[run, ''])} {kind}: {len(dataset.y)} examples x {e.queries} queries each")
+            for name, examples in sets.items():
+                scored = len(missing[run, name])
+                note(f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} queries each")
     group.finish("score", lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)])
 
 

@@ -60,15 +60,18 @@ def train(group: hosts.Group) -> None:
     group.set_up_is_done()
     ids = group.share(asked)
     convolutional = any(has_convolution(t.params) for t in trainers)
-    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(ids))
+    folders = [run.checkpoints() for run, _ in runs]
+    todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
+    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
-        workers.run("train", ids, number)
+        if len(todo) < len(ids):
+            note(f"{len(ids) - len(todo)} of {len(ids)} models are trained already")
+        workers.run("train", todo, number)
     else:
         while trainers:  # gone when it is done, for each has the data on the device
             trainers.pop(0).train_all(ids)
-    folders = [run.checkpoints() for run, _ in runs]
     group.finish("train", lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)])
-    if command.FLAGS.workers != "1":
+    if not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(summary(run, asked, e.epochs, kind))
 

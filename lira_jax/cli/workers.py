@@ -37,6 +37,11 @@ def count(asked: str, *, convolutional: bool, models: int) -> int:
     return max(1, min(int(asked), models))
 
 
+def inside() -> bool:
+    """Whether this process is a worker, so that another one tells the user what all have done."""
+    return progress.LABEL in os.environ
+
+
 def run(stage: str, ids: Sequence[int], workers: int) -> None:
     """Runs this command in worker processes, each with its share of the models, and waits for them.
 
@@ -44,7 +49,7 @@ def run(stage: str, ids: Sequence[int], workers: int) -> None:
 
     Args:
       stage: module of lira_jax.cli.
-      ids: models to share out.
+      ids: models to share out, none of them finished.
       workers: number of processes.
 
     Raises:

@@ -117,7 +117,8 @@ class Trainer:
             progress.note(f"timed training steps on {where}:\n{tuning.as_text(timings)}")
         else:  # the training is too short to compare
             best = self._by_rule(num_models)
-        self.run.write_plan(where, dataclasses.asdict(best), [tuning.as_record(t) for t in timings])
+        if kept is None:  # what was measured without the flags that rule it out here is worth keeping
+            self.run.write_plan(where, dataclasses.asdict(best), [tuning.as_record(t) for t in timings])
         return best
 
     def _timings(self, num_models: int) -> list[tuning.Timing]:

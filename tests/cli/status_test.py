@@ -87,7 +87,7 @@ def test_damage_is_found_and_named(finished, name, harm):
     text = line(finished, "DAMAGED")
     assert str(path) in text
     assert ("is missing" in text) == (harm == "gone")
-    assert "delete the damaged files" in said(finished)[-1]
+    assert "delete those damaged files that are there" in said(finished)[-1]
 
 
 def test_damaged_results_are_found(finished):

@@ -53,6 +53,19 @@ def test_workers_make_the_dumps_of_one_process_and_the_first_shows_its_progress(
         np.testing.assert_allclose(np.load(path), np.load(tmp_path / "two/scores" / path.name), rtol=1e-4, atol=1e-4)
 
 
+def test_workers_share_what_is_not_finished_and_tell_of_all(tmp_path):
+    recipe = ["--model=tiny_models:tiny_conv", "--num_models=6", "--num_examples=60", "--epochs=1", "--queries=2"]
+    for stage, done in (("train", "trained"), ("score", "scored")):
+        flags = [f"--workdir={tmp_path}", *recipe]
+        assert run(stage, *flags, "--workers=1", "--model_ids=0,2").returncode == 0
+        rest = run(stage, *flags, "--workers=2")
+        assert rest.returncode == 0, rest.stderr
+        assert f"2 of 6 models are {done} already" in rest.stderr
+        assert rest.stderr.count("already") == 1  # both workers have models of the rest
+        assert f"{done} {6 if stage == 'train' else 4} models: " in rest.stderr
+        assert rest.stderr.count(f"{done} ") == 2
+
+
 def threads(process):
     """The cores that each thread of a process may use."""
     return [os.sched_getaffinity(int(p.name)) for p in pathlib.Path(f"/proc/{process}/task").iterdir()]

@@ -69,8 +69,11 @@ def test_a_short_piece_of_a_run_follows_the_rule_and_a_longer_one_measures(tmp_p
         train(tmp_path, MLP, ids=[0])
     assert (kept()["plan"]["strategy"], kept()["timings"]) == ("vmap", [])
     monkeypatch.setattr(tuning, "BUDGET_SHARE", 1e6)
-    train(tmp_path, MLP)
-    assert len(kept()["timings"]) > 1
+    train(tmp_path, MLP, ids=[0, 1])
+    measured = kept()
+    assert len(measured["timings"]) > 1
+    train(tmp_path, dataclasses.replace(MLP, models_per_chunk=1))
+    assert kept() == measured  # which a flag that allows less does not replace
 
 
 @pytest.mark.parametrize(
