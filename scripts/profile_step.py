@@ -22,7 +22,7 @@ from typing import NamedTuple
 import alternate
 import jax
 import numpy as np
-from bench_train import CLASSES, SHAPES
+from bench_train import CLASSES, SHAPES, lifted
 
 from lira_jax import ensemble
 from lira_jax.cli.pinned import keep_freed_memory
@@ -127,18 +127,10 @@ def main() -> None:
     dataset = Dataset(x, np.arange(len(x), dtype=np.int32) % CLASSES, num_classes=CLASSES)
     options = {"depth": a.depth, "width": a.width} if a.model == "wide_resnet" else {"width": a.width}
     experiment = Experiment(model=a.model, num_models=4, batch_size=a.batch_size, **options)
-    devices = ensemble.mesh(1)
-    programs = Programs(experiment, dataset, a.batch_size, devices, Plan("loop", "plain", 1), by_step=True)
-    ids, index = ensemble.spread((np.zeros(1, np.int32), np.arange(a.batch_size, dtype=np.int32)[None]), devices)
-    images, labels = ensemble.replicate((dataset.x, dataset.y), devices)
-    state = programs.init(ids)
-
-    def step() -> None:
-        nonlocal state
-        state, loss = programs.train(state, ids, index, np.int32(0), images, labels)
-        loss.block_until_ready()
-
+    programs = Programs(experiment, dataset, a.batch_size, ensemble.mesh(1), Plan("loop", "plain", 1), by_step=True)
     program = programs.compile_train(1).as_text()
+    # Half of the examples are one batch, so that an epoch of one model is one step.
+    step = lifted(programs, np.arange(len(x))[None] < a.batch_size)
     step()
     whole = 1 / alternate.rate(step, a.seconds)
     print(f"{a.model}, {options}, batch {a.batch_size}, {a.cores} of {os.cpu_count()} cores, JAX {jax.__version__}")
