@@ -68,6 +68,12 @@ def note(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
+def note_finished(models: int, left: int, what: str) -> None:
+    """Says how many of the models need nothing, if there are any; `what` they are, such as "trained already"."""
+    if left < models:
+        note(f"{models - left} of {models} models are {what}")
+
+
 class _Log:
     """A file that keeps, of what tqdm writes to overwrite the line before, a plain line every `LOG_INTERVAL`."""
 

@@ -7,7 +7,7 @@ from lira_jax.cli import command, hosts, workers
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.progress import note
+from lira_jax.progress import note, note_finished
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes phi and logits. "
@@ -41,8 +41,7 @@ def score(group: hosts.Group) -> None:
     todo = sorted(set().union(*missing.values()))
     number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
-        if len(todo) < len(ids):
-            note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already")
+        note_finished(len(ids), len(todo), "scored already")
         workers.run("score", todo, number)
     else:
         for run, e in runs:

@@ -5,7 +5,7 @@ import numpy as np
 from lira_jax import masks, run_data
 from lira_jax.cli import command, hosts, workers
 from lira_jax.experiment import FIELDS
-from lira_jax.progress import note
+from lira_jax.progress import note, note_finished
 from lira_jax.store import RunDirectory
 from lira_jax.training import event_files
 
@@ -64,8 +64,7 @@ def train(group: hosts.Group) -> None:
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
     number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
-        if len(todo) < len(ids):
-            note(f"{len(ids) - len(todo)} of {len(ids)} models are trained already")
+        note_finished(len(ids), len(todo), "trained already")
         workers.run("train", todo, number)
     else:
         while trainers:  # gone when it is done, for each has the data on the device

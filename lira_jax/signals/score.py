@@ -33,7 +33,7 @@ def score_models(
     *,
     probe: str = "",
     examples: Dataset | None = None,
-) -> int:
+) -> None:
     """Writes scores/ and logits/ of the models that have none yet.
 
     Args:
@@ -42,9 +42,6 @@ def score_models(
       probe: name of a set of probes to be scored instead of the pool.
       examples: the probes.
 
-    Returns:
-      How many models were scored now.
-
     Raises:
       UserError: a model is not trained to the end, or the data cannot be augmented as asked.
     """
@@ -52,9 +49,7 @@ def score_models(
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     examples = examples or dataset
     todo = [i for i in ids if not is_scored(run, i, probe)]
-    if len(todo) < len(ids):
-        on = f" on {probe}" if probe else ""
-        progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are scored already{on}")
+    progress.note_finished(len(ids), len(todo), "scored already" + (f" on {probe}" if probe else ""))
     module = make_module(e, dataset)
     like = abstract_variables(e, dataset)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
@@ -103,4 +98,3 @@ def score_models(
     total = len(todo) * num_examples * e.queries
     with progress.bar(f"score {probe}".rstrip(), total, "images", rate=True) as bar:
         ensemble.in_chunks(todo, width, devices, score_chunk)
-    return len(todo)

@@ -64,8 +64,7 @@ class Trainer:
     def train_all(self, ids: Sequence[int]) -> list[Outcome]:
         """Trains the models that are not finished yet, and says what became of each of them."""
         todo = [i for i in ids if not checkpoint.is_finished(self.folder, i)]
-        if len(todo) < len(ids):
-            progress.note(f"{len(ids) - len(todo)} of {len(ids)} models are trained already")
+        progress.note_finished(len(ids), len(todo), "trained already")
         self.outcomes: list[Outcome] = []
         if not todo:
             return self.outcomes
