@@ -5,11 +5,10 @@ them (store.py), so a field is added here and nowhere else.
 """
 
 import dataclasses
-import difflib
 import math
 from typing import Any
 
-from lira_jax.errors import UserError
+from lira_jax.errors import UserError, bad_choice
 
 QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
 """Number of queries -> largest shift of the grid in pixels; one query is the plain example alone."""
@@ -25,10 +24,9 @@ def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[s
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
-    """The settings of one experiment; each field's meaning and unit is its `help`."""
+class Data:
+    """Which examples there are."""
 
-    # Data
     dataset: str = _field(
         "digits",
         "Data set: digits (ships with scikit-learn), npz, npy, cifar10, cifar100, idx, folder, tabular, or tfds:NAME.",
@@ -57,7 +55,11 @@ class Experiment:
     )
     seed: int = _field(0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0.")
 
-    # Who is in which training set
+
+@dataclasses.dataclass(frozen=True)
+class Masks:
+    """Who is in which training set."""
+
     num_models: int = _field(64, "Number of shadow models.")
     masks: str = _field(
         "balanced",
@@ -71,14 +73,22 @@ class Experiment:
         0.5, "Fraction of the pool (disjoint: of its half) that each model trains on, between 0 and 1."
     )
 
-    # Model
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The network of one model."""
+
     model: str = _field("mlp", "Model family (see lira_jax/models/table.py), or package.module:function of your own.")
     depth: int = _field(0, "Layers of wide_resnet (6n+4), resnet or densenet; 0 for the family's default.")
     width: int = _field(0, "Width factor of wide_resnet, filters of cnn, growth of densenet; 0 for default.")
     hidden: tuple[int, ...] = _field((512, 256), "Units of each hidden layer of mlp, comma separated.")
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
 
-    # Training
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How one model is trained."""
+
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
     batch_size: int = _field(64, "Examples in one training step of one model.")
     optimizer: str = _field("sgd", "Optimiser of every model.", choices=("sgd", "adam"))
@@ -109,7 +119,11 @@ class Experiment:
         choices=("float32", "bfloat16"),
     )
 
-    # Targets by another recipe
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """In what the targets' recipe differs from the shadow models' (LiRA VI-E)."""
+
     target_model: str = _field(
         "",
         "Model family of the targets; empty for the shadow models'. With this or another --target_... flag, targets "
@@ -127,7 +141,11 @@ class Experiment:
         choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
     )
 
-    # Scoring
+
+@dataclasses.dataclass(frozen=True)
+class Scoring:
+    """What is read off every trained model."""
+
     queries: int = _field(
         18,
         "Augmented copies of each example that are scored: 1, 2, 18, 50 or 162; query 0 is the plain one.",
@@ -144,7 +162,11 @@ class Experiment:
         fixed_by="nothing",
     )
 
-    # How to compute: never changes what the numbers are, beyond float rounding
+
+@dataclasses.dataclass(frozen=True)
+class Compute:
+    """How to compute: never changes what the numbers are, beyond float rounding."""
+
     strategy: str = _field(
         "auto",
         "How one model's step is lifted to many: loop, unroll, map, vmap, or auto, which times training steps of each "
@@ -191,6 +213,15 @@ class Experiment:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
+    """The settings of one experiment; each field's meaning and unit is its `help`.
+
+    An experiment is all of its groups at once, so that a function may ask for no more than the group it reads.
+    """
+
+
+GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
 TARGET_FIELDS = {n: n.removeprefix("target_") for n in FIELDS if n.startswith("target_")}
 """Field of the targets -> field of the shadow models that it stands for."""
@@ -273,13 +304,6 @@ def validate(experiment: Experiment) -> Experiment:
     if e.num_models < 2:
         raise UserError(f"--num_models={e.num_models}: a target needs shadow models; give at least 2")
     return e
-
-
-def bad_choice(what: str, value: str, choices) -> UserError:
-    """The error for a value outside `choices`, with the nearest one suggested."""
-    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return UserError(f"{what}={value}: {hint}it is one of {_listed(choices)}")
 
 
 def _require(holds: bool, name: str, experiment: Experiment, fix: str) -> None:

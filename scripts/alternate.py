@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
-from lira_jax.cli.pinned import keep_freed_memory
+from lira_jax.launch.pinned import keep_freed_memory
 
 _SPAWN = multiprocessing.get_context("spawn")
 

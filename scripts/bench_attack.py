@@ -14,8 +14,8 @@ import time
 import numpy as np
 import scipy.stats
 
-from lira_jax import masks
 from lira_jax.attacks.lira import lira
+from lira_jax.data import masks
 
 
 def loop_over_examples(phi, keep, target, examples):

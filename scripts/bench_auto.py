@@ -17,7 +17,7 @@ import tempfile
 
 import alternate
 
-from lira_jax.store import RunDirectory
+from lira_jax.runs.directory import RunDirectory
 
 
 def training(choice: str, folder: pathlib.Path, flags: list[str]) -> float:

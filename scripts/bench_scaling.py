@@ -25,9 +25,10 @@ from alternate import Contenders, Process
 from bench_score import make_programs, scoring
 from bench_train import CLASSES, lifted
 
-from lira_jax import ensemble, masks
 from lira_jax.attacks.lira import lira
+from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 
 STRAIGHT = 0.1  # relative deviation from the line beyond which a point is marked
@@ -41,7 +42,7 @@ def networks(points: Sequence[tuple[int, int, int]]) -> Contenders:
         x = rng.integers(0, 256, (examples, 8, 8, 1), dtype=np.uint8)
         dataset = Dataset(x, np.arange(examples, dtype=np.int32) % CLASSES, num_classes=CLASSES)
         experiment = Experiment(num_models=models, hidden=(32,), learning_rate=0.01)
-        programs = make_programs(experiment, dataset, ensemble.mesh(count or None))
+        programs = make_programs(experiment, dataset, lift.mesh(count or None))
         keep = masks.draw("balanced", models, examples)
         runs["training", models, examples, count] = lifted(programs, keep, draw=True)
         runs["scoring", models, examples, count] = scoring(programs, 2)

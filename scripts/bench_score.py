@@ -17,13 +17,13 @@ import jax
 import numpy as np
 from bench_train import CLASSES, SHAPES
 
-from lira_jax import ensemble
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import chunks, hardware, lift
+from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.signals import forward
-from lira_jax.signals.sweep import sweep, usual_batch
-from lira_jax.training import hardware, tuning
+from lira_jax.training import tuning
 from lira_jax.training.programs import Programs, abstract_variables, make_module
 
 
@@ -37,8 +37,8 @@ def make_programs(experiment: Experiment, dataset: Dataset, devices) -> Programs
 def chunks_of_variables(programs: Programs) -> list:
     """Fresh variables of all models, a tree [models, ...] for each chunk."""
     devices, count = programs.devices, programs.experiment.num_models
-    parts, width = ensemble.chunks(list(range(count)), programs.plan.width, devices)
-    return [programs.init(ensemble.spread(ensemble.pad(part, width), devices)).variables for part in parts]
+    parts, width = chunks.chunks(list(range(count)), programs.plan.width, devices)
+    return [programs.init(lift.spread(chunks.pad(part, width), devices)).variables for part in parts]
 
 
 def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], None]:
@@ -50,9 +50,9 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
     module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
     step = forward.make_score_step(module, normalizer, augment.query_grid(queries))
-    step = ensemble.lift(step, programs.plan.strategy, devices, shared=3)
+    step = lift.lift(step, programs.plan.strategy, devices, shared=3)
     batch = batch or usual_batch(devices, convolutional=programs.convolutional)
-    images, labels = ensemble.replicate((dataset.x, dataset.y), devices)
+    images, labels = lift.replicate((dataset.x, dataset.y), devices)
     chunks = chunks_of_variables(programs)
 
     def run():
@@ -72,8 +72,8 @@ def training_forward(programs: Programs) -> Callable[[], None]:
         logits, _ = module.apply(variables, normalizer(images[index]), train=True, mutable=["batch_stats"])
         return logits
 
-    step = ensemble.lift(of_one_model, programs.plan.strategy, devices, shared=2)
-    images = ensemble.replicate(dataset.x, devices)
+    step = lift.lift(of_one_model, programs.plan.strategy, devices, shared=2)
+    images = lift.replicate(dataset.x, devices)
     chunks = chunks_of_variables(programs)
     batches = np.arange(len(dataset.y), dtype=np.int32).reshape(-1, e.batch_size)
 
@@ -85,7 +85,7 @@ def training_forward(programs: Programs) -> Callable[[], None]:
 
 def compare(experiment: Experiment, num_images: int, batches: list[int], rounds: int, seconds: float) -> None:
     """Measures one network and prints its table."""
-    rng, devices = np.random.default_rng(0), ensemble.mesh()
+    rng, devices = np.random.default_rng(0), lift.mesh()
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
     whole = make_programs(experiment, dataset, devices)

@@ -29,13 +29,13 @@ import jax
 import numpy as np
 from alternate import Contenders, Process
 
-from lira_jax import ensemble, masks
-from lira_jax.data import normalize
+from lira_jax.data import masks, normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models.conv import FORMS
-from lira_jax.training import hardware, optimizer, step
+from lira_jax.training import optimizer, step
 from lira_jax.training.programs import Plan, Programs, make_module
 
 ALONE = "one at a time"
@@ -66,7 +66,7 @@ class Case(NamedTuple):
 
 def jax_contenders(case: Case) -> Contenders:
     """The lifted programs by name, and the same step of one model at a time."""
-    e, devices = case.experiment, ensemble.mesh()
+    e, devices = case.experiment, lift.mesh()
     dataset = Dataset(*case.data(), num_classes=CLASSES)
     keep = masks.draw("bernoulli", e.num_models, len(dataset.y))
     runs = {ALONE: _one_at_a_time(e, dataset, keep)}
@@ -84,10 +84,10 @@ def _plans(case: Case, devices) -> list[Plan]:
     convolutional, platform = e.model != "mlp", devices.devices.flat[0].platform
     for strategy in case.strategies:
         try:
-            ensemble.choose_strategy(strategy, convolutional=convolutional, platform=platform)
+            lift.choose_strategy(strategy, convolutional=convolutional, platform=platform)
         except UserError:  # map, on a CPU
             continue
-        width = ensemble.width(strategy, e.models_per_chunk, e.num_models, devices)
+        width = chunks.width(strategy, e.models_per_chunk, e.num_models, devices)
         forms = FORMS if convolutional and strategy == "vmap" else ("plain",)
         plans += [Plan(strategy, form, width) for form in forms]
     return plans
@@ -100,15 +100,15 @@ def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Calla
       draw: whether each run draws its batches anew, or all have those of the first epoch.
     """
     devices = programs.devices
-    images, labels = ensemble.replicate((programs.dataset.x, programs.dataset.y), devices)
-    parts, width = ensemble.chunks(list(range(len(keep))), programs.plan.width, devices)
-    padded = [ensemble.pad(part, width) for part in parts]
-    chunks = [ensemble.spread((part, keep[part]), devices) for part in padded]
-    states = [programs.init(ids) for ids, _ in chunks]
-    drawn = [programs.epoch_batches(*chunk, np.int32(0)) for chunk in chunks]
+    images, labels = lift.replicate((programs.dataset.x, programs.dataset.y), devices)
+    parts, width = chunks.chunks(list(range(len(keep))), programs.plan.width, devices)
+    padded = [chunks.pad(part, width) for part in parts]
+    placed = [lift.spread((part, keep[part]), devices) for part in padded]
+    states = [programs.init(ids) for ids, _ in placed]
+    drawn = [programs.epoch_batches(*chunk, np.int32(0)) for chunk in placed]
 
     def run():
-        for c, (ids, kept) in enumerate(chunks):
+        for c, (ids, kept) in enumerate(placed):
             index = programs.epoch_batches(ids, kept, np.int32(0)) if draw else drawn[c]
             if programs.scan:
                 states[c], _ = programs.train(states[c], ids, index, np.int32(0), images, labels)

@@ -24,10 +24,10 @@ import jax
 import numpy as np
 from bench_train import CLASSES, SHAPES, lifted
 
-from lira_jax import ensemble
-from lira_jax.cli.pinned import keep_freed_memory
 from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
+from lira_jax.launch.pinned import keep_freed_memory
 from lira_jax.training.programs import Plan, Programs
 
 FORWARD, INPUT, WEIGHT = (f"convolutions, {kind}" for kind in ("forward", "input gradient", "weight gradient"))
@@ -127,7 +127,7 @@ def main() -> None:
     dataset = Dataset(x, np.arange(len(x), dtype=np.int32) % CLASSES, num_classes=CLASSES)
     options = {"depth": a.depth, "width": a.width} if a.model == "wide_resnet" else {"width": a.width}
     experiment = Experiment(model=a.model, num_models=4, batch_size=a.batch_size, **options)
-    programs = Programs(experiment, dataset, a.batch_size, ensemble.mesh(1), Plan("loop", "plain", 1), by_step=True)
+    programs = Programs(experiment, dataset, a.batch_size, lift.mesh(1), Plan("loop", "plain", 1), by_step=True)
     program = programs.compile_train(1).as_text()
     # Half of the examples are one batch, so that an epoch of one model is one step.
     step = lifted(programs, np.arange(len(x))[None] < a.batch_size)

@@ -24,7 +24,7 @@ from lira_jax.attacks import metrics
 from lira_jax.attacks.class_thresholds import class_thresholds
 from lira_jax.attacks.trained import confidences
 from lira_jax.errors import UserError
-from lira_jax.store import RunDirectory, logits_name
+from lira_jax.runs.directory import RunDirectory, logits_name
 
 METRICS = {"confidence": metrics.confidence, "entropy": metrics.entropy, "modified entropy": metrics.modified_entropy}
 

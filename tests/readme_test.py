@@ -11,12 +11,13 @@ import types
 import numpy as np
 import pytest
 
-from lira_jax import masks, run_data
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
+from lira_jax.data import masks
 from lira_jax.experiment import FIELDS, Experiment
-from lira_jax.outside_targets import read_targets
-from lira_jax.store import RunDirectory
+from lira_jax.interop.targets import read_targets
+from lira_jax.runs import data as run_data
+from lira_jax.runs.directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

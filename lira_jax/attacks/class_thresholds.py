@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks import shadow_pairs
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import pairs
 from lira_jax.errors import UserError
 
 
@@ -26,7 +26,7 @@ def class_threshold_attack(
     """How far the metric of every target on every example lies above the threshold of the example's class.
 
     The attack says "member" where the score is at least 0. Song and Mittal take the thresholds from one
-    shadow model; here they come from all of them, without the target and its partners (shadow_pairs.py).
+    shadow model; here they come from all of them, without the target and its partners (pairs.py).
 
     Args:
       metric: float [models, examples], see metrics.py; higher = more likely a member.
@@ -89,12 +89,12 @@ def with_shadow_pairs(
     """For each target its own metric, float [examples], and its shadow pairs: models and examples, int [pairs]."""
     judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
     if inputs.targets is None:
-        pairs = shadow_pairs.sample(inputs.keep, None, limit, seed)
+        sampled = pairs.sample(inputs.keep, None, limit, seed)
         for own in judged:
-            yield own[:, 0], *pairs
+            yield own[:, 0], *sampled
     else:
         for own, target in zip(judged, inputs.targets, strict=True):
-            yield own[:, 0], *shadow_pairs.sample(inputs.keep, int(target), limit, seed)
+            yield own[:, 0], *pairs.sample(inputs.keep, int(target), limit, seed)
 
 
 def _best_threshold(metric: np.ndarray, members: np.ndarray) -> float:

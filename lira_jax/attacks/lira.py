@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks import leave_out
-from lira_jax.attacks.blocks import over_blocks, sum_over_blocks
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import leave_out
+from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
 from lira_jax.errors import UserError
 
 VARIANCE_FLOOR = 1e-12

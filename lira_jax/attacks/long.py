@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks import lists
-from lira_jax.attacks.blocks import over_blocks
-from lira_jax.attacks.leave_out import next_member
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import lists
+from lira_jax.attacks.shared.blocks import over_blocks
+from lira_jax.attacks.shared.leave_out import next_member
 from lira_jax.errors import UserError
 
 TILE = 2048

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lira_jax.attacks.blocks import over_blocks
+from lira_jax.attacks.shared.blocks import over_blocks
 
 Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

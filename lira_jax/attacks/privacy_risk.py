@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
 from lira_jax.attacks.class_thresholds import with_shadow_pairs
+from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.errors import UserError
 
 PAIRS_PER_BIN = 50

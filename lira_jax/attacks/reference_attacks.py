@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks import leave_out, lists
-from lira_jax.attacks.blocks import over_blocks
-from lira_jax.attacks.inputs import by_query
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared.blocks import over_blocks
+from lira_jax.attacks.shared.inputs import by_query
 from lira_jax.errors import UserError
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks.blocks import over_blocks, sum_over_blocks
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
 from lira_jax.errors import UserError
 
 SD_OFFSET = 1e-30

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks import leave_out, lists
-from lira_jax.attacks.blocks import over_blocks
-from lira_jax.attacks.confidence import ListSum, list_sum, log_confidence
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared.blocks import over_blocks
+from lira_jax.attacks.shared.confidence import ListSum, list_sum, log_confidence
 from lira_jax.errors import UserError
 
 COMBINE = ("mean", "vote")

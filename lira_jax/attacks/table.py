@@ -11,15 +11,15 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks import metrics, reference_attacks, thresholds, trained
-from lira_jax.attacks.base import base
+from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.class_thresholds import class_threshold_attack
-from lira_jax.attacks.evidence import Evidence
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
 from lira_jax.attacks.lira import lira
 from lira_jax.attacks.long import long_attack
 from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.reference_lira import reference_lira
 from lira_jax.attacks.rmia import rmia
+from lira_jax.attacks.shared.evidence import Evidence
 
 
 @dataclasses.dataclass(frozen=True)

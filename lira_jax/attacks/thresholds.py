@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lira_jax.attacks.inputs import by_query
+from lira_jax.attacks.shared.inputs import by_query
 
 
 def loss(phi: np.ndarray) -> np.ndarray:

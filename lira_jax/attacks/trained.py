@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from lira_jax.attacks import inputs as inputs_lib
-from lira_jax.attacks import shadow_pairs
-from lira_jax.attacks.blocks import MAX_THREADS
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import pairs
+from lira_jax.attacks.shared.blocks import MAX_THREADS
 from lira_jax.errors import UserError
 
 _STREAM = 0x6C6561726E  # sets these random numbers apart from other uses of the same seed
@@ -130,7 +130,7 @@ def trained_attack(
     """Log-odds of membership of every example in every target, by a classifier trained on the shadows.
 
     A classifier is fitted for each target, since a target's own outputs must not teach it (see
-    shadow_pairs.py): time grows with the targets, not with the models. Targets run side by side, each
+    pairs.py): time grows with the targets, not with the models. Targets run side by side, each
     on one thread, so the scores do not depend on the number of cores.
 
     Args:
@@ -164,7 +164,7 @@ def trained_attack(
     groups = labels if per_class else np.zeros_like(labels)
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
-        models, examples = shadow_pairs.sample(inputs.keep, target, limit, seed)
+        models, examples = pairs.sample(inputs.keep, target, limit, seed)
         x, member = features(logits[models, examples]), inputs.keep[models, examples]
         return _learn(functools.partial(estimator, _seed(seed, target)), x, member, groups, examples)
 

@@ -8,18 +8,21 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from lira_jax import audit, experiment, false_alarms, layouts, progress
-from lira_jax.attacks.evidence import Evidence
+from lira_jax import experiment, progress
+from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack
+from lira_jax.audit import probes as false_alarms
+from lira_jax.audit import run as audit
 from lira_jax.cli import command
 from lira_jax.data import outliers, probes
-from lira_jax.errors import UserError
+from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation import exposure
 from lira_jax.evaluation.assessment import Assessment
-from lira_jax.outside_targets import read_targets
+from lira_jax.interop import read as layouts
+from lira_jax.interop.targets import read_targets
 from lira_jax.report import tables
-from lira_jax.run_scores import Loaded, load_evidence, load_probe, with_shadows_of
-from lira_jax.store import RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.evidence import Loaded, load_evidence, load_probe, with_shadows_of
 
 flags.DEFINE_string(
     "attacks",
@@ -58,7 +61,7 @@ def main() -> None:
     names = chosen(command.FLAGS.attacks)
     compat = command.FLAGS.compat
     if compat not in COMPATIBLE:
-        raise experiment.bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
+        raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
     try:
         counts = sorted({int(n) for n in command.FLAGS.num_shadows})
     except ValueError:
@@ -124,7 +127,7 @@ def chosen(text: str) -> list[str]:
     names = [n.strip() for n in text.split(",")]
     for name in names:
         if name not in ATTACKS:
-            raise experiment.bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
+            raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
     return [n for n in ATTACKS if n in names]
 
 

@@ -11,7 +11,7 @@ from absl import app, flags, logging
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, TARGET_FIELDS, Experiment, target_experiment
-from lira_jax.store import RunDirectory
+from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FLAGS
 

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 from absl import flags
 
-from lira_jax import run_data
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
 from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import charts, compare, figures, material, page, wording
-from lira_jax.store import RunDirectory
+from lira_jax.runs import data as run_data
+from lira_jax.runs.directory import RunDirectory
 
 flags.DEFINE_list(
     "compare",

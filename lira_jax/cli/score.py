@@ -2,12 +2,15 @@
 
 import functools
 
-from lira_jax import masks, run_data, store
-from lira_jax.cli import command, hosts, workers
+from lira_jax.cli import command, hosts
+from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.launch import workers
 from lira_jax.progress import note, note_finished
+from lira_jax.runs import data as run_data
+from lira_jax.runs import directory
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes phi and logits. "
@@ -57,7 +60,7 @@ def score(group: hosts.Group) -> None:
     group.finish("score", lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)])
 
 
-def make_probes(runs: list[tuple[store.RunDirectory, Experiment]], dataset: Dataset) -> dict[str, Dataset]:
+def make_probes(runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset) -> dict[str, Dataset]:
     """The probes of the experiment by name, checked to be those that the runs have scored before."""
     from lira_jax.data import dataset as dataset_lib
     from lira_jax.data import load, normalize, probes
@@ -73,7 +76,7 @@ def make_probes(runs: list[tuple[store.RunDirectory, Experiment]], dataset: Data
             raise UserError(f"--probes={error}") from None
         for run, _ in runs:
             run.settle_data(dataset_lib.fingerprint(examples), f"--probes={spec}", f"probes/{name}")
-            run.write_once(store.labels_name(name), examples.y)
+            run.write_once(directory.labels_name(name), examples.y)
         sets[name] = examples
     return sets
 

@@ -2,9 +2,9 @@
 
 import sys
 
-from lira_jax import run_status
 from lira_jax.cli import command
-from lira_jax.store import RunDirectory
+from lira_jax.runs import status as run_status
+from lira_jax.runs.directory import RunDirectory
 
 SUMMARY = (
     "prints what is finished in a run directory, what is running or was killed, what is damaged, and the command to go "

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from lira_jax import masks, run_data
-from lira_jax.cli import command, hosts, workers
+from lira_jax.cli import command, hosts
+from lira_jax.data import masks
 from lira_jax.experiment import FIELDS
+from lira_jax.launch import workers
 from lira_jax.progress import note, note_finished
-from lira_jax.store import RunDirectory
+from lira_jax.runs import data as run_data
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import event_files
 
 SUMMARY = (
@@ -45,7 +47,7 @@ def train(group: hosts.Group) -> None:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
     from lira_jax.models.table import has_convolution  # after the cheap checks
-    from lira_jax.training import checkpoint
+    from lira_jax.runs import checkpoint
     from lira_jax.training.loop import Trainer
 
     # Refuses what cannot be trained before anything is fixed.

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from absl import logging
 
-from lira_jax.data import arrays, cifar, digits, folder, idx, tabular, tfds
 from lira_jax.data import dataset as datasets
 from lira_jax.data.dataset import Dataset
-from lira_jax.data.files import reading
+from lira_jax.data.readers import arrays, cifar, digits, folder, idx, tabular, tfds
+from lira_jax.data.readers.reading import reading
 from lira_jax.errors import UserError
 
 # name: (reader, what --data_path must be; "" for a reader that takes no path). tfds:NAME goes to tfds.read.

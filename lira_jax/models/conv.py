@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from lira_jax.experiment import bad_choice
+from lira_jax.errors import bad_choice
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 

@@ -5,7 +5,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from lira_jax.experiment import bad_choice
+from lira_jax.errors import bad_choice
 from lira_jax.models.conv import Conv
 from lira_jax.models.layers import batch_norm, classifier, global_mean, require_images
 

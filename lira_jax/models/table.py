@@ -14,8 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from lira_jax.errors import UserError
-from lira_jax.experiment import FIELDS, bad_choice
+from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment import FIELDS
 from lira_jax.models.alexnet import AlexNet
 from lira_jax.models.cnn import Cnn
 from lira_jax.models.conv import FORMS

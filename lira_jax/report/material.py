@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax import progress, store
+from lira_jax import progress
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
+from lira_jax.runs import directory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Material:
         return names[label] if label < len(names) else str(label)
 
 
-def read_results(run: store.RunDirectory) -> Material:
+def read_results(run: directory.RunDirectory) -> Material:
     """The small files: enough for a comparison, and for results of another tool's dumps.
 
     Raises:
@@ -65,13 +66,13 @@ def read_results(run: store.RunDirectory) -> Material:
     if not isinstance(results, dict) or not results.get("attacks"):
         raise UserError(f"{run.path / 'results.json'} holds no evaluated attack: run lira-attack again")
     stored = run.read_json("experiment.json", "lira-train") if (run.path / "experiment.json").exists() else {}
-    target_run = store.RunDirectory(run.path / results.get("target_run", "."))
+    target_run = directory.RunDirectory(run.path / results.get("target_run", "."))
     metrics = _last_records(run, results.get("models", []))
     target_metrics = _last_records(target_run, results.get("targets", []))
     return Material(run.path.resolve().name, results, stored, metrics, target_metrics)
 
 
-def read_examples(run: store.RunDirectory, material: Material, dataset: Dataset | None) -> Material:
+def read_examples(run: directory.RunDirectory, material: Material, dataset: Dataset | None) -> Material:
     """Adds what is known of single examples. Only the plain query is kept in memory.
 
     Raises:
@@ -82,7 +83,7 @@ def read_examples(run: store.RunDirectory, material: Material, dataset: Dataset 
     keep = run.read("keep.npy", (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     for row, model in enumerate(progress.each("read", models, "models")):
-        phi[row] = run.read(store.scores_name(model), (len(labels), None))[:, 0]
+        phi[row] = run.read(directory.scores_name(model), (len(labels), None))[:, 0]
     try:
         exposure = exposure_lib.exposure(phi[:, :, None], keep)
     except UserError as error:  # too few models in or out of some training set
@@ -93,7 +94,7 @@ def read_examples(run: store.RunDirectory, material: Material, dataset: Dataset 
     )  # fmt: skip
 
 
-def _last_records(run: store.RunDirectory, models: list) -> list[dict[str, Any]]:
+def _last_records(run: directory.RunDirectory, models: list) -> list[dict[str, Any]]:
     """The last record of metrics.jsonl of each of these models, as far as there is one."""
     last = {r["model"]: r for r in run.read_metrics() if r.get("model") in models}
     return [last[model] for model in sorted(last)]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lira_jax.data import augment
 from lira_jax.data.normalize import Normalizer
-from lira_jax.signals import statistics
+from lira_jax.signals import phi as statistics
 
 
 def make_score_step(module: nn.Module, normalize: Normalizer, grid) -> Callable:

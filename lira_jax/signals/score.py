@@ -7,21 +7,22 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from lira_jax import ensemble, progress, store
+from lira_jax import progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import chunks, lift
+from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models import table as models
+from lira_jax.runs import checkpoint, directory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.signals import forward
-from lira_jax.signals.sweep import sweep, usual_batch
-from lira_jax.store import RunDirectory
-from lira_jax.training import checkpoint
 from lira_jax.training.programs import abstract_variables, make_module
 
 
 def is_scored(run: RunDirectory, model: int, probe: str = "") -> bool:
     """Whether a model's dumps, on the pool or on a set of probes, are here."""
-    return run.has(store.scores_name(model, probe)) and run.has(store.logits_name(model, probe))
+    return run.has(directory.scores_name(model, probe)) and run.has(directory.logits_name(model, probe))
 
 
 def score_models(
@@ -38,7 +39,7 @@ def score_models(
 
     Args:
       dataset: of the run.
-      devices: as `ensemble.mesh` gives them; all by default.
+      devices: as `lift.mesh` gives them; all by default.
       probe: name of a set of probes to be scored instead of the pool.
       examples: the probes.
 
@@ -53,16 +54,14 @@ def score_models(
     module = make_module(e, dataset)
     like = abstract_variables(e, dataset)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
-    devices = devices or ensemble.mesh()
+    devices = devices or lift.mesh()
     convolutional = models.has_convolution(like["params"])
-    strategy = ensemble.choose_strategy(
-        e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform
-    )
+    strategy = lift.choose_strategy(e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform)
     step = forward.make_score_step(module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries))
-    step = ensemble.lift(step, strategy, devices, shared=3)
+    step = lift.lift(step, strategy, devices, shared=3)
     images, labels = examples.x, examples.y
     if e.data_on == "device":
-        images, labels = ensemble.replicate((images, labels), devices)
+        images, labels = lift.replicate((images, labels), devices)
     batch = e.score_batch_size or usual_batch(devices, convolutional=convolutional)
     batch = max(1, batch // e.queries)
     kept_queries = e.queries if e.save_logits == "all" else 1
@@ -75,13 +74,13 @@ def score_models(
         bar.n = len(finished) * num_examples * e.queries  # also after a chunk that ran out of memory
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
         padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
-        variables = ensemble.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
+        variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
         with contextlib.ExitStack() as files:
             writers = [
                 (
-                    files.enter_context(run.rows_writer(store.logits_name(i, probe), logits_shape, np.float32)),
+                    files.enter_context(run.rows_writer(directory.logits_name(i, probe), logits_shape, np.float32)),
                     files.enter_context(
-                        run.rows_writer(store.scores_name(i, probe), (num_examples, e.queries), np.float32)
+                        run.rows_writer(directory.scores_name(i, probe), (num_examples, e.queries), np.float32)
                     ),
                 )
                 for i in ids
@@ -94,7 +93,7 @@ def score_models(
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
-    width = ensemble.width(strategy, e.models_per_chunk, len(todo), devices)
+    width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * e.queries
     with progress.bar(f"score {probe}".rstrip(), total, "images", rate=True) as bar:
-        ensemble.in_chunks(todo, width, devices, score_chunk)
+        chunks.in_chunks(todo, width, devices, score_chunk)

@@ -10,14 +10,15 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from lira_jax import ensemble, progress
+from lira_jax import progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
-from lira_jax.evaluation import health
+from lira_jax.ensemble import chunks, feed, hardware, lift
+from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
-from lira_jax.signals.sweep import sweep, usual_batch
-from lira_jax.store import RunDirectory
-from lira_jax.training import checkpoint, event_files, feed, hardware, step, tuning
+from lira_jax.runs import checkpoint, health
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.training import event_files, step, tuning
 from lira_jax.training.programs import Plan, Programs, abstract_variables, bytes_needed, flops_per_image
 
 
@@ -47,7 +48,7 @@ class Trainer:
 
         Args:
           keep: bool [models, examples], of ALL models of the run, so that programs do not depend on the chunk.
-          devices: as `ensemble.mesh` gives them; all by default.
+          devices: as `lift.mesh` gives them; all by default.
 
         Raises:
           UserError: the model, the strategy or the augmentation does not fit the data or the device.
@@ -56,7 +57,7 @@ class Trainer:
         augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
         self.dataset, self.keep, self.run = dataset, keep, run
         self.folder = run.checkpoints()
-        self.devices = devices or ensemble.mesh()
+        self.devices = devices or lift.mesh()
         self.fewest_members = int(keep.sum(1).min())
         self.params = abstract_variables(e, dataset)["params"]
         self._by_rule(e.num_models)
@@ -75,7 +76,7 @@ class Trainer:
         with progress.bar("train", total, "images", initial=done, rate=True) as self.bar:
             for epoch in sorted(set(begun.values())):
                 together = [i for i in todo if begun[i] == epoch]
-                ensemble.in_chunks(together, self.programs.plan.width, self.devices, self.train_chunk)
+                chunks.in_chunks(together, self.programs.plan.width, self.devices, self.train_chunk)
         return self.outcomes
 
     def _prepare(self, num_models: int) -> None:
@@ -83,12 +84,12 @@ class Trainer:
         e = self.experiment
         self.images, self.labels = self.dataset.x, self.dataset.y
         if e.data_on == "device":
-            self.images, self.labels = ensemble.replicate((self.images, self.labels), self.devices)
+            self.images, self.labels = lift.replicate((self.images, self.labels), self.devices)
         self.limit = hardware.usable_bytes(self.devices.devices.flat[0])
         self.normalizer = normalize.fit(self.dataset.x, e.normalize)
         self.flops_per_image = flops_per_image(e, self.dataset, self.normalizer)
         plan = self._measured(num_models) if e.strategy == "auto" else self._by_rule(num_models)
-        _, width = ensemble.chunks(list(range(num_models)), plan.width, self.devices)
+        _, width = chunks.chunks(list(range(num_models)), plan.width, self.devices)
         self.programs = self._build(plan)
         self.compiled: dict[int, float] = {}  # width -> seconds of compilation
         # The programs serve any width: built anew, the one that fits would be compiled again.
@@ -109,7 +110,7 @@ class Trainer:
         where = hardware.describe(devices)
         kept = tuning.read(self.run.read_plan(where))
         if kept and e.conv_form in ("auto", kept.conv_form) and not e.models_per_chunk:
-            return dataclasses.replace(kept, width=ensemble.width(kept.strategy, kept.width, num_models, devices))
+            return dataclasses.replace(kept, width=chunks.width(kept.strategy, kept.width, num_models, devices))
         timings = self._timings(num_models)
         if len(timings) > 1:
             best = timings[0].plan
@@ -128,14 +129,14 @@ class Trainer:
         images = num_models * e.epochs * first.steps * e.batch_size
         if not tuning.worth_measuring(images * self.flops_per_image, devices):
             return []
-        state = first.init(ensemble.spread(np.arange(devices.size, dtype=np.int32), devices))
+        state = first.init(lift.spread(np.arange(devices.size, dtype=np.int32), devices))
 
         def trial(plan: Plan) -> tuning.Timing | None:
             rows = self.keep[np.arange(plan.width) % len(self.keep)]
             programs = self._build(plan, by_step=True)
             return tuning.time_step(programs, plan, state, rows, self.images, self.labels, limit=self.limit)
 
-        widest = 0 if e.models_per_chunk else ensemble.width("vmap", tuning.WIDEST, num_models, devices)
+        widest = 0 if e.models_per_chunk else chunks.width("vmap", tuning.WIDEST, num_models, devices)
         return tuning.choose(candidates, trial, lambda t: images / t.images_per_second, widest=widest)
 
     def _fitting(self, width: int) -> int:
@@ -144,7 +145,7 @@ class Trainer:
             try:
                 needed = bytes_needed(self._compile(width))
             except jax.errors.JaxRuntimeError as error:  # a compiler that tries out kernels needs memory for them
-                if not ensemble.out_of_memory(error):
+                if not chunks.out_of_memory(error):
                     raise
                 needed = 2 * self.limit
             if needed <= self.limit or width <= self.devices.size:
@@ -169,8 +170,8 @@ class Trainer:
         if width not in self.compiled:
             self._compile(width)
         first_epoch, shown = checkpoint.latest_epoch(self.folder, ids[0]), self.bar.n
-        padded = ensemble.pad(ids, width)
-        model_ids, keep = ensemble.spread((padded, self.keep[padded]), self.devices)
+        padded = chunks.pad(ids, width)
+        model_ids, keep = lift.spread((padded, self.keep[padded]), self.devices)
         state = self._restore(padded, first_epoch) if first_epoch else self.programs.init(model_ids)
         started, losses, accuracies = time.monotonic(), None, []
         try:
@@ -246,7 +247,7 @@ class Trainer:
     def _restore(self, ids: np.ndarray, epoch: int) -> step.TrainState:
         like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), self.programs.state)
         loaded = {i: checkpoint.load(self.folder, int(i), checkpoint.epoch_name(epoch), like) for i in set(ids)}
-        return ensemble.spread(jax.tree.map(lambda *a: np.stack(a), *[loaded[i] for i in ids]), self.devices)
+        return lift.spread(jax.tree.map(lambda *a: np.stack(a), *[loaded[i] for i in ids]), self.devices)
 
     def _save(self, tree: Any, ids: list[int], name: str) -> None:
         tree = jax.device_get(tree)

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lira_jax import ensemble, masks
-from lira_jax.data import augment, normalize
+from lira_jax.data import augment, masks, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
+from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 from lira_jax.models import table as models
 from lira_jax.signals import forward
@@ -27,7 +27,7 @@ class Plan:
     """How one model's step becomes many: never what the numbers are, beyond rounding.
 
     Attributes:
-      strategy: as `ensemble.lift` takes it.
+      strategy: as `lift.lift` takes it.
       conv_form: a key of `models.conv.FORMS`.
       width: models side by side, all devices together.
     """
@@ -66,7 +66,7 @@ class Programs:
 
         Args:
           fewest_members: of any model of the run, so that programs do not depend on the chunk.
-          devices: as `ensemble.mesh` gives them, or of a topology that is only compiled for.
+          devices: as `lift.mesh` gives them, or of a topology that is only compiled for.
           normalizer: of the data set, if it is at hand; fitted by default.
           by_step: never scan over an epoch.
         """
@@ -99,11 +99,11 @@ class Programs:
             )  # fmt: skip
 
         # Initial weights and batches are random bits and sorting: vmap serves them well everywhere.
-        self.init = ensemble.lift(init, "vmap", devices)
-        self.epoch_batches = ensemble.lift(epoch_batches, "vmap", devices, shared=1)
-        self.train = ensemble.lift(train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True)
+        self.init = lift.lift(init, "vmap", devices)
+        self.epoch_batches = lift.lift(epoch_batches, "vmap", devices, shared=1)
+        self.train = lift.lift(train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True)
         score = forward.make_score_step(module, normalizer, augment.query_grid(1))
-        self.score = ensemble.lift(score, plan.strategy, devices, shared=3)
+        self.score = lift.lift(score, plan.strategy, devices, shared=3)
 
     def train_arguments(self, width: int) -> tuple:
         """Shapes of the arguments of `train` for so many models."""
@@ -113,11 +113,11 @@ class Programs:
         if self.resident:
             shape = (self.steps, batch) if self.scan else (batch,)
             own += (jax.ShapeDtypeStruct(shape, np.int32),)
-            shared = ensemble.abstract_replicate((x, y), self.devices)
+            shared = lift.abstract_replicate((x, y), self.devices)
         else:
             own += (jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype), jax.ShapeDtypeStruct((batch,), y.dtype))
             shared = ()
-        return (*ensemble.abstract_spread(own, width, self.devices), number, *shared)
+        return (*lift.abstract_spread(own, width, self.devices), number, *shared)
 
     def compile_train(self, width: int) -> jax.stages.Compiled:
         """Compiles `train` for so many models; a call of `train` then does not compile again."""

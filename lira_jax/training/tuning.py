@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from lira_jax import ensemble
+from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.experiment import Experiment
 from lira_jax.models.conv import FORMS
 from lira_jax.models.table import has_convolution
-from lira_jax.training import hardware
 from lira_jax.training.programs import Plan, Programs, bytes_needed
 
 BUDGET_SHARE = 0.02  # of the expected seconds of training
@@ -59,13 +58,13 @@ def plan_by_rule(experiment: Experiment, models: int, devices, params) -> Plan:
     """
     e, asked = experiment, experiment.models_per_chunk
     convolutional, platform = has_convolution(params), devices.devices.flat[0].platform
-    strategy = ensemble.choose_strategy(e.strategy, convolutional=convolutional, platform=platform)
+    strategy = lift.choose_strategy(e.strategy, convolutional=convolutional, platform=platform)
     if e.strategy == "auto" and strategy == "vmap" and not asked and platform == "cpu":
-        asked = min(_in_cache(params), ensemble.width(strategy, 0, models, devices))
+        asked = min(_in_cache(params), chunks.width(strategy, 0, models, devices))
         if _in_cache(params) < WORTH_BATCHING:
             strategy = "loop"
     form = "plain" if e.conv_form == "auto" else e.conv_form
-    return Plan(strategy, form, ensemble.width(strategy, asked, models, devices))
+    return Plan(strategy, form, chunks.width(strategy, asked, models, devices))
 
 
 def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
@@ -89,7 +88,7 @@ def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
         free = e.conv_form in ("auto", form) or strategy != "vmap"
         if free and not (":" in e.model and form != "plain"):
             asked = e.models_per_chunk or (first_width if strategy in ("vmap", "map") else 0)
-            found.append(Plan(strategy, form, ensemble.width(strategy, asked, models, devices)))
+            found.append(Plan(strategy, form, chunks.width(strategy, asked, models, devices)))
     return found
 
 
@@ -175,15 +174,15 @@ def time_step(programs: Programs, plan: Plan, state, keep: np.ndarray, images, l
         compile_seconds = time.monotonic() - started
         if bytes_needed(compiled) > limit:
             return None
-        model_ids, keep = ensemble.spread((np.arange(width, dtype=np.int32), keep), devices)
+        model_ids, keep = lift.spread((np.arange(width, dtype=np.int32), keep), devices)
         index = programs.epoch_batches(model_ids, keep, np.int32(0))[:, 0]
         if programs.resident:
             own, shared = (index,), (images, labels)
         else:
             index = jax.device_get(index)
-            own, shared = ensemble.spread((images[index], labels[index]), devices), ()
+            own, shared = lift.spread((images[index], labels[index]), devices), ()
         copies = width // devices.size
-        state = ensemble.spread(jax.tree.map(lambda a: np.repeat(np.asarray(a), copies, 0), state), devices)
+        state = lift.spread(jax.tree.map(lambda a: np.repeat(np.asarray(a), copies, 0), state), devices)
         durations: list[float] = []
         while len(durations) < 4 or (sum(durations) < _TRIAL_SECONDS and len(durations) < 50):
             started = time.monotonic()
@@ -193,7 +192,7 @@ def time_step(programs: Programs, plan: Plan, state, keep: np.ndarray, images, l
         # The fastest: others include what happens once, such as page faults of a heap that is still growing.
         return Timing(plan, width * programs.experiment.batch_size / min(durations), compile_seconds)
     except jax.errors.JaxRuntimeError as error:
-        if not ensemble.out_of_memory(error):
+        if not chunks.out_of_memory(error):
             raise
         return None
 

@@ -3,9 +3,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from lira_jax import masks
-from lira_jax.attacks import shadow_pairs
 from lira_jax.attacks.class_thresholds import class_threshold_attack, class_thresholds
+from lira_jax.attacks.shared import pairs
+from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import auc, roc
 
@@ -64,7 +64,7 @@ def test_attack_equals_a_loop_over_targets_and_examples(limit):
     targets = [4, 1]
     score = class_threshold_attack(metric, labels, keep, targets, limit=limit, seed=7)
     for row, target in enumerate(targets):
-        models, examples = shadow_pairs.sample(keep, target, limit, 7)
+        models, examples = pairs.sample(keep, target, limit, 7)
         thresholds = _naive_thresholds(
             [metric[m, i] for m, i in zip(models, examples, strict=True)],
             [keep[m, i] for m, i in zip(models, examples, strict=True)],

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from null_scores import assert_chance, auc, balanced, lists
 
-from lira_jax.attacks.evidence import Evidence
 from lira_jax.attacks.lira import lira
+from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 
 TABLE = {

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
 
-from lira_jax.attacks import blocks
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
+from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
 ATTACKS = {

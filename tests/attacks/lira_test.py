@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lira_jax.attacks import blocks, leave_out
 from lira_jax.attacks import lira as lira_lib
 from lira_jax.attacks.lira import lira
+from lira_jax.attacks.shared import blocks, leave_out
 from lira_jax.errors import UserError
 
 VARIANTS = list(itertools.product(lira_lib.FORMS, lira_lib.VARIANCES, lira_lib.CENTRES))

@@ -6,8 +6,9 @@ from null_scores import assert_chance, auc, balanced, lists, noise
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.distance import cdist
 
-from lira_jax.attacks import blocks, long
+from lira_jax.attacks import long
 from lira_jax.attacks.long import long_attack
+from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
 ALL = dict(distance=0.1, neighbours=np.inf)  # attacks every example

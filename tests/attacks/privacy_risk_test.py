@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lira_jax import masks
-from lira_jax.attacks import shadow_pairs
 from lira_jax.attacks.privacy_risk import PAIRS_PER_BIN, privacy_risk_score
+from lira_jax.attacks.shared import pairs
+from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.evaluation import risk as risk_lib
 
@@ -40,7 +40,7 @@ def test_score_equals_counting(decimals, prior):
     metric, labels, keep = _scores(8, 90, 1.0)
     metric = metric.round(decimals)  # to whole numbers: most edges are ties
     score = privacy_risk_score(metric, labels, keep, [5], prior=prior, bins=4, limit=400)
-    models, examples = shadow_pairs.sample(keep, 5, 400)
+    models, examples = pairs.sample(keep, 5, 400)
     for example in range(90):
         same_class = labels[examples] == labels[example]
         shadow = [

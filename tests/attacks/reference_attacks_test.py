@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
 
-from lira_jax.attacks import blocks
-from lira_jax.attacks.confidence import log_confidence
 from lira_jax.attacks.reference_attacks import attack_p, attack_r
+from lira_jax.attacks.shared import blocks
+from lira_jax.attacks.shared.confidence import log_confidence
 from lira_jax.errors import UserError
 
 

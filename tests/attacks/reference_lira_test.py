@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lira_jax.attacks import blocks
 from lira_jax.attacks.lira import lira
 from lira_jax.attacks.reference_lira import reference_lira
+from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
 FORMS = [(form, fixed) for form in ("online", "offline") for fixed in (False, True)]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
 from scipy.special import expit, softmax
 
-from lira_jax.attacks import blocks
-from lira_jax.attacks.base import base
+from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.rmia import rmia, taylor_soft_margin
+from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lira_jax import masks
-from lira_jax.attacks.evidence import Evidence
+from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ABLATION, ATTACKS, COMPATIBLE
+from lira_jax.data import masks
 from lira_jax.evaluation.roc import auc, roc, tpr_at_fpr
 
 FAST = [name for name, attack in ATTACKS.items() if not attack.slow]

@@ -9,7 +9,8 @@ from null_scores import assert_chance, auc, balanced, lists
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from lira_jax.attacks import shadow_pairs, trained
+from lira_jax.attacks import trained
+from lira_jax.attacks.shared import pairs
 from lira_jax.attacks.trained import VARIANTS, trained_attack
 from lira_jax.errors import UserError
 
@@ -41,7 +42,7 @@ def test_leaving_only_the_target_out_is_biased_on_noise(monkeypatch):
     def others(keep, target, limit, seed):
         return np.nonzero(np.arange(len(keep))[:, None] != np.full(keep.shape, target))
 
-    monkeypatch.setattr(shadow_pairs, "sample", others)
+    monkeypatch.setattr(pairs, "sample", others)
     score = trained_attack(logits, labels, keep, **VARIANTS["random_forest"])
     aucs = np.array([auc(score[:, g], keep[:, g]) for g in np.array_split(np.arange(300), 20)])
     assert aucs.mean() + 10 * aucs.std(ddof=1) / np.sqrt(20) < 0.5
@@ -59,15 +60,15 @@ def test_members_of_overfitted_models_score_higher(name):
 
 def _naive(logits, labels, keep, own, target, limit, seed):
     """One logistic regression for each label, on the pairs with that label."""
-    models, examples = shadow_pairs.sample(keep, target, limit, seed)
+    models, examples = pairs.sample(keep, target, limit, seed)
     x, score = trained.confidences(logits), np.empty(len(labels))
     for label in set(labels):
         every = list(zip(models, examples, strict=True))
-        pairs = [(m, i) for m, i in every if labels[i] == label]
-        members = sum(keep[pair] for pair in pairs)
-        if min(members, len(pairs) - members) < trained.FEWEST_PAIRS:
-            pairs = every
-        fitted = LogisticRegression().fit([x[pair] for pair in pairs], [keep[pair] for pair in pairs])
+        own_class = [(m, i) for m, i in every if labels[i] == label]
+        members = sum(keep[pair] for pair in own_class)
+        if min(members, len(own_class) - members) < trained.FEWEST_PAIRS:
+            own_class = every
+        fitted = LogisticRegression().fit([x[pair] for pair in own_class], [keep[pair] for pair in own_class])
         for i in np.flatnonzero(labels == label):
             score[i] = fitted.decision_function(trained.confidences(own[i])[None])[0]
     return score

@@ -12,17 +12,18 @@ import pytest
 from scipy import stats
 from sklearn.metrics import auc, roc_curve
 
-from lira_jax import layouts, store
 from lira_jax.attacks import thresholds
 from lira_jax.attacks.reference_lira import reference_lira
 from lira_jax.cli import export as export_lib
 from lira_jax.cli.export import export
 from lira_jax.data import augment
-from lira_jax.dumps import phi_from_logits
 from lira_jax.errors import UserError
 from lira_jax.evaluation import roc as roc_lib
 from lira_jax.experiment import Experiment
-from lira_jax.store import RunDirectory
+from lira_jax.interop import read as layouts
+from lira_jax.interop.arrays import phi_from_logits
+from lira_jax.runs import directory
+from lira_jax.runs.directory import RunDirectory
 
 M, N, K = 8, 90, 10
 
@@ -41,8 +42,8 @@ def scored(path, *, queries=18, save_logits="all", models=M):
     for model in range(models):
         logits = rng.normal(0, 1, (N, queries, K)).astype(np.float32)
         logits[np.arange(N), :, labels] += (3 + difficulty + 2 * keep[model])[:, None]
-        run.write(store.scores_name(model), phi_from_logits(logits, labels))
-        run.write(store.logits_name(model), logits if save_logits == "all" else logits[:, 0])
+        run.write(directory.scores_name(model), phi_from_logits(logits, labels))
+        run.write(directory.logits_name(model), logits if save_logits == "all" else logits[:, 0])
     return run, experiment, labels, keep
 
 
@@ -82,7 +83,7 @@ def test_tf_privacy_files_are_as_the_reference_writes_them(tmp_path, shared):
     order = np.argsort(layouts.grid_order(18))
     expected = {"x_train.npy": images / 127.5 - 1, "y_train.npy": labels.astype(np.int64)}
     for m in range(M):
-        phi, logits = run.read(store.scores_name(m)), run.read(store.logits_name(m))
+        phi, logits = run.read(directory.scores_name(m)), run.read(directory.logits_name(m))
         expected[f"experiment-{m}_{M}/keep.npy"] = keep[m]
         expected[f"experiment-{m}_{M}/scores/0000000007.npy"] = phi[:, order].astype(np.float64)
         expected[f"experiment-{m}_{M}/logits/0000000007.npy"] = logits[:, None, order]
@@ -108,8 +109,8 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
         np.testing.assert_array_equal(evidence.labels, labels)  # in lira_pytorch told from scores and logits
         np.testing.assert_array_equal(evidence.keep, keep)
         for m in range(4):
-            logits = run.read(store.logits_name(m))
-            np.testing.assert_array_equal(evidence.phi[m], run.read(store.scores_name(m)))
+            logits = run.read(directory.logits_name(m))
+            np.testing.assert_array_equal(evidence.phi[m], run.read(directory.scores_name(m)))
             np.testing.assert_array_equal(evidence.logits[m], logits[:, 0] if logits.ndim == 3 else logits)
 
 
@@ -177,7 +178,7 @@ def test_the_reference_attack_on_an_export_prints_our_figures(exported, attack, 
 
 def test_diverged_models_are_left_out(tmp_path, capsys):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
-    run.write(store.scores_name(2), np.full((N, 1), np.nan, np.float32))
+    run.write(directory.scores_name(2), np.full((N, 1), np.nan, np.float32))
     assert export(run, experiment, tmp_path / "out", "tf_privacy") == [0, 1, 3]
     assert "model 2 has diverged" in capsys.readouterr().err
     assert layouts.read(tmp_path / "out")[1] == [0, 1, 3]
@@ -237,7 +238,7 @@ def test_an_export_that_fails_changes_nothing(tmp_path, earlier):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
     if earlier:
         export(run, experiment, tmp_path / "out", "tf_privacy")
-    (run.path / store.scores_name(3)).unlink()
+    (run.path / directory.scores_name(3)).unlink()
     before = content(tmp_path)
     with pytest.raises(UserError, match=r"0003.npy is missing: run the stage that writes it \(lira-score\)"):
         export(run, experiment, tmp_path / "out", "tf_privacy")

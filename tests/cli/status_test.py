@@ -13,10 +13,10 @@ import time
 import pytest
 from report import synthetic_run
 
-from lira_jax import run_status
 from lira_jax.experiment import Experiment
-from lira_jax.store import RunDirectory
-from lira_jax.training import checkpoint
+from lira_jax.runs import checkpoint
+from lira_jax.runs import status as run_status
+from lira_jax.runs.directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -13,12 +13,12 @@ import pytest
 from absl.testing import flagsaver
 from sklearn.datasets import load_digits
 
-from lira_jax import run_status
 from lira_jax.cli import command
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS
 from lira_jax.report import material, sections
-from lira_jax.store import RunDirectory
+from lira_jax.runs import status as run_status
+from lira_jax.runs.directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMON = ["--num_models=8", "--epochs=10", "--batch_size=16", "--queries=2", "--strategy=loop", "--workers=1"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report import synthetic_run
 
-from lira_jax import store
+from lira_jax.runs import directory
 
 nbclient = pytest.importorskip("nbclient", reason="nbclient, which executes notebooks, is not installed")
 pytest.importorskip("ipykernel", reason="ipykernel, in which notebooks are executed, is not installed")
@@ -51,7 +51,7 @@ def test_both_figures_are_drawn(executed):
 def test_loss_and_confidence_are_those_of_the_logits(executed):
     run, _, variables = executed
     labels = run.read("labels.npy")
-    logits = run.read(store.logits_name(3)).astype(np.float64)
+    logits = run.read(directory.logits_name(3)).astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     own = softmax[np.arange(len(labels)), labels]
     np.testing.assert_allclose(variables["confidence"][3], own, rtol=1e-4)

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from lira_jax import audit, store
-from lira_jax.attacks.evidence import Evidence
+from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit import run as audit
 from lira_jax.data import dataset as datasets
 from lira_jax.data import load
-from lira_jax.dumps import phi_from_logits
 from lira_jax.experiment import Experiment
+from lira_jax.interop.arrays import phi_from_logits
 from lira_jax.report import tables
-from lira_jax.store import RunDirectory
+from lira_jax.runs import directory
+from lira_jax.runs.directory import RunDirectory
 
 NAMES = ("lira_online", "lira_offline", "attack_r", "loss")
 HOSTILE = "<script>alert(1)</script>&\"'"
@@ -43,8 +44,8 @@ def write(path, *, models=8, examples=60, classes=3, images=True, targets=None, 
     everything[:, np.arange(examples), :, labels] += (2 + rng.normal(size=examples)[:, None] + 2 * keep.T)[:, :, None]
     phi = np.stack([phi_from_logits(z, labels) for z in everything]).astype(np.float32)
     for model in range(models):
-        run.write(store.scores_name(model), phi[model])
-        run.write(store.logits_name(model), everything[model, :, 0])
+        run.write(directory.scores_name(model), phi[model])
+        run.write(directory.logits_name(model), everything[model, :, 0])
     run.append_metrics(
         [
             {"model": m, "epoch": 5, "loss": 0.1, "train_accuracy": 0.9, "out_accuracy": 0.8,

@@ -6,12 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from lira_jax import ensemble, masks
+from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset, check
+from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
+from lira_jax.runs import checkpoint
+from lira_jax.runs.directory import RunDirectory, logits_name, scores_name
 from lira_jax.signals.score import score_models
-from lira_jax.store import RunDirectory, logits_name, scores_name
-from lira_jax.training import checkpoint
 from lira_jax.training.loop import Trainer
 
 
@@ -38,7 +39,7 @@ def train(path, experiment, ids=None, devices=1, dataset=None):
     experiment = run.settle_experiment(experiment, set())
     keep = masks.draw(experiment.masks, experiment.num_models, len(dataset.y), seed=experiment.seed)
     ids = list(range(experiment.num_models)) if ids is None else ids
-    mesh = ensemble.mesh(devices)
+    mesh = lift.mesh(devices)
     outcomes = Trainer(experiment, dataset, keep, run, mesh).train_all(ids)
     score_models(experiment, dataset, run, ids, mesh)
     return {i: (run.read(logits_name(i)), run.read(scores_name(i))) for i in ids}, outcomes
@@ -64,7 +65,7 @@ def reference(request, tmp_path_factory):
 @pytest.mark.parametrize("strategy", ["vmap", "unroll", "map"])
 def test_strategies_agree(reference, strategy, tmp_path, monkeypatch):
     experiment, expected = reference
-    monkeypatch.setattr(ensemble, "choose_strategy", lambda asked, **_: asked)  # map is refused on CPU
+    monkeypatch.setattr(lift, "choose_strategy", lambda asked, **_: asked)  # map is refused on CPU
     assert_same(train(tmp_path, dataclasses.replace(experiment, strategy=strategy))[0], expected)
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training.loop_test import CONVOLUTIONAL, MLP, assert_same, data, train
 
-from lira_jax import ensemble, masks
-from lira_jax.data import normalize
-from lira_jax.store import RunDirectory
-from lira_jax.training import hardware, tuning
+from lira_jax.data import masks, normalize
+from lira_jax.ensemble import hardware, lift
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.training import tuning
 from lira_jax.training.loop import Trainer
 from lira_jax.training.programs import Plan, Programs, bytes_needed, flops_per_image
 from lira_jax.training.tuning import Timing
@@ -51,7 +51,7 @@ def test_a_short_training_times_only_the_first_plan():
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_a_training_that_two_trials_would_hold_up_is_not_measured(cores, monkeypatch):
-    mesh = ensemble.mesh(1)
+    mesh = lift.mesh(1)
     monkeypatch.setattr(hardware, "_cores", lambda: cores)
     second = hardware.usual_flops(mesh)
     assert not tuning.worth_measuring(40 * second, mesh)
@@ -86,7 +86,7 @@ def test_a_short_piece_of_a_run_follows_the_rule_and_a_longer_one_measures(tmp_p
      '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "plain", "width": 0}, "timings": [{}, {}]}}'],
 )  # fmt: skip
 def test_a_plan_that_cannot_be_read_is_made_anew(text, tmp_path):
-    where = hardware.describe(ensemble.mesh(1))
+    where = hardware.describe(lift.mesh(1))
     (tmp_path / "plan.json").write_text(text.replace("HERE", where))
     run = RunDirectory(tmp_path)
     assert tuning.read(run.read_plan(where)) is None
@@ -112,7 +112,7 @@ def test_plans_keep_what_the_flags_fix():
         return {(p.strategy, p.conv_form, p.width) for p in tuning.plans(e, 64, mesh, kernel)}
 
     kernel = {"kernel": np.zeros((3, 3, 3, 2))}
-    mesh = ensemble.mesh(2)
+    mesh = lift.mesh(2)
     everything = plans()
     assert ("loop", "plain", 2) in everything
     assert ("vmap", "patches", 16) in everything
@@ -126,7 +126,7 @@ def test_plans_keep_what_the_flags_fix():
     [(1000, Plan("vmap", "plain", 64)), (500_000, Plan("vmap", "plain", 8)), (1_100_000, Plan("loop", "plain", 1))],
 )
 def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
-    e, mesh, params = dataclasses.replace(MLP, num_models=64, strategy="auto"), ensemble.mesh(1), np.zeros(weights)
+    e, mesh, params = dataclasses.replace(MLP, num_models=64, strategy="auto"), lift.mesh(1), np.zeros(weights)
     assert tuning.plan_by_rule(e, 64, mesh, params) == first
     candidates = tuning.plans(e, 64, mesh, params)
     assert candidates[0] == dataclasses.replace(first, width=min(first.width, tuning.FIRST_WIDTH))
@@ -164,7 +164,7 @@ def test_forms_of_the_convolution_agree(form, tmp_path):
 def trainer(experiment, path, devices=1):
     dataset = data()
     keep = masks.draw("balanced", experiment.num_models, len(dataset.y))
-    return Trainer(experiment, dataset, keep, RunDirectory(path), ensemble.mesh(devices))
+    return Trainer(experiment, dataset, keep, RunDirectory(path), lift.mesh(devices))
 
 
 def test_the_chunk_is_made_to_fit_into_memory_and_trains_all_the_same(tmp_path, monkeypatch):

@@ -1,0 +1,64 @@
+"""BASE, the loss against its Bayes-optimal threshold.
+
+Lassila et al. 2025, Practical Bayes-Optimal Membership Inference Attacks.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared.blocks import over_blocks
+from lira_jax.attacks.shared.confidence import list_sum, log_confidence
+
+
+def base(
+    phi: np.ndarray,
+    keep: np.ndarray,
+    targets: Sequence[int] | np.ndarray | None = None,
+    observed: np.ndarray | None = None,
+    *,
+    online: bool = True,
+) -> np.ndarray:
+    """log p_y(target) - log(mean of p_y over the shadow models).
+
+    With as many in as out shadows this is the logarithm of RMIA's ratio(x), see rmia.py.
+
+    Args:
+      phi: float [models, examples, queries], scaled logits; [models, examples] is one query.
+      keep: bool [models, examples], who trained on what.
+      targets: indices of the models that are attacked, each with all others as its shadows (less one
+        partner an example, see leave_out.py); all models by default.
+      observed: float [targets, examples, queries], phi of targets from outside the models instead.
+      online: the mean is over all shadow models; otherwise over those that did not train on the example.
+
+    Returns:
+      float64 [targets, examples], the mean over queries; higher = more likely a member.
+
+    Raises:
+      UserError: shapes that disagree, a score that is NaN or infinite, or an example without a shadow
+        score in a list the attack reads.
+    """
+    inputs = inputs_lib.check(phi, keep, targets, observed)
+    bits = (True, False) if online else (False,)  # the keep bit: in, out
+    lists.require(inputs, bits, "base")
+    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
+
+    def attack(block: slice) -> None:
+        phi, keep, own = inputs.block(block)
+        p = np.exp(log_confidence(phi))
+        total, count = 0, 0
+        for bit in bits:
+            listed = list_sum(p, keep == bit)
+            if inputs.targets is None:
+                total, count = total + listed.total, count + listed.count
+            else:
+                gone = leave_out.next_member(keep == bit, inputs.targets)
+                gone = np.take_along_axis(p, gone[:, :, None], axis=0)
+                total, count = total + listed.total_without(gone), count + listed.count - 1
+        score[:, block] = (log_confidence(own) - np.log(total / count[:, None])).mean(-1)
+
+    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
+        pass
+    return score

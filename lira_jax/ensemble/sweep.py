@@ -1,0 +1,54 @@
+"""Sweeps models over examples in batches and streams the results to the host."""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+_BATCH, _CPU_CONVOLUTION_BATCH = 1024, 64
+
+
+def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
+    """Images of one model in one scoring step, queries counted, where the user does not say.
+
+    The activations of a convolutional network stay in a CPU's cache for small batches only (BUILD_NOTES.md).
+    """
+    on_cpu = devices.devices.flat[0].platform == "cpu"
+    return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
+
+
+def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Runs a lifted scoring step over all examples.
+
+    The next batch is dispatched before the last one is fetched, so the device does not wait.
+
+    Args:
+      step: (variables, images, labels, index) -> (logits [models, B, queries, classes],
+        phi [models, B, queries]), from `forward.make_score_step` by `lift.lift`.
+      variables: of all models, leading axis [models].
+      images, labels: on the devices, or numpy arrays in host memory, of which each batch is sent on its own.
+      batch_size: examples a batch.
+
+    Yields:
+      The step's results as numpy arrays, batch after batch, without the padding of the last one.
+    """
+    total = len(labels)
+    batch_size = min(batch_size, total)
+    pending, within = None, np.arange(batch_size, dtype=np.int32)
+    for start in range(0, total, batch_size):
+        index = np.minimum(start + within, total - 1)
+        if isinstance(images, np.ndarray):
+            result = step(variables, images[index], labels[index], within)
+        else:
+            result = step(variables, images, labels, index)
+        if pending is not None:
+            yield _fetch(*pending)
+        pending = result, min(batch_size, total - start)
+    if pending is not None:
+        yield _fetch(*pending)
+
+
+def _fetch(result, count):
+    logits, phi = jax.device_get(result)
+    return logits[:, :count], phi[:, :count]

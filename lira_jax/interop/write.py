@@ -1,0 +1,178 @@
+"""Writes a run in the layout of another tool."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+import lira_jax
+from lira_jax import progress
+from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment import Experiment
+from lira_jax.interop import read as layouts
+from lira_jax.runs import directory, health
+from lira_jax.runs.directory import RunDirectory
+
+FORMATS = ("tf_privacy", "lira_pytorch")
+
+_MARK = "exported_by"
+_AUGMENT = {"mirror_shift": "weak"}
+_CHUNK = 1024  # images converted to float64 at a time
+
+
+def export(
+    run: RunDirectory, experiment: Experiment, out: str | os.PathLike, layout: str, images: np.ndarray | None = None
+) -> list[int]:
+    """Writes a scored run in another tool's layout, whole or not at all.
+
+    tf_privacy gets its queries in its own order and x_train.npy, float64 in -1..1; lira_pytorch, whose queries
+    have no order, gets ours. Diverged models are left out, as the attacks leave them out.
+
+    Args:
+      run: the run directory.
+      experiment: of the run.
+      out: folder to write; an earlier export is replaced.
+      layout: tf_privacy or lira_pytorch.
+      images: uint8 [examples, height, width, channels] of the data set, for x_train.npy; None: not written.
+
+    Returns:
+      The ids of the models written.
+
+    Raises:
+      UserError: the run is not scored, or out holds something else.
+    """
+    if layout not in FORMATS:
+        raise bad_choice("--format", layout, FORMATS)
+    out = pathlib.Path(out).resolve()
+    _check_replaceable(out)
+    labels = run.read("labels.npy", (None,))
+    keep = run.read("keep.npy", (experiment.num_models, len(labels)))
+    to_theirs = np.argsort(layouts.grid_order(experiment.queries))
+    written = []
+    with _replacing(out) as folder:
+        for model in progress.each("export", range(experiment.num_models), "models"):
+            phi = run.read(directory.scores_name(model), (len(labels), experiment.queries))
+            logits = run.read(directory.logits_name(model))
+            logits = logits[:, None] if logits.ndim == 2 else logits
+            finite = np.isfinite(phi).all(-1) & np.isfinite(logits).all((1, 2))
+            wrong = health.diagnose(logits[:, 0].argmax(-1) == labels, finite, labels, keep[model])
+            if wrong:
+                progress.note(f"WARNING: model {model} has diverged and is left out: {wrong}")
+                continue
+            if not written and logits.shape[1] < experiment.queries:
+                progress.note(
+                    f"note: logits are those of the plain query alone, scores of all {experiment.queries}: "
+                    "the run was scored without --save_logits=all"
+                )
+            if layout == "tf_privacy":
+                own = folder / f"experiment-{model}_{experiment.num_models}"
+                epoch = f"{experiment.epochs:010d}.npy"
+                _save(own / "scores" / epoch, phi[:, to_theirs].astype(np.float64))
+                order = to_theirs if logits.shape[1] == len(to_theirs) else [0]
+                _save(own / "logits" / epoch, logits[:, None, order])
+            else:
+                own = folder / str(model)
+                _save(own / "scores.npy", phi.astype(np.float64))
+                _save(own / "logits.npy", logits)
+            _save(own / "keep.npy", keep[model])
+            (own / "hparams.json").write_text(json.dumps(_hparams(experiment, model)))
+            written.append(model)
+        if not written:
+            raise UserError(f"{run.path}: no model learned anything; there is nothing to export")
+        if layout == "tf_privacy":
+            _save(folder / "y_train.npy", labels.astype(np.int64))
+            if images is not None:
+                parts = (images[i : i + _CHUNK] / 127.5 - 1 for i in range(0, len(images), _CHUNK))
+                _save_parts(folder / "x_train.npy", images.shape, np.float64, parts)
+    return written
+
+
+def _hparams(experiment: Experiment, model: int) -> dict:
+    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export from a run."""
+    e = experiment
+    arch = {
+        "wide_resnet": f"wrn{e.depth or 28}-{e.width or 2}",
+        "cnn": f"cnn{e.width or 32}-3-mean",
+        "cnn_max": f"cnn{e.width or 32}-3-max",
+    }
+    return {
+        "arch": arch.get(e.model, e.model),
+        "lr": e.learning_rate,
+        "batch": e.batch_size,
+        "weight_decay": e.weight_decay,
+        "augment": _AUGMENT.get(e.augment, e.augment),
+        "seed": e.seed,
+        "epochs": e.epochs,
+        "expid": model,
+        "num_experiments": e.num_models,
+        "pkeep": e.pkeep,
+        "save_steps": e.checkpoint_every,
+        "only_subset": None,
+        _MARK: f"lira_jax {lira_jax.__version__}",
+    }
+
+
+def _check_replaceable(out: pathlib.Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UserError(f"--out={out}: it is a file; give a folder")
+    models, others = [], []
+    for path in sorted(out.iterdir()):
+        (models if _is_exported_model(path) else others).append(path.name)
+    foreign = set(others) - ({"x_train.npy", "y_train.npy"} if models else set())
+    if foreign:
+        raise UserError(f"--out={out}: {min(foreign)!r} in it is not from an export; give a new or empty folder")
+
+
+def _is_exported_model(folder: pathlib.Path) -> bool:
+    try:
+        hparams = json.loads((folder / "hparams.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(hparams, dict) and _MARK in hparams
+
+
+@contextlib.contextmanager
+def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes if not.
+
+    A stale model of an earlier export would be read as one more shadow model, hence a whole new folder.
+    """
+    temporary, old = (out.with_name(f".{out.name}.{os.getpid()}.{role}") for role in ("new", "old"))
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"--out={out}: {error.strerror}; give a folder that can be made") from None
+    try:
+        yield temporary
+        if out.exists():
+            out.rename(old)
+        temporary.rename(out)
+    finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _save(path: pathlib.Path, array: np.ndarray) -> None:
+    _save_parts(path, array.shape, array.dtype, [array])
+
+
+def _save_parts(path: pathlib.Path, shape: tuple[int, ...], dtype, parts: Iterable[np.ndarray]) -> None:
+    """Writes a .npy file from parts along its first axis."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dtype = np.dtype(dtype)
+    try:
+        with open(path, "wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in parts:
+                file.write(np.ascontiguousarray(part, dtype).data)
+    except OSError as error:  # such as a full disk, which does not say where
+        raise OSError(error.errno, error.strerror, str(path)) from error

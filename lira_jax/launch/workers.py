@@ -1,0 +1,84 @@
+"""Worker processes, one pinned to each core, that share a run directory by model ids.
+
+On a CPU two processes of one core each train convolutional models faster than one process of two
+cores (BUILD_NOTES.md has the measurement).
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import jax
+from absl import flags
+
+from lira_jax import progress
+from lira_jax.cli import hosts
+from lira_jax.errors import UserError
+
+flags.DEFINE_string(
+    "workers",
+    "auto",
+    "Processes that share the models on this machine, each pinned to its part of the cores: a number, or auto (on a "
+    "CPU one a core for models with convolutions, else 1).",
+)
+
+
+def count(asked: str, *, convolutional: bool, models: int) -> int:
+    """Resolves --workers for so many models.
+
+    Raises:
+      UserError: neither auto nor a number of at least 1.
+    """
+    if asked == "auto":
+        return max(1, min(len(_cores()), models)) if convolutional and jax.default_backend() == "cpu" else 1
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(f"--workers={asked}: give auto or a number of at least 1")
+    return max(1, min(int(asked), models))
+
+
+def inside() -> bool:
+    """Whether this process is a worker, so that another one tells the user what all have done."""
+    return progress.LABEL in os.environ
+
+
+def run(stage: str, ids: Sequence[int], workers: int) -> None:
+    """Runs this command in worker processes, each with its share of the models, and waits for them.
+
+    The first worker's progress is shown; the others have as much to do. If this process dies, they die.
+
+    Args:
+      stage: module of lira_jax.cli.
+      ids: models to share out, none of them finished.
+      workers: number of processes.
+
+    Raises:
+      UserError: a worker failed; with its last line.
+    """
+    cores = _cores()
+    children = []
+    for worker in range(workers):
+        share = ",".join(map(str, ids[worker::workers]))
+        own_cores = ",".join(map(str, cores[worker::workers] or [cores[worker % len(cores)]]))
+        # pinned.py rather than preexec_fn, which forks this process and all that JAX's threads hold
+        start = [sys.executable, "-m", "lira_jax.launch.pinned", stage, own_cores, str(os.getpid())]
+        quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
+        children.append(
+            subprocess.Popen(
+                [*start, *sys.argv[1:], hosts.ALONE, "--workers=1", f"--model_ids={share}"],
+                env={**os.environ, **quiet, progress.LABEL: f" (worker {worker + 1} of {workers})"},
+                stderr=None if worker == 0 else subprocess.PIPE,
+                text=True,
+            )
+        )
+    # Reading to the end of each pipe in turn cannot block a child: none writes more than a few lines.
+    said = [child.communicate()[1] or "" for child in children]
+    for worker, (child, text) in enumerate(zip(children, said, strict=True)):
+        last = text.strip().splitlines()[-1:] or ["see above"]
+        if child.returncode:
+            raise UserError(f"worker {worker + 1} of {workers} ended with status {child.returncode}: {last[0]}")
+
+
+def _cores() -> list[int]:
+    """The cores this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))

@@ -1,0 +1,272 @@
+"""How far a run is: what its files say, and which processes of it live on this machine."""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+import platform
+import re
+import shlex
+import time
+
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment, target_experiment
+from lira_jax.runs import checkpoint, directory
+from lira_jax.runs.files import writer_of
+
+STAGES = ("train", "score", "attack", "report")
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """What `inspect` finds.
+
+    Attributes:
+      path: the run directory.
+      summary: the experiment in a line.
+      num_models: of the experiment.
+      trained: models that are trained to the end.
+      partial: model -> (epochs of its newest checkpoint, of how many).
+      last_metrics: the newest line of metrics.jsonl, or None.
+      diverged: model -> why no attack will use it.
+      scored: models with whole scores and logits.
+      attacks: names of saved attack scores.
+      evaluated: whether results.json is here.
+      stale: what is older than the files it was made from: attack, report.
+      reported: whether the page is here.
+      damaged: file -> what is wrong, for each that is not what the manifest says, or cannot be read.
+      leftover: temporary files of writers that live no more; harmless.
+      processes: (process id, stage) of this run on this machine.
+      age: seconds since anything in the directory was written.
+      targets: the same of the targets, if another recipe trains them.
+    """
+
+    path: pathlib.Path
+    summary: str
+    num_models: int
+    trained: list[int]
+    partial: dict[int, tuple[int, int]]
+    last_metrics: dict | None
+    diverged: dict[int, str]
+    scored: list[int]
+    attacks: list[str]
+    evaluated: bool
+    stale: list[str]
+    reported: bool
+    damaged: dict[str, str]
+    leftover: list[str]
+    processes: list[tuple[int, str]]
+    age: float
+    targets: "Status | None" = None
+
+    @property
+    def unfinished(self) -> str | None:
+        """The first stage that has work left, or None."""
+        parts = [self, self.targets] if self.targets else [self]
+        if any(len(p.trained) < p.num_models for p in parts):
+            return "train"
+        if any(len(p.scored) < p.num_models for p in parts):
+            return "score"
+        if not self.evaluated or "attack" in self.stale:
+            return "attack"
+        return "report" if not self.reported or "report" in self.stale else None
+
+
+def inspect(run: directory.RunDirectory) -> Status:
+    """Reads every dump and checks its hash; nothing is changed.
+
+    Raises:
+      UserError: there is no run here, or its experiment or manifest cannot be read.
+    """
+    experiment = run.read_experiment()
+    other = target_experiment(experiment)
+    targets = other and _inspect(run.targets(), other, None)
+    return _inspect(run, experiment, targets)
+
+
+def _inspect(run: directory.RunDirectory, e: Experiment, targets: Status | None) -> Status:
+    folder = run.checkpoints()
+    manifest = run.read_json("manifest.json", "lira-train") if (run.path / "manifest.json").exists() else {}
+    damaged = {}
+    for name in manifest:
+        if "bytes" not in manifest[name]:  # a fingerprint of data, not of a file here
+            continue
+        try:
+            run.read(name)
+        except UserError as error:
+            damaged[name] = str(error)
+    whole = {name for name in manifest if "bytes" in manifest[name]} - damaged.keys()
+    if targets:
+        damaged |= {f"targets/{name}": text for name, text in targets.damaged.items()}
+    if (run.path / "results.json").exists():
+        try:
+            run.read_json("results.json", "lira-attack")
+        except UserError as error:
+            damaged["results.json"] = str(error)
+    models = range(e.num_models)
+    trained = [m for m in models if checkpoint.is_finished(folder, m)]
+    epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
+    scored = [m for m in models if {directory.scores_name(m), directory.logits_name(m)} <= whole]
+    metrics = run.read_metrics()
+    last = {record["model"]: record for record in metrics if "model" in record}
+    files = [p for p in run.path.rglob("*") if p.is_file()]
+    newest = max((_written(p) for p in files), default=0.0)
+    return Status(
+        path=run.path,
+        summary=f"{e.num_models} x {e.model} on {e.dataset}, {e.epochs} epochs, {e.queries} queries",
+        num_models=e.num_models,
+        trained=trained,
+        partial={m: (epoch, e.epochs) for m, epoch in epochs.items() if epoch},
+        last_metrics=metrics[-1] if metrics else None,
+        diverged={m: r["diverged"] for m, r in last.items() if r.get("diverged")},
+        scored=scored,
+        attacks=sorted(n.removeprefix("attacks/").removesuffix(".npy") for n in whole if n.startswith("attacks/")),
+        evaluated=(run.path / "results.json").exists(),
+        stale=_stale(run, e.num_models),
+        reported=(run.path / "report/index.html").exists(),
+        damaged=damaged,
+        leftover=[str(p) for p in files if _abandoned(p)],
+        processes=processes(run.path),
+        age=time.time() - newest,
+        targets=targets,
+    )
+
+
+def as_text(status: Status) -> str:
+    """The status for a terminal."""
+    s, parts = status, {"models": status} | ({"targets": status.targets} if status.targets else {})
+    lines = [f"{s.path}: {s.summary}"]
+    if s.targets:
+        lines.append(f"{s.targets.path}: {s.targets.summary}, the targets")
+    for kind, part in parts.items():
+        lines += _training(part, kind)
+    for kind, part in parts.items():
+        n, done = part.num_models, len(part.scored)
+        lines.append(_line("score", done == n, f"{done} of {n} {kind} finished"))
+    attacks = f"{len(s.attacks)} attacks saved" + (", results.json is here" if s.evaluated else "")
+    old = {"attack": "; older than the scores", "report": "; older than the results"}
+    lines.append(
+        _line(
+            "attack", s.evaluated and "attack" not in s.stale, attacks + (old["attack"] if "attack" in s.stale else "")
+        )
+    )
+    page = "report/index.html is here" if s.reported else "no page yet"
+    lines.append(
+        _line("report", s.reported and "report" not in s.stale, page + (old["report"] if "report" in s.stale else ""))
+    )
+    lines += [f"DAMAGED   {text}" for text in s.damaged.values()]
+    if s.leftover:
+        lines.append(f"leftover  {len(s.leftover)} temporary files of killed writers, harmless: {s.leftover[0]}")
+    lines.append(_activity(s))
+    lines.append(_advice(s))
+    return "\n".join(lines)
+
+
+def _training(s: Status, kind: str) -> list[str]:
+    """How far the training of the models or targets is."""
+    n = s.num_models
+    begun = "".join(
+        f"; {_ids(models)} at epoch {epoch} of {of}" for (epoch, of), models in _by_value(s.partial).items()
+    )  # fmt: skip
+    never = [m for m in range(n) if m not in set(s.trained) and m not in s.partial]
+    waiting = f"; {_ids(never)} without a checkpoint" if never and len(never) < n else ""
+    lines = [_line("train", len(s.trained) == n, f"{len(s.trained)} of {n} {kind} finished{begun}{waiting}")]
+    if s.last_metrics:
+        shown = [
+            ("loss", "{:.4g}"),
+            ("train_accuracy", "{:.1%}"),
+            ("out_accuracy", "{:.1%}"),
+            ("test_accuracy", "{:.1%}"),
+        ]
+        values = ", ".join(f"{k} {f.format(s.last_metrics[k])}" for k, f in shown if s.last_metrics.get(k) is not None)
+        lines.append(
+            f"          newest metrics: model {s.last_metrics['model']}, epoch {s.last_metrics['epoch']}: {values}"
+        )
+    for model, why in s.diverged.items():
+        lines.append(f"          model {model} has diverged and is not used: {why}")
+    return lines
+
+
+def processes(path: pathlib.Path) -> list[tuple[int, str]]:
+    """(process id, stage) of the lira commands on this machine that were given this run directory; Linux only."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            stage = next((m[1] for a in arguments[:4] if (m := re.search(r"lira(?:_jax\.cli\.|-)(\w+)$", a))), None)
+            workdirs = [a.split("=", 1)[1] for a in arguments if re.match(r"--?workdir=", a)]
+            workdirs += [b for a, b in itertools.pairwise(arguments) if re.fullmatch(r"--?workdir", a)]
+            if stage in STAGES and workdirs and ((entry / "cwd").resolve() / workdirs[-1]).resolve() == path.resolve():
+                found.append((int(entry.name), stage))
+    return sorted(found)
+
+
+def _activity(s: Status) -> str:
+    if s.processes:
+        return "running   " + ", ".join(f"lira-{stage} (process {pid})" for pid, stage in s.processes)
+    idle = f"no process of this run on this machine; last written {_duration(s.age)} ago"
+    if s.unfinished:
+        idle += f": lira-{s.unfinished} is not begun, was killed, or runs on another machine"
+    return "idle      " + idle
+
+
+def _advice(s: Status) -> str:
+    workdir = shlex.quote(f"--workdir={s.path}")
+    if s.processes:
+        return f"next      wait, or look again: lira-status {workdir}"
+    if s.damaged:
+        return "next      delete those damaged files that are there and run the commands above; whole files are kept"
+    stage = s.unfinished
+    return f"next      lira-{stage} {workdir}" if stage else "next      nothing is left to do"
+
+
+def _line(stage: str, finished: bool, text: str) -> str:
+    return f"{stage:8}{'+' if finished else '-'} {text}"
+
+
+def _stale(run: directory.RunDirectory, num_models: int) -> list[str]:
+    results, page = run.path / "results.json", run.path / "report/index.html"
+    scores = [r.path / directory.scores_name(m) for r in (run, run.targets()) for m in range(num_models)]
+    stale = []
+    if results.exists() and any(p.exists() and _written(p) > _written(results) for p in scores):
+        stale.append("attack")
+    if page.exists() and results.exists() and _written(results) > _written(page):
+        stale.append("report")
+    return stale
+
+
+def _abandoned(path: pathlib.Path) -> bool:
+    """Whether this is a temporary file of a process of this machine that is gone."""
+    writer = writer_of(path)
+    return writer is not None and writer[0] == platform.node() and not pathlib.Path("/proc", str(writer[1])).exists()
+
+
+def _written(path: pathlib.Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # a temporary file that has its name by now
+        return 0.0
+
+
+def _by_value(groups: dict[int, tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    inverse: dict[tuple[int, int], list[int]] = {}
+    for model, value in groups.items():
+        inverse.setdefault(value, []).append(model)
+    return dict(sorted(inverse.items(), reverse=True))
+
+
+def _ids(models: list[int]) -> str:
+    """Such as "models 0-3, 7"."""
+    parts, start = [], models[0]
+    for model, following in zip(models, [*models[1:], None], strict=True):
+        if following != model + 1:
+            parts.append(f"{start}" if start == model else f"{start}-{model}")
+            start = following
+    return f"model{'s' if len(models) > 1 else ''} {', '.join(parts)}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

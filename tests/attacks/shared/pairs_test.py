@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from lira_jax.attacks.shared import leave_out, pairs
+from lira_jax.data import masks
+
+
+def test_every_example_is_in_and_out_equally_often_whatever_the_targets_membership():
+    keep = masks.draw("balanced", 8, 500, seed=1)
+    models, examples = pairs.sample(keep, 3, 10**9)
+    label = keep[models, examples]
+    assert (models != 3).all()
+    assert len(set(zip(models.tolist(), examples.tolist(), strict=True))) == 6 * 500
+    for bit in (True, False):
+        np.testing.assert_array_equal(np.bincount(examples[label == bit], minlength=500), 3)
+
+
+def test_the_pairs_left_out_are_the_target_and_its_partners():
+    keep = masks.draw("bernoulli", 7, 60, seed=3)
+    for target in range(7):
+        models, examples = pairs.sample(keep, target, 10**9)
+        left = np.zeros(keep.shape, bool)
+        left[models, examples] = True
+        expected = np.ones(keep.shape, bool)
+        expected[target] = False
+        for i, partner in enumerate(leave_out.partners(keep, np.array([target]))[0]):
+            if partner >= 0:
+                expected[partner, i] = False
+        np.testing.assert_array_equal(left, expected)
+
+
+def test_an_outside_target_leaves_nothing_out():
+    keep = masks.draw("balanced", 4, 50)
+    models, _ = pairs.sample(keep, None, 10**9)
+    assert len(models) == 200
+
+
+@pytest.mark.parametrize("target", [0, None])
+def test_a_limited_draw_is_uniform_without_repeats(target):
+    keep = masks.draw("balanced", 4, 100, seed=2)
+    counts = np.zeros(keep.shape)
+    for seed in range(400):
+        sampled = pairs.sample(keep, target, 50, seed)
+        assert len(sampled[0]) == 50
+        counts[sampled] += 1
+    assert counts.max() <= 400
+    possible = counts[counts > 0]
+    assert len(possible) == (400 if target is None else 200)
+    expected = 400 * 50 / len(possible)
+    assert abs(possible - expected).max() < 6 * np.sqrt(expected)
+
+
+def test_draws_repeat_and_targets_differ():
+    keep = masks.draw("balanced", 4, 100)
+    first, again, other = (pairs.sample(keep, t, 40, seed=5) for t in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first[1] != other[1])

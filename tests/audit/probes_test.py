@@ -1,0 +1,110 @@
+"""False-positive rates on probes are what plain counting gives, and probes like non-members have theirs."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from null_scores import balanced
+
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit import probes as false_alarms
+from lira_jax.evaluation.assessment import assess
+
+CLASSES = 4
+
+
+def outputs(rng, keep, gap, sharpness=1.0):
+    """Labels, phi and logits of models that are `gap` surer of the label of an example that they trained on."""
+    num_models, num_examples = keep.shape
+    labels = rng.integers(CLASSES, size=num_examples).astype(np.int32)
+    logits = rng.normal(size=(num_examples, CLASSES)) + rng.normal(size=(num_models, num_examples, CLASSES))
+    logits[:, np.arange(num_examples), labels] += 1 + gap * keep
+    logits *= sharpness
+    others = np.where(np.arange(CLASSES) == labels[:, None], -np.inf, logits)
+    phi = np.take_along_axis(logits, labels[None, :, None], -1)[..., 0] - np.logaddexp.reduce(others, -1)
+    return labels, phi[:, :, None].astype(np.float32), logits.astype(np.float32)
+
+
+def pool(num_models=8, num_examples=1500, targets=None):
+    rng = np.random.default_rng(0)
+    keep = balanced(rng, num_models, num_examples)
+    labels, phi, logits = outputs(rng, keep, gap=2.0)
+    return Evidence(labels, keep, phi, logits, np.arange(num_models) if targets is None else targets)
+
+
+def probes_for(evidence, count=1500, sharpness=1.0):
+    keep = np.zeros((len(evidence.keep), count), bool)
+    labels, phi, logits = outputs(np.random.default_rng(1), keep, 0.0, sharpness)
+    return Evidence(labels, keep, phi, logits, evidence.targets)
+
+
+def attacked(evidence):
+    return {
+        name: assess(ATTACKS[name].run(evidence), evidence.members, evidence.labels, None, ATTACKS[name].threshold)
+        for name in false_alarms.ATTACKS
+    }
+
+
+def test_probes_like_nonmembers_have_the_rate_of_nonmembers():
+    """Also for offline LiRA with 3 out models an example, where having 7 for a probe would lower the rate."""
+    evidence = pool()
+    results = attacked(evidence)
+    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)["false_positive_rate"]
+    expected = false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]
+    assert set(found) == set(expected) == set(false_alarms.ATTACKS)
+    for name, rate in found.items():
+        assert abs(rate["value"] - expected[name]["value"]) < 4 * np.sqrt(0.25 / 1500 * 2), name
+
+
+def test_rates_are_counts_at_the_thresholds_of_the_pool():
+    evidence = pool(num_models=6, num_examples=300)
+    results, probes = attacked(evidence), probes_for(evidence, count=100, sharpness=3.0)
+    found = false_alarms.on_probes(probes, evidence, ATTACKS, results)
+    top, total = [], 0.0
+    for target in range(6):
+        limit = results["maximum_score"].thresholds[target]
+        p = np.exp(probes.logits[target].astype(np.float64))
+        p /= p.sum(-1, keepdims=True)
+        top.append(sum(bool(np.log(row.max()) >= limit) for row in p) / 100)
+        total += p.max(-1).mean() / 6
+    rate = found["false_positive_rate"]["maximum_score"]
+    assert rate["per_target"] == pytest.approx(top)
+    assert rate["value"] == pytest.approx(np.mean(top))
+    assert rate["low"] < rate["value"] < rate["high"]
+    assert found["maximum_score"] == pytest.approx(total)
+    assert found["num_probes"] == 100
+
+
+def test_sure_models_raise_false_alarms():
+    evidence = pool()
+    results = attacked(evidence)
+    rates = [
+        false_alarms.on_probes(probes_for(evidence, sharpness=s), evidence, ATTACKS, results)["false_positive_rate"]
+        for s in (0.2, 1.0, 20.0)
+    ]
+    for name in ("maximum_score", "entropy"):
+        calm, as_trained, sure = (rate[name]["value"] for rate in rates)
+        assert calm < 0.01 < as_trained < sure
+        assert sure > 0.95
+
+
+def test_one_target_has_thresholds_only_where_the_attack_brings_them():
+    evidence = pool(targets=np.array([2]))
+    results = attacked(evidence)
+    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)["false_positive_rate"]
+    assert set(found) == {"correctness"}
+    probes = probes_for(evidence)
+    right = (probes.logits[2].argmax(-1) == probes.labels).mean()
+    assert found["correctness"]["value"] == pytest.approx(right)
+    assert found["correctness"]["low"] < right < found["correctness"]["high"]
+    assert set(false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]) == {"correctness"}
+
+
+def test_only_attacks_that_were_made_are_counted():
+    evidence = pool(num_models=6, num_examples=200)
+    results = {"loss": attacked(evidence)["loss"]}
+    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)
+    assert set(found["false_positive_rate"]) == {"loss"}
+    probes = dataclasses.replace(probes_for(evidence), phi=np.full((6, 1500, 1), -50, np.float32))
+    assert false_alarms.on_probes(probes, evidence, ATTACKS, results)["false_positive_rate"]["loss"]["value"] == 0

@@ -1,0 +1,101 @@
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lira_jax.data import masks
+from lira_jax.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("num_models", "num_examples", "digest"),
+    [
+        (16, 50000, "7f8ea8c3ccf1b343"),
+        (20, 50000, "84184e8b6f5e3cd8"),
+        (64, 50000, "1e5fe746de523f26"),
+        (128, 50000, "3341d7f8ea8528a4"),
+        (256, 50000, "aed3602b6fe5888b"),
+        (16, 60000, "088125492a714ecf"),
+    ],
+)
+def test_tf_privacy_masks_are_bit_exact(num_models, num_examples, digest):
+    keep = masks.draw("tf_privacy", num_models, num_examples, seed=3)
+    assert hashlib.sha256(keep.astype(np.uint8).tobytes()).hexdigest()[:16] == digest
+
+
+@given(
+    num_models=st.integers(2, 12),
+    num_examples=st.integers(300, 400),  # of 60, one of 12 models is given all in one draw of 15, which draw refuses
+    seed=st.integers(0, 2**31 - 1),
+    in_models=st.integers(1, 11),
+)
+def test_balanced_masks_put_each_example_in_as_many_models(num_models, num_examples, seed, in_models):
+    in_models = min(in_models, num_models - 1)
+    keep = masks.draw("balanced", num_models, num_examples, pkeep=in_models / num_models, seed=seed)
+    assert keep.shape == (num_models, num_examples)
+    assert keep.dtype == bool
+    assert (keep.sum(0) == in_models).all()
+
+
+def test_balanced_masks_pair_models_evenly():
+    keep = masks.draw("balanced", 4, 60000, seed=1)
+    both = (keep.astype(np.int64) @ keep.T) / keep.shape[1]
+    off_diagonal = both[~np.eye(4, dtype=bool)]
+    np.testing.assert_allclose(off_diagonal, 0.5 * 1 / 3, atol=4 * np.sqrt(1 / 6 * 5 / 6 / 60000))
+
+
+def test_bernoulli_masks_are_independent_coins():
+    keep = masks.draw("bernoulli", 50, 20000, pkeep=0.3, seed=2)
+    counts = keep.sum(0)
+    assert abs(keep.mean() - 0.3) < 4 * np.sqrt(0.21 / keep.size)
+    assert abs(counts.var() - 50 * 0.21) < 0.6  # a balanced mask would have variance 0
+
+
+@given(
+    half=st.integers(2, 6),
+    num_examples=st.integers(200, 251),
+    seed=st.integers(0, 2**31 - 1),
+    in_models=st.integers(1, 5),
+)
+def test_disjoint_masks_cut_pool_and_models_in_halves(half, num_examples, seed, in_models):
+    in_models = min(in_models, half - 1)
+    keep = masks.draw("disjoint", 2 * half, num_examples, pkeep=in_models / half, seed=seed)
+    of_targets = masks.targets_pool(keep)
+    assert of_targets.sum() == num_examples // 2
+    assert masks.first_shadow(2 * half) == half
+    targets, shadows = keep[:half], keep[half:]
+    assert (targets.sum(0) == np.where(of_targets, in_models, 0)).all()
+    assert (shadows.sum(0) == np.where(of_targets, 0, in_models)).all()
+    assert keep.mean() == pytest.approx(masks.members_share("disjoint", in_models / half))
+
+
+def test_halves_of_disjoint_masks_are_drawn_at_random():
+    first, other = (masks.targets_pool(masks.draw("disjoint", 4, 10000, seed=s)) for s in (0, 1))
+    assert abs((first & other).mean() - 0.25) < 4 * np.sqrt(0.1875 / 10000)
+
+
+def test_seeds_differ_and_repeat():
+    first, again, other = (masks.draw("balanced", 8, 100, seed=s) for s in (5, 5, 6))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_a_model_without_members_is_refused():
+    with pytest.raises(UserError, match="num_examples=2"):
+        masks.draw("bernoulli", 64, 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [("all", [0, 1, 2, 3]), ("", [0, 1, 2, 3]), ("1:3", [1, 2]), ("::2", [0, 2]), ("3,1,1", [1, 3]), ("-2:", [2, 3])],
+)
+def test_parse_ids(text, ids):
+    assert masks.parse_ids(text, 4) == ids
+
+
+@pytest.mark.parametrize("text", ["4", "-1", "a", "1:b", "2:2", "0,,1", "1:2:3:4"])
+def test_parse_ids_refuses(text):
+    with pytest.raises(UserError, match="model ids"):
+        masks.parse_ids(text, 4)

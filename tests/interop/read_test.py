@@ -1,0 +1,337 @@
+"""A miniature of each layout, written as its tool writes it, read back."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from lira_jax.errors import UserError
+from lira_jax.interop import read as layouts
+
+M, N, K = 5, 12, 4
+IDS = [0, 2, 3, 9, 10]  # some models are not there; by name 10 comes before 2
+
+
+@pytest.fixture
+def outputs():
+    """keep [M, N], labels [N], logits [M, N, A, K] and the tools' score of them."""
+    return make(queries=18)
+
+
+def make(queries, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, K, N)
+    logits = rng.normal(0, 3, (M, N, queries, K)).astype(np.float32)
+    return rng.random((M, N)) < 0.5, labels, logits, np.array([tools_score(z, labels) for z in logits])
+
+
+def tools_score(logits, labels):
+    """As all three tools compute it: float32 exponentials, float64 from there, a floor under the logarithm."""
+    p = np.exp(logits - logits.max(-1, keepdims=True)).astype(np.float64)
+    p /= p.sum(-1, keepdims=True)
+    score = np.empty(p.shape[:2])
+    for i in range(len(p)):
+        for a in range(p.shape[1]):
+            rest = sum(p[i, a, j] for j in range(p.shape[-1]) if j != labels[i])
+            score[i, a] = np.log(p[i, a, labels[i]] + 1e-45) - np.log(rest + 1e-45)
+    return score
+
+
+def write_tf_privacy(path, keep, labels, logits, scores, ids=IDS):
+    path.mkdir(exist_ok=True)
+    np.save(path / "y_train.npy", labels)
+    for row in np.random.default_rng(1).permutation(len(ids)):
+        folder = path / f"experiment-{ids[row]}_16"
+        for name in ("logits", "scores", "ckpt"):
+            (folder / name).mkdir(parents=True)
+        for epoch in (99, 100):
+            np.save(folder / f"logits/{epoch:010d}.npy", logits[row][:, None] * (epoch == 100))
+            np.save(folder / f"scores/{epoch:010d}.npy", scores[row] * (epoch == 100))
+        np.save(folder / "keep.npy", keep[row])
+        (folder / "hparams.json").write_text("{}")
+    return path
+
+
+def write_lira_pytorch(path, keep, labels, logits, scores):
+    for row, model in enumerate(IDS):
+        folder = path / str(model)
+        folder.mkdir(parents=True)
+        for name, array in (("keep", keep), ("logits", logits), ("scores", scores)):
+            np.save(folder / f"{name}.npy", array[row])
+        (folder / "model.pt").touch()
+    return path
+
+
+def write_lira_analysis(path, keep, labels, logits, scores):
+    mask = np.zeros((16, N), bool)
+    mask[IDS] = keep
+    path.mkdir()
+    np.save(path / "keep_indices.npy", mask)
+    (path / "train_config.yaml").touch()
+    for row, model in enumerate(IDS):
+        for name, array in (("logits", logits[row][:, None]), ("scores", scores[row])):
+            folder = path / f"model_{model}" / name
+            folder.mkdir(parents=True)
+            np.save(folder / f"{name}.npy", array)
+    return path
+
+
+WRITERS = {"tf_privacy": write_tf_privacy, "lira_pytorch": write_lira_pytorch, "lira_analysis": write_lira_analysis}
+
+
+@pytest.fixture(params=WRITERS)
+def layout(request):
+    return request.param
+
+
+def ours(layout, array, axis=2):
+    """Queries in our order: in tf_privacy's grid of 18 the plain one is the fifth of nine."""
+    if layout != "tf_privacy" or array.shape[axis] == 1:
+        return array
+    return np.take(array, [4, 0, 1, 2, 3, 5, 6, 7, 8, 13, 9, 10, 11, 12, 14, 15, 16, 17], axis)
+
+
+def test_every_layout_is_recognised_and_read(tmp_path, layout, outputs):
+    path = WRITERS[layout](tmp_path / "exp", *outputs)
+    keep, labels, logits, scores = outputs
+    assert layouts.recognise(path) == layout
+    evidence, ids = layouts.read(path)
+    assert ids == IDS
+    np.testing.assert_array_equal(evidence.targets, np.arange(M))
+    np.testing.assert_array_equal(evidence.keep, keep)
+    np.testing.assert_array_equal(evidence.labels, labels)
+    np.testing.assert_array_equal(evidence.phi, ours(layout, scores).astype(np.float32))
+    np.testing.assert_array_equal(evidence.logits, ours(layout, logits)[:, :, 0])
+    assert (evidence.keep.dtype, evidence.phi.dtype, evidence.logits.dtype) == (bool, np.float32, np.float32)
+    assert evidence.labels.dtype == np.int32
+
+
+def test_directories_of_other_kinds_are_not_recognised(tmp_path):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "experiment-x").mkdir()
+    assert layouts.recognise(tmp_path) is None
+    assert layouts.recognise(tmp_path / "nowhere") is None
+    (tmp_path / "experiment-0_2").mkdir()
+    assert layouts.recognise(tmp_path) == "tf_privacy"
+    (tmp_path / "experiment.json").touch()  # a run directory of our own
+    assert layouts.recognise(tmp_path) is None
+    with pytest.raises(UserError, match="is no run directory"):
+        layouts.read(tmp_path)
+
+
+def test_phi_comes_from_the_logits_where_scores_are_missing(tmp_path, layout, outputs):
+    path = WRITERS[layout](tmp_path / "exp", *outputs)
+    if layout != "tf_privacy":
+        np.save(path / "labels.npy", outputs[1])
+    expected, _ = layouts.read(path)
+    for scores in [*path.glob("*/scores.npy"), *path.glob("*/scores")]:
+        scores.unlink() if scores.is_file() else shutil.rmtree(scores)
+    evidence, _ = layouts.read(path)
+    np.testing.assert_allclose(evidence.phi, expected.phi, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(evidence.logits, expected.logits)
+
+
+def test_scores_alone_are_enough_with_labels(tmp_path, layout, outputs):
+    path = WRITERS[layout](tmp_path / "exp", *outputs)
+    for logits in [*path.glob("*/logits.npy"), *path.glob("*/logits")]:
+        logits.unlink() if logits.is_file() else shutil.rmtree(logits)
+    if layout != "tf_privacy":
+        with pytest.raises(UserError, match=r"labels.npy is missing"):
+            layouts.read(path)
+        np.save(path / "labels.npy", outputs[1])
+    evidence, _ = layouts.read(path)
+    assert evidence.logits is None
+    np.testing.assert_array_equal(evidence.phi, ours(layout, outputs[3]).astype(np.float32))
+
+
+@pytest.mark.parametrize("scale", [0.5, 30, 300])
+def test_labels_are_told_from_scores_and_logits(tmp_path, scale):
+    """At the larger scales float32 probabilities underflow and many scores sit at the floor of +-103.6.
+
+    Then one model that is right about an example is needed, here the last, as any model is about its members.
+    """
+    keep, labels, logits, _ = make(queries=2)
+    logits[-1, np.arange(N), :, labels] += 20
+    logits *= np.float32(scale)
+    scores = [tools_score(z, labels) for z in logits]
+    path = write_lira_pytorch(tmp_path / "exp", keep, labels, logits, scores)
+    np.testing.assert_array_equal(layouts.read(path)[0].labels, labels)
+
+
+def test_labels_may_be_told_by_different_models(tmp_path):
+    keep, labels, logits, _ = make(queries=1)
+    for m in range(M):  # the others give all classes the same logit
+        logits[m, np.arange(N) % M != m] = 0
+    path = write_lira_pytorch(tmp_path / "exp", keep, labels, logits, [tools_score(z, labels) for z in logits])
+    np.testing.assert_array_equal(layouts.read(path)[0].labels, labels)
+
+
+def test_labels_that_cannot_be_told_are_asked_for(tmp_path, outputs):
+    keep, labels, logits, scores = outputs
+    same = np.zeros_like(logits)  # every class is as likely as the others
+    path = write_lira_pytorch(tmp_path / "same", keep, labels, same, [tools_score(z, labels) for z in same])
+    with pytest.raises(UserError, match="do not tell the labels: save them there"):
+        layouts.read(path)
+    path = write_lira_pytorch(tmp_path / "strange", keep, labels, logits, scores + 1)
+    with pytest.raises(UserError, match="do not tell the labels: save them there"):
+        layouts.read(path)
+
+
+def test_the_order_of_folders_in_the_file_system_does_not_matter(tmp_path, outputs, monkeypatch):
+    path = write_tf_privacy(tmp_path / "exp", *outputs)
+    expected, _ = layouts.read(path)
+    plain_iterdir = type(path).iterdir
+    for order in (sorted, lambda paths: sorted(paths, reverse=True)):
+        monkeypatch.setattr(type(path), "iterdir", lambda self, order=order: iter(order(plain_iterdir(self))))
+        evidence, ids = layouts.read(path)
+        assert ids == IDS
+        np.testing.assert_array_equal(evidence.phi, expected.phi)
+
+
+def test_tf_privacy_may_score_the_first_examples_alone(tmp_path, outputs):
+    keep, labels, logits, scores = outputs
+    path = write_tf_privacy(tmp_path / "exp", keep, labels, logits[:, :7], scores[:, :7])
+    evidence, _ = layouts.read(path)
+    np.testing.assert_array_equal(evidence.keep, keep[:, :7])
+    np.testing.assert_array_equal(evidence.labels, labels[:7])
+
+
+@pytest.mark.parametrize("name", ["lira_pytorch", "lira_analysis"])
+def test_the_others_score_all_examples(tmp_path, name, outputs):
+    keep, labels, logits, scores = outputs
+    path = WRITERS[name](tmp_path / "exp", keep, labels, logits[:, :7], scores[:, :7])
+    np.save(path / "labels.npy", labels[:7])
+    with pytest.raises(UserError, match=r"has shape \(12,\), but 7 examples were scored"):
+        layouts.read(path)
+
+
+def test_logits_of_the_plain_query_may_stand_beside_scores_of_all(tmp_path, layout, outputs):
+    keep, labels, logits, scores = outputs
+    plain = ours(layout, logits)[:, :, :1]
+    evidence, _ = layouts.read(WRITERS[layout](tmp_path / "exp", keep, labels, plain, scores))
+    np.testing.assert_array_equal(evidence.logits, plain[:, :, 0])
+    np.testing.assert_array_equal(evidence.phi, ours(layout, scores).astype(np.float32))
+    np.testing.assert_array_equal(evidence.labels, labels)
+
+
+@pytest.mark.parametrize("shift", range(6))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_plain_query_leads_and_no_query_is_lost(shift, mirrored):
+    side = 2 * shift + 1
+    queries = (1 + mirrored) * side**2
+    order = layouts.grid_order(queries)
+    assert order[0] == shift * side + shift
+    assert sorted(order) == list(range(queries))
+    if mirrored:
+        assert order[queries // 2] == side**2 + shift * side + shift
+
+
+@pytest.mark.parametrize("queries", [3, 4, 8, 10, 16, 32])
+def test_other_numbers_of_queries_are_no_grid(queries):
+    assert layouts.grid_order(queries) is None
+
+
+def test_queries_that_are_no_grid_stay_in_their_order(tmp_path, capsys):
+    keep, labels, logits, scores = make(queries=10)
+    evidence, _ = layouts.read(write_tf_privacy(tmp_path / "exp", keep, labels, logits, scores))
+    np.testing.assert_array_equal(evidence.phi, scores.astype(np.float32))
+    assert "no query is known to be the plain example" in capsys.readouterr().err
+
+
+def spoil(array, value):
+    array = array.copy()
+    array.flat[-1] = value
+    return array
+
+
+SCORES, LOGITS = "experiment-3_16/scores/0000000100.npy", "experiment-3_16/logits/0000000100.npy"
+KEEP = "experiment-3_16/keep.npy"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (SCORES, lambda a: spoil(a, np.nan), "NaN or infinite, first at (11, 17)"),
+        (LOGITS, lambda a: spoil(a, np.inf), "NaN or infinite, first at (11, 0, 17, 3)"),
+        (SCORES, lambda a: a[:, 0], "must hold floats [examples, queries]"),
+        (SCORES, lambda a: a.astype(int), "must hold floats"),
+        (LOGITS, lambda a: a[:, :, :2], "has shape (12, 2, 4), its scores (12, 18)"),
+        (LOGITS, lambda a: a[:-1], "has shape (11, 18, 4), its scores (12, 18)"),
+        (LOGITS, lambda a: a[:, 0, 0], "must hold floats [examples, 1, queries, classes]"),
+        (LOGITS, lambda a: np.concatenate([a, a], 1), "it must be [examples, 1, queries, classes]"),
+        (LOGITS, lambda a: a[..., :1], "it must be [examples, 1, queries, classes]"),
+        (KEEP, lambda a: a[:-1], "has shape (11,), but 12 examples were scored"),
+        (KEEP, lambda a: np.flatnonzero(a), "it must be bool"),
+        ("y_train.npy", lambda a: a[:-1], "has shape (11,), but 12 examples were scored"),
+        ("y_train.npy", lambda a: a.astype(float), "whole numbers"),
+        ("y_train.npy", lambda a: a - 1, "whole numbers from 0"),
+        ("y_train.npy", lambda a: a + 1, "the largest label is 4, but the logits have 4 classes"),
+    ],
+)
+def test_a_misshapen_file_is_one_line_with_its_name(tmp_path, outputs, name, change, message):
+    path = write_tf_privacy(tmp_path / "exp", *outputs)
+    np.save(path / name, change(np.load(path / name)))
+    with pytest.raises(UserError) as caught:
+        layouts.read(path)
+    assert message in str(caught.value)
+    assert str(path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [SCORES, LOGITS, KEEP, "y_train.npy"])
+def test_a_truncated_file_is_one_line_with_its_name(tmp_path, outputs, name):
+    path = write_tf_privacy(tmp_path / "exp", *outputs)
+    (path / name).write_bytes((path / name).read_bytes()[:-4])
+    with pytest.raises(UserError, match="is not a whole .npy file") as caught:  # noqa: RUF043
+        layouts.read(path)
+    assert str(path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cut", "shape"),
+    [(np.s_[:11], "(11, 18, 4)"), (np.s_[:, :2], "(12, 2, 4)"), (np.s_[..., :3], "(12, 18, 3)")],
+)
+def test_models_of_different_shapes_are_refused(tmp_path, outputs, cut, shape):
+    path = write_tf_privacy(tmp_path / "exp", *outputs)
+    logits = np.load(path / LOGITS)[:, 0][cut]
+    np.save(path / LOGITS, logits)
+    np.save(path / SCORES, np.load(path / SCORES)[: logits.shape[0], : logits.shape[1]])
+    with pytest.raises(UserError) as caught:
+        layouts.read(path)
+    assert f"{path / SCORES} and its logits have {shape} examples, queries and classes" in str(caught.value)
+    assert "those of model 0 have (12, 18, 4)" in str(caught.value)
+
+
+def test_what_is_missing_is_named(tmp_path, outputs):
+    path = write_tf_privacy(tmp_path / "exp", *outputs)
+    (path / KEEP).unlink()
+    with pytest.raises(UserError, match=r"experiment-3_16/keep.npy does not exist"):
+        layouts.read(path)
+    np.save(path / KEEP, outputs[0][2])
+    shutil.rmtree(path / "experiment-3_16/logits")
+    with pytest.raises(UserError, match=r"experiment-3_16/scores/0000000100.npy and its logits have \(12, 18, 0\)"):
+        layouts.read(path)
+    shutil.rmtree(path / "experiment-3_16/scores")
+    with pytest.raises(UserError, match="experiment-3_16 has neither scores nor logits"):
+        layouts.read(path)
+
+
+def test_two_folders_of_one_model_are_refused(tmp_path, outputs):
+    path = write_tf_privacy(tmp_path / "exp", *outputs)
+    shutil.copytree(path / "experiment-3_16", path / "experiment-3_64")
+    with pytest.raises(UserError, match="experiment-3_16 and experiment-3_64 have one number"):
+        layouts.read(path)
+
+
+def test_a_single_model_is_refused(tmp_path, outputs):
+    with pytest.raises(UserError, match="holds 1 models"):
+        layouts.read(write_tf_privacy(tmp_path / "exp", *outputs, ids=[4]))
+
+
+def test_masks_of_lira_analysis_must_cover_the_models(tmp_path, outputs):
+    path = write_lira_analysis(tmp_path / "exp", *outputs)
+    mask = np.load(path / "keep_indices.npy")
+    for wrong in (mask[:10], mask[0], np.arange(5)):
+        np.save(path / "keep_indices.npy", wrong)
+        with pytest.raises(UserError, match=r"keep_indices.npy is"):
+            layouts.read(path)

@@ -1,0 +1,188 @@
+import dataclasses
+import errno
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+from lira_jax.runs import directory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.files import load_npy
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.settle_experiment(Experiment(), set())
+    return run
+
+
+def files(run):
+    return sorted(p.name for p in run.path.rglob("*") if p.is_file() and p.name != ".lock")
+
+
+def test_arrays_round_trip_and_are_plain_npy(run):
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    run.write("scores/0000.npy", array)
+    assert run.has("scores/0000.npy")
+    np.testing.assert_array_equal(run.read("scores/0000.npy", (3, None)), array)
+    np.testing.assert_array_equal(np.load(run.path / "scores/0000.npy", allow_pickle=False), array)
+
+
+def test_rows_are_written_in_pieces(run):
+    array = np.arange(60, dtype=np.float32).reshape(5, 3, 4)
+    with run.rows_writer("logits/0000.npy", array.shape, array.dtype) as write:
+        write(array[:2])
+        write(array[2:].astype(np.float64))
+    np.testing.assert_array_equal(run.read("logits/0000.npy"), array)
+
+
+def test_processes_of_one_number_on_two_hosts_do_not_share_a_temporary_file(run, monkeypatch):
+    array = np.arange(6, dtype=np.float32)
+    monkeypatch.setattr(directory.platform, "node", lambda: "pod-a")
+    with run.rows_writer("scores/0000.npy", array.shape, array.dtype) as write:
+        write(array[:3])
+        monkeypatch.setattr(directory.platform, "node", lambda: "pod-b")
+        run.write("scores/0000.npy", array)
+        write(array[3:])
+    np.testing.assert_array_equal(run.read("scores/0000.npy"), array)
+
+
+def test_an_interrupted_writer_leaves_nothing(run):
+    before = files(run)
+
+    def write_half(error):
+        with run.rows_writer("a.npy", (2, 2), np.float32) as write:
+            write(np.zeros((1, 2)))
+            if error:
+                raise error
+
+    with pytest.raises(ZeroDivisionError):
+        write_half(ZeroDivisionError)
+    with pytest.raises(ValueError, match="1 of 2 rows"):
+        write_half(None)
+    assert files(run) == before
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(run, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = files(run)
+    monkeypatch.setattr(directory.os, "fsync", full)
+    with pytest.raises(UserError, match="the disk is full"):
+        run.write("labels.npy", np.zeros(3))
+    assert files(run) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda p: p.unlink(), "is missing: run the stage that writes it"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-4]), "does not match its sha256"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-1] + b"x"), "does not match its sha256"),
+        (lambda p: p.write_bytes(b""), "does not match its sha256"),
+    ],
+)
+def test_damaged_dumps_are_refused(run, damage, message):
+    run.write("scores/0003.npy", np.ones((4, 2), np.float32))
+    damage(run.path / "scores/0003.npy")
+    with pytest.raises(UserError, match=message):
+        run.read("scores/0003.npy")
+
+
+@pytest.mark.parametrize("name", ["exposure.npy", "sources.npy", "attacks/loss.npy", "probes/noise/labels.npy"])
+def test_every_kind_of_dump_names_the_stage_that_writes_it(run, name):
+    with pytest.raises(UserError, match=r"run the stage that writes it \(lira-"):
+        run.read(name)
+
+
+def test_truncated_dumps_are_made_again(run):
+    run.write("scores/0003.npy", np.ones((4, 2), np.float32))
+    path = run.path / "scores/0003.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+    assert not run.has("scores/0003.npy")
+
+
+def test_dumps_that_no_manifest_knows_are_refused(run):
+    (run.path / "scores").mkdir()
+    np.save(run.path / "scores/0001.npy", np.ones(3))
+    assert not run.has("scores/0001.npy")
+    with pytest.raises(UserError, match="not in manifest"):
+        run.read("scores/0001.npy")
+
+
+def test_a_mask_of_another_shape_is_refused(run):
+    run.write("keep.npy", np.ones((4, 5), bool))
+    with pytest.raises(UserError, match=r"shape \(4, 5\), not \(8, 5\)"):
+        run.read("keep.npy", (8, 5))
+
+
+def test_pickles_are_refused(tmp_path):
+    np.save(tmp_path / "evil.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match="not a whole"):
+        load_npy(tmp_path / "evil.npy")
+
+
+def test_contradicting_flags_name_field_and_both_values(run):
+    asked = dataclasses.replace(Experiment(), num_models=16, queries=2)
+    assert run.settle_experiment(asked, {"num_models"}).num_models == 16  # nothing depends on it yet
+    run.write("keep.npy", np.ones((16, 3), bool))
+    with pytest.raises(UserError, match=r"--num_models=32: .* has num_models=16"):
+        run.settle_experiment(dataclasses.replace(asked, num_models=32), {"num_models"})
+    assert run.settle_experiment(asked, {"queries"}).queries == 2
+    run.write("scores/0000.npy", np.ones((3, 2), np.float32))
+    with pytest.raises(UserError, match=r"--queries=18: .* has queries=2"):
+        run.settle_experiment(Experiment(), {"queries"})
+    assert run.settle_experiment(dataclasses.replace(asked, strategy="loop"), {"strategy"}).strategy == "loop"
+
+
+def test_fields_not_given_come_from_the_run(run):
+    settled = run.settle_experiment(dataclasses.replace(Experiment(), epochs=7), {"epochs"})
+    assert RunDirectory(run.path).settle_experiment(Experiment(), set()) == settled
+
+
+def test_somebody_elses_directory_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UserError, match="not empty"):
+        RunDirectory(tmp_path).settle_experiment(Experiment(), set())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="it is a file"):
+        RunDirectory(tmp_path / "file").settle_experiment(Experiment(), set())
+
+
+def test_bad_experiments_make_no_directory(tmp_path):
+    with pytest.raises(UserError, match="num_models"):
+        RunDirectory(tmp_path / "run").settle_experiment(dataclasses.replace(Experiment(), num_models=3), set())
+    assert not (tmp_path / "run").exists()
+
+
+def test_changed_data_are_refused(run):
+    run.settle_data("a" * 64, "--dataset=npz")
+    run.settle_data("a" * 64, "--dataset=npz")
+    with pytest.raises(UserError, match="--dataset=npz: the data have sha256 bbbb"):
+        run.settle_data("b" * 64, "--dataset=npz")
+
+
+def _write_many(path, first):
+    for i in range(first, first + 20):
+        RunDirectory(path).write(directory.scores_name(i), np.full((2, 2), i, np.float32))
+
+
+def test_processes_fill_one_manifest_together(run):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_write_many, args=(run.path, first)) for first in (0, 20, 40)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(run.read(directory.scores_name(i))[0, 0] == i for i in range(60))
+
+
+def test_metrics_survive_a_cut_line(run):
+    run.append_metrics([{"model": 0, "epoch": 1}])
+    with open(run.path / "metrics.jsonl", "a") as file:
+        file.write('{"model": 1, "ep')
+    assert run.read_metrics() == [{"model": 0, "epoch": 1}]
