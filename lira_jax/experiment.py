@@ -11,16 +11,20 @@ from typing import Any
 from lira_jax.errors import UserError, bad_choice
 
 QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
-"""Number of queries -> largest shift of the grid in pixels; one query is the plain example alone."""
+"""Number of queries -> largest shift of the grid in pixels; one query is the plain example
+alone."""
 
 
 def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
     """A documented field.
 
     `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. Fields fixed by "nothing" say how to compute, not what, or only add to it.
+    refuses another value. Fields fixed by "nothing" say how to compute, not what, or only add to
+    it.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices})
+    return dataclasses.field(
+        default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices}
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,31 +33,48 @@ class Data:
 
     dataset: str = _field(
         "digits",
-        "Data set: digits (ships with scikit-learn), npz, npy, cifar10, cifar100, idx, folder, tabular, or tfds:NAME.",
+        "Data set: digits (ships with scikit-learn), npz, npy, cifar10, cifar100, idx, folder, "
+        "tabular, or tfds:NAME.",
     )
-    data_path: str = _field("", "File or folder the data set is read from; unused by digits and tfds.")
-    data_dir: str = _field("", "Folder of prepared tensorflow-datasets; empty for the library's default.")
-    splits: str = _field("", "tfds splits that form the membership pool, joined by +; empty for train.")
-    test_splits: str = _field("", "tfds splits that form the test set, joined by +; empty for test if it exists.")
+    data_path: str = _field(
+        "", "File or folder the data set is read from; unused by digits and tfds."
+    )
+    data_dir: str = _field(
+        "", "Folder of prepared tensorflow-datasets; empty for the library's default."
+    )
+    splits: str = _field(
+        "", "tfds splits that form the membership pool, joined by +; empty for train."
+    )
+    test_splits: str = _field(
+        "", "tfds splits that form the test set, joined by +; empty for test if it exists."
+    )
     num_examples: int = _field(
-        0, "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are."
+        0,
+        "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are.",
     )
     drop_duplicates: bool = _field(
-        False, "Remove every example that exactly equals an earlier one (copies corrupt membership truth)."
+        False,
+        "Remove every example that exactly equals an earlier one (copies corrupt membership "
+        "truth).",
     )
     normalize: str = _field(
         "auto",
-        "Scaling of the inputs: pixel (x / 127.5 - 1), standard (zero mean and unit variance, per channel "
-        "or feature, over the pool), none, or auto (pixel for uint8 images, standard otherwise).",
+        "Scaling of the inputs: pixel (x / 127.5 - 1), standard (zero mean and unit variance, per "
+        "channel or feature, over the pool), none, or auto (pixel for uint8 images, standard "
+        "otherwise).",
         choices=("auto", "pixel", "standard", "none"),
     )
-    outliers: int = _field(0, "Outliers of each kind that replace random examples of the pool; 0 for none.")
+    outliers: int = _field(
+        0, "Outliers of each kind that replace random examples of the pool; 0 for none."
+    )
     outliers_from: str = _field(
         "",
-        "Kinds of outliers, comma separated: random_labels (wrong labels), or other data sets, NAME:PATH such as "
-        "npz:other.npz, or tfds:NAME.",
+        "Kinds of outliers, comma separated: random_labels (wrong labels), or other data sets, "
+        "NAME:PATH such as npz:other.npz, or tfds:NAME.",
     )
-    seed: int = _field(0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0.")
+    seed: int = _field(
+        0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +84,16 @@ class Masks:
     num_models: int = _field(64, "Number of shadow models.")
     masks: str = _field(
         "balanced",
-        "How training sets are drawn: balanced (each example in exactly pkeep * num_models models), "
-        "bernoulli (independent coins), tf_privacy (the very masks of tensorflow/privacy's LiRA code, "
-        "whatever the seed), disjoint (the first half of the models, the targets, share one half of the pool, their "
-        "shadows the other; only offline attacks apply).",
+        "How training sets are drawn: balanced (each example in exactly pkeep * num_models "
+        "models), bernoulli (independent coins), tf_privacy (the very masks of "
+        "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
+        "models, the targets, share one half of the pool, their shadows the other; only offline "
+        "attacks apply).",
         choices=("balanced", "bernoulli", "tf_privacy", "disjoint"),
     )
     pkeep: float = _field(
-        0.5, "Fraction of the pool (disjoint: of its half) that each model trains on, between 0 and 1."
+        0.5,
+        "Fraction of the pool (disjoint: of its half) that each model trains on, between 0 and 1.",
     )
 
 
@@ -78,10 +101,19 @@ class Masks:
 class Model:
     """The network of one model."""
 
-    model: str = _field("mlp", "Model family (see lira_jax/models/table.py), or package.module:function of your own.")
-    depth: int = _field(0, "Layers of wide_resnet (6n+4), resnet or densenet; 0 for the family's default.")
-    width: int = _field(0, "Width factor of wide_resnet, filters of cnn, growth of densenet; 0 for default.")
-    hidden: tuple[int, ...] = _field((512, 256), "Units of each hidden layer of mlp, comma separated.")
+    model: str = _field(
+        "mlp",
+        "Model family (see lira_jax/models/table.py), or package.module:function of your own.",
+    )
+    depth: int = _field(
+        0, "Layers of wide_resnet (6n+4), resnet or densenet; 0 for the family's default."
+    )
+    width: int = _field(
+        0, "Width factor of wide_resnet, filters of cnn, growth of densenet; 0 for default."
+    )
+    hidden: tuple[int, ...] = _field(
+        (512, 256), "Units of each hidden layer of mlp, comma separated."
+    )
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
 
 
@@ -92,26 +124,36 @@ class Training:
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
     batch_size: int = _field(64, "Examples in one training step of one model.")
     optimizer: str = _field("sgd", "Optimiser of every model.", choices=("sgd", "adam"))
-    learning_rate: float = _field(0.1, "Learning rate that schedule and warm-up multiply; the peak where they are 1.")
+    learning_rate: float = _field(
+        0.1, "Learning rate that schedule and warm-up multiply; the peak where they are 1."
+    )
     momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam.")
     nesterov: bool = _field(False, "Nesterov momentum for sgd.")
     schedule: str = _field(
         "cosine",
-        "Learning rate over t in [0, 1]: cosine (to 0), reference (cos(7 pi t / 16), warm-up over the first "
-        "1 %), linear (to 0), constant.",
+        "Learning rate over t in [0, 1]: cosine (to 0), reference (cos(7 pi t / 16), warm-up over "
+        "the first 1 %), linear (to 0), constant.",
         choices=("cosine", "reference", "linear", "constant"),
     )
     warmup: float = _field(
-        0.0, "Fraction of training over which the learning rate rises linearly; reference always takes 0.01."
+        0.0,
+        "Fraction of training over which the learning rate rises linearly; reference always takes "
+        "0.01.",
     )
-    weight_decay: float = _field(5e-4, "L2 penalty: the loss gains weight_decay / 2 * |kernels|^2, no biases.")
-    label_smoothing: float = _field(0.0, "Probability mass moved from the label to all classes alike, in [0, 1).")
+    weight_decay: float = _field(
+        5e-4, "L2 penalty: the loss gains weight_decay / 2 * |kernels|^2, no biases."
+    )
+    label_smoothing: float = _field(
+        0.0, "Probability mass moved from the label to all classes alike, in [0, 1)."
+    )
     augment: str = _field(
         "none",
         "Augmentation drawn anew in each step: none, mirror, mirror_shift or mirror_shift_cutout.",
         choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
     )
-    shift: int = _field(4, "Largest shift of the training augmentation in pixels (reflect padding).")
+    shift: int = _field(
+        4, "Largest shift of the training augmentation in pixels (reflect padding)."
+    )
     cutout: int = _field(8, "Side of the square that cutout blanks, in pixels.")
     compute_dtype: str = _field(
         "float32",
@@ -126,15 +168,18 @@ class Targets:
 
     target_model: str = _field(
         "",
-        "Model family of the targets; empty for the shadow models'. With this or another --target_... flag, targets "
-        "are trained besides the shadow models, with the same data, masks and seed, in the run directory targets/ "
-        "inside --workdir, and attacked with them (LiRA VI-E). In another family than the shadow models', they take "
-        "the defaults of depth, width, hidden and activation.",
+        "Model family of the targets; empty for the shadow models'. With this or another "
+        "--target_... flag, targets are trained besides the shadow models, with the same data, "
+        "masks and seed, in the run directory targets/ inside --workdir, and attacked with them "
+        "(LiRA VI-E). In another family than the shadow models', they take the defaults of depth, "
+        "width, hidden and activation.",
     )
     target_optimizer: str = _field(
         "", "Optimiser of the targets; empty for the shadow models'.", choices=("sgd", "adam")
     )
-    target_learning_rate: float = _field(0.0, "Peak learning rate of the targets; 0 for the shadow models'.")
+    target_learning_rate: float = _field(
+        0.0, "Peak learning rate of the targets; 0 for the shadow models'."
+    )
     target_augment: str = _field(
         "",
         "Augmentation of the targets; empty for the shadow models'.",
@@ -148,17 +193,22 @@ class Scoring:
 
     queries: int = _field(
         18,
-        "Augmented copies of each example that are scored: 1, 2, 18, 50 or 162; query 0 is the plain one.",
+        "Augmented copies of each example that are scored: 1, 2, 18, 50 or 162; query 0 is the "
+        "plain one.",
         fixed_by="score",
     )
     save_logits: str = _field(
-        "plain", "Logits kept on disk: plain (query 0) or all queries.", fixed_by="score", choices=("plain", "all")
+        "plain",
+        "Logits kept on disk: plain (query 0) or all queries.",
+        fixed_by="score",
+        choices=("plain", "all"),
     )
     probes: str = _field(
         "",
-        "Examples that are in no training set, scored beside the pool to count false alarms, comma separated: "
-        "permuted (pixels in one random order), scaled (normalised inputs times 255), noise (uniform), or other data "
-        "sets, NAME:PATH such as npz:other.npz, or tfds:NAME. More can be added at any time.",
+        "Examples that are in no training set, scored beside the pool to count false alarms, "
+        "comma separated: permuted (pixels in one random order), scaled (normalised inputs times "
+        "255), noise (uniform), or other data sets, NAME:PATH such as npz:other.npz, or "
+        "tfds:NAME. More can be added at any time.",
         fixed_by="nothing",
     )
 
@@ -169,46 +219,54 @@ class Compute:
 
     strategy: str = _field(
         "auto",
-        "How one model's step is lifted to many: loop, unroll, map, vmap, or auto, which times training steps of each "
-        "and keeps the fastest in plan.json (in a training of less than about a minute the usual one: vmap; on a CPU "
-        "loop for models with convolutions or more than a million weights).",
+        "How one model's step is lifted to many: loop, unroll, map, vmap, or auto, which times "
+        "training steps of each and keeps the fastest in plan.json (in a training of less than "
+        "about a minute the usual one: vmap; on a CPU loop for models with convolutions or more "
+        "than a million weights).",
         fixed_by="nothing",
         choices=("auto", "loop", "unroll", "map", "vmap"),
     )
     conv_form: str = _field(
         "auto",
-        "How a convolution is computed for many models under vmap: plain (whatever jax.vmap makes of it), grouped "
-        "(weight gradients by one convolution with batch groups), unrolled (one weight gradient after the other), "
-        "shifted (weight gradients as matrix products), patches (matrix products throughout), or auto (timed with "
-        "--strategy=auto, else plain).",
+        "How a convolution is computed for many models under vmap: plain (whatever jax.vmap makes "
+        "of it), grouped (weight gradients by one convolution with batch groups), unrolled (one "
+        "weight gradient after the other), shifted (weight gradients as matrix products), patches "
+        "(matrix products throughout), or auto (timed with --strategy=auto, else plain).",
         fixed_by="nothing",
         choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches"),
     )
     models_per_chunk: int = _field(
-        0, "Models trained or scored at the same time, all devices together; 0 for a default.", fixed_by="nothing"
+        0,
+        "Models trained or scored at the same time, all devices together; 0 for a default.",
+        fixed_by="nothing",
     )
     data_on: str = _field(
         "device",
-        "Where the data are kept: device, or host for data larger than the device's memory, fed batch by batch.",
+        "Where the data are kept: device, or host for data larger than the device's memory, fed "
+        "batch by batch.",
         fixed_by="nothing",
         choices=("device", "host"),
     )
     checkpoint_every: int = _field(
-        10, "Epochs between checkpoints that an interrupted training resumes from; 0 for none.", fixed_by="nothing"
+        10,
+        "Epochs between checkpoints that an interrupted training resumes from; 0 for none.",
+        fixed_by="nothing",
     )
     log_every: int = _field(
-        0, "Epochs between lines in metrics.jsonl; 0 for one line when a model is finished.", fixed_by="nothing"
+        0,
+        "Epochs between lines in metrics.jsonl; 0 for one line when a model is finished.",
+        fixed_by="nothing",
     )
     tensorboard: bool = _field(
         False,
-        "Also write what goes to metrics.jsonl as TensorBoard event files, tensorboard/model_0007/ for model 7 "
-        "(needs tensorboardX).",
+        "Also write what goes to metrics.jsonl as TensorBoard event files, "
+        "tensorboard/model_0007/ for model 7 (needs tensorboardX).",
         fixed_by="nothing",
     )
     score_batch_size: int = _field(
         0,
-        "Images of one model in one scoring step, queries counted; 0 for 1024, or for models with convolutions on a "
-        "CPU 64.",
+        "Images of one model in one scoring step, queries counted; 0 for 1024, or for models with "
+        "convolutions on a CPU 64.",
         fixed_by="nothing",
     )
 
@@ -217,7 +275,8 @@ class Compute:
 class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
     """The settings of one experiment; each field's meaning and unit is its `help`.
 
-    An experiment is all of its groups at once, so that a function may ask for no more than the group it reads.
+    An experiment is all of its groups at once, so that a function may ask for no more than the
+    group it reads.
     """
 
 
@@ -226,15 +285,22 @@ FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
 TARGET_FIELDS = {n: n.removeprefix("target_") for n in FIELDS if n.startswith("target_")}
 """Field of the targets -> field of the shadow models that it stands for."""
 FAMILY_FIELDS = ("depth", "width", "hidden", "activation")
-"""Options of model families (models/table.py): of another family they mean something else, or nothing."""
+"""Options of model families (models/table.py): of another family they mean something else, or
+nothing."""
 
 
 def target_experiment(experiment: Experiment) -> Experiment | None:
-    """The recipe of the targets, if it is not the shadow models': Carlini et al. 2022, section VI-E.
+    """The recipe of the targets, if it is not the shadow models': Carlini et al. 2022, section
+    VI-E.
 
-    Targets and shadow models share the data, the masks, the seed, the queries and how they are computed.
+    Targets and shadow models share the data, the masks, the seed, the queries and how they are
+    computed.
     """
-    given = {n: getattr(experiment, n) for n in TARGET_FIELDS if getattr(experiment, n) != FIELDS[n].default}
+    given = {
+        n: getattr(experiment, n)
+        for n in TARGET_FIELDS
+        if getattr(experiment, n) != FIELDS[n].default
+    }
     if not given:
         return None
     own = {TARGET_FIELDS[n]: value for n, value in given.items()}
@@ -244,7 +310,8 @@ def target_experiment(experiment: Experiment) -> Experiment | None:
 
 
 def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, Any]:
-    """The fields of training in which an experiment differs from another, with its values, for JSON.
+    """The fields of training in which an experiment differs from another, with its values, for
+    JSON.
 
     Of another model family, options at their default are left out.
     """
@@ -252,7 +319,9 @@ def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, A
     left_out = {*TARGET_FIELDS, "data_path", "data_dir"}  # where the same data are is no recipe
     if experiment.model != other.model:
         left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
-    fixed = [n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "train" and n not in left_out]
+    fixed = [
+        n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "train" and n not in left_out
+    ]
     return {n: mine[n] for n in fixed if mine[n] != theirs[n]}
 
 
@@ -269,40 +338,67 @@ def validate(experiment: Experiment) -> Experiment:
             raise bad_choice(f"--{name}", getattr(e, name), choices)
     for name in ("num_models", "epochs", "batch_size"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
-    for name in ("seed", "num_examples", "outliers", "depth", "width", "shift", "cutout", "models_per_chunk",
-                 "checkpoint_every", "log_every", "score_batch_size"):  # fmt: skip
+    for name in (
+        "seed",
+        "num_examples",
+        "outliers",
+        "depth",
+        "width",
+        "shift",
+        "cutout",
+        "models_per_chunk",
+        "checkpoint_every",
+        "log_every",
+        "score_batch_size",
+    ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
     for name in ("learning_rate", "target_learning_rate", "weight_decay"):
-        _require(math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0")
+        _require(
+            math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
+        )
     for name in ("momentum", "label_smoothing", "warmup"):
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
     if e.outliers and not e.outliers_from:
-        raise UserError(f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels")
+        raise UserError(
+            f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"
+        )
     if e.outliers_from and not e.outliers:
         raise UserError(f"--outliers_from={e.outliers_from}: say how many by --outliers")
     _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
     _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
     _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
-    _require(all(h >= 1 for h in e.hidden), "hidden", e, "give positive numbers of units, such as 512,256")
+    _require(
+        all(h >= 1 for h in e.hidden),
+        "hidden",
+        e,
+        "give positive numbers of units, such as 512,256",
+    )
     if e.masks == "disjoint":
         in_models = e.pkeep * e.num_models / 2
         even = e.num_models % 2 == 0 and abs(in_models - round(in_models)) < 1e-9
         _require(
-            even and 1 <= round(in_models) < e.num_models / 2, "num_models", e,
-            f"disjoint masks put each example into pkeep * num_models / 2 = {in_models:g} models, which must be a "
-            "whole number below num_models / 2: change num_models (a multiple of 4 when pkeep is 0.5)",
-        )  # fmt: skip
+            even and 1 <= round(in_models) < e.num_models / 2,
+            "num_models",
+            e,
+            f"disjoint masks put each example into pkeep * num_models / 2 = {in_models:g} models, "
+            "which must be a whole number below num_models / 2: change num_models (a multiple of "
+            "4 when pkeep is 0.5)",
+        )
     if e.masks == "balanced":
         in_models = e.pkeep * e.num_models
         even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models
         _require(
-            even, "num_models", e,
-            f"balanced masks put each example into pkeep * num_models = {in_models:g} models, which must be a "
-            "whole number below num_models: change num_models (an even number when pkeep is 0.5) or take "
-            "--masks=bernoulli",
-        )  # fmt: skip
+            even,
+            "num_models",
+            e,
+            f"balanced masks put each example into pkeep * num_models = {in_models:g} models, "
+            "which must be a whole number below num_models: change num_models (an even number "
+            "when pkeep is 0.5) or take --masks=bernoulli",
+        )
     if e.num_models < 2:
-        raise UserError(f"--num_models={e.num_models}: a target needs shadow models; give at least 2")
+        raise UserError(
+            f"--num_models={e.num_models}: a target needs shadow models; give at least 2"
+        )
     return e
 
 
@@ -319,7 +415,9 @@ def _listed(choices) -> str:
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
     """The fields as plain JSON values."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(experiment).items()}
+    return {
+        k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(experiment).items()
+    }
 
 
 def from_json(fields: dict[str, Any], source: str) -> Experiment:
@@ -329,10 +427,14 @@ def from_json(fields: dict[str, Any], source: str) -> Experiment:
       UserError: on fields this version does not know.
     """
     if not isinstance(fields, dict):
-        raise UserError(f"{source}: it holds no experiment; restore it, or start anew in another --workdir")
+        raise UserError(
+            f"{source}: it holds no experiment; restore it, or start anew in another --workdir"
+        )
     unknown = sorted(set(fields) - set(FIELDS))
     if unknown:
-        raise UserError(f"{source}: unknown field {unknown[0]!r}; it was written by another version of lira_jax")
+        raise UserError(
+            f"{source}: unknown field {unknown[0]!r}; it was written by another version of lira_jax"
+        )
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     for name, value in fields.items():
         expected = type(FIELDS[name].default)

@@ -23,7 +23,8 @@ def bar(
     leave: bool = True,
     delay: float = 0,
 ) -> tqdm:
-    """Progress on standard error; nothing for stages that do no work, or in a log take less than `LOG_INTERVAL`.
+    """Progress on standard error; nothing for stages that do no work, or in a log take less than
+    `LOG_INTERVAL`.
 
     Args:
       description: name of the stage.
@@ -37,9 +38,15 @@ def bar(
     live = sys.stderr.isatty()
     graph = "{percentage:3.0f}%|{bar}| " if live else "{percentage:.0f}% in {elapsed}, "
     amount = "{rate_noinv_fmt}" if rate else "{n:.0f}/{total:.0f}{unit}"
-    where = {"file": sys.stderr, "dynamic_ncols": True, "delay": delay} if live else {"file": _Log(), "position": 0}
+    where = (
+        {"file": sys.stderr, "dynamic_ncols": True, "delay": delay}
+        if live
+        else {"file": _Log(), "position": 0}
+    )
     if not total:
-        where["disable"] = True  # not given otherwise, for then TQDM_DISABLE of the environment says
+        where["disable"] = (
+            True  # not given otherwise, for then TQDM_DISABLE of the environment says
+        )
     return tqdm(
         desc=description + os.environ.get(LABEL, ""),
         total=total,
@@ -69,13 +76,15 @@ def note(text: str) -> None:
 
 
 def note_finished(models: int, left: int, what: str) -> None:
-    """Says how many of the models need nothing, if there are any; `what` they are, such as "trained already"."""
+    """Says how many of the models need nothing, if there are any; `what` they are, such as "trained
+    already"."""
     if left < models:
         note(f"{models - left} of {models} models are {what}")
 
 
 class _Log:
-    """A file that keeps, of what tqdm writes to overwrite the line before, a plain line every `LOG_INTERVAL`."""
+    """A file that keeps, of what tqdm writes to overwrite the line before, a plain line every
+    `LOG_INTERVAL`."""
 
     def __init__(self):
         self.last = time.monotonic()

@@ -1,4 +1,5 @@
-"""How bench scripts measure: contenders take turns in one run, so that a machine whose speed drifts favours none."""
+"""How bench scripts measure: contenders take turns in one run, so that a machine whose speed drifts
+favours none."""
 
 import contextlib
 import multiprocessing
@@ -13,7 +14,9 @@ from lira_jax.launch.pinned import keep_freed_memory
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-def in_turn(measures: dict[Hashable, Callable[[], float]], rounds: int) -> dict[Hashable, list[float]]:
+def in_turn(
+    measures: dict[Hashable, Callable[[], float]], rounds: int
+) -> dict[Hashable, list[float]]:
     """Takes every measure once a round, forth in one round and back in the next."""
     found: dict[Hashable, list[float]] = {name: [] for name in measures}
     for number in range(rounds):
@@ -43,8 +46,11 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def print_table(found: dict[str, list[float]], bases: Sequence[str], unit: str, notes: dict[str, str]) -> None:
-    """Prints a row for each contender, the fastest first: median, extremes, and medians of ratios in the same round.
+def print_table(
+    found: dict[str, list[float]], bases: Sequence[str], unit: str, notes: dict[str, str]
+) -> None:
+    """Prints a row for each contender, the fastest first: median, extremes, and medians of ratios
+    in the same round.
 
     Args:
       found: rates by name, one a round.
@@ -54,12 +60,16 @@ def print_table(found: dict[str, list[float]], bases: Sequence[str], unit: str, 
     """
     wide = 2 + max(map(len, found))
     unit_wide = max(len(unit), 9)
-    print(f"{'':{wide}}{unit:>{unit_wide}}  {'least to most':>19}" + "".join(f"  x {base}" for base in bases))
+    print(
+        f"{'':{wide}}{unit:>{unit_wide}}  {'least to most':>19}"
+        + "".join(f"  x {base}" for base in bases)
+    )
     for name in sorted(found, key=lambda name: -statistics.median(found[name])):
         span = f"{min(found[name]):.0f} to {max(found[name]):.0f}"
         ratios = "".join(f"{ratio(found[name], found[base]):{4 + len(base)}.2f}" for base in bases)
         print(
-            f"{name:{wide}}{statistics.median(found[name]):{unit_wide}.0f}  {span:>19}{ratios}  {notes.get(name, '')}"
+            f"{name:{wide}}{statistics.median(found[name]):{unit_wide}.0f}  {span:>19}{ratios}  "
+            f"{notes.get(name, '')}"
         )
 
 
@@ -71,7 +81,8 @@ class Contenders(NamedTuple):
 
 
 class Process:
-    """A child process that runs contenders when told; on cores of its own, it keeps freed memory as workers do.
+    """A child process that runs contenders when told; on cores of its own, it keeps freed memory as
+    workers do.
 
     Args:
       build: (case) -> Contenders, called in the child; both it and case are pickled.
@@ -80,16 +91,23 @@ class Process:
 
     Attributes:
       facts: of its contenders.
-      first: seconds of each contender's first run, compilation included; those that failed are missing.
+      first: seconds of each contender's first run, compilation included; those that failed are
+        missing.
       failed: their errors.
     """
 
     def __init__(
-        self, build: Callable, case: Any, cores: Sequence[int] = (), environment: dict[str, str] | None = None
+        self,
+        build: Callable,
+        case: Any,
+        cores: Sequence[int] = (),
+        environment: dict[str, str] | None = None,
     ):
         self._pipe, theirs = _SPAWN.Pipe()
         with _inherited(cores, environment or {}):
-            self._process = _SPAWN.Process(target=_serve, args=(theirs, build, case, bool(cores)), daemon=True)
+            self._process = _SPAWN.Process(
+                target=_serve, args=(theirs, build, case, bool(cores)), daemon=True
+            )
             self._process.start()
         theirs.close()
 
@@ -113,12 +131,17 @@ def rate_together(processes: Sequence[Process], name: Hashable, at_least: float)
 
 def cores() -> list[int]:
     """The cores this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    return (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else list(range(os.cpu_count() or 1))
+    )
 
 
 @contextlib.contextmanager
 def _inherited(own_cores, environment):
-    """Cores and variables that children started here have from their first moment, before libraries start threads."""
+    """Cores and variables that children started here have from their first moment, before libraries
+    start threads."""
     all_cores, replaced = cores(), {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     if own_cores:
@@ -140,7 +163,9 @@ def _serve(pipe, build, case, pinned: bool) -> None:
     for name, run in runs.items():
         try:
             first[name] = seconds(run)
-        except Exception as error:  # one that cannot run here must not end the comparison of the others
+        except (
+            Exception
+        ) as error:  # one that cannot run here must not end the comparison of the others
             failed[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
     pipe.send((facts, first, failed))
     with contextlib.suppress(EOFError):

@@ -1,8 +1,10 @@
-"""Online LiRA on all targets at once, against the per-example loop that other tools run for one target.
+"""Online LiRA on all targets at once, against the per-example loop that other tools run for one
+target.
 
     python scripts/bench_attack.py [--models=256] [--examples=50000] [--queries=18]
 
-Prints the median seconds of both, measured alternately in one run, their ratio per target, and the peak
+Prints the median seconds of both, measured alternately in one run, their ratio per target, and the
+peak
 memory. The loop is timed on some of the examples and scaled: its cost is exactly linear in them.
 """
 
@@ -38,10 +40,16 @@ def seconds(function, *arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=int, default=256, help="models, all of them targets (default 256)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--models", type=int, default=256, help="models, all of them targets (default 256)"
+    )
     parser.add_argument("--examples", type=int, default=50000, help="examples (default 50000)")
-    parser.add_argument("--queries", type=int, default=18, help="queries of an example (default 18)")
+    parser.add_argument(
+        "--queries", type=int, default=18, help="queries of an example (default 18)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
     a = parser.parse_args()
     keep = masks.draw("balanced", a.models, a.examples)
@@ -53,7 +61,10 @@ def main():
         ours.append(seconds(lira, phi, keep))
     all_targets, one_target = statistics.median(ours), statistics.median(loop)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{a.models} models x {a.examples} examples x {a.queries} queries, median of {a.rounds} rounds")
+    print(
+        f"{a.models} models x {a.examples} examples x {a.queries} queries, median of {a.rounds} "
+        "rounds"
+    )
     print(f"lira, all {a.models} targets:  {all_targets:8.2f} s")
     print(f"loop, one target:        {one_target:8.2f} s, {one_target * a.models:.0f} s for all")
     print(f"ratio for all targets:   {one_target * a.models / all_targets:8.0f}")

@@ -1,12 +1,13 @@
-"""Whole trainings with --strategy=auto against every fixed choice, measuring time and the timing of steps included.
+"""Whole trainings with --strategy=auto against every fixed choice, measuring time and the timing of
+steps included.
 
-    python scripts/bench_auto.py --flagfile=configs/location30_lira.flags --data_path=location30.npz \
-        --choices=auto,vmap,map,loop [--rounds=3] [--flag=value ...]
+    python scripts/bench_auto.py --flagfile=configs/location30_lira.flags --data_path=location30.npz
+        \ --choices=auto,vmap,map,loop [--rounds=3] [--flag=value ...]
 
-Claim to be tested: a training with auto takes at most 5 % longer than with the best fixed choice. A choice is a
-strategy, or vmap/FORM with a form of convolution. lira-train runs from nothing for each, in turn, for --rounds rounds;
-programs stay compiled between rounds, so the first round is left out of the medians. Flags that are not of this
-script go to lira-train.
+Claim to be tested: a training with auto takes at most 5 % longer than with the best fixed choice. A
+choice is a strategy, or vmap/FORM with a form of convolution. lira-train runs from nothing for
+each, in turn, for --rounds rounds; programs stay compiled between rounds, so the first round is
+left out of the medians. Flags that are not of this script go to lira-train.
 """
 
 import argparse
@@ -40,9 +41,20 @@ def training(choice: str, folder: pathlib.Path, flags: list[str]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--choices", default="auto,loop,vmap,map", help="strategies, comma separated, auto among them")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default 3), after one that does not")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--choices",
+        default="auto,loop,vmap,map",
+        help="strategies, comma separated, auto among them",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        help="rounds that count (default 3), after one that does not",
+    )
     own, flags = parser.parse_known_args()
     choices = own.choices.split(",")
     if "auto" not in choices or len(choices) < 2:
@@ -52,7 +64,10 @@ def main() -> None:
         found = {c: taken[1:] for c, taken in alternate.in_turn(measures, own.rounds + 1).items()}
     speeds = {c: [3600 / seconds for seconds in taken] for c, taken in found.items()}
     alternate.print_table(speeds, ["auto"], "trainings/hour", {})
-    best = max((c for c in choices if c != "auto"), key=lambda c: alternate.ratio(speeds[c], speeds["auto"]))
+    best = max(
+        (c for c in choices if c != "auto"),
+        key=lambda c: alternate.ratio(speeds[c], speeds["auto"]),
+    )
     print(f"auto takes {alternate.ratio(speeds[best], speeds['auto']):.3f} times as long as {best}")
 
 

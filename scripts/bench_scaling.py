@@ -2,14 +2,17 @@
 
     python scripts/bench_scaling.py [--models=8,16,32,64,128,256] [--devices=1,2] [--rounds=5]
 
-Claims to be tested: all three stages take time in proportion to each size, but for a fixed cost, so a straight line
-fits; and devices share models without cost. A weighted line (relative errors) is fitted to the medians of --rounds
-alternating rounds, and every point's deviation from it is printed: where it is large, the claim is wrong there.
-A tiny network (64 - 32 - 10, 8x8 images) shows what does not come from the arithmetic of networks. One run is an
-epoch with its batches drawn, or a pass of 2 queries over all examples, of all models; the attack is online
-LiRA on all targets. While one size varies the others have the middle value of their list.
+Claims to be tested: all three stages take time in proportion to each size, but for a fixed cost, so
+a straight line fits; and devices share models without cost. A weighted line (relative errors) is
+fitted to the medians of --rounds alternating rounds, and every point's deviation from it is
+printed: where it is large, the claim is wrong there. A tiny network (64 - 32 - 10, 8x8 images)
+  shows what does not come
+from the arithmetic of networks. One run is an epoch with its batches drawn, or a pass of 2 queries
+over all examples, of all models; the attack is online LiRA on all targets. While one size varies
+the others have the middle value of their list.
 
-On a CPU, devices are virtual and share its cores: more devices than cores cannot be faster, and fewer need not be
+On a CPU, devices are virtual and share its cores: more devices than cores cannot be faster, and
+  fewer need not be
 slower, as one device uses several cores too.
 """
 
@@ -35,7 +38,8 @@ STRAIGHT = 0.1  # relative deviation from the line beyond which a point is marke
 
 
 def networks(points: Sequence[tuple[int, int, int]]) -> Contenders:
-    """Training and scoring for each (models, examples, devices), 0 devices for all; run in a process of their own."""
+    """Training and scoring for each (models, examples, devices), 0 devices for all; run in a
+    process of their own."""
     runs = {}
     for models, examples, count in points:
         rng = np.random.default_rng(0)
@@ -60,16 +64,27 @@ def seconds_in(process: Process, at_least: float, rounds: int) -> dict:
     """Medians of seconds of all that a process can run."""
     if process.failed:
         raise SystemExit(f"bench_scaling.py: error: {process.failed}")
-    measures = {key: functools.partial(alternate.rate_together, [process], key, at_least) for key in process.first}
-    return {key: 1 / statistics.median(rates) for key, rates in alternate.in_turn(measures, rounds).items()}
+    measures = {
+        key: functools.partial(alternate.rate_together, [process], key, at_least)
+        for key in process.first
+    }
+    return {
+        key: 1 / statistics.median(rates)
+        for key, rates in alternate.in_turn(measures, rounds).items()
+    }
 
 
-def print_line(stage: str, size: str, values: Sequence[int], seconds: Sequence[float], fixed: str) -> None:
-    """Prints seconds against a size, the line that fits them best, and how far each lies from it."""
+def print_line(
+    stage: str, size: str, values: Sequence[int], seconds: Sequence[float], fixed: str
+) -> None:
+    """Prints seconds against a size, the line that fits them best, and how far each lies from
+    it."""
     x, t = np.array(values, float), np.array(seconds)
     slope, start = np.polyfit(x, t, 1, w=1 / t) if len(x) > 1 else (t[0] / x[0], 0.0)
     deviation = t / (start + slope * x) - 1
-    print(f"\n{stage} against {size} ({fixed}): {start * 1e3:.2f} ms + {slope * 1e6:.2f} us x {size}")
+    print(
+        f"\n{stage} against {size} ({fixed}): {start * 1e3:.2f} ms + {slope * 1e6:.2f} us x {size}"
+    )
     print(f"{size:>10}  {'seconds':>9}  {'line':>9}  deviation")
     for value, found, off in zip(values, t, deviation, strict=True):
         mark = "  <- not straight" if abs(off) > STRAIGHT else ""
@@ -99,9 +114,14 @@ def grow_networks(a, models: Sequence[int], examples: Sequence[int]) -> None:
 
 
 def grow_devices(a, models: int, examples: int, devices: Sequence[int]) -> None:
-    """Training and scoring against devices: on a CPU virtual ones, otherwise the first of those there are."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={max(devices)}"
-    process = Process(networks, [(models, examples, d) for d in devices], environment={"XLA_FLAGS": flags}).wait()
+    """Training and scoring against devices: on a CPU virtual ones, otherwise the first of those
+    there are."""
+    flags = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={max(devices)}"
+    )
+    process = Process(
+        networks, [(models, examples, d) for d in devices], environment={"XLA_FLAGS": flags}
+    ).wait()
     found = seconds_in(process, a.seconds, a.rounds)
     process.close()
     for stage in ("training", "scoring"):
@@ -111,17 +131,27 @@ def grow_devices(a, models: int, examples: int, devices: Sequence[int]) -> None:
 
 def grow_attack(a, models: Sequence[int], examples: Sequence[int], queries: Sequence[int]) -> None:
     """The attack against models, examples and queries."""
-    middle = m, n, q = models[len(models) // 2], examples[len(examples) // 2], queries[len(queries) // 2]
+    middle = m, n, q = (
+        models[len(models) // 2],
+        examples[len(examples) // 2],
+        queries[len(queries) // 2],
+    )
     lines = {
         "models": (models, [(v, n, q) for v in models], f"{n} examples, {q} queries"),
         "examples": (examples, [(m, v, q) for v in examples], f"{m} models, {q} queries"),
         "queries": (queries, [(m, n, v) for v in queries], f"{m} models, {n} examples"),
     }
     attack(*middle)  # imports and starts threads
-    measures = {point: functools.partial(attack, *point) for _, points, _ in lines.values() for point in points}
+    measures = {
+        point: functools.partial(attack, *point)
+        for _, points, _ in lines.values()
+        for point in points
+    }
     found = alternate.in_turn(measures, a.rounds)
     for size, (values, points, fixed) in lines.items():
-        print_line("attack", size, values, [statistics.median(found[point]) for point in points], fixed)
+        print_line(
+            "attack", size, values, [statistics.median(found[point]) for point in points], fixed
+        )
 
 
 def _numbers(text: str) -> list[int]:
@@ -129,13 +159,30 @@ def _numbers(text: str) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--stages", default="networks,devices,attack", help="which of networks, devices, attack")
-    add("--models", type=_numbers, default="8,16,32,64,128,256", help="models that are trained and scored")
+    add(
+        "--models",
+        type=_numbers,
+        default="8,16,32,64,128,256",
+        help="models that are trained and scored",
+    )
     add("--examples", type=_numbers, default="1024,2048,4096,8192", help="their examples")
-    add("--devices", type=_numbers, default="1,2", help="devices; all at once must not be more than there are")
-    add("--attack_models", type=_numbers, default="16,32,64,128,256", help="models that are attacked")
+    add(
+        "--devices",
+        type=_numbers,
+        default="1,2",
+        help="devices; all at once must not be more than there are",
+    )
+    add(
+        "--attack_models",
+        type=_numbers,
+        default="16,32,64,128,256",
+        help="models that are attacked",
+    )
     add("--attack_examples", type=_numbers, default="1000,2000,4000,8000", help="their examples")
     add("--queries", type=_numbers, default="1,2,18,50", help="their queries")
     add("--rounds", type=int, default=5, help="alternating rounds (default 5)")
@@ -145,7 +192,9 @@ def main() -> None:
         if stage == "networks":
             grow_networks(a, a.models, a.examples)
         elif stage == "devices":
-            grow_devices(a, a.models[len(a.models) // 2], a.examples[len(a.examples) // 2], a.devices)
+            grow_devices(
+                a, a.models[len(a.models) // 2], a.examples[len(a.examples) // 2], a.devices
+            )
         elif stage == "attack":
             grow_attack(a, a.attack_models, a.attack_examples, a.queries)
         else:

@@ -2,11 +2,13 @@
 
     python scripts/bench_score.py [--models=mlp,cnn,wide_resnet] [--num_models=4] [--batch_size=64]
 
-Claims to be tested: scoring (views of the examples, forward pass, phi, logits and phi brought to the host) passes as
-many images a second through a network as the forward pass of a training step alone does, and 18 queries of an
-example cost no more than 18 times one. All are lifted to many models as lira-score does it by default; a batch of
-scoring has as many images as lira-score's, and in more rows as many as --batches says. Contenders take turns for
---rounds rounds of --seconds; the table has medians and, round by round, ratios.
+Claims to be tested: scoring (views of the examples, forward pass, phi, logits and phi brought to
+  the host) passes as
+many images a second through a network as the forward pass of a training step alone does, and 18
+queries of an example cost no more than 18 times one. All are lifted to many models as lira-score
+does it by default; a batch of scoring has as many images as lira-score's, and in more rows as many
+as --batches says. Contenders take turns for --rounds rounds of --seconds; the table has medians
+and, round by round, ratios.
 """
 
 import argparse
@@ -38,7 +40,9 @@ def chunks_of_variables(programs: Programs) -> list:
     """Fresh variables of all models, a tree [models, ...] for each chunk."""
     devices, count = programs.devices, programs.experiment.num_models
     parts, width = chunks.chunks(list(range(count)), programs.plan.width, devices)
-    return [programs.init(lift.spread(chunks.pad(part, width), devices)).variables for part in parts]
+    return [
+        programs.init(lift.spread(chunks.pad(part, width), devices)).variables for part in parts
+    ]
 
 
 def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], None]:
@@ -69,7 +73,9 @@ def training_forward(programs: Programs) -> Callable[[], None]:
     module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
 
     def of_one_model(variables, index, images):
-        logits, _ = module.apply(variables, normalizer(images[index]), train=True, mutable=["batch_stats"])
+        logits, _ = module.apply(
+            variables, normalizer(images[index]), train=True, mutable=["batch_stats"]
+        )
         return logits
 
     step = lift.lift(of_one_model, programs.plan.strategy, devices, shared=2)
@@ -78,12 +84,16 @@ def training_forward(programs: Programs) -> Callable[[], None]:
     batches = np.arange(len(dataset.y), dtype=np.int32).reshape(-1, e.batch_size)
 
     def run():
-        jax.block_until_ready([step(variables, index, images) for variables in chunks for index in batches])
+        jax.block_until_ready(
+            [step(variables, index, images) for variables in chunks for index in batches]
+        )
 
     return run
 
 
-def compare(experiment: Experiment, num_images: int, batches: list[int], rounds: int, seconds: float) -> None:
+def compare(
+    experiment: Experiment, num_images: int, batches: list[int], rounds: int, seconds: float
+) -> None:
     """Measures one network and prints its table."""
     rng, devices = np.random.default_rng(0), lift.mesh()
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
@@ -92,8 +102,14 @@ def compare(experiment: Experiment, num_images: int, batches: list[int], rounds:
     usual = usual_batch(devices, convolutional=whole.convolutional)
     # So few examples that the same number of images passes, in as many batches.
     fewer = num_images // usual * (usual // 18) or max(1, num_images // 18)
-    eighteenth = make_programs(experiment, Dataset(x[:fewer], dataset.y[:fewer], num_classes=CLASSES), devices)
-    base, one, many = f"training forward, batch {experiment.batch_size}", "scoring, 1 query", "scoring, 18 queries"
+    eighteenth = make_programs(
+        experiment, Dataset(x[:fewer], dataset.y[:fewer], num_classes=CLASSES), devices
+    )
+    base, one, many = (
+        f"training forward, batch {experiment.batch_size}",
+        "scoring, 1 query",
+        "scoring, 18 queries",
+    )
     runs = {
         base: (training_forward(whole), num_images),
         one: (scoring(whole, 1), num_images),
@@ -108,21 +124,38 @@ def compare(experiment: Experiment, num_images: int, batches: list[int], rounds:
         for name, (run, images) in runs.items()
     }
     found = alternate.in_turn(measures, rounds)
-    what = f"{count} x {experiment.model}, images {SHAPES[experiment.model]}, {experiment.compute_dtype}"
+    what = (
+        f"{count} x {experiment.model}, images {SHAPES[experiment.model]}, "
+        f"{experiment.compute_dtype}"
+    )
     print(f"\n{what}, {whole.plan.strategy}, batches of scoring of {usual} images")
     print(f"JAX {jax.__version__}, {hardware.describe(devices)}")
     alternate.print_table(found, [base, one], "models x images/s", {})
-    print(f"18 queries cost {18 * alternate.ratio(found[one], found[many]):.1f} times what one costs")
+    print(
+        f"18 queries cost {18 * alternate.ratio(found[one], found[many]):.1f} times what one costs"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--models", default="mlp,cnn,wide_resnet", help="networks, of mlp, cnn, wide_resnet")
     add("--num_models", type=int, default=4, help="models that are scored (default 4)")
-    add("--batch_size", type=int, default=64, help="examples in a training step of one model (default 64)")
+    add(
+        "--batch_size",
+        type=int,
+        default=64,
+        help="examples in a training step of one model (default 64)",
+    )
     add("--batches", default="", help="more batch sizes of scoring, comma separated")
-    add("--images", type=int, default=2048, help="images that pass in one run, a multiple of --batch_size")
+    add(
+        "--images",
+        type=int,
+        default=2048,
+        help="images that pass in one run, a multiple of --batch_size",
+    )
     add("--cnn_width", type=int, default=16, help="filters of the first layer of cnn (default 16)")
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
     add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
@@ -132,12 +165,22 @@ def main() -> None:
     a = parser.parse_args()
     if a.images % a.batch_size:
         parser.error(f"--images={a.images}: give a multiple of --batch_size={a.batch_size}")
-    options = {"mlp": {}, "cnn": {"width": a.cnn_width}, "wide_resnet": {"depth": a.depth, "width": a.width}}
+    options = {
+        "mlp": {},
+        "cnn": {"width": a.cnn_width},
+        "wide_resnet": {"depth": a.depth, "width": a.width},
+    }
     for name in a.models.split(","):
         experiment = Experiment(
-            model=name, num_models=a.num_models, batch_size=a.batch_size, compute_dtype=a.dtype, **options[name]
+            model=name,
+            num_models=a.num_models,
+            batch_size=a.batch_size,
+            compute_dtype=a.dtype,
+            **options[name],
         )
-        compare(experiment, a.images, [int(b) for b in a.batches.split(",") if b], a.rounds, a.seconds)
+        compare(
+            experiment, a.images, [int(b) for b in a.batches.split(",") if b], a.rounds, a.seconds
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The networks of bench_train.py in PyTorch, trained one model at a time: what our speed is compared with.
+"""The networks of bench_train.py in PyTorch, trained one model at a time: what our speed is
+compared with.
 
-Layers, numbers of parameters, batches, number format, augmentation and optimiser are ours; images rest on the device
-as uint8, where batches are gathered. Eager with channels_last, compiled by torch.compile, and on a GPU compiled
-with CUDA graphs.
+Layers, numbers of parameters, batches, number format, augmentation and optimiser are ours; images
+rest on the device as uint8, where batches are gathered. Eager with channels_last, compiled by
+torch.compile, and on a GPU compiled with CUDA graphs.
 """
 
 import functools
@@ -16,7 +17,8 @@ CLASSES = 10
 
 
 class Network(nn.Module):
-    """`body` computes in the number format of the experiment, `head` in float32. Images are NHWC."""
+    """`body` computes in the number format of the experiment, `head` in float32. Images are
+    NHWC."""
 
     def __init__(self, body, head, dtype):
         super().__init__()
@@ -57,14 +59,26 @@ class Block(nn.Module):
 
 def mlp(e, shape):
     sizes = (shape[0] * shape[1] * shape[2], *e.hidden)
-    layers = [layer for a, b in zip(sizes, e.hidden, strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
+    layers = [
+        layer
+        for a, b in zip(sizes, e.hidden, strict=False)
+        for layer in (nn.Linear(a, b), nn.ReLU())
+    ]
     return nn.Sequential(nn.Flatten(), *layers), nn.Linear(sizes[-1], CLASSES)
 
 
 def cnn(e, shape):
-    layers, w = [ChannelsFirst(), nn.Conv2d(shape[-1], e.width, 3, padding=1), nn.LeakyReLU()], e.width
+    layers, w = (
+        [ChannelsFirst(), nn.Conv2d(shape[-1], e.width, 3, padding=1), nn.LeakyReLU()],
+        e.width,
+    )
     for _ in range(3):
-        layers += [nn.Conv2d(w, w, 3, padding=1), nn.LeakyReLU(), nn.Conv2d(w, 2 * w, 3, padding=1), nn.LeakyReLU()]
+        layers += [
+            nn.Conv2d(w, w, 3, padding=1),
+            nn.LeakyReLU(),
+            nn.Conv2d(w, 2 * w, 3, padding=1),
+            nn.LeakyReLU(),
+        ]
         layers += [nn.AvgPool2d(2)]
         w *= 2
     return nn.Sequential(*layers), nn.Sequential(nn.Conv2d(w, CLASSES, 3, padding=1), GlobalMean())
@@ -77,11 +91,14 @@ def wide_resnet(e, shape):
             features = 16 * e.width << group
             layers.append(Block(inputs, features, 2 if group > 0 and block == 0 else 1))
             inputs = features
-    return nn.Sequential(*layers, nn.BatchNorm2d(inputs), nn.ReLU(), GlobalMean()), nn.Linear(inputs, CLASSES)
+    return nn.Sequential(*layers, nn.BatchNorm2d(inputs), nn.ReLU(), GlobalMean()), nn.Linear(
+        inputs, CLASSES
+    )
 
 
 def random_view(images, index, shift):
-    """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding, gathered by index."""
+    """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding, gathered by
+    index."""
     batch, height, width = len(index), *images.shape[1:3]
 
     def reflect(position, size):
@@ -108,7 +125,9 @@ def contenders(case) -> Contenders:
     build = {"mlp": mlp, "cnn": cnn, "wide_resnet": wide_resnet}[e.model]
     dtype = getattr(torch, e.compute_dtype)
     networks = [Network(*build(e, case.shape), dtype) for _ in range(e.num_models)]
-    networks = [network.to(device, memory_format=torch.channels_last).train() for network in networks]
+    networks = [
+        network.to(device, memory_format=torch.channels_last).train() for network in networks
+    ]
     optimizers = [_optimizer(network, e) for network in networks]
     x, y = case.data()
     images, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).long().to(device)
@@ -132,12 +151,20 @@ def contenders(case) -> Contenders:
         graphs = torch.compile(loss_of, mode="reduce-overhead")
         runs["PyTorch, CUDA graphs"] = functools.partial(train, graphs)
     parameters = sum(p.numel() for p in networks[0].parameters())
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
-    return Contenders({"about": f"PyTorch {torch.__version__}, {where}", "parameters": parameters}, runs)
+    where = (
+        torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else f"cpu, {torch.get_num_threads()} threads"
+    )
+    return Contenders(
+        {"about": f"PyTorch {torch.__version__}, {where}", "parameters": parameters}, runs
+    )
 
 
 def _optimizer(network, e):
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": e.weight_decay}, {"params": others}]
-    return torch.optim.SGD([g for g in groups if g["params"]], e.learning_rate, e.momentum, fused=True)
+    return torch.optim.SGD(
+        [g for g in groups if g["params"]], e.learning_rate, e.momentum, fused=True
+    )

@@ -1,19 +1,22 @@
 """Training speed of many models together, against one model at a time in plain JAX and in PyTorch.
 
-    python scripts/bench_train.py [--models=mlp,cnn,wide_resnet] [--num_models=8] [--batch_size=64] [--workers=2]
+    python scripts/bench_train.py [--models=mlp,cnn,wide_resnet] [--num_models=8] [--batch_size=64]
+    [--workers=2]
 
-Claims to be tested: on this machine the fastest strategy trains more images a second, all models together, than a
-jitted step of one model called for each model in turn ("one at a time"), and than PyTorch does at its best. All train
-the same networks with the same batches, number format, optimiser (SGD with momentum and weight decay) and
-augmentation, from images that rest on the device; drawing the batches, the same for all, is not timed. Ours are the
-programs that lira-train runs (training/programs.py). Contenders take turns for --rounds rounds of --seconds; the
-table has medians and, round by round, ratios.
+Claims to be tested: on this machine the fastest strategy trains more images a second, all models
+together, than a jitted step of one model called for each model in turn ("one at a time"), and than
+PyTorch does at its best. All train the same networks with the same batches, number format,
+optimiser (SGD with momentum and weight decay) and augmentation, from images that rest on the
+device; drawing the batches, the same for all, is not timed. Ours are the programs that lira-train
+runs (training/programs.py). Contenders take turns for --rounds rounds of --seconds; the table has
+medians and, round by round, ratios.
 
---workers=2 adds, for JAX and for PyTorch, two processes at the same time that are pinned to one half of the cores
-each and have half of the models each; all others use all cores.
+--workers=2 adds, for JAX and for PyTorch, two processes at the same time that are pinned to one
+half of the cores each and have half of the models each; all others use all cores.
 
-PyTorch is no dependency: `pip install torch`, or --torch=false. On a GPU take --dtype=bfloat16, a --batch_size of
-128 to 512 and --steps=50. Both frameworks' processes hold memory of the GPU at the same time.
+PyTorch is no dependency: `pip install torch`, or --torch=false. On a GPU take --dtype=bfloat16, a
+--batch_size of 128 to 512 and --steps=50. Both frameworks' processes hold memory of the GPU at the
+same time.
 """
 
 import argparse
@@ -41,11 +44,16 @@ from lira_jax.training.programs import Plan, Programs, make_module
 ALONE = "one at a time"
 CLASSES = 10
 SHAPES = {"mlp": (28, 28, 1), "cnn": (32, 32, 3), "wide_resnet": (32, 32, 3)}
-STEPS = {"mlp": 16, "cnn": 2, "wide_resnet": 1}  # so that a turn on a slow CPU does not last minutes
+STEPS = {
+    "mlp": 16,
+    "cnn": 2,
+    "wide_resnet": 1,
+}  # so that a turn on a slow CPU does not last minutes
 
 
 class Case(NamedTuple):
-    """What every contender of a process trains in one run: num_models networks for so many steps."""
+    """What every contender of a process trains in one run: num_models networks for so many
+    steps."""
 
     experiment: Experiment
     shape: tuple[int, int, int]
@@ -58,7 +66,8 @@ class Case(NamedTuple):
         return self.experiment.num_models * self.steps * self.experiment.batch_size
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 and labels, of which half are the members that make one epoch of so many steps."""
+        """Images uint8 and labels, of which half are the members that make one epoch of so many
+        steps."""
         rng, n = np.random.default_rng(0), 2 * self.steps * self.experiment.batch_size
         images = rng.integers(0, 256, (n, *self.shape), dtype=np.uint8)
         return images, rng.integers(0, CLASSES, n).astype(np.int32)
@@ -70,7 +79,10 @@ def jax_contenders(case: Case) -> Contenders:
     dataset = Dataset(*case.data(), num_classes=CLASSES)
     keep = masks.draw("bernoulli", e.num_models, len(dataset.y))
     runs = {ALONE: _one_at_a_time(e, dataset, keep)}
-    programs = [Programs(e, dataset, int(keep.sum(1).min()), devices, plan) for plan in _plans(case, devices)]
+    programs = [
+        Programs(e, dataset, int(keep.sum(1).min()), devices, plan)
+        for plan in _plans(case, devices)
+    ]
     for p in programs:
         form = f", {p.plan.conv_form}" if p.convolutional and p.plan.strategy == "vmap" else ""
         runs[f"{p.plan.strategy}{form}"] = lifted(p, keep)
@@ -94,7 +106,8 @@ def _plans(case: Case, devices) -> list[Plan]:
 
 
 def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Callable[[], None]:
-    """Trains the models of keep [models, examples] for an epoch, chunk by chunk, as training/loop.py does.
+    """Trains the models of keep [models, examples] for an epoch, chunk by chunk, as
+    training/loop.py does.
 
     Args:
       draw: whether each run draws its batches anew, or all have those of the first epoch.
@@ -114,7 +127,9 @@ def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Calla
                 states[c], _ = programs.train(states[c], ids, index, np.int32(0), images, labels)
                 continue
             for s in range(programs.steps):
-                states[c], _ = programs.train(states[c], ids, index[:, s], np.int32(s), images, labels)
+                states[c], _ = programs.train(
+                    states[c], ids, index[:, s], np.int32(s), images, labels
+                )
         jax.block_until_ready(states)
 
     return run
@@ -151,14 +166,22 @@ def compare(case: Case, a) -> None:
     sides = [("", case.images, [Process(build, case).wait()]) for build in builds]
     about = "; ".join(side[0].facts["about"] for _, _, side in sides)
     if a.workers > 1:
-        share = case._replace(experiment=dataclasses.replace(case.experiment, num_models=a.num_models // a.workers))
+        share = case._replace(
+            experiment=dataclasses.replace(case.experiment, num_models=a.num_models // a.workers)
+        )
         parts = [alternate.cores()[w :: a.workers] for w in range(a.workers)]
         started = [[Process(build, share, part) for part in parts] for build in builds]
-        sides += [(f", {a.workers} processes", share.images, [p.wait() for p in side]) for side in started]
+        sides += [
+            (f", {a.workers} processes", share.images, [p.wait() for p in side]) for side in started
+        ]
     parameters = {p.facts["parameters"] for _, _, side in sides for p in side}
-    assert len(parameters) == 1, f"our networks and PyTorch's differ in their numbers of parameters: {parameters}"
+    assert len(parameters) == 1, (
+        f"our networks and PyTorch's differ in their numbers of parameters: {parameters}"
+    )
     what = f"{a.num_models} x {case.experiment.model} of {parameters.pop()} parameters"
-    print(f"\n{what}, images {case.shape}, batch {a.batch_size}, {a.dtype}, augmentation {a.augment}")
+    print(
+        f"\n{what}, images {case.shape}, batch {a.batch_size}, {a.dtype}, augmentation {a.augment}"
+    )
     print(about)
     measures, notes = {}, {}
     for suffix, images, side in sides:
@@ -166,7 +189,9 @@ def compare(case: Case, a) -> None:
             print(f"{name}{suffix}: left out: {error}")
         for name, seconds in side[0].first.items():
             notes[name + suffix] = f"first run {seconds:.1f} s"
-            measures[name + suffix] = functools.partial(_images_per_second, side, name, images, a.seconds)
+            measures[name + suffix] = functools.partial(
+                _images_per_second, side, name, images, a.seconds
+            )
     found = alternate.in_turn(measures, a.rounds)
     for process in (p for _, _, side in sides for p in side):
         process.close()
@@ -180,29 +205,59 @@ def _images_per_second(side: list[Process], name: str, images: int, seconds: flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
-    add("--models", default="mlp,cnn,wide_resnet", help="networks to compare, of mlp, cnn, wide_resnet")
-    add("--strategies", default="vmap,map,unroll,loop", help="of ours; those the device forbids are passed over")
+    add(
+        "--models",
+        default="mlp,cnn,wide_resnet",
+        help="networks to compare, of mlp, cnn, wide_resnet",
+    )
+    add(
+        "--strategies",
+        default="vmap,map,unroll,loop",
+        help="of ours; those the device forbids are passed over",
+    )
     add("--num_models", type=int, default=8, help="models that are trained (default 8)")
-    add("--models_per_chunk", type=int, default=0, help="models side by side; 0 for the strategy's default")
+    add(
+        "--models_per_chunk",
+        type=int,
+        default=0,
+        help="models side by side; 0 for the strategy's default",
+    )
     add("--batch_size", type=int, default=64, help="examples in a step of one model (default 64)")
-    add("--steps", type=int, default=0, help="training steps of each model in one run; 0 for a CPU's default")
+    add(
+        "--steps",
+        type=int,
+        default=0,
+        help="training steps of each model in one run; 0 for a CPU's default",
+    )
     add("--cnn_width", type=int, default=16, help="filters of the first layer of cnn (default 16)")
     add("--hidden", default="512,256", help="units of each hidden layer of mlp (default 512,256)")
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
     add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the computation")
     add("--augment", default="none", choices=("none", "mirror_shift"), help="of every contender")
-    add("--workers", type=int, default=1, help="compare so many pinned processes with one (default 1: do not)")
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        help="compare so many pinned processes with one (default 1: do not)",
+    )
     add("--torch", default="true", choices=("true", "false"), help="compare with PyTorch")
     add("--rounds", type=int, default=5, help="alternating rounds (default 5)")
     add("--seconds", type=float, default=2.0, help="least length of a turn (default 2)")
     a = parser.parse_args()
     if a.num_models < a.workers:
-        parser.error(f"--workers={a.workers}: each process needs a model, there are --num_models={a.num_models}")
+        parser.error(
+            f"--workers={a.workers}: each process needs a model, there are "
+            f"--num_models={a.num_models}"
+        )
     if a.torch == "true" and not importlib.util.find_spec("torch"):
-        parser.error("--torch=true: PyTorch is not installed; pip install torch, or take --torch=false")
+        parser.error(
+            "--torch=true: PyTorch is not installed; pip install torch, or take --torch=false"
+        )
     options = {
         "mlp": {"hidden": tuple(map(int, a.hidden.split(",")))},
         "cnn": {"width": a.cnn_width},
@@ -210,10 +265,20 @@ def main() -> None:
     }
     for name in a.models.split(","):
         experiment = Experiment(
-            model=name, num_models=a.num_models, models_per_chunk=a.models_per_chunk, batch_size=a.batch_size,
-            learning_rate=0.01, schedule="constant", compute_dtype=a.dtype, augment=a.augment, **options[name],
-        )  # fmt: skip
-        compare(Case(experiment, SHAPES[name], a.steps or STEPS[name], tuple(a.strategies.split(","))), a)
+            model=name,
+            num_models=a.num_models,
+            models_per_chunk=a.models_per_chunk,
+            batch_size=a.batch_size,
+            learning_rate=0.01,
+            schedule="constant",
+            compute_dtype=a.dtype,
+            augment=a.augment,
+            **options[name],
+        )
+        compare(
+            Case(experiment, SHAPES[name], a.steps or STEPS[name], tuple(a.strategies.split(","))),
+            a,
+        )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Where the time of a training step goes on a CPU: by kind of operation, from a profile.
 
-    python scripts/profile_step.py [--model=wide_resnet] [--depth=16] [--width=1] [--batch_size=64] [--cores=1]
+    python scripts/profile_step.py [--model=wide_resnet] [--depth=16] [--width=1] [--batch_size=64]
+    [--cores=1]
 
-One model takes --steps training steps, by the program that lira-train runs with --strategy=loop in a pinned process,
-under jax.profiler. Durations are summed by what the compiled program says of each operation. A weight gradient is a
-convolution whose window is larger than its result; all else that XLA moves or transposes for it is in the row
-"without a name". Zeros that pad an image count as FLOPs. The last line is the speed that the network would have if
-convolutions were all it did; with --cores=1 it is what one pinned process could reach at most.
+One model takes --steps training steps, by the program that lira-train runs with --strategy=loop in
+a pinned process, under jax.profiler. Durations are summed by what the compiled program says of each
+operation. A weight gradient is a convolution whose window is larger than its result; all else that
+XLA moves or transposes for it is in the row "without a name". Zeros that pad an image count as
+FLOPs. The last line is the speed that the network would have if convolutions were all it did; with
+--cores=1 it is what one pinned process could reach at most.
 """
 
 import argparse
@@ -30,7 +32,9 @@ from lira_jax.experiment import Experiment
 from lira_jax.launch.pinned import keep_freed_memory
 from lira_jax.training.programs import Plan, Programs
 
-FORWARD, INPUT, WEIGHT = (f"convolutions, {kind}" for kind in ("forward", "input gradient", "weight gradient"))
+FORWARD, INPUT, WEIGHT = (
+    f"convolutions, {kind}" for kind in ("forward", "input gradient", "weight gradient")
+)
 REST = "all else, without a name"
 
 
@@ -57,7 +61,9 @@ def _operation(sizes, code: str, rest: str, shapes) -> Operation:
     named = re.search(r'op_name="([^"]*)"', rest)
     backward = named is not None and "transpose(jvp" in named[1]
     if code != "convolution":
-        return Operation(REST if named is None else f"all else, {'backward' if backward else 'forward'}", 0)
+        return Operation(
+            REST if named is None else f"all else, {'backward' if backward else 'forward'}", 0
+        )
     window = _sizes(re.search(r"window=\{size=([\dx]+)", rest)[1], "x")
     of_kernel, of_result = re.search(r"dim_labels=\w+_(\w+)->(\w+)", rest).groups()
     kernel = shapes[re.findall(r"%([\w.-]+)", rest)[1]]
@@ -101,19 +107,38 @@ def print_table(program: str, seconds: dict[str, float], step: float, batch: int
         )
     convolving = sum(kinds[kind][0] for kind in (FORWARD, INPUT, WEIGHT))
     print(f"{'a step':31}{1e3 * step:8.1f}   {batch / step:.0f} images/s")
-    print(f"{'its convolutions alone':31}{1e3 * convolving:8.1f}   {batch / convolving:.0f} images/s")
+    print(
+        f"{'its convolutions alone':31}{1e3 * convolving:8.1f}   {batch / convolving:.0f} images/s"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
-    add("--model", default="wide_resnet", choices=("cnn", "wide_resnet"), help="network (default wide_resnet)")
+    add(
+        "--model",
+        default="wide_resnet",
+        choices=("cnn", "wide_resnet"),
+        help="network (default wide_resnet)",
+    )
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
-    add("--width", type=int, default=1, help="width factor of wide_resnet, filters of the first layer of cnn (1)")
+    add(
+        "--width",
+        type=int,
+        default=1,
+        help="width factor of wide_resnet, filters of the first layer of cnn (1)",
+    )
     add("--batch_size", type=int, default=64, help="examples in a step (default 64)")
     add("--cores", type=int, default=1, help="cores that the process is pinned to (default 1)")
     add("--steps", type=int, default=10, help="steps that are traced (default 10)")
-    add("--seconds", type=float, default=2.0, help="least time that steps are timed for, untraced (default 2)")
+    add(
+        "--seconds",
+        type=float,
+        default=2.0,
+        help="least time that steps are timed for, untraced (default 2)",
+    )
     a = parser.parse_args()
     if not 1 <= a.cores <= len(alternate.cores()):
         parser.error(f"--cores={a.cores}: this process may use {len(alternate.cores())}")
@@ -125,15 +150,22 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (2 * a.batch_size, *SHAPES[a.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(len(x), dtype=np.int32) % CLASSES, num_classes=CLASSES)
-    options = {"depth": a.depth, "width": a.width} if a.model == "wide_resnet" else {"width": a.width}
+    options = (
+        {"depth": a.depth, "width": a.width} if a.model == "wide_resnet" else {"width": a.width}
+    )
     experiment = Experiment(model=a.model, num_models=4, batch_size=a.batch_size, **options)
-    programs = Programs(experiment, dataset, a.batch_size, lift.mesh(1), Plan("loop", "plain", 1), by_step=True)
+    programs = Programs(
+        experiment, dataset, a.batch_size, lift.mesh(1), Plan("loop", "plain", 1), by_step=True
+    )
     program = programs.compile_train(1).as_text()
     # Half of the examples are one batch, so that an epoch of one model is one step.
     step = lifted(programs, np.arange(len(x))[None] < a.batch_size)
     step()
     whole = 1 / alternate.rate(step, a.seconds)
-    print(f"{a.model}, {options}, batch {a.batch_size}, {a.cores} of {os.cpu_count()} cores, JAX {jax.__version__}")
+    print(
+        f"{a.model}, {options}, batch {a.batch_size}, {a.cores} of {os.cpu_count()} cores, JAX "
+        f"{jax.__version__}"
+    )
     print_table(program, profile(step, a.steps), whole, a.batch_size)
 
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Song and Mittal's protocol on finished runs, to the letter: ONE shadow model, thresholds by class, one target.
+"""Song and Mittal's protocol on finished runs, to the letter: ONE shadow model, thresholds by
+class, one target.
 
     python scripts/song_mittal.py TARGETS_RUN SHADOWS_RUN
 
-Target t of one run is judged by shadow model t + 1 (counted round) of the other, which may be the same run: class
-thresholds and attack networks come from the shadow's members and as many of its non-members, drawn at random, and
-balanced accuracy is over the target's members and as many of its non-members (Song and Mittal 2021, sections 3.1
-and 5.1). For each figure it prints the mean over targets in percent, the 95 % interval of the mean (Student t) and the
-95 % interval of ONE further split, where a published figure of a single split should lie.
+Target t of one run is judged by shadow model t + 1 (counted round) of the other, which may be the
+same run: class thresholds and attack networks come from the shadow's members and as many of its
+  non-members, drawn at random, and
+balanced accuracy is over the target's members and as many of its non-members (Song and Mittal 2021,
+sections 3.1 and 5.1). For each figure it prints the mean over targets in percent, the 95 % interval
+of the mean (Student t) and the 95 % interval of ONE further split, where a published figure of a
+single split should lie.
 """
 
 import argparse
@@ -26,11 +29,16 @@ from lira_jax.attacks.trained import confidences
 from lira_jax.errors import UserError
 from lira_jax.runs.directory import RunDirectory, logits_name
 
-METRICS = {"confidence": metrics.confidence, "entropy": metrics.entropy, "modified entropy": metrics.modified_entropy}
+METRICS = {
+    "confidence": metrics.confidence,
+    "entropy": metrics.entropy,
+    "modified entropy": metrics.modified_entropy,
+}
 
 
 def read(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits [models, examples, classes], keep [models, examples] and labels [examples] of a scored run."""
+    """Logits [models, examples, classes], keep [models, examples] and labels [examples] of a scored
+    run."""
     run = RunDirectory(path)
     keep, labels = run.read("keep.npy", (None, None)), run.read("labels.npy", (None,))
     return np.stack([run.read(logits_name(m)) for m in range(len(keep))]), keep, labels
@@ -48,7 +56,8 @@ def sorted_probabilities(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def with_label(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What a network sees that is told the label: the probabilities and the label one-hot, [examples, 2 classes]."""
+    """What a network sees that is told the label: the probabilities and the label one-hot,
+    [examples, 2 classes]."""
     return np.hstack([np.exp(confidences(logits)), np.eye(logits.shape[-1])[labels]])
 
 
@@ -59,10 +68,14 @@ def attack_network(features: np.ndarray, members: np.ndarray) -> MLPClassifier:
         return MLPClassifier((512, 256, 128), max_iter=40, random_state=0).fit(features, members)
 
 
-def judge(own, own_members, own_labels, shadow, shadow_members, shadow_labels, rng) -> dict[str, float]:
-    """All figures of one target and one shadow model; logits [examples, classes], members bool [examples].
+def judge(
+    own, own_members, own_labels, shadow, shadow_members, shadow_labels, rng
+) -> dict[str, float]:
+    """All figures of one target and one shadow model; logits [examples, classes], members bool
+    [examples].
 
-    "half known": the network is trained on half of the target's own members and non-members, as if they were known to
+    "half known": the network is trained on half of the target's own members and non-members, as if
+      they were known to
     the attacker, and judged on the rest; it needs no shadow model (Nasr et al. 2018).
     """
 
@@ -78,28 +91,46 @@ def judge(own, own_members, own_labels, shadow, shadow_members, shadow_labels, r
         "correctness": balanced(right),
     }
     for name, metric in METRICS.items():
-        limits = class_thresholds(metric(shadow, shadow_labels), shadow_members, shadow_labels, shadow.shape[-1])
+        limits = class_thresholds(
+            metric(shadow, shadow_labels), shadow_members, shadow_labels, shadow.shape[-1]
+        )
         found[name] = balanced(metric(own, own_labels) >= limits[own_labels])
     order = rng.permutation(len(own))
     known, rest = order[: len(order) // 2], order[len(order) // 2 :]
-    for name, features in {"sorted probabilities": sorted_probabilities, "probabilities, label": with_label}.items():
+    for name, features in {
+        "sorted probabilities": sorted_probabilities,
+        "probabilities, label": with_label,
+    }.items():
         x = features(own, own_labels)
         network = attack_network(features(shadow, shadow_labels), shadow_members)
         found[f"network ({name})"] = balanced(network.predict(x))
         network = attack_network(x[known], own_members[known])
         decision, members = network.predict(x[rest]), own_members[rest]
-        found[f"network ({name}), half known"] = (decision[members].mean() + (~decision[~members]).mean()) / 2
+        found[f"network ({name}), half known"] = (
+            decision[members].mean() + (~decision[~members]).mean()
+        ) / 2
     return found
 
 
 def main(targets: str, shadows: str) -> None:
-    (logits, keep, labels), (shadow_logits, shadow_keep, shadow_labels) = read(targets), read(shadows)
+    (logits, keep, labels), (shadow_logits, shadow_keep, shadow_labels) = (
+        read(targets),
+        read(shadows),
+    )
     rng, rows = np.random.default_rng(0), []
     for t in progress.each("judge", range(len(keep)), "targets"):
         s = (t + 1) % len(shadow_keep)
         i, j = even(keep[t], rng), even(shadow_keep[s], rng)
         rows.append(
-            judge(logits[t, i], keep[t, i], labels[i], shadow_logits[s, j], shadow_keep[s, j], shadow_labels[j], rng)
+            judge(
+                logits[t, i],
+                keep[t, i],
+                labels[i],
+                shadow_logits[s, j],
+                shadow_keep[s, j],
+                shadow_labels[j],
+                rng,
+            )
         )
     n = len(rows)
     quantile = stats.t.ppf(0.975, n - 1)
@@ -115,9 +146,15 @@ def main(targets: str, shadows: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", help="run directory whose models are attacked, scored by lira-score")
-    parser.add_argument("shadows", help="run directory whose models are the shadows, on the same data set")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "targets", help="run directory whose models are attacked, scored by lira-score"
+    )
+    parser.add_argument(
+        "shadows", help="run directory whose models are the shadows, on the same data set"
+    )
     arguments = parser.parse_args()
     try:
         main(arguments.targets, arguments.shadows)

@@ -2,12 +2,14 @@
 """Compiles the real training step for TPUs on a machine that has none, and says what it would take.
 
     pip install -e '.[tpu]'       # libtpu: the compiler; no TPU is needed
-    python scripts/tpu_compile.py --flagfile=configs/cifar10_wrn28_2.flags --topologies=v5e:1x1,v5e:2x2,v5e:4x4
+    python scripts/tpu_compile.py --flagfile=configs/cifar10_wrn28_2.flags
+    --topologies=v5e:1x1,v5e:2x2,v5e:4x4
 
-For each topology, strategy and number of models a chip it prints, from XLA's own analysis of the compiled program:
-floating-point operations and bytes moved an image, the memory a chip needs, and the largest number of models a
-chip that fits (from the sizes of two widths). Nothing is run, so nothing is said about time but the bounds: operations
-over the chip's peak, and bytes over its memory bandwidth.
+For each topology, strategy and number of models a chip it prints, from XLA's own analysis of the
+compiled program: floating-point operations and bytes moved an image, the memory a chip needs, and
+  the largest number of models a
+chip that fits (from the sizes of two widths). Nothing is run, so nothing is said about time but the
+bounds: operations over the chip's peak, and bytes over its memory bandwidth.
 """
 
 import os
@@ -16,7 +18,9 @@ import sys
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # there is no TPU to ask
 os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
-os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # nor one that two processes would fight for
+os.environ.setdefault(
+    "ALLOW_MULTIPLE_LIBTPU_LOAD", "1"
+)  # nor one that two processes would fight for
 
 import jax
 import numpy as np
@@ -32,9 +36,15 @@ V5E = {"flops": 197e12, "bandwidth": 819e9, "memory": 16 * 2**30}
 """One v5e chip: bfloat16 FLOP / s, bytes / s, bytes (Google Cloud, TPU v5e)."""
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("topologies", ["v5e:2x2"], "TPU topologies to compile for, such as v5e:1x1, v5e:2x2, v5e:4x4.")
-flags.DEFINE_list("strategies", ["vmap", "map", "unroll"], "Strategies; vmap/patches names a form of convolution.")
-flags.DEFINE_list("widths", ["1", "4", "16"], "Models side by side on one chip; unroll stays at 4 or below.")
+flags.DEFINE_list(
+    "topologies", ["v5e:2x2"], "TPU topologies to compile for, such as v5e:1x1, v5e:2x2, v5e:4x4."
+)
+flags.DEFINE_list(
+    "strategies", ["vmap", "map", "unroll"], "Strategies; vmap/patches names a form of convolution."
+)
+flags.DEFINE_list(
+    "widths", ["1", "4", "16"], "Models side by side on one chip; unroll stays at 4 or below."
+)
 
 
 def topology_mesh(name: str) -> Mesh:
@@ -48,7 +58,9 @@ def topology_mesh(name: str) -> Mesh:
         devices = topologies.get_topology_desc(name, "tpu", **one_chip).devices
     except Exception as error:
         text = str(error).splitlines()[0]
-        raise UserError(f"--topologies={name}: {text} (is libtpu installed? pip install 'lira_jax[tpu]')") from error
+        raise UserError(
+            f"--topologies={name}: {text} (is libtpu installed? pip install 'lira_jax[tpu]')"
+        ) from error
     return Mesh(np.array(devices), ("models",))
 
 
@@ -68,8 +80,14 @@ def compile_plan(mesh: Mesh, plan: Plan) -> dict[str, float]:
 
 def main(_) -> None:
     experiment = unseen.experiment()
-    print(f"{experiment.model}, batch {experiment.batch_size}, {experiment.compute_dtype}, jax {jax.__version__}")
-    print("topology  strategy        models/chip  MFLOP/image  kB/image  GiB/chip  fits  most images/s/chip")
+    print(
+        f"{experiment.model}, batch {experiment.batch_size}, {experiment.compute_dtype}, jax "
+        f"{jax.__version__}"
+    )
+    print(
+        "topology  strategy        models/chip  MFLOP/image  kB/image  GiB/chip  fits  most "
+        "images/s/chip"
+    )
     for topology in FLAGS.topologies:
         mesh = topology_mesh(topology)
         for name in FLAGS.strategies:
@@ -83,12 +101,17 @@ def main(_) -> None:
                 most = "-"
                 if before:
                     a_model = (found["memory"] - before[1]) / (width - before[0])
-                    most = int((V5E["memory"] - found["memory"]) / a_model + width) if a_model > 0 else "-"
+                    most = (
+                        int((V5E["memory"] - found["memory"]) / a_model + width)
+                        if a_model > 0
+                        else "-"
+                    )
                 before = width, found["memory"]
                 bound = min(V5E["flops"] / found["flops"], V5E["bandwidth"] / found["bytes"])
                 print(
-                    f"{topology:8}  {name:14}  {width:11d}  {found['flops'] / 1e6:11.1f}  {found['bytes'] / 1e3:8.0f}  "
-                    f"{found['memory'] / 2**30:8.2f}  {most:>4}  {bound:18.0f}",
+                    f"{topology:8}  {name:14}  {width:11d}  {found['flops'] / 1e6:11.1f}  "
+                    f"{found['bytes'] / 1e3:8.0f}  {found['memory'] / 2**30:8.2f}  {most:>4}  "
+                    f"{bound:18.0f}",
                     flush=True,
                 )
 

@@ -1,4 +1,5 @@
-"""What the scripts that compile for hardware at a distance share: the real training step on data that are not there."""
+"""What the scripts that compile for hardware at a distance share: the real training step on data
+that are not there."""
 
 import functools
 
@@ -26,11 +27,17 @@ def experiment() -> Experiment:
 def dataset() -> Dataset:
     """Black images of the shape that the flags give."""
     shape = tuple(int(n) for n in flags.FLAGS.shape.split(","))
-    return check(Dataset(np.zeros(shape, np.uint8), np.arange(shape[0], dtype=np.int32) % flags.FLAGS.classes))
+    return check(
+        Dataset(
+            np.zeros(shape, np.uint8), np.arange(shape[0], dtype=np.int32) % flags.FLAGS.classes
+        )
+    )
 
 
 def programs(mesh: Mesh, plan: Plan) -> Programs:
     """The programs of a plan, by step, for the devices of a mesh."""
     data = dataset()
     pixel = normalize.fit(data.x[:1], "pixel")  # no statistics of data that are not there
-    return Programs(experiment(), data, len(data.y) // 2, mesh, plan, normalizer=pixel, by_step=True)
+    return Programs(
+        experiment(), data, len(data.y) // 2, mesh, plan, normalizer=pixel, by_step=True
+    )

@@ -47,16 +47,20 @@ def test_bad_values_are_named(field, value, message):
 
 @pytest.mark.parametrize(("num_models", "pkeep"), [(6, 0.5), (7, 0.5), (2, 0.5), (8, 0.3)])
 def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
-    experiment.validate(dataclasses.replace(Experiment(), masks="disjoint", num_models=8, pkeep=0.25))
+    experiment.validate(
+        dataclasses.replace(Experiment(), masks="disjoint", num_models=8, pkeep=0.25)
+    )
     with pytest.raises(UserError, match=f"--num_models={num_models}: disjoint masks"):
         experiment.validate(
             dataclasses.replace(Experiment(), masks="disjoint", num_models=num_models, pkeep=pkeep)
-        )  # fmt: skip
+        )
 
 
 def test_targets_have_the_recipe_of_the_shadow_models_unless_told():
     assert experiment.target_experiment(Experiment()) is None
-    e = Experiment(hidden=(9,), epochs=7, seed=3, target_optimizer="adam", target_learning_rate=0.01)
+    e = Experiment(
+        hidden=(9,), epochs=7, seed=3, target_optimizer="adam", target_learning_rate=0.01
+    )
     own = experiment.target_experiment(e)
     assert own == Experiment(hidden=(9,), epochs=7, seed=3, optimizer="adam", learning_rate=0.01)
     assert experiment.target_experiment(own) is None
@@ -69,7 +73,9 @@ def test_another_family_takes_its_own_defaults():
     assert own == Experiment(model="cnn")
     assert experiment.recipe_differences(own, e) == {"model": "cnn"}
     same = dataclasses.replace(e, target_model="wide_resnet", target_augment="mirror")
-    assert experiment.target_experiment(same) == Experiment(model="wide_resnet", depth=16, width=4, augment="mirror")
+    assert experiment.target_experiment(same) == Experiment(
+        model="wide_resnet", depth=16, width=4, augment="mirror"
+    )
     for family in table.FAMILIES.values():
         assert set(family.options) <= set(experiment.FAMILY_FIELDS)
 

@@ -1,4 +1,5 @@
-"""What tests of the attacks share: masks, the partner rule in plain Python, and what noise must give."""
+"""What tests of the attacks share: masks, the partner rule in plain Python, and what noise must
+give."""
 
 import functools
 
@@ -19,7 +20,8 @@ def coin_flips(rng, num_models, num_examples):
 
 
 def lists(keep, target):
-    """(in, out) models of one example, keep [models], without the target and its partner; target may be None."""
+    """(in, out) models of one example, keep [models], without the target and its partner; target
+    may be None."""
     gone = () if target is None else (target, partner(keep, target))
     rest = [m for m in range(len(keep)) if m not in gone]
     return [m for m in rest if keep[m]], [m for m in rest if not keep[m]]
@@ -51,12 +53,15 @@ def noise(num_models):
 
 
 def assert_chance(score, member):
-    """AUC one half and TPR equal to FPR near 1 %, within four standard errors over groups of examples."""
+    """AUC one half and TPR equal to FPR near 1 %, within four standard errors over groups of
+    examples."""
     groups = np.array_split(np.arange(score.shape[1]), 20)
     aucs = np.array([auc(score[:, g], member[:, g]) for g in groups])
     threshold = np.quantile(score[~member], 0.99)
     above = score >= threshold
     assert 0.005 < above[~member].mean() < 0.02  # ties have not moved the threshold to another FPR
-    gains = np.array([above[:, g][member[:, g]].mean() - above[:, g][~member[:, g]].mean() for g in groups])
+    gains = np.array(
+        [above[:, g][member[:, g]].mean() - above[:, g][~member[:, g]].mean() for g in groups]
+    )
     for values, chance in ((aucs, 0.5), (gains, 0.0)):
         assert abs(values.mean() - chance) < 4 * values.std(ddof=1) / np.sqrt(len(groups))

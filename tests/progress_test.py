@@ -46,7 +46,8 @@ def test_a_log_has_a_line_every_thirty_seconds(log, seconds, told_at):
     for line, second in zip(lines, told_at, strict=True):
         share, passed, left = 100 * second / seconds, clock(second), seconds - second
         assert line in {  # tqdm cuts off fractions of seconds
-            f"train: {share:.0f}% in {passed}, 1.00k images/s, ETA {clock(left - cut)}, {second} models\n"
+            f"train: {share:.0f}% in {passed}, 1.00k images/s, ETA {clock(left - cut)}, {second} "
+            "models\n"
             for cut in (0, 1)
         }
 
@@ -97,7 +98,9 @@ def test_no_work_shows_nothing(log):
 
 def python(code, **environment):
     label = {progress.LABEL: " (worker 1 of 2)"}
-    status, text = terminal.run([sys.executable, "-c", code], env={**ENVIRONMENT, **label, **environment})
+    status, text = terminal.run(
+        [sys.executable, "-c", code], env={**ENVIRONMENT, **label, **environment}
+    )
     assert status == 0, text
     return text
 
@@ -119,7 +122,8 @@ def test_a_terminal_has_one_line_that_is_overwritten():
 def test_a_note_goes_above_the_line_and_short_iterations_leave_nothing():
     text = python(
         "from lira_jax import progress\n"
-        "with progress.bar('train', 2, 'images') as bar: bar.update(); progress.note('a note'); bar.update()\n"
+        "with progress.bar('train', 2, 'images') as bar: bar.update(); progress.note('a note'); "
+        "bar.update()\n"
         "list(progress.each('read', range(9), 'models'))"
     )
     assert re.search(r"\r +\ra note\r\n\rtrain ", text)  # the line is wiped and drawn again
@@ -127,26 +131,45 @@ def test_a_note_goes_above_the_line_and_short_iterations_leave_nothing():
 
 
 def test_a_process_told_to_be_quiet_shows_notes_alone():
-    code = "from lira_jax import progress\nwith progress.bar('train', 2, 'images') as bar: bar.update(2)\n"
+    code = (
+        "from lira_jax import progress\nwith progress.bar('train', 2, 'images') as bar: "
+        "bar.update(2)\n"
+    )
     assert "train" in python(code)
     assert python(code + "progress.note('a note')", TQDM_DISABLE="1") == "a note\r\n"
 
 
 def test_each_stage_of_a_run_is_one_line(tmp_path):
-    recipe = ["--num_models=4", "--hidden=8", "--epochs=20", "--num_examples=80", "--queries=1", "--log_every=10"]
-    stages = {"train": [*recipe, "--models_per_chunk=2"], "score": [], "attack": ["--attacks=loss,phi"]}
+    recipe = [
+        "--num_models=4",
+        "--hidden=8",
+        "--epochs=20",
+        "--num_examples=80",
+        "--queries=1",
+        "--log_every=10",
+    ]
+    stages = {
+        "train": [*recipe, "--models_per_chunk=2"],
+        "score": [],
+        "attack": ["--attacks=loss,phi"],
+    }
     shown = {}
     for stage, flags in stages.items():
         status, text = terminal.run(
-            [sys.executable, "-m", f"lira_jax.cli.{stage}", f"--workdir={tmp_path}/run", *flags], env=ENVIRONMENT
+            [sys.executable, "-m", f"lira_jax.cli.{stage}", f"--workdir={tmp_path}/run", *flags],
+            env=ENVIRONMENT,
         )
         assert status == 0, text
         assert not re.search(r"^[IWE]\d{4} |INFO|Warning", text, re.M)  # no library speaks
-        shown[stage] = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").strip().split("\n")]
+        shown[stage] = [
+            line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").strip().split("\n")
+        ]
 
     live, summary = shown["train"]
     speed = r"[\d.]+[kM]? images/s, ETA 00:00"
-    assert re.match(rf"train: 100%\|█+\| {speed}, 4/4 models, epoch 20/20, (out|test) [\d.]+%, loss \d", live)
+    assert re.match(
+        rf"train: 100%\|█+\| {speed}, 4/4 models, epoch 20/20, (out|test) [\d.]+%, loss \d", live
+    )
     assert len(live) <= 120
     assert summary.startswith("trained 4 models")
     live, summary = shown["score"]

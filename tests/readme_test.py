@@ -24,7 +24,11 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_two_commands_come_first():
-    fences = [f for f in re.findall(r"^```\n(.*?)^```", README, re.S | re.M) if f.startswith("python -m pip install")]
+    fences = [
+        f
+        for f in re.findall(r"^```\n(.*?)^```", README, re.S | re.M)
+        if f.startswith("python -m pip install")
+    ]
     assert fences[:2] == [
         "python -m pip install -e . && scripts/train_shadows.sh\n",
         "python -m pip install -e '.[test]' && python -m pytest\n",
@@ -96,7 +100,9 @@ class FakeModel:
 
 
 def test_logits_from_torch_are_those_of_the_runs_examples_in_its_order(tmp_path, monkeypatch):
-    e = Experiment(num_examples=600, drop_duplicates=True, outliers=20, outliers_from="random_labels", seed=3)
+    e = Experiment(
+        num_examples=600, drop_duplicates=True, outliers=20, outliers_from="random_labels", seed=3
+    )
     run = RunDirectory(tmp_path / "runs/digits")
     run.settle_experiment(e, set(FIELDS))
     data = run_data.load_data(run)
@@ -108,7 +114,9 @@ def test_logits_from_torch_are_those_of_the_runs_examples_in_its_order(tmp_path,
     )
     monkeypatch.setitem(sys.modules, "torch", fake)
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippet("import torch"), "README.md", "exec"), {"model": FakeModel(), "keep": keep})
+    exec(
+        compile(snippet("import torch"), "README.md", "exec"), {"model": FakeModel(), "keep": keep}
+    )
     _, logits, members = read_targets("theirs.npz", data.y, 600, 18, 10)
     np.testing.assert_array_equal(members, [keep])
     pixels = data.x.reshape(600, 64)[:, 20:30]
@@ -117,11 +125,16 @@ def test_logits_from_torch_are_those_of_the_runs_examples_in_its_order(tmp_path,
 
 def test_a_model_in_the_users_file_goes_through_all_stages(tmp_path):
     (tmp_path / "my_models.py").write_text(snippet("import flax"))
-    small = "--num_models=8 --num_examples=120 --epochs=6 --batch_size=20 --queries=1 --workers=1 --undefok=workers"
+    small = (
+        "--num_models=8 --num_examples=120 --epochs=6 --batch_size=20 --queries=1 --workers=1 "
+        "--undefok=workers"
+    )
     script = snippet("my_models:net").replace("--epochs=30", small)
     path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
-    done = subprocess.run(["bash", "-ec", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-ec", script], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "lira_online_fixed" in done.stdout
     assert RunDirectory(tmp_path / "runs/net").read_experiment().model == "my_models:net"

@@ -28,17 +28,18 @@ def base(
     Args:
       phi: float [models, examples, queries], scaled logits; [models, examples] is one query.
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows (less one
-        partner an example, see leave_out.py); all models by default.
+      targets: indices of the models that are attacked, each with all others as its shadows (less
+        one partner an example, see leave_out.py); all models by default.
       observed: float [targets, examples, queries], phi of targets from outside the models instead.
-      online: the mean is over all shadow models; otherwise over those that did not train on the example.
+      online: the mean is over all shadow models; otherwise over those that did not train on the
+        example.
 
     Returns:
       float64 [targets, examples], the mean over queries; higher = more likely a member.
 
     Raises:
-      UserError: shapes that disagree, a score that is NaN or infinite, or an example without a shadow
-        score in a list the attack reads.
+      UserError: shapes that disagree, a score that is NaN or infinite, or an example without a
+        shadow score in a list the attack reads.
     """
     inputs = inputs_lib.check(phi, keep, targets, observed)
     bits = (True, False) if online else (False,)  # the keep bit: in, out

@@ -1,7 +1,8 @@
 """Attacks that compare a metric of the target's output with a threshold for each class.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section 3.1.2: the
-threshold of a class is the one that does best on shadow models, whose training data the attacker knows.
+Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
+3.1.2: the threshold of a class is the one that does best on shadow models, whose training data the
+attacker knows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,40 +24,50 @@ def class_threshold_attack(
     limit: int = 100_000,
     seed: int = 0,
 ) -> np.ndarray:
-    """How far the metric of every target on every example lies above the threshold of the example's class.
+    """How far the metric of every target on every example lies above the threshold of the example's
+    class.
 
-    The attack says "member" where the score is at least 0. Song and Mittal take the thresholds from one
-    shadow model; here they come from all of them, without the target and its partners (pairs.py).
+    The attack says "member" where the score is at least 0. Song and Mittal take the thresholds from
+    one shadow model; here they come from all of them, without the target and its partners
+    (pairs.py).
 
     Args:
       metric: float [models, examples], see metrics.py; higher = more likely a member.
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows; all models by
-        default.
+      targets: indices of the models that are attacked, each with all others as its shadows; all
+        models by default.
       observed: float [targets, examples], the metric of targets from outside the models instead.
       limit: most (shadow model, example) pairs that a target's thresholds are chosen on.
       seed: of the draw of these pairs.
 
     Returns:
-      float64 [targets, examples]. Its sign is exact: `score >= 0` where `metric >= threshold`, and nowhere else.
+      float64 [targets, examples]. Its sign is exact: `score >= 0` where `metric >= threshold`, and
+        nowhere else.
 
     Raises:
-      UserError: shapes disagree, a metric is NaN or infinite, or the shadow pairs have no members or no non-members.
+      UserError: shapes disagree, a metric is NaN or infinite, or the shadow pairs have no members
+        or no non-members.
     """
     inputs = inputs_lib.check(metric, keep, targets, observed)
     num_classes = int(np.max(labels)) + 1
     score = np.empty((inputs.num_targets, len(labels)))
     for row, (own, models, examples) in enumerate(with_shadow_pairs(inputs, limit, seed)):
         thresholds = class_thresholds(
-            inputs.phi[models, examples, 0], inputs.keep[models, examples], labels[examples], num_classes
+            inputs.phi[models, examples, 0],
+            inputs.keep[models, examples],
+            labels[examples],
+            num_classes,
         )
         score[row] = own - thresholds[labels]
     return score
 
 
-def class_thresholds(metric: np.ndarray, members: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """The threshold of each class whose decisions `metric >= threshold` have the best balanced accuracy.
+def class_thresholds(
+    metric: np.ndarray, members: np.ndarray, labels: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """The threshold of each class whose decisions `metric >= threshold` have the best balanced
+    accuracy.
 
     Args:
       metric: float [pairs], of shadow models; higher = more likely a member.
@@ -65,8 +76,8 @@ def class_thresholds(metric: np.ndarray, members: np.ndarray, labels: np.ndarray
       num_classes: classes, K.
 
     Returns:
-      float64 [classes]: for each class one of its metrics, the highest of equally good ones; the best threshold for
-      all pairs together for a class without members or without non-members.
+      float64 [classes]: for each class one of its metrics, the highest of equally good ones; the
+      best threshold for all pairs together for a class without members or without non-members.
 
     Raises:
       UserError: there are no members or no non-members at all.
@@ -74,19 +85,22 @@ def class_thresholds(metric: np.ndarray, members: np.ndarray, labels: np.ndarray
     everywhere = _best_threshold(metric, members)
     if np.isnan(everywhere):
         raise UserError(
-            f"{np.count_nonzero(members)} of {len(members)} shadow pairs are members: thresholds need members "
-            "and non-members, use more models (--num_models)"
+            f"{np.count_nonzero(members)} of {len(members)} shadow pairs are members: thresholds "
+            "need members and non-members, use more models (--num_models)"
         )
     by_class = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=num_classes))
-    thresholds = np.array([_best_threshold(metric[pairs], members[pairs]) for pairs in np.split(by_class, ends[:-1])])
+    thresholds = np.array(
+        [_best_threshold(metric[pairs], members[pairs]) for pairs in np.split(by_class, ends[:-1])]
+    )
     return np.where(np.isnan(thresholds), everywhere, thresholds)
 
 
 def with_shadow_pairs(
     inputs: inputs_lib.Inputs, limit: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each target its own metric, float [examples], and its shadow pairs: models and examples, int [pairs]."""
+    """For each target its own metric, float [examples], and its shadow pairs: models and examples,
+    int [pairs]."""
     judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
     if inputs.targets is None:
         sampled = pairs.sample(inputs.keep, None, limit, seed)
@@ -105,7 +119,9 @@ def _best_threshold(metric: np.ndarray, members: np.ndarray) -> float:
     if not tp.size or tp[-1] in (0, tp.size):
         return np.nan
     fp = np.arange(1, tp.size + 1) - tp
-    # TPR - FPR times both group sizes: in whole numbers, so that equally good thresholds compare equal.
+    # TPR - FPR times both group sizes: in whole numbers, so that equally good thresholds compare
+    # equal.
     gain = tp * fp[-1] - fp * tp[-1]
-    possible = np.append(metric[1:] != metric[:-1], True)  # a threshold takes all or none of equal metrics
+    # a threshold takes all or none of equal metrics
+    possible = np.append(metric[1:] != metric[:-1], True)
     return float(metric[possible][np.argmax(gain[possible])])

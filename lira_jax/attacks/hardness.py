@@ -20,24 +20,28 @@ def sablayrolles(
 ) -> np.ndarray:
     """Signal above the point half-way between the means of the in and the out list.
 
-    Sablayrolles et al. 2019, White-box vs Black-box: Bayes Optimal Strategies for Membership Inference
-    (the threshold of each sample, MAST).
+    Sablayrolles et al. 2019, White-box vs Black-box: Bayes Optimal Strategies for Membership
+    Inference (the threshold of each sample, MAST).
 
     Args:
-      signal: float [models, examples, queries], higher for members; [models, examples] is one query.
+      signal: float [models, examples, queries], higher for members; [models, examples] is one
+        query.
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows (less one
-        partner an example, see leave_out.py); all models by default.
-      observed: float [targets, examples, queries], the signal of targets from outside the models instead.
+      targets: indices of the models that are attacked, each with all others as its shadows (less
+        one partner an example, see leave_out.py); all models by default.
+      observed: float [targets, examples, queries], the signal of targets from outside the models
+        instead.
 
     Returns:
       float64 [targets, examples], the mean over queries; higher = more likely a member.
 
     Raises:
-      UserError: shapes that disagree, a signal that is NaN or infinite, or an example without a shadow
-        score in one of its lists.
+      UserError: shapes that disagree, a signal that is NaN or infinite, or an example without a
+        shadow score in one of its lists.
     """
-    return _above(_mean, (True, False), "sablayrolles", inputs_lib.check(signal, keep, targets, observed))
+    return _above(
+        _mean, (True, False), "sablayrolles", inputs_lib.check(signal, keep, targets, observed)
+    )
 
 
 def watson(
@@ -65,14 +69,21 @@ def offset(
     The offset attack of the tensorflow_privacy library, whose signal is phi. Arguments, result and
     errors as `sablayrolles`.
     """
-    return _above(leave_out.list_medians, (True, False), "offset", inputs_lib.check(signal, keep, targets, observed))
+    return _above(
+        leave_out.list_medians,
+        (True, False),
+        "offset",
+        inputs_lib.check(signal, keep, targets, observed),
+    )
 
 
 def _mean(signal: np.ndarray, member: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
     return leave_out.list_moments(signal, member, targets)[1]
 
 
-def _above(centre: Callable, bits: tuple[bool, ...], name: str, inputs: inputs_lib.Inputs) -> np.ndarray:
+def _above(
+    centre: Callable, bits: tuple[bool, ...], name: str, inputs: inputs_lib.Inputs
+) -> np.ndarray:
     """Mean over queries of the target's signal less the mean of the centres of some lists."""
     lists.require(inputs, bits, name)
     score = np.empty((inputs.num_targets, inputs.phi.shape[1]))

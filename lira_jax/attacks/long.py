@@ -1,9 +1,10 @@
 """The attack of Long et al. on the few examples that have hardly a neighbour.
 
 Long et al. 2018, Understanding Membership Inferences on Well-Generalized Learning Models
-(arXiv 1802.04889), and 2020, A Pragmatic Approach to Membership Inferences on Machine Learning Models
-(EuroS&P). An example unlike all others moves a model that trains on it the most. Only such examples
-are attacked, by testing whether the target's loss could come from a model that did not train on them.
+(arXiv 1802.04889), and 2020, A Pragmatic Approach to Membership Inferences on Machine Learning
+Models (EuroS&P). An example unlike all others moves a model that trains on it the most. Only such
+examples are attacked, by testing whether the target's loss could come from a model that did not
+train on them.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from lira_jax.attacks.shared.leave_out import next_member
 from lira_jax.errors import UserError
 
 TILE = 2048
-"""Examples on a side of a tile of the distance matrix: 16 MiB in float32, large enough that the product
-outweighs the gathering of its two sides."""
+"""Examples on a side of a tile of the distance matrix: 16 MiB in float32, large enough that the
+product outweighs the gathering of its two sides."""
 
 LEAST_LOSS = 1e-100
-"""Smaller losses count as this: it lies above 0, where the distribution function starts, and its square
-is still a normal float64."""
+"""Smaller losses count as this: it lies above 0, where the distribution function starts, and its
+square is still a normal float64."""
 
 
 def long_attack(
@@ -35,31 +36,35 @@ def long_attack(
     distance: float = 0.1,
     neighbours: float = 1.0,
 ) -> np.ndarray:
-    """Minus the log p-value of the target's loss among losses of shadows that did not train on the example.
+    """Minus the log p-value of the target's loss among losses of shadows that did not train on the
+    example.
 
-    An example is attacked if a training set is expected to hold fewer than `neighbours` others whose
-    shadow outputs are within `distance` of its own. All models count in this choice, a target too: it
-    is the same choice for every target and treats all models alike, so that a target that did not
-    train on an example still ranks anywhere among its out shadows with the same probability.
+    An example is attacked if a training set is expected to hold fewer than `neighbours` others
+    whose shadow outputs are within `distance` of its own. All models count in this choice, a target
+    too: it is the same choice for every target and treats all models alike, so that a target that
+    did not train on an example still ranks anywhere among its out shadows with the same
+    probability.
 
     Args:
-      phi: float [models, examples, queries] or [models, examples]; query 0, the plain one, gives the loss.
+      phi: float [models, examples, queries] or [models, examples]; query 0, the plain one, gives
+        the loss.
       logits: float [models, examples, classes], of the plain examples.
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows (less one
-        partner an example, see leave_out.py); all models by default.
-      observed: float [targets, examples, queries] or [targets, examples], phi of targets from outside
-        instead: all models are their shadows.
-      distance: cosine distance below which two examples are neighbours, 0 to 2. The papers choose it for
-        each data set, so that a small part of the examples is attacked.
+      targets: indices of the models that are attacked, each with all others as its shadows (less
+        one partner an example, see leave_out.py); all models by default.
+      observed: float [targets, examples, queries] or [targets, examples], phi of targets from
+        outside instead: all models are their shadows.
+      distance: cosine distance below which two examples are neighbours, 0 to 2. The papers choose
+        it for each data set, so that a small part of the examples is attacked.
       neighbours: expected neighbours in a training set below which an example is attacked.
 
     Returns:
-      float64 [targets, examples], -log p; 0, as for p = 1, where no attack is made. Higher = more likely
-      a member.
+      float64 [targets, examples], -log p; 0, as for p = 1, where no attack is made. Higher = more
+      likely a member.
 
     Raises:
-      UserError: shapes that disagree, a score that is NaN or infinite, or an example without out shadows.
+      UserError: shapes that disagree, a score that is NaN or infinite, or an example without out
+        shadows.
     """
     if observed is not None:
         observed = inputs_lib.by_query(observed)[:, :, :1]
@@ -86,18 +91,21 @@ def long_attack(
 def count_neighbours(logits: np.ndarray, distance: float) -> np.ndarray:
     """Counts, for each example, the other examples with similar outputs.
 
-    An example is described by the logits of all models, concatenated; those of a model are taken about
-    their mean, because a constant added to all of them says nothing.
+    An example is described by the logits of all models, concatenated; those of a model are taken
+    about their mean, because a constant added to all of them says nothing.
 
     Args:
       logits: float [models, examples, classes].
-      distance: two examples are neighbours if the cosine distance of their descriptions is below this.
+      distance: two examples are neighbours if the cosine distance of their descriptions is below
+        this.
 
     Returns:
       int [examples].
     """
     num_examples = logits.shape[1]
-    tiles = [slice(start, min(start + TILE, num_examples)) for start in range(0, num_examples, TILE)]
+    tiles = [
+        slice(start, min(start + TILE, num_examples)) for start in range(0, num_examples, TILE)
+    ]
 
     def unit_vectors(tile: slice) -> np.ndarray:
         x = logits[:, tile].astype(np.float32)
@@ -119,18 +127,21 @@ def count_neighbours(logits: np.ndarray, distance: float) -> np.ndarray:
     return count
 
 
-def p_values(loss: np.ndarray, keep: np.ndarray, targets: np.ndarray | None, own: np.ndarray) -> np.ndarray:
+def p_values(
+    loss: np.ndarray, keep: np.ndarray, targets: np.ndarray | None, own: np.ndarray
+) -> np.ndarray:
     """Smoothed share of the out shadows whose loss is at most the target's.
 
-    The distribution function of the out losses is interpolated by the monotone cubic of Fritsch & Butland
-    1984 ("PCHIP"), through 0 at loss 0 and through k / n at the k-th of n losses. The interpolant between
-    two losses depends on these and one more on either side, so those of all targets are found by
-    deletion from one sorted list.
+    The distribution function of the out losses is interpolated by the monotone cubic of Fritsch &
+    Butland 1984 ("PCHIP"), through 0 at loss 0 and through k / n at the k-th of n losses. The
+    interpolant between two losses depends on these and one more on either side, so those of all
+    targets are found by deletion from one sorted list.
 
     Args:
       loss: float64 [models, examples], positive.
       keep: bool [models, examples].
-      targets: int [targets], models whose loss, or whose partner's, is left out; None leaves nothing out.
+      targets: int [targets], models whose loss, or whose partner's, is left out; None leaves
+        nothing out.
       own: float64 [targets, examples], positive losses of the targets.
 
     Returns:
@@ -149,10 +160,13 @@ def p_values(loss: np.ndarray, keep: np.ndarray, targets: np.ndarray | None, own
     num_out = (~keep).sum(0)[:, None]
 
     def find(value: np.ndarray) -> np.ndarray:
-        return np.array([np.searchsorted(a, v, side="right") - 1 for a, v in zip(at, value, strict=True)])
+        return np.array(
+            [np.searchsorted(a, v, side="right") - 1 for a, v in zip(at, value, strict=True)]
+        )
 
     left = find(own.T)  # [examples, targets], the knot at or before the target's loss
-    gone = np.full((num_examples, 1), num_models + 1)  # the knot from which a loss is deleted; here none is
+    # the knot from which a loss is deleted; here none is
+    gone = np.full((num_examples, 1), num_models + 1)
     vanished = np.zeros((num_examples, 1), bool)  # whether the knot goes with it
     if targets is not None:
         gone = find(loss[next_member(~keep, targets), row.T].T)
@@ -171,19 +185,25 @@ def p_values(loss: np.ndarray, keep: np.ndarray, targets: np.ndarray | None, own
     before, after = left > 0, left + 2 <= last
     # Where the interval has no neighbour, one like itself makes the interpolant straight.
     width0, width3 = np.where(before, x1 - x0, width), np.where(after, x3 - x2, width)
-    rise0, rise3 = np.where(before, (y1 - y0) / width0, rise), np.where(after, (y3 - y2) / width3, rise)
+    rise0, rise3 = (
+        np.where(before, (y1 - y0) / width0, rise),
+        np.where(after, (y3 - y2) / width3, rise),
+    )
     slope1 = _slope(before, width0, rise0, width, rise, width3, rise3)
     slope2 = _slope(after, width3, rise3, width, rise, width0, rise0)
     t = np.minimum((own.T - x1) / width, 1)  # beyond the largest loss all shadows lie below
-    p = y1 + width * t * (slope1 + t * (3 * rise - 2 * slope1 - slope2 + t * (slope1 + slope2 - 2 * rise)))
+    p = y1 + width * t * (
+        slope1 + t * (3 * rise - 2 * slope1 - slope2 + t * (slope1 + slope2 - 2 * rise))
+    )
     return np.clip(p, np.finfo(float).tiny, 1).T
 
 
 def _slope(inner, width0, rise0, width, rise, width3, rise3):
-    """Slope of the interpolant at one end of an interval, whose neighbour on that side is 0 and on the other 3.
+    """Slope of the interpolant at one end of an interval, whose neighbour on that side is 0 and on
+    the other 3.
 
-    Between two intervals it is the weighted harmonic mean of their rises; at the end of all knots that of
-    the parabola through three, unless it falls.
+    Between two intervals it is the weighted harmonic mean of their rises; at the end of all knots
+    that of the parabola through three, unless it falls.
     """
     weight0, weight = width0 + 2 * width, 2 * width0 + width
     between = (weight0 + weight) / (weight0 / rise0 + weight / rise)

@@ -1,9 +1,10 @@
 """Metrics of a model's own output for the plain example, to compare with a threshold.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section 3.1, and
-the baselines of Rezaei and Liu 2021 and Hintersdorf et al. 2022. All take logits [..., classes] and labels
-that broadcast to [...], compute in float64 and never go through a rounded softmax: an overfitted model's
-probabilities round to 1 in float32 while its logits still tell examples apart.
+Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
+3.1, and the baselines of Rezaei and Liu 2021 and Hintersdorf et al. 2022. All take logits [...,
+classes] and labels
+that broadcast to [...], compute in float64 and never go through a rounded softmax: an overfitted
+model's probabilities round to 1 in float32 while its logits still tell examples apart.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,8 @@ def confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def correctness(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """1 where the prediction is the label, else 0; all that label-only access shows of one example.
 
-    The baseline of Leino and Fredrikson 2020, the "naive attack" of Rezaei and Liu 2021, elsewhere the "gap
+    The baseline of Leino and Fredrikson 2020, the "naive attack" of Rezaei and Liu 2021, elsewhere
+    the "gap
     attack": its balanced accuracy is (1 + train accuracy - test accuracy) / 2.
 
     Args:
@@ -67,8 +69,9 @@ def entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the modified entropy, which is low where the prediction is certain and right.
 
-    Song and Mittal 2021, equation 8: Mentr = -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j). It has all its
-    digits where p_y rounds to 0 or 1, and underflows to 0 only above phi = 372 (exp(-2 phi)).
+    Song and Mittal 2021, equation 8: Mentr = -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j). It
+    has all its digits where p_y rounds to 0 or 1, and underflows to 0 only above phi = 372 (exp(-2
+    phi)).
 
     Args:
       logits: float [..., classes].
@@ -101,7 +104,8 @@ def maximum_score(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def zero_r(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """0 for everybody: the attack that always says the more frequent answer, a floor for accuracies.
+    """0 for everybody: the attack that always says the more frequent answer, a floor for
+    accuracies.
 
     Rezaei and Liu 2021.
 
@@ -148,10 +152,11 @@ def of_models(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> np.ndar
 
 
 def _log_probabilities(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log p_j and log(1 - p_j) of every class j, both [..., classes] and both to full relative precision.
+    """log p_j and log(1 - p_j) of every class j, both [..., classes] and both to full relative
+    precision.
 
-    Only the largest probability can come near 1, and then 1 - p is the sum of the others: it is formed from
-    their logits. The others are at most 1/2, where 1 - p loses nothing.
+    Only the largest probability can come near 1, and then 1 - p is the sum of the others: it is
+    formed from their logits. The others are at most 1/2, where 1 - p loses nothing.
     """
     logits = np.asarray(logits, np.float64)
     top = logits.argmax(-1)[..., None]
@@ -159,7 +164,8 @@ def _log_probabilities(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     others = below.copy()
     np.put_along_axis(others, top, -np.inf, -1)
     second = others.max(-1, keepdims=True)
-    log_rest = second + np.log(np.exp(others - second).sum(-1, keepdims=True))  # of (1 - p_top) / p_top
+    # of (1 - p_top) / p_top
+    log_rest = second + np.log(np.exp(others - second).sum(-1, keepdims=True))
     log_total = np.log1p(np.exp(log_rest))
     log_p = below - log_total
     p_of_others = np.exp(others - log_total)

@@ -1,6 +1,8 @@
-"""Privacy risk score: the probability that an example is a member, given the target's output for it.
+"""Privacy risk score: the probability that an example is a member, given the target's output for
+it.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section 4.
+Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
+4.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,8 @@ from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.errors import UserError
 
 PAIRS_PER_BIN = 50
-"""Classes with few shadow pairs get fewer bins: the standard error of a bin's risk is then at most about .07."""
+"""Classes with few shadow pairs get fewer bins: the standard error of a bin's risk is then at most
+about .07."""
 
 
 def privacy_risk_score(
@@ -29,20 +32,23 @@ def privacy_risk_score(
 ) -> np.ndarray:
     """P(member | metric, class) of every target on every example.
 
-    Equation 13, for any prior: r = prior p_in / (prior p_in + (1 - prior) p_out), where p_in and p_out are the
-    histograms of the class's shadow members and non-members.
+    Equation 13, for any prior: r = prior p_in / (prior p_in + (1 - prior) p_out), where p_in and
+    p_out are the histograms of the class's shadow members and non-members.
 
-    The bins of a class hold equally many of its shadow pairs (the paper's code has 5 of equal width in the
-    logarithm, between the extremes). So the score does not depend on the metric's scale, an extreme value does
-    not empty the others' bins, and every bin is estimated equally well. No bin is empty, so nothing is
-    smoothed: a bin that holds members alone says 1, as in the paper's table of precision at threshold 1.
+    The bins of a class hold equally many of its shadow pairs (the paper's code has 5 of equal width
+    in the logarithm, between the extremes). So the score does not depend on the metric's scale, an
+    extreme value does not empty the others' bins, and every bin is estimated equally well. No bin
+    is empty, so nothing is
+    smoothed: a bin that holds members alone says 1, as in the paper's table of precision at
+      threshold 1.
 
     Args:
-      metric: float [models, examples], the paper's is metrics.modified_entropy; higher = more likely a member.
+      metric: float [models, examples], the paper's is metrics.modified_entropy; higher = more
+        likely a member.
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows less one partner an
-        example (shadow_pairs.py); all models by default.
+      targets: indices of the models that are attacked, each with all others as its shadows less one
+        partner an example (shadow_pairs.py); all models by default.
       observed: float [targets, examples], the metric of targets from outside the models instead.
       prior: probability that an example is a member, before its metric is known.
       bins: of a class, at least PAIRS_PER_BIN pairs in each.
@@ -50,12 +56,12 @@ def privacy_risk_score(
       seed: of the draw of these pairs.
 
     Returns:
-      float64 [targets, examples] in [0, 1]; the prior in classes of which too little is known: without shadow
-      members, without shadow non-members, or with too few pairs for two bins.
+      float64 [targets, examples] in [0, 1]; the prior in classes of which too little is known:
+      without shadow members, without shadow non-members, or with too few pairs for two bins.
 
     Raises:
-      UserError: shapes disagree, a metric is NaN or infinite, prior is not between 0 and 1, bins is below 1, or no
-        shadow trained on any example.
+      UserError: shapes disagree, a metric is NaN or infinite, prior is not between 0 and 1, bins is
+        below 1, or no shadow trained on any example.
     """
     if not 0 < prior < 1:
         raise UserError(f"prior={prior}: give a probability between 0 and 1, such as 0.5")
@@ -63,7 +69,9 @@ def privacy_risk_score(
         raise UserError(f"bins={bins}: give at least 1")
     inputs = inputs_lib.check(metric, keep, targets, observed)
     if not inputs.keep.any():
-        raise UserError("no shadow model trained on any of the examples: members are needed to learn from")
+        raise UserError(
+            "no shadow model trained on any of the examples: members are needed to learn from"
+        )
     num_classes = int(np.max(labels)) + 1
     score = np.empty((inputs.num_targets, len(labels)))
     for row, (own, models, examples) in enumerate(with_shadow_pairs(inputs, limit, seed)):
@@ -71,22 +79,27 @@ def privacy_risk_score(
         edges = _quantile_edges(shadow, classes, num_classes, bins)
         members = inputs.keep[models, examples]
         cells = classes * bins + _bin(shadow, classes, edges)
-        counts = [np.bincount(cells[which], minlength=num_classes * bins) for which in (members, ~members)]
+        counts = [
+            np.bincount(cells[which], minlength=num_classes * bins) for which in (members, ~members)
+        ]
         risk = _posterior(*(c.reshape(num_classes, bins) for c in counts), prior)
         score[row] = risk[labels, _bin(own, labels, edges)]
     return score
 
 
-def _quantile_edges(metric: np.ndarray, labels: np.ndarray, num_classes: int, bins: int) -> np.ndarray:
-    """Left edges of each class's bins but the first: float [classes, bins - 1], -inf for bins it does without."""
+def _quantile_edges(
+    metric: np.ndarray, labels: np.ndarray, num_classes: int, bins: int
+) -> np.ndarray:
+    """Left edges of each class's bins but the first: float [classes, bins - 1], -inf for bins it
+    does without."""
     ordered = metric[np.lexsort((metric, labels))]
     count = np.bincount(labels, minlength=num_classes)[:, None]
     start = np.cumsum(count)[:, None] - count
     used = np.clip(count // PAIRS_PER_BIN, 1, bins)
     k = np.arange(1, bins)
     edges = ordered[np.minimum(start + np.minimum(k, used - 1) * count // used, len(ordered) - 1)]
-    # Ties at a class's lowest metric would make it an edge with nothing below: a lower metric of the target's
-    # shares the bin of the lowest.
+    # Ties at a class's lowest metric would make it an edge with nothing below: a lower metric of
+    # the target's shares the bin of the lowest.
     lowest = ordered[np.minimum(start, len(ordered) - 1)]
     return np.where((k < used) & (edges > lowest), edges, -np.inf)
 
@@ -97,7 +110,8 @@ def _bin(metric: np.ndarray, labels: np.ndarray, edges: np.ndarray) -> np.ndarra
 
 def _posterior(members: np.ndarray, nonmembers: np.ndarray, prior: float) -> np.ndarray:
     """Risk from counts [classes, bins]."""
-    # Multiplied by both group sizes p_in and p_out are counts, and a class without one of the groups is 0 / 0.
+    # Multiplied by both group sizes p_in and p_out are counts, and a class without one of the
+    # groups is 0 / 0.
     for_member = prior * members * nonmembers.sum(1, keepdims=True)
     for_nonmember = (1 - prior) * nonmembers * members.sum(1, keepdims=True)
     total = for_member + for_nonmember

@@ -1,4 +1,5 @@
-"""The reference attacks R and P: the rank of the target's loss among losses it would have as a non-member.
+"""The reference attacks R and P: the rank of the target's loss among losses it would have as a
+non-member.
 
 Ye et al. 2022, Enhanced Membership Inference Attacks against Machine Learning Models.
 """
@@ -25,20 +26,22 @@ def attack_r(
 ) -> np.ndarray:
     """Fraction of an example's out models whose loss is above the target's, interpolated linearly.
 
-    As in the authors' code, the losses of the n out models are joined by a smallest and a largest possible
-    loss, 0 and 1000, and a loss that is the k-th largest of them all has score k / (n + 1), counted
-    from 0; between them lie straight lines. So targets whose loss is below that of every out model, which
+    As in the authors' code, the losses of the n out models are joined by a smallest and a largest
+    possible loss, 0 and 1000, and a loss that is the k-th largest of them all has score k / (n +
+    1), counted from 0; between them lie straight lines. So targets whose loss is below that of
+    every out model, which
     are those that matter at low false-positive rates, are still told apart: their scores rise from
-    n / (n + 1) to 1 as their loss falls from the smallest of the out models' to 0. Where several out
-    models have the very same loss the line has a step; a target with that loss is half-way up.
+    n / (n + 1) to 1 as their loss falls from the smallest of the out models' to 0. Where several
+    out models have the very same loss the line has a step; a target with that loss is half-way up.
 
     Args:
-      signal: float [models, examples, queries], minus the loss; [models, examples] is one query. Another signal
-        that is higher for members needs its own low and high.
+      signal: float [models, examples, queries], minus the loss; [models, examples] is one query.
+        Another signal that is higher for members needs its own low and high.
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows (less one
-        partner an example, see leave_out.py); all models by default.
-      observed: float [targets, examples, queries], the signal of targets from outside the models instead.
+      targets: indices of the models that are attacked, each with all others as its shadows (less
+        one partner an example, see leave_out.py); all models by default.
+      observed: float [targets, examples, queries], the signal of targets from outside the models
+        instead.
       low: the smallest possible signal.
       high: the largest possible signal.
 
@@ -46,16 +49,16 @@ def attack_r(
       float64 [targets, examples], in [0, 1], the mean over queries; higher = more likely a member.
 
     Raises:
-      UserError: shapes that disagree, a signal that is NaN, infinite or not between low and high, or an
-        example without an out shadow score.
+      UserError: shapes that disagree, a signal that is NaN, infinite or not between low and high,
+        or an example without an out shadow score.
     """
     inputs = inputs_lib.check(signal, keep, targets, observed)
     lists.require(inputs, (False,), "attack_r")
     for values in (inputs.phi,) if inputs.observed is None else (inputs.phi, inputs.observed):
         if values.min() < low or values.max() > high:
             raise UserError(
-                f"attack_r got signals from {values.min():g} to {values.max():g}, not within low={low:g} and "
-                f"high={high:g}: give minus the loss, or the signal's own bounds"
+                f"attack_r got signals from {values.min():g} to {values.max():g}, not within "
+                f"low={low:g} and high={high:g}: give minus the loss, or the signal's own bounds"
             )
     score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
@@ -71,21 +74,23 @@ def attack_r(
 
 
 def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.ndarray:
-    """Fraction of a population whose loss under the target is above the example's; equal losses count half.
+    """Fraction of a population whose loss under the target is above the example's; equal losses
+    count half.
 
-    Within a target it is a monotone function of the signal, so that each target's ROC is that of a global
-    threshold (if the population is everything, exactly); what it adds is that scores of different targets
-    can be compared. An example is not compared with itself.
+    Within a target it is a monotone function of the signal, so that each target's ROC is that of a
+    global threshold (if the population is everything, exactly); what it adds is that scores of
+    different targets can be compared. An example is not compared with itself.
 
-    The paper's population are non-members of the target. The examples under attack are half of them members,
-    which makes scores lower and leaves their order as it is. To choose the population by the target's
-    membership would be to use the labels that the attack is to find.
+    The paper's population are non-members of the target. The examples under attack are half of them
+    members, which makes scores lower and leaves their order as it is. To choose the population by
+    the target's membership would be to use the labels that the attack is to find.
 
     Args:
       signal: float [targets, examples, queries], minus the loss or phi, query 0 the plain one;
         [targets, examples] is one query.
-      population: bool [targets, examples] or [examples], which examples make up the population: some that are
-        known not to be in the target's training set, or whose membership nobody knows; all by default.
+      population: bool [targets, examples] or [examples], which examples make up the population:
+        some that are known not to be in the target's training set, or whose membership nobody
+        knows; all by default.
 
     Returns:
       float64 [targets, examples], in [0, 1]; higher = more likely a member.
@@ -94,10 +99,13 @@ def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.nda
       UserError: shapes that disagree, or a population of fewer than two examples.
     """
     signal = by_query(signal)[:, :, 0].astype(np.float64)
-    population = np.ones(signal.shape[1], bool) if population is None else np.asarray(population, bool)
+    population = (
+        np.ones(signal.shape[1], bool) if population is None else np.asarray(population, bool)
+    )
     if population.shape not in (signal.shape, signal.shape[1:]):
         raise UserError(
-            f"population has shape {population.shape}, signal {signal.shape}: give [targets, examples] or [examples]"
+            f"population has shape {population.shape}, signal {signal.shape}: give [targets, "
+            "examples] or [examples]"
         )
     population = np.broadcast_to(population, signal.shape)
     if population.sum(1).min() < 2:
@@ -125,7 +133,12 @@ def _columns(signal: np.ndarray) -> np.ndarray:
 
 
 def _rank(
-    signal: np.ndarray, out: np.ndarray, own: np.ndarray, targets: np.ndarray | None, low: float, high: float
+    signal: np.ndarray,
+    out: np.ndarray,
+    own: np.ndarray,
+    targets: np.ndarray | None,
+    low: float,
+    high: float,
 ) -> np.ndarray:
     """Interpolated rank of each target's signal in its out list, as a fraction.
 
@@ -150,7 +163,8 @@ def _rank(
     below, not_above, ordered = below.T, not_above.T, ordered.T
     gone, left = None, count
     if targets is not None:
-        # The out list loses the target or its partner; what is above the deleted score moves down by one.
+        # The out list loses the target or its partner; what is above the deleted score moves down
+        # by one.
         gone = np.take_along_axis(signal, leave_out.next_member(out, targets), axis=0)
         left = count - 1
         below -= gone < own

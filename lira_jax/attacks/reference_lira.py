@@ -1,9 +1,10 @@
 """LiRA exactly as its authors' code computes it (tensorflow/privacy, research/mi_lira_2021).
 
-It differs from lira.py: no partner is deleted, instead all lists are truncated, in model order, to the
-shortest among all examples; centres are medians; the fixed variance is that of all in scores about
-their one mean; offline is a two-sided density. Two more differences are not imitated: our scores are
-higher for members, and each target's shadows are all other models in the order of their ids.
+It differs from lira.py: no partner is deleted, instead all lists are truncated, in model order, to
+the shortest among all examples; centres are medians; the fixed variance is that of all in scores
+about their one mean; offline is a two-sided density. Two more differences are not imitated: our
+scores are higher for members, and each target's shadows are all other models in the order of their
+ids.
 """
 
 from collections.abc import Sequence
@@ -36,19 +37,20 @@ def reference_lira(
     Args:
       phi: float [models, examples, queries], scaled logits; [models, examples] is one query.
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows; all models by
-        default.
+      targets: indices of the models that are attacked, each with all others as its shadows; all
+        models by default.
       observed: float [targets, examples, queries], phi of targets from outside the models instead.
-      form: "online": log N(phi; in) - log N(phi; out); "offline": -log N(phi; out); means over queries.
-      fixed: one standard deviation for everything, that of all in (offline: out) scores of all examples and
-        queries, instead of one for each example and query.
+      form: "online": log N(phi; in) - log N(phi; out); "offline": -log N(phi; out); means over
+        queries.
+      fixed: one standard deviation for everything, that of all in (offline: out) scores of all
+        examples and queries, instead of one for each example and query.
 
     Returns:
       float64 [targets, examples].
 
     Raises:
-      UserError: unknown form, shapes that disagree, a score that is NaN or infinite, or an example without
-        a shadow score.
+      UserError: unknown form, shapes that disagree, a score that is NaN or infinite, or an example
+        without a shadow score.
     """
     if form not in FORMS:
         raise UserError(f"form={form}: it is one of {', '.join(FORMS)}")
@@ -87,8 +89,8 @@ def _shortest(inputs: inputs_lib.Inputs, bit: bool) -> np.ndarray:
     if not shortest.all():
         example = int(left[shortest.argmin()].argmin())
         raise UserError(
-            f"example {example} has no {'in' if bit else 'out'} shadow score once the target is removed: "
-            "use more models (--num_models) or balanced masks (--masks=balanced)"
+            f"example {example} has no {'in' if bit else 'out'} shadow score once the target is "
+            "removed: use more models (--num_models) or balanced masks (--masks=balanced)"
         )
     return shortest
 
@@ -105,7 +107,8 @@ def _truncated(inputs: inputs_lib.Inputs, block: slice, t: int, bit: bool, size:
 
 
 def _fixed_sds(inputs: inputs_lib.Inputs, bit: bool, sizes: np.ndarray) -> np.ndarray:
-    """float64 [targets]: spread about their one mean of the truncated scores of all examples and queries."""
+    """float64 [targets]: spread about their one mean of the truncated scores of all examples and
+    queries."""
     # Sums are taken about a point near the mean, so that the difference below keeps its digits.
     origin = inputs.phi[0].mean(dtype=np.float64)
 

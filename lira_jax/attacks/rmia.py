@@ -1,9 +1,10 @@
 """RMIA, the robust membership inference attack.
 
-Zarifzadeh et al. 2024, Low-Cost High-Power Membership Inference Attacks. An example x is compared with
-other examples z: ratio(x) = p(x; target) / p(x), where p(x; target) is the target's confidence in the
-label of x and p(x) what models have in general, estimated from the shadows. The score is the fraction
-of z with ratio(x) / ratio(z) > gamma.
+Zarifzadeh et al. 2024, Low-Cost High-Power Membership Inference Attacks. An example x is compared
+with
+other examples z: ratio(x) = p(x; target) / p(x), where p(x; target) is the target's confidence in
+the label of x and p(x) what models have in general, estimated from the shadows. The score is the
+fraction of z with ratio(x) / ratio(z) > gamma.
 """
 
 from collections.abc import Sequence
@@ -36,40 +37,43 @@ def rmia(
 ) -> np.ndarray:
     """Fraction of the population that each example beats by more than a factor gamma.
 
-    The z are drawn from the examples under attack without regard to membership and are the same for all
-    x. The authors take the target's non-members, which no attacker can who does not know its training
+    The z are drawn from the examples under attack without regard to membership and are the same for
+    all x. The authors take the target's non-members, which no attacker can who does not know its
+    training
     set. Whether x is itself among the z does not matter: it never beats itself.
 
-    For one query the score of a target is a rising function of ratio(x), though not everywhere strictly:
-    gamma and the population decide which ratios are told apart, and how scores of different targets
-    compare. The order of examples is that of ratio(x).
+    For one query the score of a target is a rising function of ratio(x), though not everywhere
+    strictly: gamma and the population decide which ratios are told apart, and how scores of
+    different targets compare. The order of examples is that of ratio(x).
 
-    The authors' code takes a trimmed mean over all shadows (20 % off each end) where the paper, and this,
-    take the mean; "mean" over queries is ours.
+    The authors' code takes a trimmed mean over all shadows (20 % off each end) where the paper, and
+    this, take the mean; "mean" over queries is ours.
 
     Args:
-      phi: float [models, examples, queries]; [models, examples] is one query. Scaled logits of the softmax, or
-        of another confidence (`taylor_soft_margin`).
+      phi: float [models, examples, queries]; [models, examples] is one query. Scaled logits of the
+        softmax, or of another confidence (`taylor_soft_margin`).
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows (less one
-        partner an example, see leave_out.py); all models by default.
+      targets: indices of the models that are attacked, each with all others as its shadows (less
+        one partner an example, see leave_out.py); all models by default.
       observed: float [targets, examples, queries], phi of targets from outside the models instead.
-      online: p(x) = (mean_in + mean_out) / 2, means of p_y over the in and out lists. Otherwise only out
-        lists are read: p(x) = ((1 + a) mean_out + 1 - a) / 2, which takes mean_in for a mean_out + 1 - a.
+      online: p(x) = (mean_in + mean_out) / 2, means of p_y over the in and out lists. Otherwise
+        only out lists are read: p(x) = ((1 + a) mean_out + 1 - a) / 2, which takes mean_in for a
+          mean_out + 1 - a.
       gamma: the factor, at least 1.
       a: how far mean_in follows mean_out in the offline attack, 0 to 1.
       population: how many examples are z, drawn at random; all by default.
       seed: of that draw.
-      combine: how queries become one score. "mean": the mean of their scores; a sort and a search for each target
-        and query. "vote", as in the paper: x beats z if it does so in more than half of the queries. All pairs of
+      combine: how queries become one score. "mean": the mean of their scores; a sort and a search
+        for each target and query. "vote", as in the paper: x beats z if it does so in more than
+          half of the queries. All pairs of
         x and z are compared in each query, so a population of a few thousand is advised.
 
     Returns:
       float64 [targets, examples], in [0, 1]; higher = more likely a member.
 
     Raises:
-      UserError: an option out of its range, shapes that disagree, a score that is NaN or infinite, or an
-        example without a shadow score in a list the attack reads.
+      UserError: an option out of its range, shapes that disagree, a score that is NaN or infinite,
+        or an example without a shadow score in a list the attack reads.
     """
     inputs = inputs_lib.check(phi, keep, targets, observed)
     num_examples = inputs.phi.shape[1]
@@ -80,14 +84,18 @@ def rmia(
     if not 0 <= a <= 1:
         raise UserError(f"a={a}: give 0 to 1")
     if population is not None and not 1 <= population <= num_examples:
-        raise UserError(f"population={population}: give 1 to {num_examples}, the number of examples")
+        raise UserError(
+            f"population={population}: give 1 to {num_examples}, the number of examples"
+        )
     bits = (True, False) if online else (False,)  # the keep bit: in, out
     lists.require(inputs, bits, "rmia")
 
     sums = {bit: _sums(inputs, bit) for bit in bits}
     partner = _partners(inputs)
     z = _population(num_examples, population, seed)
-    fraction_beaten = _beaten_by_vote if combine == "vote" and inputs.phi.shape[2] > 1 else _beaten_on_average
+    fraction_beaten = (
+        _beaten_by_vote if combine == "vote" and inputs.phi.shape[2] > 1 else _beaten_on_average
+    )
     score = np.empty((inputs.num_targets, num_examples))
 
     def attack(block: slice) -> None:
@@ -110,7 +118,12 @@ def _sums(inputs: inputs_lib.Inputs, bit: bool) -> ListSum:
         return list_sum(np.exp(log_confidence(phi)), keep == bit)
 
     parts = list(over_blocks(sums, inputs.phi.shape[1], inputs.per_example))
-    return ListSum(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("count", "largest", "rest")))
+    return ListSum(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("count", "largest", "rest")
+        )
+    )
 
 
 def _partners(inputs: inputs_lib.Inputs) -> np.ndarray | None:
@@ -121,13 +134,16 @@ def _partners(inputs: inputs_lib.Inputs) -> np.ndarray | None:
     def partners(block: slice) -> np.ndarray:
         return leave_out.partners(inputs.keep[:, block], inputs.targets).astype(np.int32)
 
-    return np.concatenate(list(over_blocks(partners, inputs.phi.shape[1], inputs.per_example)), axis=1)
+    return np.concatenate(
+        list(over_blocks(partners, inputs.phi.shape[1], inputs.per_example)), axis=1
+    )
 
 
 def _shadow_means(
     inputs: inputs_lib.Inputs, sums: dict[bool, ListSum], partner: np.ndarray | None, t: int
 ) -> tuple[np.ndarray, dict[bool, np.ndarray]]:
-    """log p_y of one target and the mean p_y of its in and out lists, float64 [examples, queries]."""
+    """log p_y of one target and the mean p_y of its in and out lists, float64 [examples,
+    queries]."""
     own = None if inputs.observed is None else log_confidence(inputs.observed[t])
     if partner is None:
         return own, {bit: listed.total / listed.count[:, None] for bit, listed in sums.items()}
@@ -150,7 +166,8 @@ def _population(num_examples: int, size: int | None, seed: int) -> np.ndarray | 
 
 
 def _beaten_on_average(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Fraction of z below each x, mean over queries: x [examples, queries], z [population, queries]."""
+    """Fraction of z below each x, mean over queries: x [examples, queries], z [population,
+    queries]."""
     fraction = np.zeros(len(x))
     for x_query, z_query in zip(x.T, z.T, strict=True):
         # A search for ascending values stays in the cache.
@@ -161,7 +178,8 @@ def _beaten_on_average(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def _beaten_by_vote(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Fraction of z that are below x in more than half of the queries; arguments as above."""
-    # Ranks among the z, in the smallest type that holds them, compare many times faster than floats.
+    # Ranks among the z, in the smallest type that holds them, compare many times faster than
+    # floats.
     ranks = np.min_scalar_type(len(z))
     num_queries = x.shape[1]
     beaten = np.empty((num_queries, len(x)), ranks)
@@ -173,7 +191,9 @@ def _beaten_by_vote(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     fraction = np.empty(len(x))
     rows = max(1, 2**17 // len(z))  # that many votes of a byte stay in the cache
     for start in range(0, len(x), rows):
-        votes = np.zeros((len(fraction[start : start + rows]), len(z)), np.min_scalar_type(num_queries))
+        votes = np.zeros(
+            (len(fraction[start : start + rows]), len(z)), np.min_scalar_type(num_queries)
+        )
         for query in range(num_queries):
             votes += place[query] < beaten[query, start : start + rows, None]
         fraction[start : start + rows] = np.count_nonzero(votes > num_queries // 2, axis=1) / len(z)
@@ -181,13 +201,18 @@ def _beaten_by_vote(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def taylor_soft_margin(
-    logits: np.ndarray, labels: np.ndarray, temperature: float = 2.0, margin: float = 0.6, order: int = 4
+    logits: np.ndarray,
+    labels: np.ndarray,
+    temperature: float = 2.0,
+    margin: float = 0.6,
+    order: int = 4,
 ) -> np.ndarray:
     """Scaled logits of the soft-margin Taylor softmax, the confidence the authors of RMIA use.
 
-    p_y = T(z_y - margin) / (T(z_y - margin) + sum_{j != y} T(z_j)), where z = logits / temperature and T is
-    the Taylor polynomial of exp. The authors' code, asked for order 4, stops at the cubic term; that
-    polynomial is negative below -1.6 and its p_y can leave [0, 1]. Here T has all terms up to the order.
+    p_y = T(z_y - margin) / (T(z_y - margin) + sum_{j != y} T(z_j)), where z = logits / temperature
+    and T is the Taylor polynomial of exp. The authors' code, asked for order 4, stops at the cubic
+    term; that polynomial is negative below -1.6 and its p_y can leave [0, 1]. Here T has all terms
+    up to the order.
 
     Args:
       logits: float [models, examples, classes].
@@ -203,7 +228,9 @@ def taylor_soft_margin(
       UserError: the order is not even and positive, or the temperature is not positive.
     """
     if order < 2 or order % 2:
-        raise UserError(f"order={order}: give an even number, 2 or more, or confidences can be negative")
+        raise UserError(
+            f"order={order}: give an even number, 2 or more, or confidences can be negative"
+        )
     if not temperature > 0:
         raise UserError(f"temperature={temperature}: give a positive number")
     phi = np.empty(logits.shape[:2])

@@ -62,8 +62,18 @@ def _by_class(attack: Callable, metric: metrics.Metric) -> Callable[[Evidence], 
     """An attack on a metric of the plain logits, class by class."""
 
     def run(e: Evidence) -> np.ndarray:
-        outside = None if e.outside_logits is None else metrics.of_models(metric, e.outside_logits, e.labels)
-        return attack(metrics.of_models(metric, e.shadow_logits, e.labels), e.labels, e.keep, e.targets, outside)
+        outside = (
+            None
+            if e.outside_logits is None
+            else metrics.of_models(metric, e.outside_logits, e.labels)
+        )
+        return attack(
+            metrics.of_models(metric, e.shadow_logits, e.labels),
+            e.labels,
+            e.keep,
+            e.targets,
+            outside,
+        )
 
     return run
 
@@ -108,7 +118,9 @@ ATTACKS: dict[str, Attack] = {
         "Carlini et al. 2022, VI-B",
     ),
     "lira_offline": Attack(
-        _on_phi(lira, form="one_sided"), "one-sided test against the out Gaussian", "Carlini et al. 2022, equation 4"
+        _on_phi(lira, form="one_sided"),
+        "one-sided test against the out Gaussian",
+        "Carlini et al. 2022, equation 4",
     ),
     "lira_offline_fixed": Attack(
         _on_phi(lira, form="one_sided", variance="residual"),
@@ -134,18 +146,30 @@ ATTACKS: dict[str, Attack] = {
     "rmia_offline": Attack(
         _on_phi(rmia, online=False), "the same, from out shadows", "Zarifzadeh et al. 2024, offline"
     ),
-    "base_online": Attack(_on_phi(base), "log confidence above the log mean over shadows", "Lassila et al. 2025"),
-    "base_offline": Attack(_on_phi(base, online=False), "the same, from out shadows", "Lassila et al. 2025"),
+    "base_online": Attack(
+        _on_phi(base), "log confidence above the log mean over shadows", "Lassila et al. 2025"
+    ),
+    "base_offline": Attack(
+        _on_phi(base, online=False), "the same, from out shadows", "Lassila et al. 2025"
+    ),
     "sablayrolles_loss": Attack(
-        _on_plain(sablayrolles, _loss), "loss against the middle of its in and out means", "Sablayrolles et al. 2019"
+        _on_plain(sablayrolles, _loss),
+        "loss against the middle of its in and out means",
+        "Sablayrolles et al. 2019",
     ),
     "sablayrolles_phi": Attack(
-        _on_plain(sablayrolles, _phi), "phi against the middle of its in and out means", "Sablayrolles et al. 2019"
+        _on_plain(sablayrolles, _phi),
+        "phi against the middle of its in and out means",
+        "Sablayrolles et al. 2019",
     ),
-    "watson_loss": Attack(_on_plain(watson, _loss), "loss against its out mean", "Watson et al. 2022"),
+    "watson_loss": Attack(
+        _on_plain(watson, _loss), "loss against its out mean", "Watson et al. 2022"
+    ),
     "watson_phi": Attack(_on_plain(watson, _phi), "phi against its out mean", "Watson et al. 2022"),
     "offset": Attack(
-        _on_plain(offset, _phi), "phi against the middle of its in and out medians", "tensorflow_privacy library"
+        _on_plain(offset, _phi),
+        "phi against the middle of its in and out medians",
+        "tensorflow_privacy library",
     ),
     "attack_r": Attack(
         _on_plain(reference_attacks.attack_r, _loss),
@@ -157,10 +181,15 @@ ATTACKS: dict[str, Attack] = {
         "percentile of the loss in the pool",
         "Ye et al. 2022, attack P",
     ),
-    "long": Attack(_long, "p-value of the loss, only for examples with few neighbours", "Long et al. 2018"),
+    "long": Attack(
+        _long, "p-value of the loss, only for examples with few neighbours", "Long et al. 2018"
+    ),
     # Attacks that learn from shadow models' outputs
     "shokri": Attack(
-        _trained("shokri"), "a network a class on the confidence vector", "Shokri et al. 2017, V-D", slow=True
+        _trained("shokri"),
+        "a network a class on the confidence vector",
+        "Shokri et al. 2017, V-D",
+        slow=True,
     ),
     "salem_top3": Attack(
         _trained("salem_top3"),
@@ -169,15 +198,30 @@ ATTACKS: dict[str, Attack] = {
         slow=True,
     ),
     "rezaei_nn": Attack(
-        _trained("rezaei_nn"), "a network (128, 64) on the confidence vector", "Rezaei and Liu 2021", slow=True
+        _trained("rezaei_nn"),
+        "a network (128, 64) on the confidence vector",
+        "Rezaei and Liu 2021",
+        slow=True,
     ),
     "random_forest": Attack(
-        _trained("random_forest"), "a random forest on the confidence vector", "Rezaei and Liu 2021", slow=True
+        _trained("random_forest"),
+        "a random forest on the confidence vector",
+        "Rezaei and Liu 2021",
+        slow=True,
     ),
     "gradient_boosting": Attack(
-        _trained("gradient_boosting"), "boosted trees on the confidence vector", "Rezaei and Liu 2021", slow=True
+        _trained("gradient_boosting"),
+        "boosted trees on the confidence vector",
+        "Rezaei and Liu 2021",
+        slow=True,
     ),
-    "xgboost": Attack(_trained("xgboost"), "the same by xgboost", "Rezaei and Liu 2021", slow=True, extra="xgboost"),
+    "xgboost": Attack(
+        _trained("xgboost"),
+        "the same by xgboost",
+        "Rezaei and Liu 2021",
+        slow=True,
+        extra="xgboost",
+    ),
     # Thresholds a class, chosen on shadow models
     "class_correctness": Attack(
         _by_class(class_threshold_attack, metrics.correctness),
@@ -211,18 +255,26 @@ ATTACKS: dict[str, Attack] = {
     ),
     # Global thresholds on the target's own output
     "loss": Attack(lambda e: _loss(e.target_phi), "minus the loss", "Yeom et al. 2018"),
-    "confidence": Attack(_global(metrics.confidence), "confidence in the label", "Song and Mittal 2021, 3.1"),
+    "confidence": Attack(
+        _global(metrics.confidence), "confidence in the label", "Song and Mittal 2021, 3.1"
+    ),
     "correctness": Attack(
         _global(metrics.correctness),
         "whether the prediction is right",
         "Leino and Fredrikson 2020; naive attack of Rezaei and Liu 2021",
         1.0,
     ),
-    "entropy": Attack(_global(metrics.entropy), "minus the entropy of the prediction", "Song and Mittal 2021, 3.1"),
-    "modified_entropy": Attack(
-        _global(metrics.modified_entropy), "minus the modified entropy", "Song and Mittal 2021, equation 8"
+    "entropy": Attack(
+        _global(metrics.entropy), "minus the entropy of the prediction", "Song and Mittal 2021, 3.1"
     ),
-    "maximum_score": Attack(_global(metrics.maximum_score), "the largest confidence", "Hintersdorf et al. 2022"),
+    "modified_entropy": Attack(
+        _global(metrics.modified_entropy),
+        "minus the modified entropy",
+        "Song and Mittal 2021, equation 8",
+    ),
+    "maximum_score": Attack(
+        _global(metrics.maximum_score), "the largest confidence", "Hintersdorf et al. 2022"
+    ),
     "phi": Attack(lambda e: _phi(e.target_phi), "the scaled logit", "Carlini et al. 2022, IV-C"),
     "phi_mean": Attack(
         lambda e: thresholds.phi_mean(e.target_phi),

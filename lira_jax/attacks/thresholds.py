@@ -1,4 +1,5 @@
-"""Attacks that compare the target's own output with one global threshold; they need no shadow model."""
+"""Attacks that compare the target's own output with one global threshold; they need no shadow
+model."""
 
 import numpy as np
 
@@ -11,7 +12,8 @@ def loss(phi: np.ndarray) -> np.ndarray:
     Yeom et al. 2018, Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting.
 
     Args:
-      phi: float [targets, examples, queries], query 0 the plain one; [targets, examples] is one query.
+      phi: float [targets, examples, queries], query 0 the plain one; [targets, examples] is one
+        query.
 
     Returns:
       float64 [targets, examples]; higher = more likely a member.
@@ -21,10 +23,12 @@ def loss(phi: np.ndarray) -> np.ndarray:
 
 
 def phi_plain(phi: np.ndarray) -> np.ndarray:
-    """Scaled logit of the plain query: the order of `loss` for one target, without its rounding near p_y = 1.
+    """Scaled logit of the plain query: the order of `loss` for one target, without its rounding
+    near p_y = 1.
 
     Args:
-      phi: float [targets, examples, queries], query 0 the plain one; [targets, examples] is one query.
+      phi: float [targets, examples, queries], query 0 the plain one; [targets, examples] is one
+        query.
 
     Returns:
       float64 [targets, examples]; higher = more likely a member.

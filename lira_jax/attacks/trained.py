@@ -28,11 +28,12 @@ from lira_jax.errors import UserError
 _STREAM = 0x6C6561726E  # sets these random numbers apart from other uses of the same seed
 
 FLOOR = -30.0
-"""Log-probabilities are cut here, so that one far outlier does not squeeze all others together when the
-features are standardised; a probability of e^-30 is beyond what float32 logits determine."""
+"""Log-probabilities are cut here, so that one far outlier does not squeeze all others together when
+the features are standardised; a probability of e^-30 is beyond what float32 logits determine."""
 
 FEWEST_PAIRS = 50
-"""A classifier is trained on no fewer pairs of either kind: 5 of them are the validation set that stops it."""
+"""A classifier is trained on no fewer pairs of either kind: 5 of them are the validation set that
+stops it."""
 
 LARGEST_ODDS = 1e15
 """Odds beyond this are lost in the rounding of float64 probabilities."""
@@ -41,8 +42,9 @@ LARGEST_ODDS = 1e15
 def confidences(logits: np.ndarray) -> np.ndarray:
     """The whole confidence vector, as log-probabilities in the order of the classes.
 
-    Of a model sure of its label the probabilities are 1 and 0 to many digits, whether the label's is
-    1 - 1e-5 or 1 - 1e-9, and members are among the surest; the logarithms of the others still differ by 9.
+    Of a model sure of its label the probabilities are 1 and 0 to many digits, whether the label's
+    is 1 - 1e-5 or 1 - 1e-9, and members are among the surest; the logarithms of the others still
+    differ by 9.
 
     Args:
       logits: float [..., classes].
@@ -66,17 +68,22 @@ def top3(logits: np.ndarray) -> np.ndarray:
 
 
 def network(seed: int, *, hidden: tuple[int, ...]) -> BaseEstimator:
-    """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the pairs."""
+    """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
+    pairs."""
     return make_pipeline(
         StandardScaler(),
-        MLPClassifier(hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed),
+        MLPClassifier(
+            hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
+        ),
     )
 
 
 def random_forest(seed: int) -> BaseEstimator:
-    """Each tree sees 30 % of the pairs: as good, in simulations, as trees that see them all, in 40 % of the time.
+    """Each tree sees 30 % of the pairs: as good, in simulations, as trees that see them all, in 40
+    % of the time.
 
-    Leaves of ten pairs give graded probabilities; full trees would answer 0 or 1 by the nearest pair.
+    Leaves of ten pairs give graded probabilities; full trees would answer 0 or 1 by the nearest
+    pair.
     """
     return RandomForestClassifier(100, min_samples_leaf=10, max_samples=0.3, random_state=seed)
 
@@ -95,13 +102,19 @@ def xgboost(seed: int) -> BaseEstimator:
     try:
         from xgboost import XGBClassifier
     except ImportError:
-        raise UserError("the xgboost attack needs a package that is not installed: pip install xgboost") from None
-    return XGBClassifier(n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed)
+        raise UserError(
+            "the xgboost attack needs a package that is not installed: pip install xgboost"
+        ) from None
+    return XGBClassifier(
+        n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed
+    )
 
 
 VARIANTS: dict[str, dict] = {
     # Shokri et al. 2017, section V-D: the label's class selects the network.
-    "shokri": dict(features=confidences, estimator=functools.partial(network, hidden=(64,)), per_class=True),
+    "shokri": dict(
+        features=confidences, estimator=functools.partial(network, hidden=(64,)), per_class=True
+    ),
     # Salem et al. 2019, section III; used by Hintersdorf et al. 2022.
     "salem_top3": dict(features=top3, estimator=functools.partial(network, hidden=(64,))),
     # Rezaei & Liu 2021: the confidence vector as it is.
@@ -127,7 +140,8 @@ def trained_attack(
     seed: int = 0,
     progress: Callable[[], object] | None = None,
 ) -> np.ndarray:
-    """Log-odds of membership of every example in every target, by a classifier trained on the shadows.
+    """Log-odds of membership of every example in every target, by a classifier trained on the
+    shadows.
 
     A classifier is fitted for each target, since a target's own outputs must not teach it (see
     pairs.py): time grows with the targets, not with the models. Targets run side by side, each
@@ -137,10 +151,10 @@ def trained_attack(
       logits: float [models, examples, classes].
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
-      targets: indices of the models that are attacked, each with all others as its shadows (less one
-        partner an example, see leave_out.py); all models by default.
-      observed: float [targets, examples, classes], logits of targets from outside instead: all models
-        are their shadows, and one classifier serves them all.
+      targets: indices of the models that are attacked, each with all others as its shadows (less
+        one partner an example, see leave_out.py); all models by default.
+      observed: float [targets, examples, classes], logits of targets from outside instead: all
+        models are their shadows, and one classifier serves them all.
       features: what the classifier sees of logits [..., classes], e.g. `confidences`.
       estimator: makes an unfitted scikit-learn classifier from a seed, e.g. `random_forest`.
       per_class: train one classifier for each label; labels with fewer than FEWEST_PAIRS pairs of
@@ -153,32 +167,42 @@ def trained_attack(
       float64 [targets, examples]; higher = more likely a member.
 
     Raises:
-      UserError: shapes that disagree, NaN or infinite logits, too few pairs, or a package is missing.
+      UserError: shapes that disagree, NaN or infinite logits, too few pairs, or a package is
+        missing.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 3 or logits.shape[2] < 2:
-        raise UserError(f"logits has shape {logits.shape}: give [models, examples, classes], 2 classes or more")
+        raise UserError(
+            f"logits has shape {logits.shape}: give [models, examples, classes], 2 classes or more"
+        )
     inputs = inputs_lib.check(logits, keep, targets, observed)
     if labels.shape != logits.shape[1:2]:
-        raise UserError(f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example")
+        raise UserError(
+            f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example"
+        )
     groups = labels if per_class else np.zeros_like(labels)
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
         models, examples = pairs.sample(inputs.keep, target, limit, seed)
         x, member = features(logits[models, examples]), inputs.keep[models, examples]
-        return _learn(functools.partial(estimator, _seed(seed, target)), x, member, groups, examples)
+        return _learn(
+            functools.partial(estimator, _seed(seed, target)), x, member, groups, examples
+        )
 
     def attack(row: int) -> np.ndarray:
         if outside is not None:
             return outside(features(inputs.observed[row]))
         target = int(inputs.targets[row])
-        return learn(target)(features(logits[target] if inputs.observed is None else inputs.observed[row]))
+        return learn(target)(
+            features(logits[target] if inputs.observed is None else inputs.observed[row])
+        )
 
     score = np.empty((inputs.num_targets, logits.shape[1]))
     workers = min(os.cpu_count() or 1, MAX_THREADS)
     with (
         warnings.catch_warnings(),
-        # A fit is many small products, which several BLAS threads slow down; OpenMP's limit is each thread's own.
+        # A fit is many small products, which several BLAS threads slow down; OpenMP's limit is each
+        # thread's own.
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1, "openmp")) as pool,
     ):
@@ -193,9 +217,14 @@ def trained_attack(
 
 
 def _learn(
-    make: Callable[[], BaseEstimator], x: np.ndarray, member: np.ndarray, groups: np.ndarray, examples: np.ndarray
+    make: Callable[[], BaseEstimator],
+    x: np.ndarray,
+    member: np.ndarray,
+    groups: np.ndarray,
+    examples: np.ndarray,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Fits a classifier for each group of examples and returns how they judge the features of all examples.
+    """Fits a classifier for each group of examples and returns how they judge the features of all
+    examples.
 
     Args:
       make: makes an unfitted classifier.
@@ -216,15 +245,18 @@ def _learn(
     everyone = fit(np.ones_like(member)) if None in classifiers.values() else None
     if None in classifiers.values() and everyone is None:
         raise UserError(
-            f"{member.sum()} member and {(~member).sum()} non-member pairs of a shadow model and an example are left, "
-            f"learning needs {FEWEST_PAIRS} of each: use more models (--num_models)"
+            f"{member.sum()} member and {(~member).sum()} non-member pairs of a shadow model and "
+            f"an example are left, learning needs {FEWEST_PAIRS} of each: use more models "
+            "(--num_models)"
         )
 
     def judge(own: np.ndarray) -> np.ndarray:
         score = np.empty(len(groups))
         for group, classifier in classifiers.items():
             of_group = groups == group
-            score[of_group] = _log_odds(everyone if classifier is None else classifier, own[of_group])
+            score[of_group] = _log_odds(
+                everyone if classifier is None else classifier, own[of_group]
+            )
         return score
 
     return judge

@@ -1,4 +1,5 @@
-"""Picks a random few of the shadow models, example by example: how an attack fares with fewer of them."""
+"""Picks a random few of the shadow models, example by example: how an attack fares with fewer of
+them."""
 
 import dataclasses
 
@@ -22,8 +23,8 @@ def choose(keep: np.ndarray, target: int, num_shadows: int, seed: int = 0) -> np
       seed: of the draw.
 
     Returns:
-      int [num_shadows, examples]: model indices, the first half in, the second out, where every example has
-      num_shadows / 2 other models of either kind (see `most`).
+      int [num_shadows, examples]: model indices, the first half in, the second out, where every
+      example has num_shadows / 2 other models of either kind (see `most`).
     """
     order = np.random.default_rng([seed, _STREAM, target]).random(keep.shape)
     order[target] = np.inf

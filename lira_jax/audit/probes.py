@@ -14,21 +14,35 @@ from lira_jax.evaluation.assessment import Assessment
 from lira_jax.evaluation.intervals import clopper_pearson
 
 ATTACKS = (
-    *("loss", "confidence", "correctness", "entropy", "modified_entropy", "maximum_score", "phi", "phi_mean"),
+    *(
+        "loss",
+        "confidence",
+        "correctness",
+        "entropy",
+        "modified_entropy",
+        "maximum_score",
+        "phi",
+        "phi_mean",
+    ),
     "lira_offline",
 )
-"""Attacks that can be made on a probe: of shadow models they need none, or some that did not train on it."""
+"""Attacks that can be made on a probe: of shadow models they need none, or some that did not train
+on it."""
 
 _STREAM = 0x70726F62  # sets these random numbers apart from other uses of the same seed
 
 
 def on_probes(
-    probes: Evidence, evidence: Evidence, table: dict[str, Attack], results: dict[str, Assessment], seed: int = 0
+    probes: Evidence,
+    evidence: Evidence,
+    table: dict[str, Attack],
+    results: dict[str, Assessment],
+    seed: int = 0,
 ) -> dict:
     """False-positive rates on one set of probes at the thresholds of the attacks on the pool.
 
-    Hintersdorf et al. 2022, table 1. A threshold is the attack's own, or chosen on other targets' members and
-    non-members of the pool (`shadow_threshold`).
+    Hintersdorf et al. 2022, table 1. A threshold is the attack's own, or chosen on other targets'
+    members and non-members of the pool (`shadow_threshold`).
 
     Args:
       probes: what the same models, with the same targets, say of the probes.
@@ -38,13 +52,15 @@ def on_probes(
       seed: of which out models a probe has.
 
     Returns:
-      num_probes; maximum_score, the mean largest confidence; false_positive_rate: attack -> value, low and high (95 %,
-      over targets; of one target, over probes) and per_target. For JSON.
+      num_probes; maximum_score, the mean largest confidence; false_positive_rate: attack -> value,
+      low and high (95 %, over targets; of one target, over probes) and per_target. For JSON.
     """
-    # All shadows are out models of a probe, but an offline attack with more of them than it has for an example of the
-    # pool has another distribution, to which the threshold does not belong. So each probe takes the out models of
-    # an example, drawn at random.
-    drawn = np.random.default_rng([seed, _STREAM]).integers(len(evidence.labels), size=len(probes.labels))
+    # All shadows are out models of a probe, but an offline attack with more of them than it has for
+    # an example of the pool has another distribution, to which the threshold does not belong. So
+    # each probe takes the out models of an example, drawn at random.
+    drawn = np.random.default_rng([seed, _STREAM]).integers(
+        len(evidence.labels), size=len(probes.labels)
+    )
     probes = dataclasses.replace(probes, keep=evidence.keep[:, drawn])
     rates = {}
     for name in ATTACKS:
@@ -58,12 +74,18 @@ def on_probes(
         else:
             rates[name] = _over_targets(scores >= limits[:, None])
     score = np.exp(metrics.of_models(metrics.maximum_score, probes.target_logits, probes.labels))
-    return {"num_probes": len(probes.labels), "maximum_score": float(score.mean()), "false_positive_rate": rates}
+    return {
+        "num_probes": len(probes.labels),
+        "maximum_score": float(score.mean()),
+        "false_positive_rate": rates,
+    }
 
 
 def on_nonmembers(evidence: Evidence, results: dict[str, Assessment]) -> dict:
     """The same of the pool's own non-members, to compare with; without intervals."""
-    score = np.exp(metrics.of_models(metrics.maximum_score, evidence.target_logits, evidence.labels))
+    score = np.exp(
+        metrics.of_models(metrics.maximum_score, evidence.target_logits, evidence.labels)
+    )
     rates = {
         name: {"value": float(results[name].decisions["1:1"]["far"])}
         for name in ATTACKS
@@ -78,7 +100,13 @@ def _over_targets(alarms: np.ndarray) -> dict:
     if len(own) == 1:
         low, high = clopper_pearson(alarms.sum(), alarms.size)
     else:
-        # Targets see the same probes, so only they are independent; Student's t for the mean over them.
+        # Targets see the same probes, so only they are independent; Student's t for the mean over
+        # them.
         margin = stats.t.ppf(0.975, len(own) - 1) * own.std(ddof=1) / np.sqrt(len(own))
         low, high = max(own.mean() - margin, 0), min(own.mean() + margin, 1)
-    return {"value": float(own.mean()), "low": float(low), "high": float(high), "per_target": own.tolist()}
+    return {
+        "value": float(own.mean()),
+        "low": float(low),
+        "high": float(high),
+        "per_target": own.tolist(),
+    }

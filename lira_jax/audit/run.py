@@ -44,7 +44,9 @@ def run_attacks(
       UserError: an attack cannot be run, naming it.
     """
     members, results, left_out = evidence.members, {}, {}
-    correct = None if evidence.logits is None else evidence.target_logits.argmax(-1) == evidence.labels
+    correct = (
+        None if evidence.logits is None else evidence.target_logits.argmax(-1) == evidence.labels
+    )
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -58,15 +60,17 @@ def run_attacks(
             else:
                 save(name, scores)
                 if members is not None:
-                    results[name] = assess(scores, members, evidence.labels, correct, table[name].threshold)
+                    results[name] = assess(
+                        scores, members, evidence.labels, correct, table[name].threshold
+                    )
                 seconds = time.monotonic() - started
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
             bar.update()
     if left_out and not evidence.keep.any():
         progress.note(
-            "no shadow trained on an example under attack (disjoint masks), so attacks that learn from shadows' "
-            f"members are left out: {', '.join(left_out)}"
+            "no shadow trained on an example under attack (disjoint masks), so attacks that learn "
+            f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
         for name, error in left_out.items():
@@ -87,22 +91,30 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[i
     """LiRA with random subsets of the shadow models (Carlini et al. 2022, figure 9).
 
     Args:
-      counts: even numbers of shadows, half of them in and half out for every example. At most 16 targets are
-        attacked, evenly spread over the models.
+      counts: even numbers of shadows, half of them in and half out for every example. At most 16
+        targets are attacked, evenly spread over the models.
 
     Returns:
       (number of shadows, attack, summary).
 
     Raises:
-      UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no spread.
+      UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no
+        spread.
     """
     if evidence.targets is None or evidence.outside_phi is not None:
-        raise UserError("--num_shadows: it needs targets that are models of the run, by the same recipe as the shadows")
+        raise UserError(
+            "--num_shadows: it needs targets that are models of the run, by the same recipe as "
+            "the shadows"
+        )
     most = fewer_shadows.most(evidence.keep)
     for count in counts:
         if count % 2 or not 4 <= count <= most:
-            raise UserError(f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow")
-    spread = np.linspace(0, len(evidence.targets) - 1, min(MOST_CURVE_TARGETS, len(evidence.targets)))
+            raise UserError(
+                f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow"
+            )
+    spread = np.linspace(
+        0, len(evidence.targets) - 1, min(MOST_CURVE_TARGETS, len(evidence.targets))
+    )
     targets = evidence.targets[np.unique(spread.round().astype(int))]
     found, members = [], evidence.keep[targets]
     for count in progress.each("shadows", counts, "numbers"):
@@ -117,8 +129,10 @@ def about_models(evidence: Evidence) -> dict:
     """Accuracy and calibration of the targets, and their privacy risk scores, for JSON.
 
     Returns:
-      accuracy: of each target on its members and non-members. calibration: Hintersdorf et al. 2022, tables 2 and 3,
-      means over targets. risk: Song and Mittal 2021, section 4. Empty where logits or membership are unknown.
+      accuracy: of each target on its members and non-members. calibration: Hintersdorf et al. 2022,
+        tables 2 and 3,
+      means over targets. risk: Song and Mittal 2021, section 4. Empty where logits or membership
+        are unknown.
     """
     members = evidence.members
     if evidence.logits is None or members is None:
@@ -136,7 +150,9 @@ def about_models(evidence: Evidence) -> dict:
         "calibration": _calibration(evidence.target_logits, evidence.labels, members),
     }
     if evidence.keep.any():  # else there are no shadows' members to learn the score from
-        scores = privacy_risk_score(entropy, evidence.labels, evidence.keep, evidence.targets, outside)
+        scores = privacy_risk_score(
+            entropy, evidence.labels, evidence.keep, evidence.targets, outside
+        )
         found["risk"] = {
             "cumulative": risk.cumulative_distribution(scores, members),
             "calibration": risk.calibration(scores, members, prior=0.5),
@@ -147,7 +163,8 @@ def about_models(evidence: Evidence) -> dict:
 
 
 def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> dict[str, float]:
-    """Means over targets; false positives are those of the maximum score attack at the shadows' threshold."""
+    """Means over targets; false positives are those of the maximum score attack at the shadows'
+    threshold."""
     pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(confidence, members)

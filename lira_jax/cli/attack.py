@@ -27,31 +27,37 @@ from lira_jax.runs.evidence import Loaded, load_evidence, load_probe, with_shado
 flags.DEFINE_string(
     "attacks",
     "fast",
-    "Attacks to run, comma separated; all; or fast, which leaves out those that train something for every target. "
-    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
+    "Attacks to run, comma separated; all; or fast, which leaves out those that train something "
+    "for every target. " + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
 )
 flags.DEFINE_string(
     "targets",
     "all",
-    "What is attacked: all (every model, the others being its shadows; of disjoint masks the first half, by the "
-    "second), models such as 0,3, or a file with the "
-    "logits of a model trained elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep.",
+    "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
+    "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
+    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep.",
 )
 flags.DEFINE_string(
     "shadows",
     "",
-    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained on the same data and "
-    "masks (LiRA VI-E); its model with the target's own number is left out. Needs --out.",
+    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
+    "on the same data and masks (LiRA VI-E); its model with the target's own number is left out. "
+    "Needs --out.",
 )
-flags.DEFINE_string("compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does.")
+flags.DEFINE_string(
+    "compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does."
+)
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
-flags.DEFINE_list("num_shadows", [], "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figure 9).")
+flags.DEFINE_list(
+    "num_shadows", [], "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figure 9)."
+)
 
 SUMMARY = (
-    "attacks every target with all other models as its shadows, on the scores that lira-score has saved, "
-    "prints a table and writes attacks/*.npy, results.csv and results.json. In a run with targets of another recipe "
-    "(lira-train --target_model and the like) these are the targets. It also reads the run directories of "
-    "tensorflow/privacy (mi_lira_2021), lira-pytorch and lira_analysis; then give --out."
+    "attacks every target with all other models as its shadows, on the scores that lira-score has "
+    "saved, prints a table and writes attacks/*.npy, results.csv and results.json. In a run with "
+    "targets of another recipe (lira-train --target_model and the like) these are the targets. It "
+    "also reads the run directories of tensorflow/privacy (mi_lira_2021), lira-pytorch and "
+    "lira_analysis; then give --out."
 )
 SHOWN = ["attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"]
 FEW_SHADOWS = 64
@@ -66,7 +72,8 @@ def main() -> None:
         counts = sorted({int(n) for n in command.FLAGS.num_shadows})
     except ValueError:
         raise UserError(
-            f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma separated"
+            f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma "
+            "separated"
         ) from None
     run, shadow_run, loaded, out = read_evidence()
     evidence, models = loaded.evidence, loaded.models
@@ -87,32 +94,53 @@ def main() -> None:
     everything = command.FLAGS.attacks in ("all", "fast")
     table = {**ATTACKS, **COMPATIBLE[compat]}
     results = audit.run_attacks(evidence, table, names, save, skip_failures=everything)
-    about = {"targets": loaded.targets, "models": models, "compat": compat, **audit.about_models(evidence)}
+    about = {
+        "targets": loaded.targets,
+        "models": models,
+        "compat": compat,
+        **audit.about_models(evidence),
+    }
     if shadow_run is not None:
         about |= about_shadows(run, shadow_run, out)
-        progress.note(f"the targets are the models of {run.path}, their shadow models those of {shadow_run.path}")
+        progress.note(
+            f"the targets are the models of {run.path}, their shadow models those of "
+            f"{shadow_run.path}"
+        )
     exposed = save_exposure(evidence, out)
     if not results:
         progress.note(
-            f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without an evaluation"
+            f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without "
+            "an evaluation"
         )
         return
     print(tables.as_text(results))
     if run is not None and exposed is not None and (found := exposure_by_source(run, exposed)):
         about["exposure_by_source"] = audit.without_nan(found)
-        print("\nExposure by source (Carlini et al. 2022, VII-B)\n" + tables.exposure_by_source(found))
+        print(
+            "\nExposure by source (Carlini et al. 2022, VII-B)\n" + tables.exposure_by_source(found)
+        )
     if run is not None and (found := probe(run, shadow_run, loaded, table, results)):
         about["probes"] = found
-        print("\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n" + tables.false_positives(found))
+        print(
+            "\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n"
+            + tables.false_positives(found)
+        )
     if command.FLAGS.ablation:
         rows = audit.ablation(evidence)
         about["ablation"] = [summary.as_row(name) for name, summary in rows]
-        print("\nWhat each component of LiRA adds (Carlini et al. 2022, table II)\n" + tables.as_text(rows))
+        print(
+            "\nWhat each component of LiRA adds (Carlini et al. 2022, table II)\n"
+            + tables.as_text(rows)
+        )
     if counts:
         rows = audit.number_of_shadows(evidence, counts)
-        about["num_shadows"] = [{"num_shadows": n, **summary.as_row(name)} for n, name, summary in rows]
+        about["num_shadows"] = [
+            {"num_shadows": n, **summary.as_row(name)} for n, name, summary in rows
+        ]
         shown = [(f"{n:4d} {name}", summary) for n, name, summary in rows]
-        print("\nWith fewer shadow models (Carlini et al. 2022, figure 9)\n" + tables.as_text(shown))
+        print(
+            "\nWith fewer shadow models (Carlini et al. 2022, figure 9)\n" + tables.as_text(shown)
+        )
     out.write_text("results.csv", tables.as_csv(results))
     out.write_json("results.json", tables.as_json(results, **about))
 
@@ -135,10 +163,12 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
     """Reads what the flags name.
 
     Returns:
-      The run of the targets, None for another tool's; the run of their shadows, None for the same; what is attacked;
-      and where results go.
+      The run of the targets, None for another tool's; the run of their shadows, None for the same;
+      what is attacked; and where results go.
     """
-    workdir, out, targets = (pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets"))
+    workdir, out, targets = (
+        pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets")
+    )
     outside, shadows, run, shadow_run = targets.exists(), command.FLAGS.shadows, None, None
     asked = "all" if outside else command.FLAGS.targets
     foreign = layouts.recognise(workdir)
@@ -146,7 +176,10 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
         why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
         raise UserError(f"--out=: {why}; name a directory for the results")
     if shadows and (foreign or outside):
-        raise UserError(f"--shadows={shadows}: the targets must be models of a run of lira_jax, such as --targets=all")
+        raise UserError(
+            f"--shadows={shadows}: the targets must be models of a run of lira_jax, such as "
+            "--targets=all"
+        )
     if foreign:
         evidence, models = layouts.read(workdir)
         evidence = select(evidence, models, asked)
@@ -159,7 +192,9 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
             shadow_run, (run, settled) = run, own_targets[0]
         loaded = load_evidence(run, settled, asked)
         if outside and settled.masks == "disjoint":
-            raise UserError(f"--targets={targets}: not with --masks=disjoint; name models of the run")
+            raise UserError(
+                f"--targets={targets}: not with --masks=disjoint; name models of the run"
+            )
     if shadow_run is not None:
         loaded = with_shadows_of(shadow_run, run, loaded)
     if outside:
@@ -179,7 +214,9 @@ def select(evidence: Evidence, models: list[int], targets: str) -> Evidence:
     try:
         positions = [models.index(int(t)) for t in targets.split(",")]
     except ValueError:
-        raise UserError(f"--targets={targets}: give some of the models {models}, comma separated") from None
+        raise UserError(
+            f"--targets={targets}: give some of the models {models}, comma separated"
+        ) from None
     return dataclasses.replace(evidence, targets=np.array(positions))
 
 
@@ -188,11 +225,15 @@ def with_outside_targets(evidence: Evidence, path: pathlib.Path) -> Evidence:
     _, num_examples, num_queries = evidence.phi.shape
     phi, logits, members = read_targets(
         path, evidence.labels, num_examples, num_queries, evidence.shadow_logits.shape[-1]
-    )  # fmt: skip
+    )
     return dataclasses.replace(
-        evidence, phi=evidence.phi[:, :, : phi.shape[2]], targets=None,
-        outside_phi=phi, outside_logits=logits, outside_members=members,
-    )  # fmt: skip
+        evidence,
+        phi=evidence.phi[:, :, : phi.shape[2]],
+        targets=None,
+        outside_phi=phi,
+        outside_logits=logits,
+        outside_members=members,
+    )
 
 
 def save_exposure(evidence: Evidence, out: RunDirectory) -> np.ndarray | None:
@@ -215,11 +256,14 @@ def exposure_by_source(run: RunDirectory, exposed: np.ndarray) -> dict[str, dict
 
 
 def about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from the results."""
+    """How the targets differ from the shadow models of another run, and where they are as seen from
+    the results."""
     return {
         "shadows": str(shadow_run.path),
         "target_run": os.path.relpath(run.path, out.path),
-        "target_recipe": experiment.recipe_differences(run.read_experiment(), shadow_run.read_experiment()),
+        "target_recipe": experiment.recipe_differences(
+            run.read_experiment(), shadow_run.read_experiment()
+        ),
     }
 
 
@@ -230,13 +274,16 @@ def probe(
     table: dict[str, Attack],
     results: dict[str, Assessment],
 ) -> dict:
-    """False positives on each set of probes that the run has been scored on, and on the pool's non-members."""
+    """False positives on each set of probes that the run has been scored on, and on the pool's
+    non-members."""
     names = probes.parse(run.read_experiment().probes)
     if not names:
         return {}
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
     if foreign or loaded.targets == [command.FLAGS.targets]:
-        progress.note("left out the probes: they are counted where targets and shadows are models of one run")
+        progress.note(
+            "left out the probes: they are counted where targets and shadows are models of one run"
+        )
         return {}
     found = {"(non-members)": false_alarms.on_nonmembers(loaded.evidence, results)}
     for name in progress.each("probes", names, "sets"):

@@ -15,10 +15,15 @@ from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FLAGS
 
-_DEFINERS = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
+_DEFINERS = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_bool,
+    str: flags.DEFINE_string,
+}
 
-# Every command takes every field of the experiment, so that one flagfile serves all stages; `--help` shows those
-# that matter to it.
+# Every command takes every field of the experiment, so that one flagfile serves all stages;
+# `--help` shows those that matter to it.
 for _name, _field in FIELDS.items():
     if isinstance(_field.default, tuple):
         flags.DEFINE_list(_name, [str(v) for v in _field.default], _field.metadata["help"])
@@ -28,24 +33,34 @@ flags.DEFINE_string("workdir", "", "Run directory that all stages share. Require
 flags.DEFINE_string(
     "out",
     "",
-    "Where lira-attack writes its results (empty for the run directory itself) and lira-export its folder (a new or "
-    "empty one, or an earlier export, which is replaced).",
+    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
+    "its folder (a new or empty one, or an earlier export, which is replaced).",
 )
 flags.DEFINE_string(
     "model_ids",
     "all",
-    "Which models this process trains or scores: all, a slice such as 0:64, or a list such as 0,3,5. "
-    "Several processes may fill one run directory.",
+    "Which models this process trains or scores: all, a slice such as 0:64, or a list such as "
+    "0,3,5. Several processes may fill one run directory.",
 )
 
-DATA_FLAGS = ("dataset", "data_path", "data_dir", "splits", "test_splits", "num_examples", "drop_duplicates",
-              "outliers", "outliers_from")  # fmt: skip
+DATA_FLAGS = (
+    "dataset",
+    "data_path",
+    "data_dir",
+    "splits",
+    "test_splits",
+    "num_examples",
+    "drop_duplicates",
+    "outliers",
+    "outliers_from",
+)
 SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
-    """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong flag.
+    """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong
+    flag.
 
     Args:
       name: of the command, for messages.
@@ -63,14 +78,17 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
             if len(rest) > 1:
                 raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
             if not FLAGS.workdir:
-                raise flags.Error("--workdir= is empty: give the run directory, such as --workdir=runs/digits")
+                raise flags.Error(
+                    "--workdir= is empty: give the run directory, such as --workdir=runs/digits"
+                )
         except (flags.Error, OSError) as error:
             _fail(name, error, 2)
         return rest
 
     def guarded(_):
         if not FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # absl's own default tells of every file that orbax opens
+            # absl's own default tells of every file that orbax opens
+            logging.set_verbosity(logging.WARNING)
         try:
             main()
         except UserError as error:
@@ -86,7 +104,8 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
 
 
 def keep_compiled_programs() -> None:
-    """Has JAX keep compiled programs in the user's cache, so that a resumed run does not compile again."""
+    """Has JAX keep compiled programs in the user's cache, so that a resumed run does not compile
+    again."""
     import jax
 
     if not jax.config.jax_compilation_cache_dir:  # JAX_COMPILATION_CACHE_DIR goes first
@@ -103,7 +122,9 @@ def asked_experiment() -> tuple[Experiment, set[str]]:
             try:
                 value = tuple(int(v) for v in value if v)
             except ValueError:
-                raise UserError(f"--{name}={','.join(value)}: give whole numbers, comma separated") from None
+                raise UserError(
+                    f"--{name}={','.join(value)}: give whole numbers, comma separated"
+                ) from None
         values[name] = value
     return Experiment(**values), {n for n in FIELDS if FLAGS[n].present}
 
@@ -119,7 +140,9 @@ def open_run() -> tuple[RunDirectory, Experiment]:
     return run_directory, run_directory.settle_experiment(*asked_experiment())
 
 
-def with_targets(run_directory: RunDirectory, experiment: Experiment) -> list[tuple[RunDirectory, Experiment]]:
+def with_targets(
+    run_directory: RunDirectory, experiment: Experiment
+) -> list[tuple[RunDirectory, Experiment]]:
     """The run, and after it that of its targets, if another recipe trains them.
 
     Raises:
@@ -128,7 +151,9 @@ def with_targets(run_directory: RunDirectory, experiment: Experiment) -> list[tu
     runs = [(run_directory, experiment)]
     if other := target_experiment(experiment):
         with naming_target_flags(experiment):
-            runs.append((run_directory.targets(), run_directory.targets().settle_experiment(other, FIELDS)))
+            runs.append(
+                (run_directory.targets(), run_directory.targets().settle_experiment(other, FIELDS))
+            )
     return runs
 
 
@@ -151,10 +176,19 @@ def _help(name: str, summary: str, shown) -> str:
         entry = FLAGS[flag]
         default = ",".join(entry.default) if isinstance(entry.default, list) else entry.default
         choices = FIELDS[flag].metadata["choices"] if flag in FIELDS else ()
-        text = f"{entry.help} {'One of ' + ', '.join(choices) + '. ' if choices else ''}Default: {default!r}."
-        lines += [f"--{flag}", *textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    ")]
+        text = (
+            f"{entry.help} {'One of ' + ', '.join(choices) + '. ' if choices else ''}Default: "
+            f"{default!r}."
+        )
+        lines += [
+            f"--{flag}",
+            *textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    "),
+        ]
     lines += ["--flagfile", "    A file of flags, one a line, such as configs/digits.flags.", ""]
-    lines.append("--helpfull lists every flag that this command accepts; an experiment's are accepted by all commands.")
+    lines.append(
+        "--helpfull lists every flag that this command accepts; an experiment's are accepted by "
+        "all commands."
+    )
     return "\n".join(lines)
 
 

@@ -12,13 +12,13 @@ from lira_jax.runs import data as run_data
 flags.DEFINE_string(
     "format",
     "tf_privacy",
-    "Layout to write: tf_privacy (research/mi_lira_2021 of tensorflow/privacy, its grid of queries in its order) or "
-    "lira_pytorch.",
+    "Layout to write: tf_privacy (research/mi_lira_2021 of tensorflow/privacy, its grid of "
+    "queries in its order) or lira_pytorch.",
 )
 
 SUMMARY = (
-    "writes masks, scores and logits of a run that lira-score has scored so that the attack code of "
-    "tensorflow/privacy or lira-pytorch reads them."
+    "writes masks, scores and logits of a run that lira-score has scored so that the attack code "
+    "of tensorflow/privacy or lira-pytorch reads them."
 )
 
 

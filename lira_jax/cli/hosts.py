@@ -1,8 +1,11 @@
-"""Many hosts that share the models of one run: who computes which, and where they wait for one another.
+"""Many hosts that share the models of one run: who computes which, and where they wait for one
+another.
 
-Models never communicate, so a host computes its share as if it were alone, on its own devices. jax.distributed tells
-the processes apart and lets them meet, but from a companion process (rendezvous.py). In the process that computes it
-would make the hosts depend on each other: JAX aborts every process when the coordinator is lost, and orbax makes each
+Models never communicate, so a host computes its share as if it were alone, on its own devices.
+jax.distributed tells the processes apart and lets them meet, but from a companion process
+(rendezvous.py). In the process that computes it
+would make the hosts depend on each other: JAX aborts every process when the coordinator is lost,
+  and orbax makes each
 save a collective of all processes.
 """
 
@@ -25,18 +28,25 @@ from lira_jax.progress import note
 flags.DEFINE_string(
     "coordinator",
     "",
-    "Where the processes of this command on many hosts meet: host:port of process 0, or auto, which is what "
-    "jax.distributed detects (SLURM, Open MPI, Kubernetes, TPU pods). Start one process a host, all with the same "
-    "flags: each takes its share of --model_ids, and all end together. Empty: this process is alone.",
+    "Where the processes of this command on many hosts meet: host:port of process 0, or auto, "
+    "which is what jax.distributed detects (SLURM, Open MPI, Kubernetes, TPU pods). Start one "
+    "process a host, all with the same flags: each takes its share of --model_ids, and all end "
+    "together. Empty: this process is alone.",
 )
-flags.DEFINE_integer("num_processes", None, "How many processes meet at --coordinator, where that is not detected.")
-flags.DEFINE_integer("process_id", None, "Which of them this is, from 0, where that is not detected.")
-flags.DEFINE_integer("coordinator_timeout", 300, "Seconds until all processes must have come to --coordinator.")
+flags.DEFINE_integer(
+    "num_processes", None, "How many processes meet at --coordinator, where that is not detected."
+)
+flags.DEFINE_integer(
+    "process_id", None, "Which of them this is, from 0, where that is not detected."
+)
+flags.DEFINE_integer(
+    "coordinator_timeout", 300, "Seconds until all processes must have come to --coordinator."
+)
 flags.DEFINE_integer(
     "barrier_timeout",
     86400,
-    "Seconds to wait for the other hosts once the own share is finished. It is for processes that hang: one that has "
-    "died is noticed within two minutes.",
+    "Seconds to wait for the other hosts once the own share is finished. It is for processes that "
+    "hang: one that has died is noticed within two minutes.",
 )
 
 SHOWN = ["coordinator", "num_processes", "process_id", "coordinator_timeout", "barrier_timeout"]
@@ -64,7 +74,10 @@ class Group:
         """The models that this process computes."""
         own = list(ids[self.process :: self.count])
         if self.count > 1:
-            note(f"process {self.process} of {self.count} takes {len(own)} of {len(ids)} models: {own}")
+            note(
+                f"process {self.process} of {self.count} takes {len(own)} of {len(ids)} models: "
+                f"{own}"
+            )
         return own
 
     def wait_for_set_up(self) -> None:
@@ -86,10 +99,12 @@ class Group:
 
         Args:
           stage: the command, without lira-.
-          unfinished: tells from the run directory which of all models, whosever share, are not finished.
+          unfinished: tells from the run directory which of all models, whosever share, are not
+            finished.
 
         Raises:
-          UserError: models are unfinished because a process has died, or takes longer than --barrier_timeout.
+          UserError: models are unfinished because a process has died, or takes longer than
+            --barrier_timeout.
         """
         if self.companion is None:
             return
@@ -101,12 +116,17 @@ class Group:
             dead = sorted(set(range(self.count)) - alive)
             if not dead:
                 return
-            why = f"process {', '.join(map(str, dead))} has died" if alive else "the connection to process 0 was lost"
+            why = (
+                f"process {', '.join(map(str, dead))} has died"
+                if alive
+                else "the connection to process 0 was lost"
+            )
         if left := unfinished():
             named = ",".join(map(str, left))
             here = f"lira-{stage} {shlex.quote(f'--workdir={FLAGS.workdir}')} --model_ids={named}"
             raise UserError(
-                f"models {named} are unfinished: {why}. Run the same command again on every host, or on one: {here}"
+                f"models {named} are unfinished: {why}. Run the same command again on every host, "
+                f"or on one: {here}"
             )
 
     def _meet(self) -> set[int]:
@@ -128,19 +148,25 @@ def gathered() -> Iterator[Group]:
     """The group of processes that the flags tell of, until the block ends.
 
     Raises:
-      UserError: the flags are wrong, the others cannot be reached, or this process sees other hosts' devices.
+      UserError: the flags are wrong, the others cannot be reached, or this process sees other
+        hosts' devices.
     """
     if not FLAGS.coordinator:
         for name in ("num_processes", "process_id"):
             if FLAGS[name].present and not FLAGS["coordinator"].present:
-                raise UserError(f"--{name}={FLAGS[name].value}: give --coordinator=host:port (or auto) too")
+                raise UserError(
+                    f"--{name}={FLAGS[name].value}: give --coordinator=host:port (or auto) too"
+                )
         yield Group()
         return
     companion = subprocess.Popen(
         [sys.executable, "-m", "lira_jax.cli.rendezvous", json.dumps(_arguments())],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,  # an interrupt from the terminal is for this process to answer
-    )  # fmt: skip
+    )
     try:
         yield Group(*_introduced(companion), companion)
         companion.stdin.write(rendezvous.LEAVE)
@@ -178,25 +204,29 @@ def _introduced(companion: subprocess.Popen) -> tuple[int, int]:
     """
     where = FLAGS.coordinator
     try:
-        answer = _answer(companion, FLAGS.coordinator_timeout + 60)  # JAX takes the timeout, then some seconds more
+        # JAX takes the timeout, then some seconds more
+        answer = _answer(companion, FLAGS.coordinator_timeout + 60)
     except TimeoutError:
         answer = None
     if answer is None:
         raise UserError(
             f"--coordinator={where}: not all processes came there within --coordinator_timeout="
-            f"{FLAGS.coordinator_timeout} seconds: see that all are started and that the port of process 0 is open"
+            f"{FLAGS.coordinator_timeout} seconds: see that all are started and that the port of "
+            "process 0 is open"
         )
     if isinstance(answer, str):
         raise UserError(
-            f"--coordinator={where}: jax.distributed says {answer!r}; give --coordinator=host:port (a free port of "
-            "process 0), --num_processes and --process_id where they are not detected"
+            f"--coordinator={where}: jax.distributed says {answer!r}; give --coordinator=host:port "
+            "(a free port of process 0), --num_processes and --process_id where they are not "
+            "detected"
         )
     import jax
 
     if jax.process_count() > 1:
         raise UserError(
-            "this process sees the devices of other hosts too; on a TPU pod set TPU_PROCESS_BOUNDS=1,1,1 and "
-            "TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1 (the host's own chips), so that hosts compute independently"
+            "this process sees the devices of other hosts too; on a TPU pod set "
+            "TPU_PROCESS_BOUNDS=1,1,1 and TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1 (the host's own "
+            "chips), so that hosts compute independently"
         )
     return tuple(answer)
 

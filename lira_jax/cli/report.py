@@ -16,13 +16,14 @@ from lira_jax.runs.directory import RunDirectory
 flags.DEFINE_list(
     "compare",
     [],
-    "Run directories to set beside --workdir on one page, report/compare.html in it: --compare=RUN_B,RUN_C. Without "
-    "--workdir the first one named takes its place, and they may stand apart: --compare RUN_A RUN_B.",
+    "Run directories to set beside --workdir on one page, report/compare.html in it: "
+    "--compare=RUN_B,RUN_C. Without --workdir the first one named takes its place, and they may "
+    "stand apart: --compare RUN_A RUN_B.",
 )
 
 SUMMARY = (
-    "writes report/index.html, one file with everything about a run that lira-attack has evaluated, and figures as "
-    "PNG and PDF; with --compare, one page about several runs."
+    "writes report/index.html, one file with everything about a run that lira-attack has "
+    "evaluated, and figures as PNG and PDF; with --compare, one page about several runs."
 )
 
 
@@ -45,7 +46,10 @@ def write_page(run: RunDirectory) -> None:
             note(f"the page shows no images or features: {error}")
             dataset = None
         found = material.read_examples(run, found, dataset)
-    run.write_text("report/index.html", page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}))
+    run.write_text(
+        "report/index.html",
+        page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}),
+    )
     for name, figure in static_figures(found).items():
         figures.save(figure, run.replacing, name)
     note(f"the page is {run.path / 'report/index.html'}, figures are beside it")
@@ -55,20 +59,28 @@ def static_figures(found: material.Material) -> dict:
     """Name -> matplotlib figure, of what the results hold."""
     results = found.results
     attacks = results["attacks"]
-    shown = {name: attacks[name] for name in charts.familiar(list(attacks), wording.headline(attacks).attack)}
+    shown = {
+        name: attacks[name]
+        for name in charts.familiar(list(attacks), wording.headline(attacks).attack)
+    }
     curves = {
-        name: (np.array(r["roc"]["fpr"]), np.array(r["roc"]["tpr"]), r["auc"]["value"]) for name, r in shown.items()
-    }  # fmt: skip
+        name: (np.array(r["roc"]["fpr"]), np.array(r["roc"]["tpr"]), r["auc"]["value"])
+        for name, r in shown.items()
+    }
     drawn = {"roc": figures.roc(curves, 1 / min(r["num_nonmembers"] for r in attacks.values()))}
     if found.exposure is not None:
         x = found.dataset.x if found.dataset is not None and found.dataset.is_image else None
-        drawn["exposure"] = figures.exposure_histograms(found.phi, found.keep, found.labels, found.exposure, x)
+        drawn["exposure"] = figures.exposure_histograms(
+            found.phi, found.keep, found.labels, found.exposure, x
+        )
     if results.get("ablation"):
         drawn["ablation"] = figures.ablation(results["ablation"])
     if results.get("num_shadows"):
         drawn["num_shadows"] = figures.number_of_shadows(results["num_shadows"])
     if results.get("risk"):
-        drawn["privacy_risk"] = figures.privacy_risk(results["risk"]["cumulative"], results["risk"]["calibration"])
+        drawn["privacy_risk"] = figures.privacy_risk(
+            results["risk"]["cumulative"], results["risk"]["calibration"]
+        )
     return drawn
 
 
@@ -83,7 +95,8 @@ def write_comparison(run: RunDirectory, others: list[str]) -> None:
 
 
 def spelled_out(arguments: list[str]) -> list[str]:
-    """Turns `--compare A B` into `--compare=A,B`, and takes the first of them as --workdir if none is given."""
+    """Turns `--compare A B` into `--compare=A,B`, and takes the first of them as --workdir if none
+    is given."""
     rest, compared, taking = [], [], False
     for argument in arguments:
         name, equals, value = argument.lstrip("-").partition("=")

@@ -13,8 +13,9 @@ from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
 
 SUMMARY = (
-    "scores every example under every trained model on the grid of augmented copies, and writes phi and logits. "
-    "Models that are scored already are passed over. Targets of another recipe are scored too."
+    "scores every example under every trained model on the grid of augmented copies, and writes "
+    "phi and logits. Models that are scored already are passed over. Targets of another recipe "
+    "are scored too."
 )
 SHOWN = ["model_ids", "workers", *hosts.SHOWN, *command.SCORE_FLAGS, "probes", *command.HOW_FLAGS]
 
@@ -53,15 +54,27 @@ def score(group: hosts.Group) -> None:
                 score_models(e, dataset, run, ids, probe=name, examples=examples)
     if not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            note(f"scored {len(missing[run, ''])} {kind}: {len(dataset.y)} examples x {e.queries} queries each")
+            note(
+                f"scored {len(missing[run, ''])} {kind}: {len(dataset.y)} examples x {e.queries} "
+                "queries each"
+            )
             for name, examples in sets.items():
                 scored = len(missing[run, name])
-                note(f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} queries each")
-    group.finish("score", lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)])
+                note(
+                    f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} "
+                    "queries each"
+                )
+    group.finish(
+        "score",
+        lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)],
+    )
 
 
-def make_probes(runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset) -> dict[str, Dataset]:
-    """The probes of the experiment by name, checked to be those that the runs have scored before."""
+def make_probes(
+    runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset
+) -> dict[str, Dataset]:
+    """The probes of the experiment by name, checked to be those that the runs have scored
+    before."""
     from lira_jax.data import dataset as dataset_lib
     from lira_jax.data import load, normalize, probes
 

@@ -1,4 +1,5 @@
-"""lira-status: says what is finished in a run directory, what is not, what is damaged, and how to go on."""
+"""lira-status: says what is finished in a run directory, what is not, what is damaged, and how to
+go on."""
 
 import sys
 
@@ -7,8 +8,9 @@ from lira_jax.runs import status as run_status
 from lira_jax.runs.directory import RunDirectory
 
 SUMMARY = (
-    "prints what is finished in a run directory, what is running or was killed, what is damaged, and the command to go "
-    "on with. It changes nothing. Exit status 1 says that something is damaged."
+    "prints what is finished in a run directory, what is running or was killed, what is damaged, "
+    "and the command to go on with. It changes nothing. Exit status 1 says that something is "
+    "damaged."
 )
 
 

@@ -12,9 +12,9 @@ from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import event_files
 
 SUMMARY = (
-    "trains shadow models, each on its own part of the data, many at once, and targets of another recipe if one of "
-    "the --target_... flags is given. Run again with the same flags, it goes on where it was interrupted; finished "
-    "models are not trained again."
+    "trains shadow models, each on its own part of the data, many at once, and targets of another "
+    "recipe if one of the --target_... flags is given. Run again with the same flags, it goes on "
+    "where it was interrupted; finished models are not trained again."
 )
 SHOWN = [
     "model_ids",
@@ -71,7 +71,10 @@ def train(group: hosts.Group) -> None:
     else:
         while trainers:  # gone when it is done, for each has the data on the device
             trainers.pop(0).train_all(ids)
-    group.finish("train", lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)])
+    group.finish(
+        "train",
+        lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)],
+    )
     if not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(summary(run, asked, e.epochs, kind))
@@ -83,7 +86,9 @@ def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
     if not last:
         return f"metrics.jsonl says nothing of these {kind}"
     healthy = [r for r in last.values() if not r["diverged"]] or list(last.values())
-    mean = {n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")}
+    mean = {
+        n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")
+    }
     text = (
         f"trained {len(last)} {kind}: accuracy {mean['train_accuracy']} on members, "
         f"{mean['out_accuracy']} on non-members of the pool"

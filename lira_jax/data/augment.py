@@ -91,7 +91,8 @@ def query_grid(queries: int) -> np.ndarray:
 
 
 def query_views(images, index, grid):
-    """All queries of the given examples, [B * queries, ...], an example's queries one after the other."""
+    """All queries of the given examples, [B * queries, ...], an example's queries one after the
+    other."""
     if images.ndim == 2:
         return images[index]
     mirror, dy, dx = jnp.tile(grid, (len(index), 1)).T
@@ -106,12 +107,21 @@ def check_size(shape: tuple[int, ...], *, augment: str, shift: int, queries: int
     """
     if len(shape) == 2:
         if augment != "none":
-            raise UserError(f"--augment={augment}: features cannot be mirrored or shifted; use --augment=none")
+            raise UserError(
+                f"--augment={augment}: features cannot be mirrored or shifted; use --augment=none"
+            )
         if queries != 1:
-            raise UserError(f"--queries={queries}: features have no augmented copies; use --queries=1")
+            raise UserError(
+                f"--queries={queries}: features have no augmented copies; use --queries=1"
+            )
         return
     side = min(shape[1:3])
     if augment.startswith("mirror_shift") and shift >= side:
-        raise UserError(f"--shift={shift}: the images are {shape[1]} x {shape[2]} pixels; give less than {side}")
+        raise UserError(
+            f"--shift={shift}: the images are {shape[1]} x {shape[2]} pixels; give less than {side}"
+        )
     if (QUERY_SHIFTS[queries] or 0) >= side:
-        raise UserError(f"--queries={queries}: the images are only {shape[1]} x {shape[2]} pixels; give fewer queries")
+        raise UserError(
+            f"--queries={queries}: the images are only {shape[1]} x {shape[2]} pixels; give fewer "
+            "queries"
+        )

@@ -1,4 +1,5 @@
-"""A labelled data set in memory: what every reader returns, and what may be done to it before training."""
+"""A labelled data set in memory: what every reader returns, and what may be done to it before
+training."""
 
 import dataclasses
 import hashlib
@@ -7,7 +8,8 @@ import numpy as np
 
 from lira_jax.errors import UserError
 
-# Joined to the seed, so that the subset is drawn from a stream no other user of the same seed shares.
+# Joined to the seed, so that the subset is drawn from a stream no other user of the same seed
+# shares.
 _SUBSET_STREAM = 0x5B5E7
 
 
@@ -16,14 +18,16 @@ class Dataset:
     """Examples that are in or out of training sets, and a test set that never is.
 
     Attributes:
-      x: uint8 or float32, images [N, H, W, C] or features [N, D]. The N examples that carry a membership bit.
+      x: uint8 or float32, images [N, H, W, C] or features [N, D]. The N examples that carry a
+        membership bit.
       y: int32 [N], labels in 0..num_classes - 1.
-      x_test: [N_test, ...], dtype and trailing axes of x; only for accuracy. None if there is no test set.
+      x_test: [N_test, ...], dtype and trailing axes of x; only for accuracy. None if there is no
+        test set.
       y_test: int32 [N_test], or None.
       num_classes: K; 0 asks `check` to find it.
       class_names: K names, or ().
-      sources: int8 [N], where each example of x comes from: 0 the pool, 1, 2, ... kinds of outliers (outliers.py);
-        None if none were put in.
+      sources: int8 [N], where each example of x comes from: 0 the pool, 1, 2, ... kinds of outliers
+        (outliers.py); None if none were put in.
     """
 
     x: np.ndarray
@@ -41,12 +45,14 @@ class Dataset:
 
 
 def check(dataset: Dataset, source: str = "data set") -> Dataset:
-    """Converts a reader's arrays to the types and shapes `Dataset` promises, or says why they cannot be.
+    """Converts a reader's arrays to the types and shapes `Dataset` promises, or says why they
+    cannot be.
 
-    Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other integers and
-    all floats float32; values are never rescaled. Labels: integers, bools and whole floats become int32,
-    [N, 1] becomes [N]. Without num_classes or class_names, K is the largest label + 1; then label 0 and at
-    least half of the K classes must occur, for a gap means labels that were not numbered from 0.
+    Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other
+    integers and all floats float32; values are never rescaled. Labels: integers, bools and whole
+    floats become int32, [N, 1] becomes [N]. Without num_classes or class_names, K is the largest
+    label + 1; then label 0 and at least half of the K classes must occur, for a gap means labels
+    that were not numbered from 0.
 
     Args:
       dataset: Arrays as read.
@@ -56,8 +62,8 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
       The data set in the form `Dataset` describes.
 
     Raises:
-      UserError: Empty or misshapen arrays, NaN or infinite values, labels that are not whole numbers in
-        0..K-1, fewer than 2 classes, or train and test sets that do not fit together.
+      UserError: Empty or misshapen arrays, NaN or infinite values, labels that are not whole
+        numbers in 0..K-1, fewer than 2 classes, or train and test sets that do not fit together.
     """
     try:
         return _check(dataset)
@@ -70,14 +76,23 @@ def _check(dataset: Dataset) -> Dataset:
     _same_length("x", x, "y", y)
     x_test, y_test = dataset.x_test, dataset.y_test
     if (x_test is None) != (y_test is None):
-        raise UserError("a test set needs both x_test and y_test; add the missing one or leave out both")
+        raise UserError(
+            "a test set needs both x_test and y_test; add the missing one or leave out both"
+        )
     if x_test is not None:
         x_test, y_test = _examples("x_test", x_test), _labels("y_test", y_test)
         _same_length("x_test", x_test, "y_test", y_test)
         if x.shape[1:] != x_test.shape[1:]:
-            raise UserError(f"an example of x is {x.shape[1:]}, one of x_test {x_test.shape[1:]}; make them equal")
-        if (np.asarray(dataset.x).dtype.kind == "f") != (np.asarray(dataset.x_test).dtype.kind == "f"):
-            raise UserError("one of x and x_test holds integers, the other floats; save both on one scale")
+            raise UserError(
+                f"an example of x is {x.shape[1:]}, one of x_test {x_test.shape[1:]}; make them "
+                "equal"
+            )
+        if (np.asarray(dataset.x).dtype.kind == "f") != (
+            np.asarray(dataset.x_test).dtype.kind == "f"
+        ):
+            raise UserError(
+                "one of x and x_test holds integers, the other floats; save both on one scale"
+            )
         if x.dtype != x_test.dtype:  # integers, and only one of the two fits in uint8
             x, x_test = x.astype(np.float32), x_test.astype(np.float32)
 
@@ -90,13 +105,21 @@ def _check(dataset: Dataset) -> Dataset:
         if present[0] > 0:
             raise UserError(f"labels in y start at {present[0]}, not 0; save y - {present[0]}")
         if 2 * len(present) < num_classes:
-            raise UserError(f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number them from 0")
+            raise UserError(
+                f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number them "
+                "from 0"
+            )
     if dataset.class_names and len(dataset.class_names) != num_classes:
-        raise UserError(f"{len(dataset.class_names)} class names for {num_classes} classes; give one for each")
+        raise UserError(
+            f"{len(dataset.class_names)} class names for {num_classes} classes; give one for each"
+        )
     for name, labels in (("y", y), ("y_test", y_test)):
         if labels is not None and labels.max() >= num_classes:
             i = labels.argmax()
-            raise UserError(f"{name}[{i}] is {labels[i]}, but {num_classes} classes have labels 0..{num_classes - 1}")
+            raise UserError(
+                f"{name}[{i}] is {labels[i]}, but {num_classes} classes have labels "
+                f"0..{num_classes - 1}"
+            )
     return Dataset(x, y, x_test, y_test, num_classes, tuple(dataset.class_names))
 
 
@@ -105,18 +128,27 @@ def _examples(name: str, array) -> np.ndarray:
     if x.dtype.kind not in "buif":
         raise UserError(f"{name} has dtype {x.dtype}; save it as numbers (uint8 or float32)")
     if x.ndim not in (2, 3, 4) or x.size == 0:
-        raise UserError(f"{name} has shape {x.shape}; it must hold images [N, H, W, C] or features [N, D]")
+        raise UserError(
+            f"{name} has shape {x.shape}; it must hold images [N, H, W, C] or features [N, D]"
+        )
     if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
-        raise UserError(f"{name} has shape {x.shape}, channels first; save {name}.transpose(0, 2, 3, 1)")
+        raise UserError(
+            f"{name} has shape {x.shape}, channels first; save {name}.transpose(0, 2, 3, 1)"
+        )
     if x.ndim == 3:
         x = x[..., None]
     if x.dtype.kind == "b" or (x.dtype.kind in "ui" and x.min() >= 0 and x.max() <= 255):
         return np.ascontiguousarray(x, np.uint8)
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is reported below
+    with np.errstate(
+        over="ignore"
+    ):  # a float64 beyond float32 becomes inf, which is reported below
         x = np.ascontiguousarray(x, np.float32)
     finite = np.isfinite(x).reshape(len(x), -1).all(1)
     if not finite.all():
-        raise UserError(f"{name}[{finite.argmin()}] holds NaN or a number infinite in float32; repair or drop it")
+        raise UserError(
+            f"{name}[{finite.argmin()}] holds NaN or a number infinite in float32; repair or drop "
+            "it"
+        )
     return x
 
 
@@ -129,7 +161,10 @@ def _labels(name: str, array) -> np.ndarray:
     if y.size == 0:
         raise UserError(f"{name} is empty; at least 2 labelled examples are needed")
     if y.dtype.kind not in "buif" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
-        raise UserError(f"{name} holds labels that are not whole numbers (dtype {y.dtype}); number the classes from 0")
+        raise UserError(
+            f"{name} holds labels that are not whole numbers (dtype {y.dtype}); number the "
+            "classes from 0"
+        )
     for extreme in (y.argmin(), y.argmax()):
         if not 0 <= y[extreme] < 2**31:
             raise UserError(f"{name}[{extreme}] is {y[extreme]}; labels are numbered from 0")
@@ -138,14 +173,17 @@ def _labels(name: str, array) -> np.ndarray:
 
 def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:
     if len(x) != len(y):
-        raise UserError(f"{x_name} has {len(x)} examples but {y_name} {len(y)} labels; one label an example is needed")
+        raise UserError(
+            f"{x_name} has {len(x)} examples but {y_name} {len(y)} labels; one label an example "
+            "is needed"
+        )
 
 
 def duplicates(x: np.ndarray) -> np.ndarray:
     """Finds examples that equal an earlier one exactly.
 
-    A copy that is out of a training set while its twin is in makes the membership bit false: the model did
-    see that example.
+    A copy that is out of a training set while its twin is in makes the membership bit false: the
+    model did see that example.
 
     Args:
       x: [N, ...].
@@ -168,7 +206,8 @@ def duplicates(x: np.ndarray) -> np.ndarray:
 
 
 def drop_duplicates(dataset: Dataset) -> Dataset:
-    """Removes every example of x that equals an earlier one exactly; the first copy and its label stay."""
+    """Removes every example of x that equals an earlier one exactly; the first copy and its label
+    stay."""
     keep = np.setdiff1d(np.arange(len(dataset.x)), duplicates(dataset.x))
     return dataclasses.replace(dataset, x=dataset.x[keep], y=dataset.y[keep])
 
@@ -190,7 +229,10 @@ def subset(dataset: Dataset, num_examples: int, seed: int) -> Dataset:
       UserError: More examples than there are, fewer than 1, or a negative seed.
     """
     if not 1 <= num_examples <= len(dataset.x):
-        raise UserError(f"--num_examples={num_examples}: the data set has {len(dataset.x)}; ask for 1 to that many")
+        raise UserError(
+            f"--num_examples={num_examples}: the data set has {len(dataset.x)}; ask for 1 to that "
+            "many"
+        )
     if seed < 0:
         raise UserError(f"--seed={seed}: a seed is 0 or more")
     order = np.random.default_rng([seed, _SUBSET_STREAM]).permutation(len(dataset.x))

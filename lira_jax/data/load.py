@@ -13,7 +13,8 @@ from lira_jax.data.readers import arrays, cifar, digits, folder, idx, tabular, t
 from lira_jax.data.readers.reading import reading
 from lira_jax.errors import UserError
 
-# name: (reader, what --data_path must be; "" for a reader that takes no path). tfds:NAME goes to tfds.read.
+# name: (reader, what --data_path must be; "" for a reader that takes no path). tfds:NAME goes to
+# tfds.read.
 READERS: dict[str, tuple[Callable[..., Dataset], str]] = {
     "digits": (digits.read, ""),
     "npz": (arrays.read_npz, "an .npz file with x and y (and x_test, y_test)"),
@@ -23,12 +24,18 @@ READERS: dict[str, tuple[Callable[..., Dataset], str]] = {
     "idx": (idx.read, "a folder with train-images-idx3-ubyte and its companions, plain or .gz"),
     "folder": (folder.read, "a folder with a folder of images for each class"),
     "tabular": (tabular.read, "a file of rows label,feature,feature,..., plain, .gz, .tgz or .npz"),
-    "purchase100": (tabular.read_purchase100, "dataset_purchase.tgz or the file in it, or an .npz of it"),
+    "purchase100": (
+        tabular.read_purchase100,
+        "dataset_purchase.tgz or the file in it, or an .npz of it",
+    ),
     "texas100": (
         tabular.read_texas100,
         "dataset_texas.tgz or a folder with feats and labels, or an .npz of it",
     ),
-    "location30": (tabular.read_location30, "dataset_location.tgz or the file in it, or an .npz of it"),
+    "location30": (
+        tabular.read_location30,
+        "dataset_location.tgz or the file in it, or an .npz of it",
+    ),
 }
 
 
@@ -45,13 +52,15 @@ def load(
 ) -> Dataset:
     """Reads and checks a data set, then cuts it as asked.
 
-    Warns of exact duplicates among the examples it returns: a copy's membership bit is not the whole truth.
+    Warns of exact duplicates among the examples it returns: a copy's membership bit is not the
+      whole truth.
 
     Args:
       dataset: A name in READERS, or tfds:NAME.
       data_path: The file or folder that READERS says; "" for digits and tfds:NAME.
       num_examples: Size of a random subset of x; 0 for all.
-      drop_duplicates: Whether to remove all but the first of equal examples, before the subset is drawn.
+      drop_duplicates: Whether to remove all but the first of equal examples, before the subset is
+        drawn.
       seed: Seed of the subset.
       data_dir: Where tfds keeps its data sets; only for tfds:NAME, as are the next two.
       splits: The tfds splits that make up x, joined by "+"; "" for train.
@@ -61,7 +70,8 @@ def load(
       The data set, as `lira_jax.data.dataset.check` leaves it.
 
     Raises:
-      UserError: An unknown name, a flag the reader has no use for, or data that cannot be read or used.
+      UserError: An unknown name, a flag the reader has no use for, or data that cannot be read or
+        used.
     """
     name, _, tfds_name = dataset.partition(":")
     if name == "tfds" and tfds_name:
@@ -78,8 +88,8 @@ def load(
     copies = 0 if drop_duplicates else len(datasets.duplicates(data.x))
     if copies:
         logging.warning(
-            "--dataset=%s: %d of %d examples equal an earlier one exactly, so their membership is not what "
-            "the masks say; --drop_duplicates removes them.",
+            "--dataset=%s: %d of %d examples equal an earlier one exactly, so their membership is "
+            "not what the masks say; --drop_duplicates removes them.",
             dataset,
             copies,
             len(data.x),
@@ -111,11 +121,16 @@ def _read(dataset: str, data_path: str) -> Dataset:
     path = pathlib.Path(os.path.expanduser(data_path))
     with reading(f"--data_path={data_path}"):
         if not path.exists():
-            raise UserError(f"--data_path={data_path}: no such file or folder; --dataset={dataset} reads {wanted}")
+            raise UserError(
+                f"--data_path={data_path}: no such file or folder; --dataset={dataset} reads "
+                f"{wanted}"
+            )
         return reader(path)
 
 
 def _refuse(dataset: str, **flags: str) -> None:
     for flag, value in flags.items():
         if value:
-            raise UserError(f"--{flag}={value}: --dataset={dataset} has no use for it; leave it out")
+            raise UserError(
+                f"--{flag}={value}: --dataset={dataset} has no use for it; leave it out"
+            )

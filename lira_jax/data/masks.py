@@ -7,16 +7,20 @@ from lira_jax.errors import UserError
 _STREAM = 0x6B656570  # sets the masks' random numbers apart from other uses of the same seed
 
 
-def draw(kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, seed: int = 0) -> np.ndarray:
+def draw(
+    kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, seed: int = 0
+) -> np.ndarray:
     """Draws the membership masks of all models.
 
     Args:
-      kind: "balanced": each example is in exactly pkeep * num_models models. "bernoulli": independent
-        coins. "tf_privacy": the masks of tensorflow/privacy's LiRA code (research/mi_lira_2021), bit
-        for bit; they are balanced too, and the same whatever the seed, as they are there. "disjoint": the
-        pool is cut into random halves; the first half of the models train on balanced parts of one half, the
-        others on balanced parts of the other (LiRA, Carlini et al. 2022, section VI-D: the attacker, who trains the
-        second half, holds none of the targets' data).
+      kind: "balanced": each example is in exactly pkeep * num_models models. "bernoulli":
+        independent coins. "tf_privacy": the masks of tensorflow/privacy's LiRA code
+          (research/mi_lira_2021), bit
+        for bit; they are balanced too, and the same whatever the seed, as they are there.
+        "disjoint": the pool is cut into random halves; the first half of the models train on
+          balanced parts of one half, the
+        others on balanced parts of the other (LiRA, Carlini et al. 2022, section VI-D: the
+        attacker, who trains the second half, holds none of the targets' data).
       num_models: models, M.
       num_examples: examples, N.
       pkeep: fraction of models that train on an example, of those that may.
@@ -40,7 +44,10 @@ def draw(kind: str, num_models: int, num_examples: int, *, pkeep: float = 0.5, s
             keep = uniform.argsort(0) < round(pkeep * num_models)
         elif kind == "disjoint":
             first = first_shadow(num_models)
-            halves = [half.argsort(0) < round(pkeep * first) for half in (uniform[:first], uniform[first:])]
+            halves = [
+                half.argsort(0) < round(pkeep * first)
+                for half in (uniform[:first], uniform[first:])
+            ]
             of_targets = generator.permutation(num_examples) < num_examples // 2
             keep = np.concatenate([halves[0] & of_targets, halves[1] & ~of_targets])
         elif kind == "bernoulli":
@@ -82,11 +89,15 @@ def parse_ids(text: str, num_models: int) -> list[int]:
         return list(range(num_models))
     try:
         if ":" in text:
-            ids = list(range(num_models))[slice(*(int(t) if t.strip() else None for t in text.split(":")))]
+            ids = list(range(num_models))[
+                slice(*(int(t) if t.strip() else None for t in text.split(":")))
+            ]
         else:
             ids = sorted({int(t) for t in text.split(",")})
     except (ValueError, TypeError):
-        raise UserError(f"model ids {text!r}: give all, a slice such as 0:64, or a list such as 0,3,5") from None
+        raise UserError(
+            f"model ids {text!r}: give all, a slice such as 0:64, or a list such as 0,3,5"
+        ) from None
     if not ids or ids[0] < 0 or ids[-1] >= num_models:
         raise UserError(f"model ids {text!r}: the run has models 0 to {num_models - 1}")
     return sorted(ids)

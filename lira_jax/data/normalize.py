@@ -22,7 +22,8 @@ def fit(x: np.ndarray, kind: str) -> Normalizer:
     Args:
       x: [N, H, W, C] or [N, D], the whole pool: every model, in or out, scales by the same numbers.
       kind: "pixel" (x / 127.5 - 1), "standard" (zero mean, unit variance per channel or feature; a
-        constant one is only centred), "none", or "auto" (pixel for uint8 images, standard otherwise).
+        constant one is only centred), "none", or "auto" (pixel for uint8 images, standard
+        otherwise).
     """
     if kind == "auto":
         kind = "pixel" if x.ndim == 4 and x.dtype == np.uint8 else "standard"

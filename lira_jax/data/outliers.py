@@ -1,7 +1,7 @@
 """Outliers put into the pool before training sets are drawn, to see how exposed they are.
 
-Carlini et al. 2022, section VII-B: examples with wrong labels and examples of another data set are far
-more exposed than those of the pool.
+Carlini et al. 2022, section VII-B: examples with wrong labels and examples of another data set are
+far more exposed than those of the pool.
 """
 
 import dataclasses
@@ -24,14 +24,16 @@ def names(outliers_from: str) -> list[str]:
     return [POOL, *filter(None, (part.strip() for part in outliers_from.split(",")))]
 
 
-def inject(dataset: Dataset, count: int, outliers_from: str, seed: int, read: Callable[[str], Dataset]) -> Dataset:
+def inject(
+    dataset: Dataset, count: int, outliers_from: str, seed: int, read: Callable[[str], Dataset]
+) -> Dataset:
     """Replaces random examples of the pool by outliers, so that its size stays as it is.
 
     Args:
       dataset: the pool; its test set is left alone.
       count: outliers of each kind; 0 for none.
-      outliers_from: kinds, comma separated: random_labels (the examples stay, with a label drawn from the wrong
-        ones), or data sets for `read`, made to fit as `probes.fitted` does.
+      outliers_from: kinds, comma separated: random_labels (the examples stay, with a label drawn
+        from the wrong ones), or data sets for `read`, made to fit as `probes.fitted` does.
       seed: of which examples are replaced and by what.
       read: reads a data set by its description.
 
@@ -46,13 +48,18 @@ def inject(dataset: Dataset, count: int, outliers_from: str, seed: int, read: Ca
     generator = np.random.default_rng([seed, _STREAM])
     kinds = names(outliers_from)[1:]
     if count * len(kinds) > len(dataset.y):
-        raise UserError(f"--outliers={count}: {len(kinds)} x {count} outliers do not fit in {len(dataset.y)} examples")
+        raise UserError(
+            f"--outliers={count}: {len(kinds)} x {count} outliers do not fit in {len(dataset.y)} "
+            "examples"
+        )
     x, y, sources = dataset.x.copy(), dataset.y.copy(), np.zeros(len(dataset.y), np.int8)
     places = generator.permutation(len(y))[: count * len(kinds)].reshape(len(kinds), count)
     for number, (kind, place) in enumerate(zip(kinds, places, strict=True), start=1):
         sources[place] = number
         if kind == RANDOM_LABELS:
-            y[place] = (y[place] + generator.integers(1, dataset.num_classes, count)) % dataset.num_classes
+            y[place] = (
+                y[place] + generator.integers(1, dataset.num_classes, count)
+            ) % dataset.num_classes
             continue
         try:
             other = probes.fitted(kind, dataset, seed, read)

@@ -1,7 +1,8 @@
 """Probes: examples that are in nobody's training set and, most of them, unlike the pool.
 
-An attack that calls them members raises false alarms: Hintersdorf et al. 2022, To Trust or Not To Trust
-Prediction Scores for Membership Inference Attacks, section 4 and table 1. The models score them like the pool.
+An attack that calls them members raises false alarms: Hintersdorf et al. 2022, To Trust or Not To
+Trust Prediction Scores for Membership Inference Attacks, section 4 and table 1. The models score
+them like the pool.
 """
 
 import dataclasses
@@ -26,25 +27,33 @@ def parse(text: str) -> dict[str, str]:
     """Names and descriptions of the probes in a flag, such as "noise,npz:/data/svhn.npz".
 
     Returns:
-      name -> description. A data set is called after its file, or after the set where there is no file.
+      name -> description. A data set is called after its file, or after the set where there is no
+      file.
 
     Raises:
       UserError: two probes have one name.
     """
     found: dict[str, str] = {}
     for spec in filter(None, (part.strip() for part in text.split(","))):
-        name = re.sub(r"[^\w-]", "_", pathlib.PurePath(spec.partition(":")[2] or spec).name.split(".")[0])
+        name = re.sub(
+            r"[^\w-]", "_", pathlib.PurePath(spec.partition(":")[2] or spec).name.split(".")[0]
+        )
         if name in found:
-            raise UserError(f"--probes={text}: {found[name]} and {spec} are both called {name}; rename a file")
+            raise UserError(
+                f"--probes={text}: {found[name]} and {spec} are both called {name}; rename a file"
+            )
         found[name] = spec
     return found
 
 
-def make(spec: str, pool: Dataset, normalizer: Normalizer, seed: int, read: Callable[[str], Dataset]) -> Dataset:
+def make(
+    spec: str, pool: Dataset, normalizer: Normalizer, seed: int, read: Callable[[str], Dataset]
+) -> Dataset:
     """One set of probes, shaped like the pool.
 
-    Permuted and scaled probes are made of the test set, or of the pool where there is none: no model trained on
-    an example in that form. Their labels are the source's; those of noise are random, for it has none.
+    Permuted and scaled probes are made of the test set, or of the pool where there is none: no
+    model trained on an example in that form. Their labels are the source's; those of noise are
+    random, for it has none.
 
     Args:
       spec: one of MADE, or a data set for `read`.
@@ -72,8 +81,8 @@ def make(spec: str, pool: Dataset, normalizer: Normalizer, seed: int, read: Call
 def fitted(spec: str, pool: Dataset, seed: int, read: Callable[[str], Dataset]) -> Dataset:
     """Another data set (its test set, if it has one) made to fit the pool.
 
-    Its labels are its own where it has no more classes than the pool, else random: they name other things than
-    the pool's, but an attack that looks at labels needs some.
+    Its labels are its own where it has no more classes than the pool, else random: they name other
+    things than the pool's, but an attack that looks at labels needs some.
 
     Raises:
       UserError: it cannot be read, or holds features where the pool holds images, or other values.
@@ -90,7 +99,8 @@ def fitted(spec: str, pool: Dataset, seed: int, read: Callable[[str], Dataset]) 
 
 
 def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Images resized (bilinear, smoothed where they shrink) and turned grey or RGB to be like others.
+    """Images resized (bilinear, smoothed where they shrink) and turned grey or RGB to be like
+    others.
 
     Args:
       x: [M, h, w, c], or [M, D], which must be alike already.
@@ -107,29 +117,41 @@ def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:
     if x.shape[1:] == like.shape[1:]:
         return x
     if x.ndim != 4 or like.ndim != 4:
-        raise UserError(f"its examples have shape {x.shape[1:]}, the run's {like.shape[1:]}; only images are resized")
+        raise UserError(
+            f"its examples have shape {x.shape[1:]}, the run's {like.shape[1:]}; only images are "
+            "resized"
+        )
     channels = like.shape[3]
     if x.shape[3] != channels:
         if {x.shape[3], channels} != {1, 3}:
-            raise UserError(f"its images have {x.shape[3]} channels, the run's {channels}; give grey or RGB images")
+            raise UserError(
+                f"its images have {x.shape[3]} channels, the run's {channels}; give grey or RGB "
+                "images"
+            )
         x = x @ _LUMINANCE[:, None] if channels == 1 else np.repeat(x, 3, axis=3)
     import jax  # here, so that commands can check their flags without it
 
-    resized = np.asarray(jax.image.resize(x.astype(np.float32), (len(x), *like.shape[1:]), "bilinear"))
+    resized = np.asarray(
+        jax.image.resize(x.astype(np.float32), (len(x), *like.shape[1:]), "bilinear")
+    )
     if like.dtype == np.uint8:
         resized = np.clip(np.rint(resized), 0, 255)
     return resized.astype(like.dtype)
 
 
 def permuted(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """All examples with their pixels (or features) in one and the same random order; channels stay together."""
+    """All examples with their pixels (or features) in one and the same random order; channels stay
+    together."""
     flat = x.reshape(len(x), -1, x.shape[-1] if x.ndim == 4 else 1)
     return flat[:, generator.permutation(flat.shape[1])].reshape(x.shape)
 
 
 def scaled(x: np.ndarray, normalizer: Normalizer, factor: float = 255.0) -> np.ndarray:
-    """Examples that are `factor` times as large once the model's input has been normalised; float32."""
-    return (normalizer.offset + factor * (x.astype(np.float32) - normalizer.offset)).astype(np.float32)
+    """Examples that are `factor` times as large once the model's input has been normalised;
+    float32."""
+    return (normalizer.offset + factor * (x.astype(np.float32) - normalizer.offset)).astype(
+        np.float32
+    )
 
 
 def noise(like: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -13,7 +13,8 @@ _DEFAULT_CHUNK = {"vmap": 64, "map": 64, "unroll": 4, "loop": 1}  # models a chu
 
 
 def width(strategy: str, asked: int, models: int, devices: Mesh) -> int:
-    """Models side by side, all devices together: a multiple of the devices, and no more than there are to do.
+    """Models side by side, all devices together: a multiple of the devices, and no more than there
+    are to do.
 
     Args:
       asked: models a chunk; 0 for the strategy's default.
@@ -26,8 +27,8 @@ def chunks(ids: list[int], width: int, devices: Mesh) -> tuple[list[list[int]], 
     """Splits models into chunks that run at the same time.
 
     Returns:
-      (chunks, width): lists of ids that differ in length by one at most, and the width, at most the one
-      given, that each is to be padded to (see `pad`), so that one compiled program serves all.
+      (chunks, width): lists of ids that differ in length by one at most, and the width, at most the
+      one given, that each is to be padded to (see `pad`), so that one compiled program serves all.
     """
     if not ids:
         return [], 0
@@ -35,8 +36,11 @@ def chunks(ids: list[int], width: int, devices: Mesh) -> tuple[list[list[int]], 
     return parts, _whole(len(parts[0]), devices)
 
 
-def in_chunks(ids: list[int], width: int, devices: Mesh, run: Callable[[list[int], int], None]) -> None:
-    """Calls run(chunk, width) for one chunk after the other; out of memory, goes on with half the width.
+def in_chunks(
+    ids: list[int], width: int, devices: Mesh, run: Callable[[list[int], int], None]
+) -> None:
+    """Calls run(chunk, width) for one chunk after the other; out of memory, goes on with half the
+    width.
 
     Raises:
       UserError: the device's memory does not suffice for one model.
@@ -51,12 +55,14 @@ def in_chunks(ids: list[int], width: int, devices: Mesh, run: Callable[[list[int
                 raise
             if width == devices.size:
                 raise UserError(
-                    "the device's memory does not suffice for one model: lower --batch_size or --score_batch_size, "
-                    "or take --data_on=host"
+                    "the device's memory does not suffice for one model: lower --batch_size or "
+                    "--score_batch_size, or take --data_on=host"
                 ) from error
             smaller = _whole(width // 2, devices)
             smaller -= devices.size if smaller == width else 0
-            progress.note(f"out of memory with {width} models side by side; going on with {smaller}")
+            progress.note(
+                f"out of memory with {width} models side by side; going on with {smaller}"
+            )
             parts = [piece for part in parts for piece in chunks(part, smaller, devices)[0]]
             width = smaller
         else:

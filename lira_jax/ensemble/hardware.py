@@ -7,9 +7,17 @@ import pathlib
 import jax
 
 _PEAK_BFLOAT16 = {
-    "V100": 125e12, "A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12,
-    "TPU v4": 275e12, "TPU v5 lite": 197e12, "TPU v5e": 197e12, "TPU v5p": 459e12, "TPU v6 lite": 918e12,
-}  # fmt: skip
+    "V100": 125e12,
+    "A100": 312e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "B200": 2250e12,
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5e": 197e12,
+    "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12,
+}
 """Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16."""
 
 _USUAL_CPU_CORE = 5e10
@@ -18,13 +26,17 @@ _USABLE = 0.9  # of the memory: what XLA does not count needs some
 
 
 def peak_flops(device: jax.Device) -> float | None:
-    """Dense bfloat16 FLOP / s of one device from its data sheet, or None where it is not known (as of a CPU)."""
+    """Dense bfloat16 FLOP / s of one device from its data sheet, or None where it is not known (as
+    of a CPU)."""
     kind = device.device_kind
-    return next((peak for name, peak in sorted(_PEAK_BFLOAT16.items(), reverse=True) if name in kind), None)
+    return next(
+        (peak for name, peak in sorted(_PEAK_BFLOAT16.items(), reverse=True) if name in kind), None
+    )
 
 
 def usual_flops(devices: jax.sharding.Mesh) -> float:
-    """FLOP / s of a training as they may be expected before anything is measured: no more than an order of magnitude.
+    """FLOP / s of a training as they may be expected before anything is measured: no more than an
+    order of magnitude.
 
     A CPU's is what the networks of BUILD_NOTES.md reach on one core; an accelerator's is a guess.
     """
@@ -34,7 +46,8 @@ def usual_flops(devices: jax.sharding.Mesh) -> float:
 
 
 def usable_bytes(device: jax.Device) -> int:
-    """Memory that a program on this device may take, in bytes; on a CPU this device's part of what is free."""
+    """Memory that a program on this device may take, in bytes; on a CPU this device's part of what
+    is free."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return int(_USABLE * stats["bytes_limit"])
@@ -47,7 +60,9 @@ def _free_host_bytes() -> int:
     free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with contextlib.suppress(OSError, StopIteration, ValueError):
         lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
-        free = int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
+        free = (
+            int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
+        )
     with contextlib.suppress(OSError, ValueError):  # absent, or "max"
         limit = int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text())
         used = int(pathlib.Path("/sys/fs/cgroup/memory.current").read_text())

@@ -15,11 +15,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lira_jax.errors import UserError
 
-# What XLA:CPU gives to YNNPACK by default, less convolutions: their weight gradients were up to 5 times slower there
-# than in Eigen, and their forward pass uses one core (jaxlib 0.10.2, measured in BUILD_NOTES.md).
+# What XLA:CPU gives to YNNPACK by default, less convolutions: their weight gradients were up to 5
+# times slower there than in Eigen, and their forward pass uses one core (jaxlib 0.10.2, measured in
+# BUILD_NOTES.md).
 _CPU_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
-}  # fmt: skip
+    "xla_cpu_experimental_ynn_fusion_type": (
+        "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    )
+}
 
 
 def mesh(count: int | None = None) -> Mesh:
@@ -27,14 +30,16 @@ def mesh(count: int | None = None) -> Mesh:
     return Mesh(np.array(jax.local_devices()[:count]), ("models",))
 
 
-def lift(function: Callable, strategy: str, devices: Mesh, *, shared: int = 0, donate: bool = False) -> Callable:
+def lift(
+    function: Callable, strategy: str, devices: Mesh, *, shared: int = 0, donate: bool = False
+) -> Callable:
     """Lifts function(*of_one_model, *shared) to many models.
 
     Args:
       function: pure, of one model's arguments followed by `shared` arguments common to all models.
       strategy: "vmap": batched operations. "map": one model after the other in one compiled loop.
-        "unroll": written out once a model in one program. "loop": the same, for chunks of one model a
-        device, so that the Python loop over chunks is the loop over models.
+        "unroll": written out once a model in one program. "loop": the same, for chunks of one model
+        a device, so that the Python loop over chunks is the loop over models.
       devices: mesh with the axis `models`.
       shared: how many trailing arguments have no models axis.
       donate: whether the first argument's memory may be reused for the result.
@@ -51,7 +56,9 @@ def lift(function: Callable, strategy: str, devices: Mesh, *, shared: int = 0, d
         if strategy == "map":
             return jax.lax.map(lambda a: function(*a, *common), own)
         models = jax.tree.leaves(own)[0].shape[0]
-        results = [function(*jax.tree.map(lambda x, m=m: x[m], own), *common) for m in range(models)]
+        results = [
+            function(*jax.tree.map(lambda x, m=m: x[m], own), *common) for m in range(models)
+        ]
         return jax.tree.map(lambda *x: jnp.stack(x), *results)
 
     def specs(*arguments):
@@ -61,7 +68,11 @@ def lift(function: Callable, strategy: str, devices: Mesh, *, shared: int = 0, d
     def over_devices(*arguments):
         # check_vma off: custom_vmap rules and random keys have no varying-axes types.
         sharded = jax.shard_map(
-            of_many, mesh=devices, in_specs=specs(*arguments), out_specs=PartitionSpec("models"), check_vma=False
+            of_many,
+            mesh=devices,
+            in_specs=specs(*arguments),
+            out_specs=PartitionSpec("models"),
+            check_vma=False,
         )
         return sharded(*arguments)
 
@@ -93,7 +104,9 @@ def replicate(tree, devices: Mesh):
 def abstract_spread(tree, width: int, devices: Mesh):
     """What `spread` gives for `width` models, as shapes alone; `tree` describes ONE model."""
     sharding = NamedSharding(devices, PartitionSpec("models"))
-    return jax.tree.map(lambda a: jax.ShapeDtypeStruct((width, *a.shape), a.dtype, sharding=sharding), tree)
+    return jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((width, *a.shape), a.dtype, sharding=sharding), tree
+    )
 
 
 def abstract_replicate(tree, devices: Mesh):
@@ -106,8 +119,8 @@ def choose_strategy(asked: str, *, convolutional: bool, platform: str) -> str:
     """Resolves `auto` by rule, where nothing has been measured.
 
     XLA:CPU runs a convolution's gradient inside a compiled loop 12 to 40 times slower than at top
-    level, and a vmapped one about 5 times slower than a plain one, so there convolutional models are
-    trained in a Python loop. Dense layers vmap well everywhere.
+    level, and a vmapped one about 5 times slower than a plain one, so there convolutional models
+    are trained in a Python loop. Dense layers vmap well everywhere.
 
     Args:
       platform: of the devices, such as "cpu" or "gpu".
@@ -118,8 +131,8 @@ def choose_strategy(asked: str, *, convolutional: bool, platform: str) -> str:
     slow_loops = convolutional and platform == "cpu"
     if asked == "map" and slow_loops:
         raise UserError(
-            "--strategy=map: on a CPU the gradient of a convolution is 12 to 40 times slower inside a compiled "
-            "loop; use loop or unroll"
+            "--strategy=map: on a CPU the gradient of a convolution is 12 to 40 times slower "
+            "inside a compiled loop; use loop or unroll"
         )
     if asked != "auto":
         return asked

@@ -12,13 +12,16 @@ _BATCH, _CPU_CONVOLUTION_BATCH = 1024, 64
 def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
     """Images of one model in one scoring step, queries counted, where the user does not say.
 
-    The activations of a convolutional network stay in a CPU's cache for small batches only (BUILD_NOTES.md).
+    The activations of a convolutional network stay in a CPU's cache for small batches only
+    (BUILD_NOTES.md).
     """
     on_cpu = devices.devices.flat[0].platform == "cpu"
     return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
 
 
-def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def sweep(
+    step: Callable, variables, images, labels, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Runs a lifted scoring step over all examples.
 
     The next batch is dispatched before the last one is fetched, so the device does not wait.
@@ -27,7 +30,8 @@ def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterato
       step: (variables, images, labels, index) -> (logits [models, B, queries, classes],
         phi [models, B, queries]), from `forward.make_score_step` by `lift.lift`.
       variables: of all models, leading axis [models].
-      images, labels: on the devices, or numpy arrays in host memory, of which each batch is sent on its own.
+      images, labels: on the devices, or numpy arrays in host memory, of which each batch is sent on
+        its own.
       batch_size: examples a batch.
 
     Yields:

@@ -1,4 +1,5 @@
-"""Everything that is said of one attack: pooled figures, hard decisions, groups of examples, epsilon."""
+"""Everything that is said of one attack: pooled figures, hard decisions, groups of examples,
+epsilon."""
 
 import dataclasses
 import math
@@ -12,7 +13,11 @@ from lira_jax.evaluation.roc import figures, roc
 from lira_jax.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
 from lira_jax.evaluation.summary import Summary, evaluate
 
-RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}  # members : non-members, Rezaei and Liu (2021), table 2
+RATIOS = {
+    "5:1": 5.0,
+    "1:1": 1.0,
+    "1:5": 0.2,
+}  # members : non-members, Rezaei and Liu (2021), table 2
 COLUMNS = (*SUMMARY_COLUMNS, "balanced_accuracy_shadow_threshold", "far_shadow_threshold")
 DELTA = 1e-5
 CONFIDENCE = 0.95
@@ -24,11 +29,13 @@ class Assessment:
 
     Attributes:
       summary: pooled figures over all pairs, with intervals.
-      correct, misclassified: the same over the pairs whose plain query the target classifies correctly or not
-        (Rezaei and Liu 2021, table 4); None where these hold no members or no non-members.
+      correct, misclassified: the same over the pairs whose plain query the target classifies
+        correctly or not (Rezaei and Liu 2021, table 4); None where these hold no members or no
+        non-members.
       per_class: class -> its pooled figures, without intervals.
-      decisions: member : non-member ratio -> figures of hard decisions, at thresholds that are the attack's own
-        or chosen on the other targets; None with a single target and no threshold of the attack's own.
+      decisions: member : non-member ratio -> figures of hard decisions, at thresholds that are the
+        attack's own or chosen on the other targets; None with a single target and no threshold of
+        the attack's own.
       thresholds: float64 [targets], of these decisions: member where score >= threshold; or None.
       epsilon: lower bound on epsilon of differential privacy at DELTA and CONFIDENCE.
     """
@@ -57,7 +64,8 @@ class Assessment:
             **self.summary.as_dict(),
             **{name: group and group.as_row(name) for name, group in groups.items()},
             "per_class": {str(k): _json(v) for k, v in self.per_class.items()},
-            "decisions": self.decisions and {ratio: _json(v) for ratio, v in self.decisions.items()},
+            "decisions": self.decisions
+            and {ratio: _json(v) for ratio, v in self.decisions.items()},
             "epsilon": {"value": self.epsilon, "delta": DELTA, "confidence": CONFIDENCE},
         }
 
@@ -78,11 +86,17 @@ def assess(
       correct: bool [targets, examples], whether the target's prediction is right; None if unknown.
       threshold: the attack's own, for attacks that decide: member where score >= threshold.
     """
-    limits = shadow_threshold.thresholds(scores, members) if threshold is None else np.full(len(scores), threshold)
+    limits = (
+        shadow_threshold.thresholds(scores, members)
+        if threshold is None
+        else np.full(len(scores), threshold)
+    )
     decisions = None
     if limits is not None:
         decided = scores >= limits[:, None]
-        decisions = {name: decision_figures(decided, members, ratio) for name, ratio in RATIOS.items()}
+        decisions = {
+            name: decision_figures(decided, members, ratio) for name, ratio in RATIOS.items()
+        }
     return Assessment(
         summary=evaluate(scores, members),
         correct=None if correct is None else _group(scores, members, correct),

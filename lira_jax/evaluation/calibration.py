@@ -1,7 +1,7 @@
 """How far a target's maximum prediction scores can be trusted, and what membership does to them.
 
-Hintersdorf, Struppek and Kersting (2022), "To Trust or Not To Trust Prediction Scores for Membership
-Inference Attacks".
+Hintersdorf, Struppek and Kersting (2022), "To Trust or Not To Trust Prediction Scores for
+Membership Inference Attacks".
 """
 
 import numpy as np
@@ -29,14 +29,19 @@ def confidence_and_correctness(
     """
     outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
     if outputs.ndim != 2 or labels.shape != outputs.shape[:1]:
-        raise UserError(f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and [examples]")
+        raise UserError(
+            f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and "
+            "[examples]"
+        )
     probabilities = softmax(outputs, axis=1) if logits else outputs
     if not np.allclose(probabilities.sum(1), 1, atol=1e-3):
         raise UserError("the outputs do not sum to 1 over classes: are they logits?")
     return probabilities.max(1), probabilities.argmax(1) == labels
 
 
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
+) -> float:
     """ECE: mean over examples of |accuracy - confidence| of the bin (Guo et al. 2017, equation 3).
 
     Args:
@@ -49,7 +54,8 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
 
 
 def overconfidence_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
-    """OE: sum over bins of weight * confidence * max(confidence - accuracy, 0) (Thulasidasan et al. 2019).
+    """OE: sum over bins of weight * confidence * max(confidence - accuracy, 0) (Thulasidasan et al.
+    2019).
 
     Args:
       confidence: [examples] in [0, 1].
@@ -60,7 +66,9 @@ def overconfidence_error(confidence: np.ndarray, correct: np.ndarray, bins: int 
     return float(weight @ (mean_confidence * np.maximum(mean_confidence - accuracy, 0)))
 
 
-def mean_maximum_score(confidence: np.ndarray, decisions: np.ndarray, members: np.ndarray) -> dict[str, float]:
+def mean_maximum_score(
+    confidence: np.ndarray, decisions: np.ndarray, members: np.ndarray
+) -> dict[str, float]:
     """Mean maximum score by what an attack said and what is true; NaN for a group without examples.
 
     Args:
@@ -69,8 +77,8 @@ def mean_maximum_score(confidence: np.ndarray, decisions: np.ndarray, members: n
       members: bool [examples].
 
     Returns:
-      true_positives, false_positives, true_negatives, false_negatives. False positives well above true
-      negatives say that the attack takes confident non-members for members.
+      true_positives, false_positives, true_negatives, false_negatives. False positives well above
+      true negatives say that the attack takes confident non-members for members.
     """
     groups = {
         "true_positives": decisions & members,
@@ -78,7 +86,10 @@ def mean_maximum_score(confidence: np.ndarray, decisions: np.ndarray, members: n
         "true_negatives": ~decisions & ~members,
         "false_negatives": ~decisions & members,
     }
-    return {name: float(np.mean(confidence[group])) if group.any() else np.nan for name, group in groups.items()}
+    return {
+        name: float(np.mean(confidence[group])) if group.any() else np.nan
+        for name, group in groups.items()
+    }
 
 
 def score_shift(confidence: np.ndarray, members: np.ndarray) -> float:

@@ -9,11 +9,12 @@ from lira_jax.evaluation.roc import roc
 def decision_figures(
     decisions: np.ndarray, members: np.ndarray, members_per_nonmember: float | None = None
 ) -> dict[str, float]:
-    """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard decisions.
+    """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard
+    decisions.
 
-    Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so both classes are
-    given. Their table 2 changes the mix of members and non-members by subsampling; here each pair is weighted
-    instead, which is what subsampling tends to, without its noise.
+    Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so both
+    classes are given. Their table 2 changes the mix of members and non-members by subsampling; here
+    each pair is weighted instead, which is what subsampling tends to, without its noise.
 
     Args:
       decisions: bool, any shape such as [targets, examples]: "member", says the attack.
@@ -21,18 +22,22 @@ def decision_figures(
       members_per_nonmember: the mix to report for, such as 5, 1 or 1 / 5; None leaves it as it is.
 
     Returns:
-      accuracy, balanced_accuracy, far (false alarms / non-members), and {precision, recall, f1}_{member,
-      nonmember}. A ratio of nothing is NaN: precision where no pair was called so, recall where there is no
-      such pair.
+      accuracy, balanced_accuracy, far (false alarms / non-members), and {precision, recall,
+      f1}_{member, nonmember}. A ratio of nothing is NaN: precision where no pair was called so,
+      recall where there is no such pair.
 
     Raises:
       UserError: shapes differ, or the mix is not positive.
     """
     decisions, members = np.asarray(decisions, bool), np.asarray(members, bool)
     if decisions.shape != members.shape:
-        raise UserError(f"decisions {decisions.shape} and members {members.shape}: give two arrays of one shape")
+        raise UserError(
+            f"decisions {decisions.shape} and members {members.shape}: give two arrays of one shape"
+        )
     if members_per_nonmember is not None and not 0 < members_per_nonmember < np.inf:
-        raise UserError(f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2")
+        raise UserError(
+            f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2"
+        )
     num_members = np.count_nonzero(members)
     num_nonmembers = members.size - num_members
     tp = np.count_nonzero(decisions & members)
@@ -56,9 +61,11 @@ def decision_figures(
 
 
 def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
-    """The threshold t whose decisions `score >= t` have the best balanced accuracy; of equals, the highest.
+    """The threshold t whose decisions `score >= t` have the best balanced accuracy; of equals, the
+    highest.
 
-    Choose it on shadow models and apply it to a target; chosen on the target itself it is an oracle's.
+    Choose it on shadow models and apply it to a target; chosen on the target itself it is an
+    oracle's.
 
     Args:
       scores: [pairs] of shadow models.

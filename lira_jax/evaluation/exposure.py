@@ -18,11 +18,12 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
       average_queries: take the mean over the queries instead of query 0, the plain example.
 
     Returns:
-      float64 [examples], at least 0, with population standard deviations; inf where both are 0 and the means
-      differ.
+      float64 [examples], at least 0, with population standard deviations; inf where both are 0 and
+      the means differ.
 
     Raises:
-      UserError: an example is in the training set of fewer than 2 models, or out of it of fewer than 2.
+      UserError: an example is in the training set of fewer than 2 models, or out of it of fewer
+        than 2.
     """
     keep = np.asarray(keep, bool)
     num_in = keep.sum(0)
@@ -33,7 +34,11 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
             f"exposure needs 2 models in and 2 out: example {example} has {num_in[example]} in and "
             f"{len(keep) - num_in[example]} out: train more models"
         )
-    phi = np.mean(phi, axis=2, dtype=np.float64) if average_queries else phi[:, :, 0].astype(np.float64)
+    phi = (
+        np.mean(phi, axis=2, dtype=np.float64)
+        if average_queries
+        else phi[:, :, 0].astype(np.float64)
+    )
     mean_in, mean_out = np.mean(phi, axis=0, where=keep), np.mean(phi, axis=0, where=~keep)
     spread = np.std(phi, axis=0, where=keep) + np.std(phi, axis=0, where=~keep)
     distance = np.abs(mean_in - mean_out)
@@ -42,10 +47,13 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
     return np.divide(distance, spread, out=limit, where=spread > 0)
 
 
-def by_source(exposed: np.ndarray, sources: np.ndarray, names: Sequence[str]) -> dict[str, dict[str, float]]:
+def by_source(
+    exposed: np.ndarray, sources: np.ndarray, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Quartiles of the exposure of examples from different sources.
 
-    LiRA (Carlini et al. 2022), section VII-B: outliers are more exposed than the pool they were put in.
+    LiRA (Carlini et al. 2022), section VII-B: outliers are more exposed than the pool they were put
+    in.
 
     Args:
       exposed: [examples], as `exposure` gives it.
@@ -53,14 +61,19 @@ def by_source(exposed: np.ndarray, sources: np.ndarray, names: Sequence[str]) ->
       names: of the sources.
 
     Returns:
-      name -> num_examples, lower_quartile, median and upper_quartile, each one of the exposures (inf among them);
-      without the sources that have no example.
+      name -> num_examples, lower_quartile, median and upper_quartile, each one of the exposures
+      (inf among them); without the sources that have no example.
     """
     found = {}
     for number, name in enumerate(names):
         own = exposed[sources == number]
         if own.size:
-            quartiles = np.quantile(own, (0.25, 0.5, 0.75), method="inverted_cdf")  # no mean of inf and a number
+            quartiles = np.quantile(
+                own, (0.25, 0.5, 0.75), method="inverted_cdf"
+            )  # no mean of inf and a number
             keys = ("lower_quartile", "median", "upper_quartile")
-            found[name] = {"num_examples": own.size, **dict(zip(keys, quartiles.tolist(), strict=True))}
+            found[name] = {
+                "num_examples": own.size,
+                **dict(zip(keys, quartiles.tolist(), strict=True)),
+            }
     return found

@@ -13,7 +13,9 @@ _CONFIDENCE = 0.95
 _THRESHOLDS = 4000  # the 2000 lowest FPRs without a gap, the rest less than 1 % apart
 
 
-def clopper_pearson(successes, trials, confidence: float = _CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+def clopper_pearson(
+    successes, trials, confidence: float = _CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
     """Exact two-sided interval of a binomial probability (Clopper and Pearson 1934).
 
     Each end alone is a one-sided bound at confidence (1 + confidence) / 2.
@@ -36,15 +38,17 @@ def clopper_pearson(successes, trials, confidence: float = _CONFIDENCE) -> tuple
 def example_intervals(roc: Roc) -> dict[str, Interval]:
     """Intervals from one target's curve: its examples are the independent units.
 
-    - TPR at FPR: Clopper-Pearson at the threshold. The threshold depends on the non-members alone, so this is
-      exact for the TPR at that very threshold; that the threshold's own FPR is an estimate is not in it.
-    - AUC: DeLong, DeLong and Clarke-Pearson (1988), on the logit scale, which holds its coverage near 1 where
-      the plain one falls to 82 % (50 members, AUC .99). Groups that do not overlap leave it no variance; then
-      min(members, non-members) disjoint pairs are as many trials with one result, and Clopper-Pearson is
-      exact.
-    - Balanced accuracy: the mean of the Clopper-Pearson bounds of TPR and TNR at the best threshold. At a
-      threshold fixed beforehand that is wider than needed (99 %); choosing it on the same examples uses this
-      up, and on pure noise 95 % remain, where adding the two errors in quadrature leaves 75 %.
+    - TPR at FPR: Clopper-Pearson at the threshold. The threshold depends on the non-members alone,
+      so this is exact for the TPR at that very threshold; that the threshold's own FPR is an
+      estimate is not in it.
+    - AUC: DeLong, DeLong and Clarke-Pearson (1988), on the logit scale, which holds its coverage
+      near 1 where the plain one falls to 82 % (50 members, AUC .99). Groups that do not overlap
+      leave it no variance; then min(members, non-members) disjoint pairs are as many trials with
+      one result, and Clopper-Pearson is exact.
+    - Balanced accuracy: the mean of the Clopper-Pearson bounds of TPR and TNR at the best
+      threshold. At a threshold fixed beforehand that is wider than needed (99 %); choosing it on
+      the same examples uses this up, and on pure noise 95 % remain, where adding the two errors in
+      quadrature leaves 75 %.
 
     Args:
       roc: the curve.
@@ -54,7 +58,9 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     """
     best = np.argmax(roc.tpr - roc.fpr)
     tpr_low, tpr_high = _tpr_interval(roc, best)
-    fpr_low, fpr_high = clopper_pearson(round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers)
+    fpr_low, fpr_high = clopper_pearson(
+        round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers
+    )
     intervals = {
         "auc": _auc_interval(roc),
         "balanced_accuracy": (float(1 + tpr_low - fpr_high) / 2, float(1 + tpr_high - fpr_low) / 2),
@@ -71,16 +77,17 @@ def target_intervals(
 ) -> dict[str, Interval]:
     """Intervals of the pooled figures from two or more targets: targets are the independent units.
 
-    Bootstrap standard error over targets times the Student-t quantile with T - 1 degrees of freedom, about
-    the pooled figure; above 1/2 on the logit scale. In simulations with unlike targets (T = 2 to 64; AUC,
-    balanced accuracy, TPR) this held 93 to 99 %. Others did not: bootstrap percentiles 50 % at T = 2 and 80 %
-    at T = 4; the jackknife, which cannot see a quantile's noise, 73 % where few false alarms decide a TPR;
-    the plain scale 82 % at an AUC of .99 (this one: 90 %); the logit scale gives low TPRs intervals up to .3
-    wide. Where the FPR allows fewer than 5 false alarms, expect 90 %.
+    Bootstrap standard error over targets times the Student-t quantile with T - 1 degrees of
+    freedom, about the pooled figure; above 1/2 on the logit scale. In simulations with unlike
+    targets (T = 2 to 64; AUC, balanced accuracy, TPR) this held 93 to 99 %. Others did not:
+    bootstrap percentiles 50 % at T = 2 and 80 % at T = 4; the jackknife, which cannot see a
+    quantile's noise, 73 % where few false alarms decide a TPR; the plain scale 82 % at an AUC of
+    .99 (this one: 90 %); the logit scale gives low TPRs intervals up to .3 wide. Where the FPR
+    allows fewer than 5 false alarms, expect 90 %.
 
-    An interval is never narrower than `example_intervals` of the pooled pairs: two targets that agree by
-    chance, or a TPR of 0 in all of them, are no proof of certainty, and the oracle's threshold biases
-    balanced accuracy upward.
+    An interval is never narrower than `example_intervals` of the pooled pairs: two targets that
+    agree by chance, or a TPR of 0 in all of them, are no proof of certainty, and the oracle's
+    threshold biases balanced accuracy upward.
 
     The examples and shadow models are taken as given: nothing here says how other data would do.
 
@@ -97,7 +104,9 @@ def target_intervals(
     tp = np.stack([_alarms(s[m], thresholds) for s, m in zip(scores, members, strict=True)])
     fp = np.stack([_alarms(s[~m], thresholds) for s, m in zip(scores, members, strict=True)])
     num_targets = len(scores)
-    draws = np.random.default_rng(0).multinomial(num_targets, np.full(num_targets, 1 / num_targets), size=resamples)
+    draws = np.random.default_rng(0).multinomial(
+        num_targets, np.full(num_targets, 1 / num_targets), size=resamples
+    )
     resampled = _resampled_figures(draws @ tp, draws @ fp)
     quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
@@ -122,12 +131,15 @@ def _tpr_interval(roc: Roc, point: int) -> Interval:
 
 def _auc_interval(roc: Roc) -> Interval:
     area = auc(roc)
-    # What part of the other group a score beats, equal scores counting half: the same for a whole ROC step.
+    # What part of the other group a score beats, equal scores counting half: the same for a whole
+    # ROC step.
     member_beats = 1 - (roc.fpr[1:] + roc.fpr[:-1]) / 2
     nonmember_loses = (roc.tpr[1:] + roc.tpr[:-1]) / 2
     variance = np.diff(roc.tpr) @ (member_beats - area) ** 2 / max(roc.num_members - 1, 1)
     variance += np.diff(roc.fpr) @ (nonmember_loses - area) ** 2 / max(roc.num_nonmembers - 1, 1)
-    gap = roc.tpr - roc.fpr  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
+    gap = (
+        roc.tpr - roc.fpr
+    )  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
     if gap.max() == 1 or gap.min() == -1 or variance == 0:
         pairs = min(roc.num_members, roc.num_nonmembers)
         low, high = clopper_pearson(round(area * pairs), pairs)
@@ -137,13 +149,16 @@ def _auc_interval(roc: Roc) -> Interval:
 
 
 def _alarms(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many scores reach each threshold: [thresholds], in the type that matrix products are fast in."""
+    """How many scores reach each threshold: [thresholds], in the type that matrix products are fast
+    in."""
     return scores.size - np.searchsorted(np.sort(scores), thresholds).astype(np.float64)
 
 
 def _resampled_figures(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
     """`figures` from alarm counts [resamples, thresholds]; the last column counts everybody."""
-    drawn = (tp[:, -1] > 0) & (fp[:, -1] > 0)  # groups can be so small that a resample has no members
+    drawn = (tp[:, -1] > 0) & (
+        fp[:, -1] > 0
+    )  # groups can be so small that a resample has no members
     tpr, fpr = tp[drawn] / tp[drawn, -1:], fp[drawn] / fp[drawn, -1:]
     rows = np.arange(len(tpr))
     return {

@@ -1,7 +1,8 @@
 """What privacy risk scores say and whether they are right.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section 4. A risk score
-is a probability of membership, see attacks/privacy_risk.py. All results are made of lists and floats.
+Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
+4. A risk score is a probability of membership, see attacks/privacy_risk.py. All results are made of
+lists and floats.
 """
 
 import numpy as np
@@ -12,7 +13,9 @@ from lira_jax.errors import UserError
 THRESHOLDS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
-def cumulative_distribution(risk: np.ndarray, members: np.ndarray, steps: int = 100) -> dict[str, list[float]]:
+def cumulative_distribution(
+    risk: np.ndarray, members: np.ndarray, steps: int = 100
+) -> dict[str, list[float]]:
     """The cumulative distribution of the members' risk scores (figure 1).
 
     Args:
@@ -21,13 +24,17 @@ def cumulative_distribution(risk: np.ndarray, members: np.ndarray, steps: int = 
       steps: between risk 0 and 1.
 
     Returns:
-      risk: the grid, [steps + 1]; fraction: of the members, with at most this risk, NaN without members.
+      risk: the grid, [steps + 1]; fraction: of the members, with at most this risk, NaN without
+        members.
     """
     risk, members = _pairs(risk, members)
     grid = np.arange(steps + 1) / steps
     known = np.sort(risk[members])
     below = np.searchsorted(known, grid, side="right").astype(np.float64)
-    return {"risk": grid.tolist(), "fraction": _ratio(below, np.full(grid.shape, known.size)).tolist()}
+    return {
+        "risk": grid.tolist(),
+        "fraction": _ratio(below, np.full(grid.shape, known.size)).tolist(),
+    }
 
 
 def calibration(
@@ -39,12 +46,12 @@ def calibration(
       risk: [targets, examples] in [0, 1].
       members: bool [targets, examples].
       bins: of equal width, [0, 1 / bins], (1 / bins, 2 / bins], ..., (1 - 1 / bins, 1].
-      prior: weights members and non-members so that this fraction are members: the prior that the scores were
-        made for; None counts the pairs as they are.
+      prior: weights members and non-members so that this fraction are members: the prior that the
+        scores were made for; None counts the pairs as they are.
 
     Returns:
-      count, predicted (mean risk) and actual (fraction of members) of each bin, [bins], NaN in empty ones; rmse:
-      root mean square over the pairs of their bin's predicted - actual.
+      count, predicted (mean risk) and actual (fraction of members) of each bin, [bins], NaN in
+      empty ones; rmse: root mean square over the pairs of their bin's predicted - actual.
     """
     risk, members = _pairs(risk, members)
     weights = _weights(members, prior)
@@ -71,7 +78,8 @@ def precision_recall(
     *,
     prior: float | None = None,
 ) -> dict[str, list[float]]:
-    """Precision and recall of calling everybody a member whose risk is at least a threshold (table 6).
+    """Precision and recall of calling everybody a member whose risk is at least a threshold (table
+    6).
 
     Args:
       risk: [targets, examples] in [0, 1].
@@ -107,18 +115,23 @@ def risk_by_class(
       labels: int [examples].
 
     Returns:
-      risk: mean over the class's members, [classes]; generalization_gap: accuracy on its members minus accuracy on
-      its non-members, [classes]; NaN where there are none. pearson and spearman: the correlation of the two over
-      classes that have both; NaN with fewer than 2 of them or where either does not vary.
+      risk: mean over the class's members, [classes]; generalization_gap: accuracy on its members
+      minus accuracy on its non-members, [classes]; NaN where there are none. pearson and spearman:
+      the correlation of the two over classes that have both; NaN with fewer than 2 of them or where
+      either does not vary.
 
     Raises:
       UserError: shapes differ.
     """
     risk, members, correct = np.asarray(risk), np.asarray(members, bool), np.asarray(correct, bool)
-    if risk.ndim != 2 or not risk.shape == members.shape == correct.shape or np.shape(labels) != risk.shape[1:]:
+    if (
+        risk.ndim != 2
+        or not risk.shape == members.shape == correct.shape
+        or np.shape(labels) != risk.shape[1:]
+    ):
         raise UserError(
-            f"risk {risk.shape}, members {members.shape}, correct {correct.shape} and labels {np.shape(labels)}: "
-            "give three arrays [targets, examples] and one [examples]"
+            f"risk {risk.shape}, members {members.shape}, correct {correct.shape} and labels "
+            f"{np.shape(labels)}: give three arrays [targets, examples] and one [examples]"
         )
 
     def by_class(of_examples: np.ndarray) -> np.ndarray:
@@ -144,9 +157,13 @@ def risk_by_class(
 def _pairs(risk: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     risk, members = np.asarray(risk, np.float64), np.asarray(members, bool)
     if risk.shape != members.shape:
-        raise UserError(f"risk {risk.shape} and members {members.shape}: give two arrays of one shape")
+        raise UserError(
+            f"risk {risk.shape} and members {members.shape}: give two arrays of one shape"
+        )
     if not np.all((risk >= 0) & (risk <= 1)):
-        raise UserError(f"risk scores from {risk.min()} to {risk.max()}: give probabilities, from 0 to 1")
+        raise UserError(
+            f"risk scores from {risk.min()} to {risk.max()}: give probabilities, from 0 to 1"
+        )
     return risk.ravel(), members.ravel()
 
 
@@ -157,7 +174,9 @@ def _weights(members: np.ndarray, prior: float | None) -> np.ndarray:
         raise UserError(f"prior={prior}: give a probability between 0 and 1, such as 0.5")
     fraction = np.mean(members) if members.size else 0.5
     if fraction in (0, 1):
-        raise UserError(f"prior={prior}: pairs of one kind alone cannot be weighted to it, leave it out")
+        raise UserError(
+            f"prior={prior}: pairs of one kind alone cannot be weighted to it, leave it out"
+        )
     return np.where(members, prior / fraction, (1 - prior) / (1 - fraction))
 
 

@@ -71,12 +71,14 @@ def auc(roc: Roc) -> float:
 
 
 def balanced_accuracy(roc: Roc) -> float:
-    """The largest 1 - (FPR + 1 - TPR) / 2 on the curve: an oracle's threshold, as the papers print it."""
+    """The largest 1 - (FPR + 1 - TPR) / 2 on the curve: an oracle's threshold, as the papers print
+    it."""
     return float((1 + np.max(roc.tpr - roc.fpr)) / 2)
 
 
 def tpr_at_fpr(roc: Roc, fpr: float) -> float:
-    """TPR of the ROC step at the largest FPR <= `fpr`; NaN below 1 / num_nonmembers: not resolved."""
+    """TPR of the ROC step at the largest FPR <= `fpr`; NaN below 1 / num_nonmembers: not
+    resolved."""
     if fpr < 1 / roc.num_nonmembers:
         return np.nan
     return float(roc.tpr[np.searchsorted(roc.fpr, fpr, side="right") - 1])
@@ -94,9 +96,10 @@ def figures(roc: Roc) -> dict[str, float]:
 def thin(roc: Roc, max_points: int) -> Roc:
     """A few points of the curve, for a log-log plot; each kept point is exact.
 
-    Only the highest TPR of an FPR is kept: a curve through these points, drawn as steps, is the curve. If
-    they are too many, half of the budget goes to the lowest FPRs without a gap, the other half to FPRs spaced
-    evenly in log(FPR) above them. The first point stays (0, 0), the last (1, 1).
+    Only the highest TPR of an FPR is kept: a curve through these points, drawn as steps, is the
+    curve. If they are too many, half of the budget goes to the lowest FPRs without a gap, the other
+    half to FPRs spaced evenly in log(FPR) above them. The first point stays (0, 0), the last (1,
+    1).
 
     Args:
       roc: the curve.
@@ -109,4 +112,6 @@ def thin(roc: Roc, max_points: int) -> Roc:
         above = np.searchsorted(roc.fpr[top], spaced, side="right") - 1
         top = top[np.unique(np.concatenate([np.arange(gapless), above]))]
     kept = np.union1d(0, top)
-    return dataclasses.replace(roc, fpr=roc.fpr[kept], tpr=roc.tpr[kept], thresholds=roc.thresholds[kept])
+    return dataclasses.replace(
+        roc, fpr=roc.fpr[kept], tpr=roc.tpr[kept], thresholds=roc.thresholds[kept]
+    )

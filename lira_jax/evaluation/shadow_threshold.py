@@ -1,4 +1,5 @@
-"""Hard decisions of a scoring attack, at a threshold that is chosen on other models than the target."""
+"""Hard decisions of a scoring attack, at a threshold that is chosen on other models than the
+target."""
 
 import numpy as np
 
@@ -7,17 +8,19 @@ _PAIRS = 10**6
 
 
 def thresholds(scores: np.ndarray, members: np.ndarray) -> np.ndarray | None:
-    """For each target, the threshold of the best balanced accuracy on the pairs of all other targets.
+    """For each target, the threshold of the best balanced accuracy on the pairs of all other
+    targets.
 
-    The other targets are shadow models whose membership an attacker knows; the target's own membership
-    has no say in its threshold.
+    The other targets are shadow models whose membership an attacker knows; the target's own
+    membership has no say in its threshold.
 
     Args:
       scores: [targets, examples].
       members: bool [targets, examples].
 
     Returns:
-      float64 [targets], on a grid of 1000 quantiles of the scores; None with fewer than two targets.
+      float64 [targets], on a grid of 1000 quantiles of the scores; None with fewer than two
+      targets.
     """
     if len(scores) < 2:
         return None

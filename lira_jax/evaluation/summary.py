@@ -1,4 +1,5 @@
-"""One attack's figures over all targets, with intervals: a row of results.csv, an entry of results.json."""
+"""One attack's figures over all targets, with intervals: a row of results.csv, an entry of
+results.json."""
 
 import dataclasses
 import math
@@ -19,7 +20,8 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Figures of one attack. A TPR at an FPR below 1 / num_nonmembers is NaN here and None in a row.
+    """Figures of one attack. A TPR at an FPR below 1 / num_nonmembers is NaN here and None in a
+    row.
 
     Attributes:
       num_targets: targets with at least one pair.
@@ -27,8 +29,8 @@ class Summary:
       num_nonmembers: the other pairs.
       pooled: figure name -> value on the ROC of all pairs.
       intervals: figure name -> (low, high), 95 %.
-      per_target: figure name -> float64 [targets], each on the target's own ROC; NaN too where a target has
-        no members or no non-members among its pairs.
+      per_target: figure name -> float64 [targets], each on the target's own ROC; NaN too where a
+        target has no members or no non-members among its pairs.
       curve: the pooled ROC, thinned.
     """
 
@@ -44,11 +46,16 @@ class Summary:
     def mean(self) -> dict[str, float]:
         """Figure name -> mean over the targets that have it, NaN where none has."""
         known = {name: values[~np.isnan(values)] for name, values in self.per_target.items()}
-        return {name: float(np.mean(values)) if values.size else np.nan for name, values in known.items()}
+        return {
+            name: float(np.mean(values)) if values.size else np.nan
+            for name, values in known.items()
+        }
 
     def as_row(self, attack: str) -> dict[str, str | int | float | None]:
         """The row of results.csv: COLUMNS, in their order."""
-        row = {name: getattr(self, name) for name in ("num_targets", "num_members", "num_nonmembers")}
+        row = {
+            name: getattr(self, name) for name in ("num_targets", "num_members", "num_nonmembers")
+        }
         row |= {name: _none_if_nan(self.pooled[name]) for name in FIGURES}
         for name in FIGURES:
             low, high = self.intervals[name]
@@ -76,7 +83,11 @@ class Summary:
 
 
 def evaluate(
-    scores: np.ndarray, members: np.ndarray, where: np.ndarray | None = None, *, roc_points: int = 1000
+    scores: np.ndarray,
+    members: np.ndarray,
+    where: np.ndarray | None = None,
+    *,
+    roc_points: int = 1000,
 ) -> Summary:
     """Figures of an attack over all targets.
 
@@ -93,8 +104,8 @@ def evaluate(
     where = np.ones(scores.shape, bool) if where is None else np.asarray(where, bool)
     if scores.ndim != 2 or scores.shape != members.shape or scores.shape != where.shape:
         raise UserError(
-            f"attack scores {scores.shape}, members {members.shape} and pairs that count {where.shape}: "
-            "give three arrays [targets, examples]"
+            f"attack scores {scores.shape}, members {members.shape} and pairs that count "
+            f"{where.shape}: give three arrays [targets, examples]"
         )
     pooled = roc(scores[where], members[where])
     targets = np.flatnonzero(where.any(1))
@@ -106,7 +117,9 @@ def evaluate(
         num_members=pooled.num_members,
         num_nonmembers=pooled.num_nonmembers,
         pooled=figures(pooled),
-        intervals=example_intervals(pooled) if targets.size == 1 else target_intervals(pooled, scores, members),
+        intervals=example_intervals(pooled)
+        if targets.size == 1
+        else target_intervals(pooled, scores, members),
         per_target={name: np.array([f[name] for f in own]) for name in FIGURES},
         curve=thin(pooled, roc_points),
     )

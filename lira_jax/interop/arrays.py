@@ -7,19 +7,28 @@ import numpy as np
 from lira_jax.errors import UserError
 
 
-def check_floats(array: np.ndarray, forms: tuple[str, ...], source: str | pathlib.Path) -> np.ndarray:
+def check_floats(
+    array: np.ndarray, forms: tuple[str, ...], source: str | pathlib.Path
+) -> np.ndarray:
     """Returns the array if it holds finite floats in one of the forms, such as "examples, queries".
 
     Raises:
       UserError: another type or number of axes, an empty array, NaN or infinite values.
     """
-    if array.dtype.kind != "f" or not array.size or array.ndim not in [form.count(",") + 1 for form in forms]:
+    if (
+        array.dtype.kind != "f"
+        or not array.size
+        or array.ndim not in [form.count(",") + 1 for form in forms]
+    ):
         expected = " or ".join(f"[{form}]" for form in forms)
         raise UserError(f"{source} is {array.dtype} {array.shape}; it must hold floats {expected}")
     finite = np.isfinite(array)
     if not finite.all():
         position = tuple(int(axis) for axis in np.unravel_index(finite.argmin(), array.shape))
-        raise UserError(f"{source}: NaN or infinite, first at {position}; score the model again, or leave it out")
+        raise UserError(
+            f"{source}: NaN or infinite, first at {position}; score the model again, or leave it "
+            "out"
+        )
     return array
 
 
@@ -30,12 +39,15 @@ def check_mask(array: np.ndarray, source: str | pathlib.Path) -> np.ndarray:
       UserError: it is not; a list of indices is not taken for a mask.
     """
     if array.dtype != bool:
-        raise UserError(f"{source} is {array.dtype} {array.shape}; it must be bool, true for members")
+        raise UserError(
+            f"{source} is {array.dtype} {array.shape}; it must be bool, true for members"
+        )
     return array
 
 
 def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.statistics.phi but without JAX.
+    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.statistics.phi but without
+    JAX.
 
     Args:
       logits: float [examples, queries, classes].
@@ -46,7 +58,9 @@ def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     phi = np.empty(logits.shape[:2], np.float32)
     examples = np.arange(len(labels))
-    for query in range(logits.shape[1]):  # one at a time: a float64 copy of all may not fit in memory
+    for query in range(
+        logits.shape[1]
+    ):  # one at a time: a float64 copy of all may not fit in memory
         z = logits[:, query].astype(np.float64)
         own = z[examples, labels]
         z[examples, labels] = -np.inf

@@ -2,12 +2,13 @@
 
 | layout | written by | files |
 | --- | --- | --- |
-| tf_privacy | tensorflow/privacy, research/mi_lira_2021 | `experiment-{i}_{M}/` {keep, scores/*, logits/*}, y_train |
+| tf_privacy | mi_lira_2021 | `experiment-{i}_{M}/` {keep, scores/*, logits/*}, y_train |
 | lira_pytorch | lira-pytorch | `{i}/` {keep, scores, logits} |
-| lira_analysis | lira_analysis (PoPETs 2026) | keep_indices, `model_{i}/` {scores/scores, logits/logits} |
+| lira_analysis | PoPETs 2026 | keep_indices, `model_{i}/` {scores/scores, logits/logits} |
 
-All are .npy files: keep bool [N] (keep_indices [M, N]), scores float [N, A], logits float [N, 1, A, K] or
-[N, A, K]. Models are told apart by the number in their folder's name, never by the file system's order.
+All are .npy files: keep bool [N] (keep_indices [M, N]), scores float [N, A], logits float [N, 1, A,
+K] or [N, A, K]. Models are told apart by the number in their folder's name, never by the file
+system's order.
 """
 
 import dataclasses
@@ -25,8 +26,8 @@ from lira_jax.errors import UserError
 from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
 from lira_jax.runs.files import load_npy
 
-# Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors under the
-# logarithm begin to matter.
+# Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors
+# under the logarithm begin to matter.
 _PHI_TOLERANCE, _PHI_CEILING = 0.01, 80.0
 
 
@@ -52,7 +53,8 @@ class _Dump:
 
 
 def recognise(path: str | pathlib.Path) -> str | None:
-    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of them."""
+    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
+    them."""
     path = pathlib.Path(path)
     if not path.is_dir() or (path / "experiment.json").exists():
         return None
@@ -68,29 +70,35 @@ def recognise(path: str | pathlib.Path) -> str | None:
 def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
     """Reads the run directory of another tool.
 
-    The queries of tf_privacy, whose plain image is not the first, are permuted into this project's order. In
-    lira_pytorch every query is a random crop: attacks on the plain example get the first. Where there are no
-    scores, phi is computed from the logits. Labels are y_train.npy or labels.npy in the directory; where there
-    is neither, as in lira_pytorch and lira_analysis, an example's label is the one class under which the logits
-    give the stored score.
+    The queries of tf_privacy, whose plain image is not the first, are permuted into this project's
+    order. In lira_pytorch every query is a random crop: attacks on the plain example get the first.
+    Where there are no scores, phi is computed from the logits. Labels are y_train.npy or labels.npy
+    in the directory; where there is neither, as in lira_pytorch and lira_analysis, an example's
+    label is the one class under which the logits give the stored score.
 
     Returns:
-      The evidence, with every model a target, and the ids of its models, ascending. evidence.logits is None if
-      the directory holds scores alone.
+      The evidence, with every model a target, and the ids of its models, ascending. evidence.logits
+      is None if the directory holds scores alone.
 
     Raises:
-      UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; no way to the labels.
+      UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; no way to
+        the labels.
     """
     path = pathlib.Path(path)
     layout = recognise(path)
     if layout is None:
-        raise UserError(f"{path} is no run directory of tf_privacy (experiment-*/), lira_pytorch or lira_analysis")
+        raise UserError(
+            f"{path} is no run directory of tf_privacy (experiment-*/), lira_pytorch or "
+            "lira_analysis"
+        )
     dumps = list(_FIND[layout](path))
     if len(dumps) < 2:
         raise UserError(f"{path} holds {len(dumps)} models; a target needs shadow models beside it")
     for one, other in itertools.pairwise(dumps):
         if one.model == other.model:
-            raise UserError(f"{path}: {one.folder.name} and {other.folder.name} have one number; move one away")
+            raise UserError(
+                f"{path}: {one.folder.name} and {other.folder.name} have one number; move one away"
+            )
 
     _, *outputs = next(_each(dumps))
     num_examples, num_queries, num_classes = _shape(*outputs)
@@ -99,23 +107,29 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
     phi = np.empty((len(dumps), num_examples, num_queries), np.float32)
     plain = np.empty((len(dumps), num_examples, num_classes), np.float32) if num_classes else None
     for row, (dump, scores, logits) in enumerate(_each(progress.each("read", dumps, "models"))):
-        keep[row] = _covered(check_mask(dump.keep, dump.keep_file), num_examples, dump.keep_file, dump.in_grid)
+        keep[row] = _covered(
+            check_mask(dump.keep, dump.keep_file), num_examples, dump.keep_file, dump.in_grid
+        )
         phi[row] = phi_from_logits(logits, labels) if scores is None else scores
         if plain is not None:
             plain[row] = logits[:, 0]
     if layout == "lira_pytorch" or (layout == "tf_privacy" and grid_order(num_queries) is None):
-        progress.note(f"note: {path}: no query is known to be the plain example; the first is taken for it")
+        progress.note(
+            f"note: {path}: no query is known to be the plain example; the first is taken for it"
+        )
     return Evidence(labels, keep, phi, plain, np.arange(len(dumps))), [dump.model for dump in dumps]
 
 
 def grid_order(queries: int) -> np.ndarray | None:
     """Where this project's queries are in tf_privacy's grid: ours = theirs[:, grid_order(A)].
 
-    Theirs: for img in [x, mirrored x]: for dx in 0..2s: for dy in 0..2s; the plain image is at s (2s + 1) + s.
+    Theirs: for img in [x, mirrored x]: for dx in 0..2s: for dy in 0..2s; the plain image is at s
+      (2s + 1) + s.
     Ours: the unshifted crop first, of each half.
 
     Returns:
-      int [queries], a permutation; None if that is not the size of such a grid, with mirrored images or without.
+      int [queries], a permutation; None if that is not the size of such a grid, with mirrored
+      images or without.
     """
     for halves in (1, 2):
         side = math.isqrt(queries // halves)
@@ -148,8 +162,14 @@ def _lira_analysis(path: pathlib.Path) -> Iterator[_Dump]:
     keep = load_npy(keep_file)
     for model, folder in _numbered(path, r"model_(\d+)"):
         if keep.ndim != 2 or model >= len(keep):
-            raise UserError(f"{keep_file} is {keep.shape}, not [models, examples], or has no row for {folder.name}")
-        scores, logits = _existing(folder / "scores" / "scores.npy"), _existing(folder / "logits" / "logits.npy")
+            raise UserError(
+                f"{keep_file} is {keep.shape}, not [models, examples], or has no row for "
+                f"{folder.name}"
+            )
+        scores, logits = (
+            _existing(folder / "scores" / "scores.npy"),
+            _existing(folder / "logits" / "logits.npy"),
+        )
         yield _Dump(model, folder, keep[model], keep_file, scores, logits)
 
 
@@ -183,16 +203,21 @@ def _each(dumps: Iterable[_Dump]) -> Iterator[tuple[_Dump, np.ndarray | None, np
             first, shape = dump, _shape(scores, logits)
         if _shape(scores, logits) != shape:
             raise UserError(
-                f"{dump.scores or dump.logits} and its logits have {_shape(scores, logits)} examples, queries and "
-                f"classes (0: no logits), but those of model {first.model} have {shape}"
+                f"{dump.scores or dump.logits} and its logits have {_shape(scores, logits)} "
+                f"examples, queries and classes (0: no logits), but those of model {first.model} "
+                f"have {shape}"
             )
         yield dump, scores, logits
 
 
 def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Scores [examples, queries] and logits [examples, queries or the plain one, classes]; None: not stored."""
+    """Scores [examples, queries] and logits [examples, queries or the plain one, classes]; None:
+    not stored."""
     if dump.scores is None and dump.logits is None:
-        raise UserError(f"{dump.folder} has neither scores nor logits: score this model, or move its folder away")
+        raise UserError(
+            f"{dump.folder} has neither scores nor logits: score this model, or move its folder "
+            "away"
+        )
     scores = logits = None
     if dump.scores is not None:
         scores = check_floats(load_npy(dump.scores), ("examples, queries",), dump.scores)
@@ -201,10 +226,14 @@ def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
         logits = check_floats(load_npy(dump.logits), forms, dump.logits)
         if logits.ndim == 4 and logits.shape[1] == 1:
             logits = logits[:, 0]
-        fits = scores is None or (len(logits) == len(scores) and logits.shape[1] in (1, scores.shape[1]))
+        fits = scores is None or (
+            len(logits) == len(scores) and logits.shape[1] in (1, scores.shape[1])
+        )
         if logits.ndim != 3 or logits.shape[-1] < 2 or not fits:
             of_scores = "" if scores is None else f", its scores {scores.shape}"
-            raise UserError(f"{dump.logits} has shape {logits.shape}{of_scores}; it must be [{forms[0]}]")
+            raise UserError(
+                f"{dump.logits} has shape {logits.shape}{of_scores}; it must be [{forms[0]}]"
+            )
     return _in_our_order(scores, dump.in_grid), _in_our_order(logits, dump.in_grid)
 
 
@@ -219,18 +248,22 @@ def _shape(scores: np.ndarray | None, logits: np.ndarray | None) -> tuple[int, i
     return examples, queries, 0 if logits is None else logits.shape[-1]
 
 
-def _labels(path: pathlib.Path, dumps: list[_Dump], num_examples: int, num_classes: int) -> np.ndarray:
+def _labels(
+    path: pathlib.Path, dumps: list[_Dump], num_examples: int, num_classes: int
+) -> np.ndarray:
     for file in (path / "y_train.npy", path / "labels.npy"):
         if file.exists():
             labels = load_npy(file)
             if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
                 raise UserError(
-                    f"{file} is {labels.dtype} {labels.shape}; it must hold whole numbers from 0 [examples]"
+                    f"{file} is {labels.dtype} {labels.shape}; it must hold whole numbers from 0 "
+                    "[examples]"
                 )
             labels = _covered(labels, num_examples, file, dumps[0].in_grid)
             if num_classes and labels.max() >= num_classes:
                 raise UserError(
-                    f"{file}: the largest label is {labels.max()}, but the logits have {num_classes} classes"
+                    f"{file}: the largest label is {labels.max()}, but the logits have "
+                    f"{num_classes} classes"
                 )
             return labels.astype(np.int32)
     labels = _labels_from_outputs(dumps)
@@ -243,7 +276,8 @@ def _labels(path: pathlib.Path, dumps: list[_Dump], num_examples: int, num_class
 
 
 def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
-    """The classes under which the logits of the first query give the stored scores; None if not one for each.
+    """The classes under which the logits of the first query give the stored scores; None if not one
+    for each.
 
     Under one model two classes may be equally likely, so models are added until one class is left.
     """
@@ -253,15 +287,22 @@ def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
             return None
         stored = np.clip(scores[:, :1], -_PHI_CEILING, _PHI_CEILING)
         classes = range(logits.shape[-1])
-        phi = np.concatenate([phi_from_logits(logits[:, :1], np.full(len(logits), k)) for k in classes], axis=1)
+        phi = np.concatenate(
+            [phi_from_logits(logits[:, :1], np.full(len(logits), k)) for k in classes], axis=1
+        )
         fits = fits & (np.abs(np.clip(phi, -_PHI_CEILING, _PHI_CEILING) - stored) < _PHI_TOLERANCE)
         if (fits.sum(1) == 1).all():
             return fits.argmax(1).astype(np.int32)
     return None
 
 
-def _covered(array: np.ndarray, num_examples: int, source: pathlib.Path, longer: bool) -> np.ndarray:
-    """The part of a mask or of labels that was scored: all, or in tf_privacy perhaps only the first examples."""
+def _covered(
+    array: np.ndarray, num_examples: int, source: pathlib.Path, longer: bool
+) -> np.ndarray:
+    """The part of a mask or of labels that was scored: all, or in tf_privacy perhaps only the first
+    examples."""
     if array.ndim != 1 or len(array) < num_examples or (len(array) > num_examples and not longer):
-        raise UserError(f"{source} has shape {array.shape}, but {num_examples} examples were scored")
+        raise UserError(
+            f"{source} has shape {array.shape}, but {num_examples} examples were scored"
+        )
     return array[:num_examples]

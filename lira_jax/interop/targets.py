@@ -14,32 +14,39 @@ _FORMS = ("examples, classes", "examples, queries, classes", "targets, examples,
 
 
 def read_targets(
-    path: str | pathlib.Path, labels: np.ndarray, num_examples: int, num_queries: int, num_classes: int
+    path: str | pathlib.Path,
+    labels: np.ndarray,
+    num_examples: int,
+    num_queries: int,
+    num_classes: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Reads the logits of targets from outside, on the examples of the run.
 
     Args:
-      path: a .npy file of logits [N, K], [N, A, K] or [T, N, A, K], the queries in this project's order, the
-        plain one first; or a folder with logits.npy and, if membership is known, keep.npy, bool [N] or [T, N];
-        or an .npz file with logits and keep.
+      path: a .npy file of logits [N, K], [N, A, K] or [T, N, A, K], the queries in this project's
+        order, the plain one first; or a folder with logits.npy and, if membership is known,
+        keep.npy, bool [N] or [T, N]; or an .npz file with logits and keep.
       labels: int [N], of the run.
       num_examples: N, of the run.
       num_queries: A, of the run.
       num_classes: K, of the run.
 
     Returns:
-      phi float32 [targets, examples, queries], logits float32 [targets, examples, classes] of the plain query,
-      and keep bool [targets, examples] or None. Where the file or the run has the plain query alone, phi has
+      phi float32 [targets, examples, queries], logits float32 [targets, examples, classes] of the
+      plain query, and keep bool [targets, examples] or None. Where the file or the run has the
+      plain query alone, phi has
       one query: only query 0 of the shadows may be compared with it.
 
     Raises:
-      UserError: the file is missing or damaged, of other examples, queries or classes, or holds NaN or
-        probabilities.
+      UserError: the file is missing or damaged, of other examples, queries or classes, or holds NaN
+        or probabilities.
     """
     path = pathlib.Path(path)
     arrays = _load(path)
     if "logits" not in arrays:
-        raise UserError(f"{path} holds no logits; save them there under that name, float [{_FORMS[1]}]")
+        raise UserError(
+            f"{path} holds no logits; save them there under that name, float [{_FORMS[1]}]"
+        )
     logits = dumps.check_floats(arrays["logits"], _FORMS, f"{path}: logits")
     if logits.ndim == 2:
         logits = logits[:, None]
@@ -47,8 +54,9 @@ def read_targets(
         logits = logits[None]
     if logits.shape[1] != num_examples or logits.shape[3] != num_classes:
         raise UserError(
-            f"{path}: logits [{_FORMS[2]}] are {logits.shape}, but the run has {num_examples} examples and "
-            f"{num_classes} classes; give the logits of all of them, in the run's order"
+            f"{path}: logits [{_FORMS[2]}] are {logits.shape}, but the run has {num_examples} "
+            f"examples and {num_classes} classes; give the logits of all of them, in the run's "
+            "order"
         )
     if 1 in (num_queries, logits.shape[2]):
         logits = logits[:, :, :1]
@@ -65,7 +73,9 @@ def read_targets(
     if keep is not None:
         keep = np.atleast_2d(dumps.check_mask(keep, f"{path}: keep"))
         if keep.shape != phi.shape[:2]:
-            raise UserError(f"{path}: keep has shape {keep.shape}; give [targets, examples], {phi.shape[:2]}")
+            raise UserError(
+                f"{path}: keep has shape {keep.shape}; give [targets, examples], {phi.shape[:2]}"
+            )
     return phi, logits[:, :, 0].astype(np.float32), keep
 
 
@@ -73,7 +83,11 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     """logits and keep, as far as they are there."""
     names = ("logits", "keep")
     if path.is_dir():
-        return {name: load_npy(path / f"{name}.npy") for name in names if (path / f"{name}.npy").exists()}
+        return {
+            name: load_npy(path / f"{name}.npy")
+            for name in names
+            if (path / f"{name}.npy").exists()
+        }
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
@@ -83,4 +97,6 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
-        raise UserError(f"{path} is not a whole .npy or .npz file of numbers; save it with numpy.save(z)") from None
+        raise UserError(
+            f"{path} is not a whole .npy or .npz file of numbers; save it with numpy.save(z)"
+        ) from None

@@ -25,19 +25,25 @@ _CHUNK = 1024  # images converted to float64 at a time
 
 
 def export(
-    run: RunDirectory, experiment: Experiment, out: str | os.PathLike, layout: str, images: np.ndarray | None = None
+    run: RunDirectory,
+    experiment: Experiment,
+    out: str | os.PathLike,
+    layout: str,
+    images: np.ndarray | None = None,
 ) -> list[int]:
     """Writes a scored run in another tool's layout, whole or not at all.
 
-    tf_privacy gets its queries in its own order and x_train.npy, float64 in -1..1; lira_pytorch, whose queries
-    have no order, gets ours. Diverged models are left out, as the attacks leave them out.
+    tf_privacy gets its queries in its own order and x_train.npy, float64 in -1..1; lira_pytorch,
+    whose queries have no order, gets ours. Diverged models are left out, as the attacks leave them
+    out.
 
     Args:
       run: the run directory.
       experiment: of the run.
       out: folder to write; an earlier export is replaced.
       layout: tf_privacy or lira_pytorch.
-      images: uint8 [examples, height, width, channels] of the data set, for x_train.npy; None: not written.
+      images: uint8 [examples, height, width, channels] of the data set, for x_train.npy; None: not
+        written.
 
     Returns:
       The ids of the models written.
@@ -65,8 +71,8 @@ def export(
                 continue
             if not written and logits.shape[1] < experiment.queries:
                 progress.note(
-                    f"note: logits are those of the plain query alone, scores of all {experiment.queries}: "
-                    "the run was scored without --save_logits=all"
+                    "note: logits are those of the plain query alone, scores of all "
+                    f"{experiment.queries}: the run was scored without --save_logits=all"
                 )
             if layout == "tf_privacy":
                 own = folder / f"experiment-{model}_{experiment.num_models}"
@@ -92,7 +98,8 @@ def export(
 
 
 def _hparams(experiment: Experiment, model: int) -> dict:
-    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export from a run."""
+    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export
+    from a run."""
     e = experiment
     arch = {
         "wide_resnet": f"wrn{e.depth or 28}-{e.width or 2}",
@@ -126,7 +133,9 @@ def _check_replaceable(out: pathlib.Path) -> None:
         (models if _is_exported_model(path) else others).append(path.name)
     foreign = set(others) - ({"x_train.npy", "y_train.npy"} if models else set())
     if foreign:
-        raise UserError(f"--out={out}: {min(foreign)!r} in it is not from an export; give a new or empty folder")
+        raise UserError(
+            f"--out={out}: {min(foreign)!r} in it is not from an export; give a new or empty folder"
+        )
 
 
 def _is_exported_model(folder: pathlib.Path) -> bool:
@@ -139,9 +148,11 @@ def _is_exported_model(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes if not.
+    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes
+    if not.
 
-    A stale model of an earlier export would be read as one more shadow model, hence a whole new folder.
+    A stale model of an earlier export would be read as one more shadow model, hence a whole new
+    folder.
     """
     temporary, old = (out.with_name(f".{out.name}.{os.getpid()}.{role}") for role in ("new", "old"))
     try:
@@ -164,13 +175,19 @@ def _save(path: pathlib.Path, array: np.ndarray) -> None:
     _save_parts(path, array.shape, array.dtype, [array])
 
 
-def _save_parts(path: pathlib.Path, shape: tuple[int, ...], dtype, parts: Iterable[np.ndarray]) -> None:
+def _save_parts(
+    path: pathlib.Path, shape: tuple[int, ...], dtype, parts: Iterable[np.ndarray]
+) -> None:
     """Writes a .npy file from parts along its first axis."""
     path.parent.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype(dtype)
     try:
         with open(path, "wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+            header = {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": False,
+                "shape": tuple(shape),
+            }
             np.lib.format.write_array_header_1_0(file, header)
             for part in parts:
                 file.write(np.ascontiguousarray(part, dtype).data)

@@ -1,8 +1,10 @@
-"""A worker process: takes its cores, and its way with memory, before any library starts threads; then runs a command.
+"""A worker process: takes its cores, and its way with memory, before any library starts threads;
+then runs a command.
 
     python -m lira_jax.launch.pinned STAGE CORES PARENT [--flag=value ...]
 
-STAGE is a module of lira_jax.cli, CORES are numbers separated by commas, PARENT is the process it dies with.
+STAGE is a module of lira_jax.cli, CORES are numbers separated by commas, PARENT is the process it
+dies with.
 """
 
 import contextlib
@@ -16,14 +18,21 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # of glibc's 
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed, in one heap, for the next allocation; without effect on other systems.
+    """Has glibc keep what is freed, in one heap, for the next allocation; without effect on other
+    systems.
 
-    XLA:CPU allocates and frees a program's memory in each call. Above 32 MiB, glibc takes it from the system and
-    gives it back each time, and the page faults cost a tenth of a training step (BUILD_NOTES.md).
+    XLA:CPU allocates and frees a program's memory in each call. Above 32 MiB, glibc takes it from
+    the system and gives it back each time, and the page faults cost a tenth of a training step
+    (BUILD_NOTES.md).
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**28), (_ARENA_MAX, 1)):
+        for option, value in (
+            (_MMAP_MAX, 0),
+            (_TRIM_THRESHOLD, 2**31 - 1),
+            (_TOP_PAD, 2**28),
+            (_ARENA_MAX, 1),
+        ):
             mallopt(option, value)
 
 

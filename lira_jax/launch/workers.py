@@ -19,8 +19,8 @@ from lira_jax.errors import UserError
 flags.DEFINE_string(
     "workers",
     "auto",
-    "Processes that share the models on this machine, each pinned to its part of the cores: a number, or auto (on a "
-    "CPU one a core for models with convolutions, else 1).",
+    "Processes that share the models on this machine, each pinned to its part of the cores: a "
+    "number, or auto (on a CPU one a core for models with convolutions, else 1).",
 )
 
 
@@ -31,7 +31,11 @@ def count(asked: str, *, convolutional: bool, models: int) -> int:
       UserError: neither auto nor a number of at least 1.
     """
     if asked == "auto":
-        return max(1, min(len(_cores()), models)) if convolutional and jax.default_backend() == "cpu" else 1
+        return (
+            max(1, min(len(_cores()), models))
+            if convolutional and jax.default_backend() == "cpu"
+            else 1
+        )
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"--workers={asked}: give auto or a number of at least 1")
     return max(1, min(int(asked), models))
@@ -45,7 +49,8 @@ def inside() -> bool:
 def run(stage: str, ids: Sequence[int], workers: int) -> None:
     """Runs this command in worker processes, each with its share of the models, and waits for them.
 
-    The first worker's progress is shown; the others have as much to do. If this process dies, they die.
+    The first worker's progress is shown; the others have as much to do. If this process dies, they
+    die.
 
     Args:
       stage: module of lira_jax.cli.
@@ -71,14 +76,21 @@ def run(stage: str, ids: Sequence[int], workers: int) -> None:
                 text=True,
             )
         )
-    # Reading to the end of each pipe in turn cannot block a child: none writes more than a few lines.
+    # Reading to the end of each pipe in turn cannot block a child: none writes more than a few
+    # lines.
     said = [child.communicate()[1] or "" for child in children]
     for worker, (child, text) in enumerate(zip(children, said, strict=True)):
         last = text.strip().splitlines()[-1:] or ["see above"]
         if child.returncode:
-            raise UserError(f"worker {worker + 1} of {workers} ended with status {child.returncode}: {last[0]}")
+            raise UserError(
+                f"worker {worker + 1} of {workers} ended with status {child.returncode}: {last[0]}"
+            )
 
 
 def _cores() -> list[int]:
     """The cores this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    return (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else list(range(os.cpu_count() or 1))
+    )

@@ -9,15 +9,21 @@ from lira_jax.models.conv import Conv
 from lira_jax.models.layers import classifier, pool, require_images
 
 # (features, kernel, stride, pixels of padding, whether a max pool follows)
-_LAYERS = ((64, 11, 4, 5, True), (192, 5, 1, 2, True), (384, 3, 1, 1, False), (256, 3, 1, 1, False),
-           (256, 3, 1, 1, True))  # fmt: skip
+_LAYERS = (
+    (64, 11, 4, 5, True),
+    (192, 5, 1, 2, True),
+    (384, 3, 1, 1, False),
+    (256, 3, 1, 1, False),
+    (256, 3, 1, 1, True),
+)
 
 
 class AlexNet(nn.Module):
-    """The five convolutions of AlexNet (Krizhevsky 2014, arXiv:1404.5997) with one dense layer, no dropout.
+    """The five convolutions of AlexNet (Krizhevsky 2014, arXiv:1404.5997) with one dense layer, no
+    dropout.
 
-    As in the model zoo bearpaw/pytorch-classification, which the code of Rezaei and Liu 2021 builds on:
-    2,472,266 parameters (2.47 M there) for 32x32x3 and 10 classes. 29x29 pixels are the least.
+    As in the model zoo bearpaw/pytorch-classification, which the code of Rezaei and Liu 2021 builds
+    on: 2,472,266 parameters (2.47 M there) for 32x32x3 and 10 classes. 29x29 pixels are the least.
     """
 
     num_classes: int
@@ -28,7 +34,15 @@ class AlexNet(nn.Module):
     def __call__(self, x, train: bool):
         require_images("alexnet", x, smallest=29)
         for features, size, stride, padding, pooled in _LAYERS:
-            layer = Conv(features, size, stride, padding, use_bias=True, dtype=self.dtype, conv_form=self.conv_form)
+            layer = Conv(
+                features,
+                size,
+                stride,
+                padding,
+                use_bias=True,
+                dtype=self.dtype,
+                conv_form=self.conv_form,
+            )
             x = nn.relu(layer(x))
             if pooled:
                 x = pool(x, jnp.max)

@@ -13,7 +13,8 @@ _INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
 class Cnn(nn.Module):
-    """Convolutions 3x3 with bias, leaky ReLU (slope 0.01), no BatchNorm; w = width, for 32x32x3 images:
+    """Convolutions 3x3 with bias, leaky ReLU (slope 0.01), no BatchNorm; w = width, for 32x32x3
+    images:
 
         conv 3 -> w
         conv w -> w,    conv w -> 2w,   pool 2x2    16x16
@@ -21,9 +22,9 @@ class Cnn(nn.Module):
         conv 4w -> 4w,  conv 4w -> 8w,  pool 2x2    4x4
         conv 8w -> classes, mean over positions
 
-    Parameters for 10 classes: 605,226 with w = 32 (157,466 with 16, 2,371,658 with 64). `pooling` is
-    "mean" or "max": the reference's cnn32-3-mean, cnn32-3-max, cnn64-3-mean and cnn64-3-max. 8x8 pixels
-    are the least.
+    Parameters for 10 classes: 605,226 with w = 32 (157,466 with 16, 2,371,658 with 64). `pooling`
+    is "mean" or "max": the reference's cnn32-3-mean, cnn32-3-max, cnn64-3-mean and cnn64-3-max. 8x8
+    pixels are the least.
     """
 
     num_classes: int
@@ -38,7 +39,13 @@ class Cnn(nn.Module):
         reduce = {"mean": jnp.mean, "max": jnp.max}[self.pooling]
 
         def conv(x, features):
-            layer = Conv(features, use_bias=True, kernel_init=_INIT, dtype=self.dtype, conv_form=self.conv_form)
+            layer = Conv(
+                features,
+                use_bias=True,
+                kernel_init=_INIT,
+                dtype=self.dtype,
+                conv_form=self.conv_form,
+            )
             return nn.leaky_relu(layer(x))
 
         x = conv(x, self.width)
@@ -46,7 +53,7 @@ class Cnn(nn.Module):
             x = conv(x, self.width << scale)
             x = conv(x, self.width << scale + 1)
             x = pool(x, reduce)
-        # The mean of a convolution is linear in the means of its shifted inputs: the same function and
-        # parameters as the last convolution, without computing it at every position.
+        # The mean of a convolution is linear in the means of its shifted inputs: the same function
+        # and parameters as the last convolution, without computing it at every position.
         means = jnp.concatenate([global_mean(window) for window in windows(x, (3, 3))], axis=-1)
         return classifier(self.num_classes, kernel_init=_INIT)(means)

@@ -1,19 +1,21 @@
 """The one convolution of all models, and how it batches over models.
 
-`jax.vmap` over images and kernels turns a convolution into one grouped convolution. Forward and input
-gradient stay cheap, but on a GPU the weight gradient becomes a convolution whose window is as large as
-the image, for which cuDNN has no fast kernel. The forms below compute the same numbers in other ways:
+`jax.vmap` over images and kernels turns a convolution into one grouped convolution. Forward and
+input gradient stay cheap, but on a GPU the weight gradient becomes a convolution whose window is as
+large as the image, for which cuDNN has no fast kernel. The forms below compute the same numbers in
+other ways:
 
     plain     whatever jax.vmap makes of it
-    grouped   weight gradient as the gradient of one grouped convolution, which XLA gives to cuDNN as such
-    unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient as plain
-    shifted   weight gradient as one matrix product for each kernel position, batched under vmap
+    grouped   weight gradient as the gradient of one grouped convolution, which XLA gives to cuDNN
+    as such unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient
+    as plain shifted   weight gradient as one matrix product for each kernel position, batched under
+    vmap
     patches   im2col: everything is matrix products, at kernel-area times the memory traffic
 
-"unrolled" writes the weight gradient out once for each element of a vmapped axis: it is meant for an axis
-of models, not for per-example gradients. Inside shard_map it needs check_vma=False, because custom_vmap
-functions carry no varying-axes types. All but "plain" and "patches" have no forward mode (jvp), and "grouped" and
-"unrolled" no second derivative.
+"unrolled" writes the weight gradient out once for each element of a vmapped axis: it is meant for
+an axis of models, not for per-example gradients. Inside shard_map it needs check_vma=False, because
+custom_vmap functions carry no varying-axes types. All but "plain" and "patches" have no forward
+mode (jvp), and "grouped" and "unrolled" no second derivative.
 """
 
 import functools
@@ -39,14 +41,17 @@ class _Geometry(NamedTuple):
     groups: int
 
 
-def conv(x, kernel, stride: int = 1, padding: str | int = "SAME", *, groups: int = 1, form: str = "plain"):
+def conv(
+    x, kernel, stride: int = 1, padding: str | int = "SAME", *, groups: int = 1, form: str = "plain"
+):
     """Two-dimensional convolution of one model.
 
     Args:
       x: [batch, height, width, channels].
       kernel: [height, width, channels / groups, features], of the dtype of x.
       stride: step in pixels along both axes.
-      padding: "SAME" (output ceil(size / stride), odd pixel at the end), "VALID", or pixels on each side.
+      padding: "SAME" (output ceil(size / stride), odd pixel at the end), "VALID", or pixels on each
+        side.
       groups: number of blocks of channels that do not mix.
       form: how it batches over models, a key of FORMS.
 
@@ -58,24 +63,39 @@ def conv(x, kernel, stride: int = 1, padding: str | int = "SAME", *, groups: int
     """
     if form not in FORMS:
         raise bad_choice("--conv_form", form, FORMS)
-    return FORMS[form](x, kernel, _Geometry(stride, _pads(x, kernel.shape[:2], stride, padding), groups))
+    return FORMS[form](
+        x, kernel, _Geometry(stride, _pads(x, kernel.shape[:2], stride, padding), groups)
+    )
 
 
-def windows(x, size: tuple[int, int], stride: int = 1, padding: str | int = "SAME") -> list[jax.Array]:
-    """The image as each kernel position sees it: height * width arrays [batch, out, out, channels]."""
+def windows(
+    x, size: tuple[int, int], stride: int = 1, padding: str | int = "SAME"
+) -> list[jax.Array]:
+    """The image as each kernel position sees it: height * width arrays [batch, out, out,
+    channels]."""
     return _windows(x, size, stride, _pads(x, size, stride, padding))
 
 
 def _pads(x, size, stride, padding):
     if isinstance(padding, int):
         return ((padding, padding),) * 2
-    return tuple(tuple(p) for p in lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), padding))
+    return tuple(
+        tuple(p) for p in lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), padding)
+    )
 
 
 def _windows(x, size, stride, pads):
-    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)))
-    rows, columns = ((n - k) // stride * stride + 1 for n, k in zip(x.shape[1:3], size, strict=True))
-    return [x[:, i : i + rows : stride, j : j + columns : stride] for i in range(size[0]) for j in range(size[1])]
+    x = lax.pad(
+        x, jnp.zeros((), x.dtype), ((0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0))
+    )
+    rows, columns = (
+        (n - k) // stride * stride + 1 for n, k in zip(x.shape[1:3], size, strict=True)
+    )
+    return [
+        x[:, i : i + rows : stride, j : j + columns : stride]
+        for i in range(size[0])
+        for j in range(size[1])
+    ]
 
 
 def _plain(x, kernel, geometry: _Geometry):
@@ -113,7 +133,8 @@ def _plain_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
 
 
 def _under_vmap(rule: Callable) -> Callable:
-    """A weight gradient that is plain for one model, and rule(gradient, models, batched, x, dy, ...) for many."""
+    """A weight gradient that is plain for one model, and rule(gradient, models, batched, x, dy,
+    ...) for many."""
 
     def weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
         @custom_vmap
@@ -135,8 +156,9 @@ def _unrolled(gradient, models, batched, x, dy, kernel_shape, geometry: _Geometr
 
 
 def _grouped(gradient, models, batched, x, dy, kernel_shape, geometry: _Geometry):
-    # jax.vmap of the gradient would make one convolution that is grouped over features. The gradient of a
-    # grouped convolution is one with batch groups, in which XLA recognises a backward filter.
+    # jax.vmap of the gradient would make one convolution that is grouped over features. The
+    # gradient of a grouped convolution is one with batch groups, in which XLA recognises a backward
+    # filter.
     x, dy = (_models_into_channels(a, models, b) for a, b in zip((x, dy), batched, strict=True))
     *window, features = kernel_shape
     folded = geometry._replace(groups=models * geometry.groups)
@@ -179,12 +201,14 @@ FORMS = {
 
 
 def he_normal(groups: int = 1) -> Callable:
-    """He et al. 2015 (arXiv:1502.01852), equation 14: variance 2 / fan-out, counted within a group."""
+    """He et al. 2015 (arXiv:1502.01852), equation 14: variance 2 / fan-out, counted within a
+    group."""
     return nn.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
 
 
 class Conv(nn.Module):
-    """Owns the float32 parameter `kernel` (and `bias`) of a square convolution, computed in `dtype`.
+    """Owns the float32 parameter `kernel` (and `bias`) of a square convolution, computed in
+    `dtype`.
 
     The other fields are those of `conv`; kernel_init defaults to `he_normal`.
     """
@@ -202,7 +226,9 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x):
         shape = (self.size, self.size, x.shape[-1] // self.groups, self.features)
-        kernel = self.param("kernel", self.kernel_init or he_normal(self.groups), shape, jnp.float32)
+        kernel = self.param(
+            "kernel", self.kernel_init or he_normal(self.groups), shape, jnp.float32
+        )
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         y = conv(x, kernel, self.stride, self.padding, groups=self.groups, form=self.conv_form)
         if self.use_bias:

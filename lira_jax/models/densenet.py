@@ -11,7 +11,8 @@ from lira_jax.models.layers import batch_norm, classifier, global_mean, pool, re
 
 
 class DenseNet(nn.Module):
-    """DenseNet-BC: bottlenecks of 4 * width filters, compression 0.5, no dropout; `width` is the growth rate.
+    """DenseNet-BC: bottlenecks of 4 * width filters, compression 0.5, no dropout; `width` is the
+    growth rate.
 
     769,162 parameters with depth 100 and growth 12, for 10 classes. 4x4 pixels are the least.
     """
@@ -25,7 +26,9 @@ class DenseNet(nn.Module):
     def __post_init__(self):
         if self.depth < 10 or self.depth % 6 != 4:
             nearest = max(10, round((self.depth - 4) / 6) * 6 + 4)
-            raise UserError(f"--depth={self.depth}: densenet has 6n + 4 layers; the nearest is {nearest}")
+            raise UserError(
+                f"--depth={self.depth}: densenet has 6n + 4 layers; the nearest is {nearest}"
+            )
         super().__post_init__()
 
     @nn.compact

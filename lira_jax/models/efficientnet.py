@@ -9,15 +9,24 @@ from lira_jax.models.conv import Conv
 from lira_jax.models.layers import batch_norm, classifier, global_mean, require_images
 
 # (expansion, features, blocks, kernel, stride of the first block)
-_GROUPS = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2), (6, 112, 3, 5, 1),
-           (6, 192, 4, 5, 2), (6, 320, 1, 3, 1))  # fmt: skip
+_GROUPS = (
+    (1, 16, 1, 3, 1),
+    (6, 24, 2, 3, 2),
+    (6, 40, 2, 5, 2),
+    (6, 80, 3, 3, 2),
+    (6, 112, 3, 5, 1),
+    (6, 192, 4, 5, 2),
+    (6, 320, 1, 3, 1),
+)
 
 
 class EfficientNet(nn.Module):
-    """EfficientNet-B0 without its dropout and stochastic depth, so that a step needs no extra random key.
+    """EfficientNet-B0 without its dropout and stochastic depth, so that a step needs no extra
+    random key.
 
-    stem "imagenet": as published, 5,288,548 parameters for 1000 classes. stem "cifar": stride 1 at the
-    first convolution and no 1x1 convolution before the mean, as Hintersdorf et al. 2022 train it.
+    stem "imagenet": as published, 5,288,548 parameters for 1000 classes. stem "cifar": stride 1 at
+    the first convolution and no 1x1 convolution before the mean, as Hintersdorf et al. 2022 train
+    it.
     """
 
     num_classes: int
@@ -57,7 +66,9 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool):
         def conv_norm(x, features, size=1, stride=1, groups=1):
-            x = Conv(features, size, stride, groups=groups, dtype=self.dtype, conv_form=self.conv_form)(x)
+            x = Conv(
+                features, size, stride, groups=groups, dtype=self.dtype, conv_form=self.conv_form
+            )(x)
             return batch_norm(train, self.dtype)(x)
 
         inner = self.expansion * x.shape[-1]

@@ -1,4 +1,5 @@
-"""What several model families share beside the convolution: BatchNorm, pooling and the last layer."""
+"""What several model families share beside the convolution: BatchNorm, pooling and the last
+layer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,17 +16,21 @@ _GLOROT = nn.initializers.variance_scaling(1.0, "fan_avg", "truncated_normal")
 
 
 def batch_norm(train: bool, dtype: Any) -> nn.BatchNorm:
-    """BatchNorm with statistics in float32: those of the batch in training, running ones otherwise."""
+    """BatchNorm with statistics in float32: those of the batch in training, running ones
+    otherwise."""
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)
 
 
 def classifier(num_classes: int, kernel_init: Callable = _GLOROT) -> nn.Dense:
-    """The last layer, float32 throughout: low FPRs are decided by differences that bfloat16 would round away.
+    """The last layer, float32 throughout: low FPRs are decided by differences that bfloat16 would
+    round away.
 
     The full precision is asked for because accelerators multiply float32 in fewer bits by default.
     """
     highest = jax.lax.Precision.HIGHEST
-    return nn.Dense(num_classes, dtype=jnp.float32, precision=highest, kernel_init=kernel_init, name="logits")
+    return nn.Dense(
+        num_classes, dtype=jnp.float32, precision=highest, kernel_init=kernel_init, name="logits"
+    )
 
 
 def global_mean(x: jax.Array) -> jax.Array:
@@ -34,7 +39,8 @@ def global_mean(x: jax.Array) -> jax.Array:
 
 
 def pool(x: jax.Array, reduce: Callable) -> jax.Array:
-    """Halves height and width with `reduce` (jnp.mean or jnp.max) over 2x2 blocks, dropping an odd last row.
+    """Halves height and width with `reduce` (jnp.mean or jnp.max) over 2x2 blocks, dropping an odd
+    last row.
 
     A reshape instead of reduce_window, whose max has a gradient that scatters.
     """
@@ -51,9 +57,12 @@ def require_images(model: str, x: jax.Array, smallest: int = 1) -> None:
       UserError: x is not [batch, height, width, channels], or a side is below `smallest` pixels.
     """
     if x.ndim != 4:
-        raise UserError(f"--model: {model} takes images, not examples of shape {list(x.shape[1:])}; use --model=mlp")
+        raise UserError(
+            f"--model: {model} takes images, not examples of shape {list(x.shape[1:])}; use "
+            "--model=mlp"
+        )
     if min(x.shape[1:3]) < smallest:
         raise UserError(
-            f"--model: {model} needs images of at least {smallest}x{smallest} pixels, not {x.shape[1]}x"
-            f"{x.shape[2]}; use --model=mlp or larger images"
+            f"--model: {model} needs images of at least {smallest}x{smallest} pixels, not "
+            f"{x.shape[1]}x{x.shape[2]}; use --model=mlp or larger images"
         )

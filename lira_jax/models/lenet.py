@@ -10,10 +10,11 @@ from lira_jax.models.layers import ACTIVATIONS, classifier, pool, require_images
 
 
 class LeNet(nn.Module):
-    """Convolution 5x5 of 6, pool, convolution 5x5 of 16, pool, dense 120, dense 84, logits; mean pooling.
+    """Convolution 5x5 of 6, pool, convolution 5x5 of 16, pool, dense 120, dense 84, logits; mean
+    pooling.
 
-    61,706 parameters for 28x28x1 or 32x32x1 and 10 classes. Images below 32x32 pixels are padded by two
-    on each side, as the paper does with the 28x28 digits; 12x12 pixels are the least.
+    61,706 parameters for 28x28x1 or 32x32x1 and 10 classes. Images below 32x32 pixels are padded by
+    two on each side, as the paper does with the 28x28 digits; 12x12 pixels are the least.
     """
 
     num_classes: int
@@ -27,7 +28,14 @@ class LeNet(nn.Module):
         activation = ACTIVATIONS[self.activation]
         first_padding = 2 if min(x.shape[1:3]) < 32 else 0
         for features, padding in ((6, first_padding), (16, 0)):
-            layer = Conv(features, 5, padding=padding, use_bias=True, dtype=self.dtype, conv_form=self.conv_form)
+            layer = Conv(
+                features,
+                5,
+                padding=padding,
+                use_bias=True,
+                dtype=self.dtype,
+                conv_form=self.conv_form,
+            )
             x = pool(activation(layer(x)), jnp.mean)
         x = x.reshape(x.shape[0], -1)
         for units in (120, 84):

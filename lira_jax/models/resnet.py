@@ -13,11 +13,12 @@ _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
 class ResNet(nn.Module):
-    """ResNet-18, 34 or 50; the stride of a bottleneck is at its 3x3 convolution, padding is symmetric.
+    """ResNet-18, 34 or 50; the stride of a bottleneck is at its 3x3 convolution, padding is
+    symmetric.
 
     stem "cifar": a 3x3 convolution of 64 filters, as in the CIFAR code of Hintersdorf et al. 2022
-    (11,173,962, 21,282,122 and 23,520,842 parameters for 10 classes). stem "imagenet": 7x7 with stride
-    2 and a 3x3 max pool with stride 2 (ResNet-50: 25,557,032 parameters for 1000 classes).
+    (11,173,962, 21,282,122 and 23,520,842 parameters for 10 classes). stem "imagenet": 7x7 with
+    stride 2 and a 3x3 max pool with stride 2 (ResNet-50: 25,557,032 parameters for 1000 classes).
     """
 
     num_classes: int
@@ -42,7 +43,9 @@ class ResNet(nn.Module):
         for group, blocks in enumerate(_BLOCKS[self.depth]):
             for block in range(blocks):
                 stride = 2 if group > 0 and block == 0 else 1
-                x = _Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(x, train)
+                x = _Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(
+                    x, train
+                )
         return classifier(self.num_classes)(global_mean(x))
 
 
@@ -56,7 +59,9 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool):
         def conv_norm(x, features, size, stride=1):
-            x = Conv(features, size, stride, size // 2, dtype=self.dtype, conv_form=self.conv_form)(x)
+            x = Conv(features, size, stride, size // 2, dtype=self.dtype, conv_form=self.conv_form)(
+                x
+            )
             return batch_norm(train, self.dtype)(x)
 
         if self.bottleneck:

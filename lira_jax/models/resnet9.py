@@ -1,4 +1,5 @@
-"""ResNet-9, the small residual network of the DAWNBench CIFAR-10 speed runs (Page 2018, How to Train Your ResNet)."""
+"""ResNet-9, the small residual network of the DAWNBench CIFAR-10 speed runs (Page 2018, How to
+Train Your ResNet)."""
 
 from typing import Any
 
@@ -22,8 +23,9 @@ class ResNet9(nn.Module):
         conv 4w -> 8w,  pool 2x2,  + (conv 8w -> 8w, conv 8w -> 8w)    4x4
         maximum over positions, classes, times 0.125
 
-    Pools take the maximum. Parameters for 10 classes: 6,573,130 with w = 64, ten of them the biases of the
-    last layer, which the published network has not. The later speed runs' frozen whitening layer is left
+    Pools take the maximum. Parameters for 10 classes: 6,573,130 with w = 64, ten of them the biases
+    of the last layer, which the published network has not. The later speed runs' frozen whitening
+    layer is left
     out: initial weights here come from a key alone and not from data. 8x8 pixels are the least.
     """
 

@@ -12,8 +12,8 @@ from lira_jax.models.layers import ACTIVATIONS, classifier, pool, require_images
 class SalemCnn(nn.Module):
     """Twice (convolution 5x5 of 32, ReLU, max pool), dense 128 with the activation, logits.
 
-    291,626 parameters for 32x32x3 and 10 classes. The code of Hintersdorf et al. has ReLU and tanh; they
-    report ReLU. 4x4 pixels are the least.
+    291,626 parameters for 32x32x3 and 10 classes. The code of Hintersdorf et al. has ReLU and tanh;
+    they report ReLU. 4x4 pixels are the least.
     """
 
     num_classes: int

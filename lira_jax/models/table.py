@@ -31,7 +31,8 @@ from lira_jax.models.wide_resnet import WideResNet
 
 
 class Family(NamedTuple):
-    """`convolution`: whether it takes conv_form. `options`: the flags it honours and what 0 stands for."""
+    """`convolution`: whether it takes conv_form. `options`: the flags it honours and what 0 stands
+    for."""
 
     build: Callable[..., nn.Module]
     convolution: bool
@@ -71,8 +72,8 @@ def create(
     """Builds the Linen module of one model.
 
     Args:
-      name: a key of FAMILIES, or `package.module:function`, a factory of the user's that is called with
-        num_classes and dtype (jnp.float32 or jnp.bfloat16) and returns a Linen module.
+      name: a key of FAMILIES, or `package.module:function`, a factory of the user's that is called
+        with num_classes and dtype (jnp.float32 or jnp.bfloat16) and returns a Linen module.
       num_classes: number of logits.
       depth: layers; 0 for the family's default.
       width: width factor, filters or growth rate; 0 for the family's default.
@@ -82,8 +83,8 @@ def create(
       conv_form: how convolutions batch over models, a key of conv.FORMS.
 
     Raises:
-      UserError: for an unknown name or value, an option that the family does not have, or a factory that
-        cannot be imported or called or returns something else.
+      UserError: for an unknown name or value, an option that the family does not have, or a factory
+        that cannot be imported or called or returns something else.
     """
     for flag, value, choices in (
         ("compute_dtype", dtype, _DTYPES),
@@ -103,7 +104,9 @@ def create(
             continue
         if flag not in options:
             shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-            raise UserError(f"--{flag}={shown}: --model={name} has no such option; leave the flag out")
+            raise UserError(
+                f"--{flag}={shown}: --model={name} has no such option; leave the flag out"
+            )
         options[flag] = value
     if own:
         return _from_factory(name, num_classes, _DTYPES[dtype])
@@ -114,9 +117,12 @@ def create(
 
 
 def has_convolution(params) -> bool:
-    """Whether the (abstract) parameters of one model hold the kernel of a two-dimensional convolution."""
+    """Whether the (abstract) parameters of one model hold the kernel of a two-dimensional
+    convolution."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return any(leaf.ndim == 4 and jax.tree_util.keystr(path[-1:]) == "['kernel']" for path, leaf in leaves)
+    return any(
+        leaf.ndim == 4 and jax.tree_util.keystr(path[-1:]) == "['kernel']" for path, leaf in leaves
+    )
 
 
 def _from_factory(name: str, num_classes: int, dtype) -> nn.Module:
@@ -132,8 +138,12 @@ def _from_factory(name: str, num_classes: int, dtype) -> nn.Module:
     try:
         inspect.signature(factory).bind(num_classes=num_classes, dtype=dtype)
     except TypeError as error:
-        raise UserError(f"--model={name}: it must take num_classes= and dtype= ({error})") from error
+        raise UserError(
+            f"--model={name}: it must take num_classes= and dtype= ({error})"
+        ) from error
     module = factory(num_classes=num_classes, dtype=dtype)
     if not isinstance(module, nn.Module):
-        raise UserError(f"--model={name}: it must return a flax.linen Module, not {type(module).__name__}")
+        raise UserError(
+            f"--model={name}: it must return a flax.linen Module, not {type(module).__name__}"
+        )
     return module

@@ -11,10 +11,12 @@ from lira_jax.models.layers import batch_norm, classifier, global_mean, require_
 
 
 class WideResNet(nn.Module):
-    """WRN-depth-width as in the LiRA reference code: pre-activation, no dropout, no convolution bias.
+    """WRN-depth-width as in the LiRA reference code: pre-activation, no dropout, no convolution
+    bias.
 
-    A 3x3 convolution of 16 filters, three groups of n = (depth - 4) / 6 blocks with 16, 32 and 64 times
-    `width` filters (the second and third group start with stride 2), BatchNorm, ReLU, global mean, logits.
+    A 3x3 convolution of 16 filters, three groups of n = (depth - 4) / 6 blocks with 16, 32 and 64
+    times `width` filters (the second and third group start with stride 2), BatchNorm, ReLU, global
+    mean, logits.
     Parameters for 32x32x3 and 10 classes: 1,467,610 (28-2), 36,479,194 (28-10).
     """
 
@@ -27,7 +29,9 @@ class WideResNet(nn.Module):
     def __post_init__(self):
         if self.depth < 10 or self.depth % 6 != 4:
             nearest = max(10, round((self.depth - 4) / 6) * 6 + 4)
-            raise UserError(f"--depth={self.depth}: wide_resnet has 6n + 4 layers; the nearest is {nearest}")
+            raise UserError(
+                f"--depth={self.depth}: wide_resnet has 6n + 4 layers; the nearest is {nearest}"
+            )
         super().__post_init__()
 
     @nn.compact

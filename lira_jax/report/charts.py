@@ -1,4 +1,5 @@
-"""Plotly figures as plain dictionaries: what page.js draws. Each has data, layout and a text alternative."""
+"""Plotly figures as plain dictionaries: what page.js draws. Each has data, layout and a text
+alternative."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +16,14 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 # Drawn at first, if they were run; the others wait for their checkbox.
 FAMILIAR = (
-    "lira_online", "lira_offline", "lira_online_fixed", "rmia_online", "attack_r", "class_modified_entropy", "loss",
-)  # fmt: skip
+    "lira_online",
+    "lira_offline",
+    "lira_online_fixed",
+    "rmia_online",
+    "attack_r",
+    "class_modified_entropy",
+    "loss",
+)
 MOST_FAMILIAR = 6
 
 Chart = dict[str, Any]
@@ -45,38 +52,60 @@ def roc(curves: dict[str, dict], style: dict[str, dict[str, str]], shown: Sequen
       style: as `styles` gives it.
       shown: names that are visible at first.
     """
-    floor = 10.0 ** np.floor(np.log10(1 / min(entry["num_nonmembers"] for entry in curves.values())))
+    floor = 10.0 ** np.floor(
+        np.log10(1 / min(entry["num_nonmembers"] for entry in curves.values()))
+    )
     data = [
         {
-            "x": [floor, 1], "y": [floor, 1], "mode": "lines", "name": "guessing", "hoverinfo": "skip",
+            "x": [floor, 1],
+            "y": [floor, 1],
+            "mode": "lines",
+            "name": "guessing",
+            "hoverinfo": "skip",
             "line": {"color": "#9ca3af", "dash": "dot", "width": 1.5},
         }
-    ]  # fmt: skip
+    ]
     for name, entry in curves.items():
         fpr, tpr = log_steps(entry, floor)
         data.append(
             {
-                "x": fpr, "y": tpr, "mode": "lines", "name": _label(name), "meta": name, "visible": name in shown,
+                "x": fpr,
+                "y": tpr,
+                "mode": "lines",
+                "name": _label(name),
+                "meta": name,
+                "visible": name in shown,
                 "line": {**style[name], "width": 2.2, "shape": "hv"},
                 "hovertemplate": "FPR %{x:.2~e}<br>TPR %{y:.3~%}",
             }
-        )  # fmt: skip
-    axis = {"type": "log", "range": [float(np.log10(floor)), 0], "dtick": 1, "exponentformat": "power"}
+        )
+    axis = {
+        "type": "log",
+        "range": [float(np.log10(floor)), 0],
+        "dtick": 1,
+        "exponentformat": "power",
+    }
     return {
         "data": data,
         "layout": _layout(
             "false positive rate",
             "true positive rate",
-            axis, axis, height=470, showlegend=False,
+            axis,
+            axis,
+            height=470,
+            showlegend=False,
         ),
         "alt": "Log-log ROC curves of the attacks; the table below holds their values.",
-    }  # fmt: skip
+    }
 
 
 def log_steps(entry: dict, floor: float) -> tuple[list[float], list[float]]:
-    """A curve of results.json that a log axis can hold: it begins at `floor` with the TPR reached there."""
+    """A curve of results.json that a log axis can hold: it begins at `floor` with the TPR reached
+    there."""
     fpr, tpr = (np.asarray(entry["roc"][axis], np.float64) for axis in ("fpr", "tpr"))
-    few = thin(Roc(fpr, tpr, np.zeros_like(fpr), entry["num_members"], entry["num_nonmembers"]), ROC_POINTS)
+    few = thin(
+        Roc(fpr, tpr, np.zeros_like(fpr), entry["num_members"], entry["num_nonmembers"]), ROC_POINTS
+    )
     above = few.fpr > floor
     first = tpr[np.searchsorted(fpr, floor, side="right") - 1]
     x, y = np.append(floor, few.fpr[above]), np.append(first, few.tpr[above])
@@ -91,26 +120,42 @@ def accuracy(groups: dict[str, list[float]]) -> Chart:
     """
     data = []
     for i, (name, values) in enumerate(groups.items()):
-        offsets = (np.arange(len(values)) * 0.618) % 1 - 0.5  # spread evenly, and the same in every drawing
+        offsets = (
+            np.arange(len(values)) * 0.618
+        ) % 1 - 0.5  # spread evenly, and the same in every drawing
         data.append(
             {
-                "x": _short(values), "y": _short(i + 0.5 * offsets), "mode": "markers", "name": name,
+                "x": _short(values),
+                "y": _short(i + 0.5 * offsets),
+                "mode": "markers",
+                "name": name,
                 "marker": {"color": COLOURS[i], "size": 7, "opacity": 0.65, "symbol": SYMBOLS[i]},
                 "hovertemplate": "%{x:.2%}",
             }
-        )  # fmt: skip
-    ticks = {"tickvals": list(range(len(groups))), "ticktext": list(groups), "autorange": "reversed"}
+        )
+    ticks = {
+        "tickvals": list(range(len(groups))),
+        "ticktext": list(groups),
+        "autorange": "reversed",
+    }
     return {
         "data": data,
-        "layout": _layout("accuracy", "", {"tickformat": ".1~%"}, {**ticks, "zeroline": False},
-                          height=110 + 70 * len(groups), showlegend=False),
+        "layout": _layout(
+            "accuracy",
+            "",
+            {"tickformat": ".1~%"},
+            {**ticks, "zeroline": False},
+            height=110 + 70 * len(groups),
+            showlegend=False,
+        ),
         "alt": "Accuracy of each model, on average "
         + ", ".join(f"{100 * np.mean(v):.1f} % on {name}" for name, v in groups.items()),
-    }  # fmt: skip
+    }
 
 
 def class_exposure(exposure: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Chart:
-    """Box of the exposure of each class's examples: quartiles, and the 5th and 95th percentile as whiskers.
+    """Box of the exposure of each class's examples: quartiles, and the 5th and 95th percentile as
+    whiskers.
 
     Args:
       exposure: [examples], finite.
@@ -118,61 +163,108 @@ def class_exposure(exposure: np.ndarray, labels: np.ndarray, names: Sequence[str
       names: of all classes.
     """
     present = [k for k in range(len(names)) if np.any(labels == k)]
-    quantiles = {k: np.quantile(exposure[labels == k], (0.05, 0.25, 0.5, 0.75, 0.95)) for k in present}
+    quantiles = {
+        k: np.quantile(exposure[labels == k], (0.05, 0.25, 0.5, 0.75, 0.95)) for k in present
+    }
     order = sorted(present, key=lambda k: -quantiles[k][2])
     if len(order) > MOST_BOXES:
         order = order[: MOST_BOXES // 2] + order[-MOST_BOXES // 2 :]
     low, first, middle, third, high = np.array([quantiles[k] for k in order]).T
     box = {
-        "type": "box", "orientation": "h", "y": [_label(names[k]) for k in order], "name": "",
-        "lowerfence": _short(low), "q1": _short(first), "median": _short(middle), "q3": _short(third),
-        "upperfence": _short(high), "marker": {"color": IN}, "fillcolor": "rgba(0,114,178,.25)", "line": {"width": 1.5},
-    }  # fmt: skip
+        "type": "box",
+        "orientation": "h",
+        "y": [_label(names[k]) for k in order],
+        "name": "",
+        "lowerfence": _short(low),
+        "q1": _short(first),
+        "median": _short(middle),
+        "q3": _short(third),
+        "upperfence": _short(high),
+        "marker": {"color": IN},
+        "fillcolor": "rgba(0,114,178,.25)",
+        "line": {"width": 1.5},
+    }
     return {
         "data": [box],
-        "layout": _layout("exposure", "", {"rangemode": "tozero"}, {"autorange": "reversed", "type": "category"},
-                          height=90 + 22 * max(len(order), 4), showlegend=False),
-        "alt": f"Exposure of each class; most exposed is {names[order[0]]} with a median of {middle[0]:.2f}.",
-    }  # fmt: skip
+        "layout": _layout(
+            "exposure",
+            "",
+            {"rangemode": "tozero"},
+            {"autorange": "reversed", "type": "category"},
+            height=90 + 22 * max(len(order), 4),
+            showlegend=False,
+        ),
+        "alt": f"Exposure of each class; most exposed is {names[order[0]]} with a median of "
+        f"{middle[0]:.2f}.",
+    }
 
 
 def risk_distribution(cumulative: dict[str, list]) -> Chart:
-    """Cumulative distribution of the members' privacy risk scores (Song and Mittal 2021, figure 1)."""
+    """Cumulative distribution of the members' privacy risk scores (Song and Mittal 2021, figure
+    1)."""
     return {
         "data": [
             {
-                "x": cumulative["risk"], "y": _short(cumulative["fraction"]), "mode": "lines", "name": "members",
-                "line": {"color": IN, "width": 2.2}, "hovertemplate": "%{y:.1~%} of the members: at most %{x}",
+                "x": cumulative["risk"],
+                "y": _short(cumulative["fraction"]),
+                "mode": "lines",
+                "name": "members",
+                "line": {"color": IN, "width": 2.2},
+                "hovertemplate": "%{y:.1~%} of the members: at most %{x}",
             }
         ],
-        "layout": _layout("privacy risk score", "members with at most this risk", {"range": [0, 1]},
-                          {"range": [0, 1.02], "tickformat": ".0%"}, height=320, showlegend=False),
+        "layout": _layout(
+            "privacy risk score",
+            "members with at most this risk",
+            {"range": [0, 1]},
+            {"range": [0, 1.02], "tickformat": ".0%"},
+            height=320,
+            showlegend=False,
+        ),
         "alt": "Cumulative distribution of the members' privacy risk scores.",
-    }  # fmt: skip
+    }
 
 
 def risk_calibration(calibration: dict[str, list]) -> Chart:
     """Predicted against true risk (Song and Mittal 2021, figure 3)."""
     pairs = [
         (p, a, n)
-        for p, a, n in zip(calibration["predicted"], calibration["actual"], calibration["count"], strict=True)
+        for p, a, n in zip(
+            calibration["predicted"], calibration["actual"], calibration["count"], strict=True
+        )
         if p is not None and a is not None
     ]
     diagonal = {
-        "x": [0, 1], "y": [0, 1], "mode": "lines", "hoverinfo": "skip", "name": "calibrated",
+        "x": [0, 1],
+        "y": [0, 1],
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "name": "calibrated",
         "line": {"color": "#9ca3af", "dash": "dot"},
-    }  # fmt: skip
+    }
     points = {
-        "x": _short([p for p, _, _ in pairs]), "y": _short([a for _, a, _ in pairs]), "mode": "lines+markers",
-        "customdata": [n for _, _, n in pairs], "name": "pairs", "line": {"color": OUT}, "marker": {"size": 8},
+        "x": _short([p for p, _, _ in pairs]),
+        "y": _short([a for _, a, _ in pairs]),
+        "mode": "lines+markers",
+        "customdata": [n for _, _, n in pairs],
+        "name": "pairs",
+        "line": {"color": OUT},
+        "marker": {"size": 8},
         "hovertemplate": "predicted %{x:.3f}, true %{y:.3f}<br>%{customdata} pairs",
-    }  # fmt: skip
+    }
     return {
         "data": [diagonal, points],
-        "layout": _layout("privacy risk score", "fraction that are members", {"range": [0, 1]}, {"range": [0, 1.02]},
-                          height=320, showlegend=False),
-        "alt": f"Calibration of the privacy risk score, root mean square error {calibration['rmse'] or 0:.3f}.",
-    }  # fmt: skip
+        "layout": _layout(
+            "privacy risk score",
+            "fraction that are members",
+            {"range": [0, 1]},
+            {"range": [0, 1.02]},
+            height=320,
+            showlegend=False,
+        ),
+        "alt": "Calibration of the privacy risk score, root mean square error "
+        f"{calibration['rmse'] or 0:.3f}.",
+    }
 
 
 def shadow_curve(rows: list[dict], figure: str) -> Chart:
@@ -184,20 +276,34 @@ def shadow_curve(rows: list[dict], figure: str) -> Chart:
             continue
         data.append(
             {
-                "x": [row["num_shadows"] for row in own], "y": _short([row[figure] for row in own]),
-                "mode": "lines+markers", "name": name, "hovertemplate": "%{x} shadow models<br>%{y:.3~%}",
-                "error_y": _errors(own, figure) | {"color": COLOURS[i % len(COLOURS)], "thickness": 1},
-                "line": {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)], "width": 2},
+                "x": [row["num_shadows"] for row in own],
+                "y": _short([row[figure] for row in own]),
+                "mode": "lines+markers",
+                "name": name,
+                "hovertemplate": "%{x} shadow models<br>%{y:.3~%}",
+                "error_y": _errors(own, figure)
+                | {"color": COLOURS[i % len(COLOURS)], "thickness": 1},
+                "line": {
+                    "color": COLOURS[i % len(COLOURS)],
+                    "dash": DASHES[i % len(DASHES)],
+                    "width": 2,
+                },
                 "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
             }
-        )  # fmt: skip
+        )
     counts = sorted({row["num_shadows"] for row in rows})
     return {
         "data": data,
-        "layout": _layout("shadow models", COLUMN[figure], {"type": "log", "tickvals": counts},
-                          {"tickformat": ".2~%", "rangemode": "tozero"}, height=380, showlegend=True),
+        "layout": _layout(
+            "shadow models",
+            COLUMN[figure],
+            {"type": "log", "tickvals": counts},
+            {"tickformat": ".2~%", "rangemode": "tozero"},
+            height=380,
+            showlegend=True,
+        ),
         "alt": "How the attacks grow with the number of shadow models.",
-    }  # fmt: skip
+    }
 
 
 def trade_off(points: list[dict], accuracy_name: str, figure: str) -> Chart:
@@ -209,25 +315,44 @@ def trade_off(points: list[dict], accuracy_name: str, figure: str) -> Chart:
     middle = np.mean([min(p["accuracy"] for p in points), max(p["accuracy"] for p in points)])
     data = [
         {
-            "x": _short([p["accuracy"]]), "y": _short([p["value"]]), "mode": "markers+text",
+            "x": _short([p["accuracy"]]),
+            "y": _short([p["value"]]),
+            "mode": "markers+text",
             "text": [f"  {_label(p['name'])}  "],
             "textposition": "middle right" if p["accuracy"] <= middle else "middle left",
-            "name": _label(p["name"]), "cliponaxis": False,
-            "marker": {"color": COLOURS[i % len(COLOURS)], "size": 12,
-                       "symbol": SYMBOLS[i % len(SYMBOLS)]},
-            "error_y": _errors([{figure: p["value"], f"{figure}_low": p["low"], f"{figure}_high": p["high"]}], figure)
+            "name": _label(p["name"]),
+            "cliponaxis": False,
+            "marker": {
+                "color": COLOURS[i % len(COLOURS)],
+                "size": 12,
+                "symbol": SYMBOLS[i % len(SYMBOLS)],
+            },
+            "error_y": _errors(
+                [{figure: p["value"], f"{figure}_low": p["low"], f"{figure}_high": p["high"]}],
+                figure,
+            )
             | {"color": GREY, "thickness": 1},
             "hovertemplate": "accuracy %{x:.2%}<br>%{y:.3~%}",
         }
         for i, p in enumerate(points)
-    ]  # fmt: skip
+    ]
     return {
         "data": data,
-        "layout": _layout(accuracy_name, COLUMN[figure], {"tickformat": ".1~%"}, {"tickformat": ".2~%"},
-                          height=400, showlegend=False),
-        "alt": "Accuracy against " + COLUMN[figure] + ": "
-        + "; ".join(f"{p['name']} {100 * p['accuracy']:.1f} %, {100 * p['value']:.2f} %" for p in points),
-    }  # fmt: skip
+        "layout": _layout(
+            accuracy_name,
+            COLUMN[figure],
+            {"tickformat": ".1~%"},
+            {"tickformat": ".2~%"},
+            height=400,
+            showlegend=False,
+        ),
+        "alt": "Accuracy against "
+        + COLUMN[figure]
+        + ": "
+        + "; ".join(
+            f"{p['name']} {100 * p['accuracy']:.1f} %, {100 * p['value']:.2f} %" for p in points
+        ),
+    }
 
 
 def _errors(rows: list[dict], figure: str) -> dict[str, Any]:
@@ -235,14 +360,28 @@ def _errors(rows: list[dict], figure: str) -> dict[str, Any]:
 
     def lengths(end):
         return _short(
-            [0 if row[f"{figure}_{end}"] is None else abs(row[f"{figure}_{end}"] - row[figure]) for row in rows]
+            [
+                0 if row[f"{figure}_{end}"] is None else abs(row[f"{figure}_{end}"] - row[figure])
+                for row in rows
+            ]
         )
 
-    return {"type": "data", "symmetric": False, "array": lengths("high"), "arrayminus": lengths("low")}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": lengths("high"),
+        "arrayminus": lengths("low"),
+    }
 
 
 def _layout(x_title: str, y_title: str, x_axis: dict, y_axis: dict, **more) -> dict[str, Any]:
-    grid = {"gridcolor": "#e5e7eb", "automargin": True, "linecolor": "#6b7280", "showline": True, "zeroline": False}
+    grid = {
+        "gridcolor": "#e5e7eb",
+        "automargin": True,
+        "linecolor": "#6b7280",
+        "showline": True,
+        "zeroline": False,
+    }
     return {
         "xaxis": {**grid, "title": {"text": x_title, "standoff": 8}, **x_axis},
         "yaxis": {**grid, "title": {"text": y_title, "standoff": 8}, **y_axis},

@@ -16,8 +16,8 @@ Estimate = tuple[float, float | None, float | None]  # value and its 95 % interv
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """b - a with an interval from those of the two, taken to be independent.
 
-    MOVER: Zou and Donner 2008, "Construction of confidence limits about effect measures", equation 4. It keeps
-    the asymmetry of intervals near 0, which adding standard errors does not.
+    MOVER: Zou and Donner 2008, "Construction of confidence limits about effect measures", equation
+    4. It keeps the asymmetry of intervals near 0, which adding standard errors does not.
     """
     value = b[0] - a[0]
     if None in a or None in b:
@@ -34,7 +34,9 @@ def mean_estimate(values: list[float]) -> Estimate:
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, None, None
-    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    half = float(
+        stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    )
     return mean, mean - half, mean + half
 
 
@@ -58,15 +60,25 @@ def render(runs: list[Material], names: list[str]) -> str:
     figure = common_figure(runs)
     best = [max(r.results["attacks"], key=lambda n, r=r: _value(r, n, figure)) for r in runs]
     groups = [sections.accuracies(r) for r in runs]
-    held_out = next((g for g in ("test set", "non-members") if all(g in one for one in groups)), None)
-    estimates = [_estimates(r, attack, own) for r, attack, own in zip(runs, best, groups, strict=True)]
+    held_out = next(
+        (g for g in ("test set", "non-members") if all(g in one for one in groups)), None
+    )
+    estimates = [
+        _estimates(r, attack, own) for r, attack, own in zip(runs, best, groups, strict=True)
+    ]
     labels = [f"{name}: {attack}" for name, attack in zip(names, best, strict=True)]
-    entries = {label: r.results["attacks"][a] for label, r, a in zip(labels, runs, best, strict=True)}
+    entries = {
+        label: r.results["attacks"][a] for label, r, a in zip(labels, runs, best, strict=True)
+    }
     style = charts.styles(labels, labels)
     drawn = {"roc": charts.roc(entries, style, labels)}
     if held_out:
         points = [
-            {"name": name, "accuracy": e[held_out][0], **dict(zip(("value", "low", "high"), e[figure], strict=True))}
+            {
+                "name": name,
+                "accuracy": e[held_out][0],
+                **dict(zip(("value", "low", "high"), e[figure], strict=True)),
+            }
             for name, e in zip(names, estimates, strict=True)
         ]
         drawn["trade-off"] = charts.trade_off(points, f"accuracy on {held_out}", figure)
@@ -83,7 +95,11 @@ def render(runs: list[Material], names: list[str]) -> str:
         differences=_table(
             columns,
             [
-                (n, f"{a} against {best[0]}", {c: _difference(estimates[0].get(c), e.get(c)) for c in columns})
+                (
+                    n,
+                    f"{a} against {best[0]}",
+                    {c: _difference(estimates[0].get(c), e.get(c)) for c in columns},
+                )
                 for n, a, e in zip(names[1:], best[1:], estimates[1:], strict=True)
             ],
             signed=True,
@@ -95,7 +111,9 @@ def render(runs: list[Material], names: list[str]) -> str:
 def common_figure(runs: list[Material]) -> str:
     """The headline's figure, as far as every run resolves it."""
     for figure in wording.HEADLINE:
-        if all(any(e[figure]["value"] is not None for e in r.results["attacks"].values()) for r in runs):
+        if all(
+            any(e[figure]["value"] is not None for e in r.results["attacks"].values()) for r in runs
+        ):
             return figure
     return "auc"
 
@@ -107,7 +125,10 @@ def _value(run: Material, attack: str, figure: str) -> float:
 
 def _estimates(run: Material, attack: str, groups: dict[str, list[float]]) -> dict[str, Estimate]:
     entry = run.results["attacks"][attack]
-    found = {f: tuple(entry[f][end] for end in ("value", "low", "high")) for f in (*reversed(TPR_AT), "auc")}
+    found = {
+        f: tuple(entry[f][end] for end in ("value", "low", "high"))
+        for f in (*reversed(TPR_AT), "auc")
+    }
     found |= {group: mean_estimate(values) for group, values in groups.items()}
     if {"members", "non-members"} <= groups.keys():
         found["gap"] = difference(found["non-members"], found["members"])
@@ -119,12 +140,20 @@ def _difference(a: Estimate | None, b: Estimate | None) -> Estimate | None:
 
 
 def _table(columns: list[str], rows: list[tuple[str, str, dict]], signed: bool = False) -> dict:
-    names = {"members": "accuracy on members", "non-members": "accuracy on non-members",
-             "test set": "accuracy on test set", "gap": "accuracy gap"}  # fmt: skip
+    names = {
+        "members": "accuracy on members",
+        "non-members": "accuracy on non-members",
+        "test set": "accuracy on test set",
+        "gap": "accuracy gap",
+    }
     return {
         "columns": [wording.COLUMN.get(c) or names[c] for c in columns],
         "rows": [
-            {"name": name, "about": about, "cells": [_cell(c, found.get(c), signed) for c in columns]}
+            {
+                "name": name,
+                "about": about,
+                "cells": [_cell(c, found.get(c), signed) for c in columns],
+            }
             for name, about, found in rows
         ],
     }
@@ -149,16 +178,18 @@ def _sentence(names: list[str], found: list[Estimate], figure: str) -> str:
     low = difference(found[least], found[most])[1]
     alike = low is None or low <= 0
     return (
-        f"{names[least]} leaks least and {names[most]} most: {wording.COLUMN[figure]} of {text(found[least][0])} and "
-        f"{text(found[most][0])}"
+        f"{names[least]} leaks least and {names[most]} most: {wording.COLUMN[figure]} of "
+        f"{text(found[least][0])} and {text(found[most][0])}"
         + (", a difference within the uncertainty of the measurement." if alike else ".")
-    )  # fmt: skip
+    )
 
 
 def _settings(runs: list[Material]) -> list[tuple[str, ...]]:
     fields = dict.fromkeys(name for r in runs for name in r.experiment)
     rows = []
     for name in fields:
-        default = FIELDS[name].default if name in FIELDS else "unknown"  # of a run that knew no such field
+        default = (
+            FIELDS[name].default if name in FIELDS else "unknown"
+        )  # of a run that knew no such field
         rows.append((name, *(sections.setting(r.experiment.get(name, default)) for r in runs)))
     return [row for row in rows if len(set(row[1:])) > 1]

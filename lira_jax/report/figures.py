@@ -38,23 +38,40 @@ def roc(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], lowest_fpr: flo
     axes.plot([floor, 1], [floor, 1], color="grey", linestyle=":", label="guessing")
     for i, (name, (fpr, tpr, auc)) in enumerate(curves.items()):
         style = ("-", "--", "-.")[i // len(COLOURS) % 3]
-        axes.step(fpr, tpr, where="post", color=COLOURS[i % len(COLOURS)], linestyle=style, linewidth=1.4,
-                  label=f"{name} (AUC {auc:.3f})")  # fmt: skip
+        axes.step(
+            fpr,
+            tpr,
+            where="post",
+            color=COLOURS[i % len(COLOURS)],
+            linestyle=style,
+            linewidth=1.4,
+            label=f"{name} (AUC {auc:.3f})",
+        )
     axes.set(
-        xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1),
-        xlabel="false positive rate", ylabel="true positive rate",
-    )  # fmt: skip
+        xscale="log",
+        yscale="log",
+        xlim=(floor, 1),
+        ylim=(floor, 1),
+        xlabel="false positive rate",
+        ylabel="true positive rate",
+    )
     axes.grid(which="major", alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
     return figure
 
 
 def exposure_histograms(
-    phi: np.ndarray, keep: np.ndarray, labels: np.ndarray, exposure: np.ndarray, x: np.ndarray | None, shown: int = 4
+    phi: np.ndarray,
+    keep: np.ndarray,
+    labels: np.ndarray,
+    exposure: np.ndarray,
+    x: np.ndarray | None,
+    shown: int = 4,
 ) -> plt.Figure:
     """Histograms of phi in models that did and did not train on an example (LiRA figure 3).
 
-    Top row: the most exposed examples; bottom row: the least exposed; each with the fitted Gaussians.
+    Top row: the most exposed examples; bottom row: the least exposed; each with the fitted
+      Gaussians.
 
     Args:
       phi: [models, examples], the plain query.
@@ -67,11 +84,16 @@ def exposure_histograms(
     order = np.argsort(-exposure, kind="stable")
     shown = min(shown, len(order) // 2)
     black_white = None if x is None else picture.value_range(x)
-    figure, axes = plt.subplots(2, shown, figsize=(3 * shown, 5), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        2, shown, figsize=(3 * shown, 5), squeeze=False, layout="constrained"
+    )
     for row, (what, examples) in enumerate((("most", order[:shown]), ("least", order[-shown:]))):
         for axis, i in zip(axes[row], examples, strict=True):
             _in_out(axis, phi[keep[:, i], i], phi[~keep[:, i], i])
-            axis.set_title(f"{what} exposed: example {i}, label {labels[i]}\nexposure {exposure[i]:.2f}", fontsize=8)
+            axis.set_title(
+                f"{what} exposed: example {i}, label {labels[i]}\nexposure {exposure[i]:.2f}",
+                fontsize=8,
+            )
             if x is not None:
                 corner = axis.inset_axes([0.02, 0.68, 0.3, 0.3])
                 corner.imshow(picture.thumbnail(x[i], black_white), cmap="gray", vmin=0, vmax=255)
@@ -93,11 +115,22 @@ def ablation(rows: list[dict]) -> plt.Figure:
     lowest = min((row[f] for f in shown for row in rows if row[f]), default=1e-3)
     places = np.arange(len(rows), dtype=np.float64)
     for k, (name, title) in enumerate(shown.items()):
-        known = [(place, row) for place, row in zip(places, rows, strict=True) if row[name] is not None]
+        known = [
+            (place, row) for place, row in zip(places, rows, strict=True) if row[name] is not None
+        ]
         values = np.array([row[name] for _, row in known])
-        errors = np.array([[row[name] - row[f"{name}_low"], row[f"{name}_high"] - row[name]] for _, row in known]).T
-        axes.barh([place + 0.36 * k - 0.18 for place, _ in known], values, 0.34, color=COLOURS[k], label=title,
-                  xerr=np.maximum(errors, 0), ecolor=GREY)  # fmt: skip
+        errors = np.array(
+            [[row[name] - row[f"{name}_low"], row[f"{name}_high"] - row[name]] for _, row in known]
+        ).T
+        axes.barh(
+            [place + 0.36 * k - 0.18 for place, _ in known],
+            values,
+            0.34,
+            color=COLOURS[k],
+            label=title,
+            xerr=np.maximum(errors, 0),
+            ecolor=GREY,
+        )
     axes.set(xscale="log", xlim=(lowest / 2, 1), xlabel="true positive rate", yticks=places)
     axes.set_yticklabels([row["attack"] for row in rows], fontsize=8)
     axes.invert_yaxis()
@@ -116,9 +149,18 @@ def number_of_shadows(rows: list[dict]) -> plt.Figure:
     figure, axes = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
     for k, attack in enumerate(dict.fromkeys(row["attack"] for row in rows)):
         own = [row for row in rows if row["attack"] == attack and row[name] is not None]
-        values, lows, highs = (np.array([row[name + end] for row in own]) for end in ("", "_low", "_high"))
-        axes.errorbar([row["num_shadows"] for row in own], values, np.maximum([values - lows, highs - values], 0),
-                      color=COLOURS[k % len(COLOURS)], marker="osD^"[k % 4], capsize=2, label=attack)  # fmt: skip
+        values, lows, highs = (
+            np.array([row[name + end] for row in own]) for end in ("", "_low", "_high")
+        )
+        axes.errorbar(
+            [row["num_shadows"] for row in own],
+            values,
+            np.maximum([values - lows, highs - values], 0),
+            color=COLOURS[k % len(COLOURS)],
+            marker="osD^"[k % 4],
+            capsize=2,
+            label=attack,
+        )
     counts = sorted({row["num_shadows"] for row in rows})
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
@@ -130,20 +172,32 @@ def number_of_shadows(rows: list[dict]) -> plt.Figure:
 
 
 def privacy_risk(cumulative: dict, calibration: dict) -> plt.Figure:
-    """Distribution of members' privacy risk scores, and their calibration (Song and Mittal 2021, figures 1 and 3).
+    """Distribution of members' privacy risk scores, and their calibration (Song and Mittal 2021,
+    figures 1 and 3).
 
     Args:
       cumulative, calibration: of results.json.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
     left.plot(cumulative["risk"], cumulative["fraction"], color=IN)
-    left.set(xlabel="privacy risk score", ylabel="members with at most this risk", xlim=(0, 1), ylim=(0, 1.02))
+    left.set(
+        xlabel="privacy risk score",
+        ylabel="members with at most this risk",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+    )
     pairs = np.array(
-        [p for p in zip(calibration["predicted"], calibration["actual"], strict=True) if None not in p]
-    ).reshape(-1, 2)  # fmt: skip
+        [
+            p
+            for p in zip(calibration["predicted"], calibration["actual"], strict=True)
+            if None not in p
+        ]
+    ).reshape(-1, 2)
     right.plot([0, 1], [0, 1], color="grey", linestyle=":")
     right.plot(pairs[:, 0], pairs[:, 1], color=OUT, marker="o")
-    right.set(xlabel="privacy risk score", ylabel="fraction that are members", xlim=(0, 1), ylim=(0, 1.02))
+    right.set(
+        xlabel="privacy risk score", ylabel="fraction that are members", xlim=(0, 1), ylim=(0, 1.02)
+    )
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return figure
@@ -156,6 +210,8 @@ def _in_out(axis, inside: np.ndarray, outside: np.ndarray) -> None:
         axis.hist(values, bins=edges, density=True, alpha=0.5, color=colour, label=label)
         spread = max(values.std(), 1e-6)
         axis.plot(
-            line, np.exp(-0.5 * ((line - values.mean()) / spread) ** 2) / spread / np.sqrt(2 * np.pi), color=colour
+            line,
+            np.exp(-0.5 * ((line - values.mean()) / spread) ** 2) / spread / np.sqrt(2 * np.pi),
+            color=colour,
         )
     axis.set_yticks([])

@@ -25,7 +25,8 @@ class Card:
       right: percentage of right guesses of an attacker who knows both Gaussians, as text;
         empty where too few models would make it a boast.
       image: a data URI, or None.
-      features: (name, value, mean over the pool) of the most unusual ones, as text; empty for images.
+      features: (name, value, mean over the pool) of the most unusual ones, as text; empty for
+        images.
       histogram: SVG.
       alt: the histogram in words.
     """
@@ -47,7 +48,9 @@ def cards(material: Material, shown: int = SHOWN) -> list[Card]:
         return []
     order = np.argsort(-material.exposure, kind="stable")[:shown]
     dataset = material.dataset
-    black_white = picture.value_range(dataset.x) if dataset is not None and dataset.is_image else None
+    black_white = (
+        picture.value_range(dataset.x) if dataset is not None and dataset.is_image else None
+    )
     moments = None
     if dataset is not None and not dataset.is_image:
         moments = dataset.x.mean(0, dtype=np.float64), dataset.x.std(0, dtype=np.float64)
@@ -55,7 +58,11 @@ def cards(material: Material, shown: int = SHOWN) -> list[Card]:
 
 
 def _card(material: Material, rank: int, example: int, black_white, moments) -> Card:
-    keep, phi, exposure = material.keep[:, example], material.phi[:, example], float(material.exposure[example])
+    keep, phi, exposure = (
+        material.keep[:, example],
+        material.phi[:, example],
+        float(material.exposure[example]),
+    )
     inside, outside = phi[keep], phi[~keep]
     label = material.class_name(int(material.labels[example]))
     return Card(
@@ -63,14 +70,18 @@ def _card(material: Material, rank: int, example: int, black_white, moments) -> 
         example=example,
         label=label,
         exposure=f"{exposure:.2f}" if np.isfinite(exposure) else "∞",
-        right=f"{100 * stats.norm.cdf(exposure):.1f} %" if min(inside.size, outside.size) >= ENOUGH else "",
-        image=black_white and picture.data_uri(picture.thumbnail(material.dataset.x[example], black_white)),
+        right=f"{100 * stats.norm.cdf(exposure):.1f} %"
+        if min(inside.size, outside.size) >= ENOUGH
+        else "",
+        image=black_white
+        and picture.data_uri(picture.thumbnail(material.dataset.x[example], black_white)),
         features=_unusual(material.dataset.x[example], *moments) if moments else [],
         histogram=histogram.in_out(inside, outside),
         alt=(
-            f"Histogram of the scaled logit of example {example}, {label}: mean {inside.mean():.1f}, spread "
-            f"{inside.std():.1f} in the {inside.size} models that trained on it; mean {outside.mean():.1f}, spread "
-            f"{outside.std():.1f} in the {outside.size} others."
+            f"Histogram of the scaled logit of example {example}, {label}: mean "
+            f"{inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models that "
+            f"trained on it; mean {outside.mean():.1f}, spread {outside.std():.1f} in the "
+            f"{outside.size} others."
         ),
     )
 

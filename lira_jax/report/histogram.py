@@ -40,19 +40,29 @@ def in_out(inside: np.ndarray, outside: np.ndarray) -> str:
     parts = []
     for density, _, colour, _ in shapes:
         parts += [
-            f'<rect x="{x(a):.1f}" y="{y(d):.1f}" width="{WIDTH / BINS - 0.6:.1f}" height="{BASE - y(d):.1f}" '
-            f'fill="{colour}" fill-opacity=".38"/>'
+            f'<rect x="{x(a):.1f}" y="{y(d):.1f}" width="{WIDTH / BINS - 0.6:.1f}" '
+            f'height="{BASE - y(d):.1f}" fill="{colour}" fill-opacity=".38"/>'
             for a, d in zip(edges[:-1], density, strict=True)
             if d > 0
         ]
     for _, curve, colour, dash in shapes:
         points = " ".join(f"{x(a):.1f},{y(d):.1f}" for a, d in zip(line, curve, strict=True))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
+        )
     parts.append(f'<line x1="0" y1="{BASE}" x2="{WIDTH}" y2="{BASE}" stroke="#4b5563"/>')
     for tick in _ticks(low, high):
-        parts.append(f'<line x1="{x(tick):.1f}" y1="{BASE}" x2="{x(tick):.1f}" y2="{BASE + 3}" stroke="#4b5563"/>')
-        parts.append(f'<text x="{x(tick):.1f}" y="{BASE + 15}" text-anchor="middle">{tick:g}</text>')
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
+        parts.append(
+            f'<line x1="{x(tick):.1f}" y1="{BASE}" x2="{x(tick):.1f}" y2="{BASE + 3}" '
+            'stroke="#4b5563"/>'
+        )
+        parts.append(
+            f'<text x="{x(tick):.1f}" y="{BASE + 15}" text-anchor="middle">{tick:g}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true" '
+        f'focusable="false">{"".join(parts)}</svg>'
+    )
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -62,4 +72,7 @@ def _ticks(low: float, high: float) -> list[float]:
     step = power * min((s for s in (1, 2, 5, 10) if s * power >= rough), default=10)
     edge = 0.05 * (high - low)
     first = np.ceil((low + edge) / step)
-    return [round(float(k * step), 10) + 0.0 for k in np.arange(first, np.floor((high - edge) / step) + 1)]
+    return [
+        round(float(k * step), 10) + 0.0
+        for k in np.arange(first, np.floor((high - edge) / step) + 1)
+    ]

@@ -21,7 +21,8 @@ class Material:
       results: results.json.
       stored: experiment.json; empty for results of another tool's dumps.
       metrics: the last record of each model that lira-attack used.
-      target_metrics: that of each target, of the same run or another; empty for targets from outside.
+      target_metrics: that of each target, of the same run or another; empty for targets from
+        outside.
       labels: int [examples], or None.
       keep: bool [models, examples], or None.
       phi: float32 [models, examples], the plain query, or None.
@@ -47,7 +48,8 @@ class Material:
 
     @property
     def target_recipe(self) -> dict[str, Any]:
-        """The fields in which the targets' recipe differs from the shadow models'; empty if it is the same."""
+        """The fields in which the targets' recipe differs from the shadow models'; empty if it is
+        the same."""
         return self.results.get("target_recipe", {})
 
     def class_name(self, label: int) -> str:
@@ -64,15 +66,23 @@ def read_results(run: directory.RunDirectory) -> Material:
     """
     results = run.read_json("results.json", written_by="lira-attack")
     if not isinstance(results, dict) or not results.get("attacks"):
-        raise UserError(f"{run.path / 'results.json'} holds no evaluated attack: run lira-attack again")
-    stored = run.read_json("experiment.json", "lira-train") if (run.path / "experiment.json").exists() else {}
+        raise UserError(
+            f"{run.path / 'results.json'} holds no evaluated attack: run lira-attack again"
+        )
+    stored = (
+        run.read_json("experiment.json", "lira-train")
+        if (run.path / "experiment.json").exists()
+        else {}
+    )
     target_run = directory.RunDirectory(run.path / results.get("target_run", "."))
     metrics = _last_records(run, results.get("models", []))
     target_metrics = _last_records(target_run, results.get("targets", []))
     return Material(run.path.resolve().name, results, stored, metrics, target_metrics)
 
 
-def read_examples(run: directory.RunDirectory, material: Material, dataset: Dataset | None) -> Material:
+def read_examples(
+    run: directory.RunDirectory, material: Material, dataset: Dataset | None
+) -> Material:
     """Adds what is known of single examples. Only the plain query is kept in memory.
 
     Raises:
@@ -91,7 +101,7 @@ def read_examples(run: directory.RunDirectory, material: Material, dataset: Data
         exposure = None
     return dataclasses.replace(
         material, labels=labels, keep=keep, phi=phi, exposure=exposure, dataset=dataset
-    )  # fmt: skip
+    )
 
 
 def _last_records(run: directory.RunDirectory, models: list) -> list[dict[str, Any]]:

@@ -18,10 +18,15 @@ from lira_jax.report.material import Material
 # SVG has no names for plotly's dashes.
 _DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("lira_jax.report"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    loader=jinja2.PackageLoader("lira_jax.report"),
+    autoescape=True,
+    trim_blocks=True,
+    undefined=jinja2.StrictUndefined,
 )
 
-_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
+    "_", markupsafe.Markup("_<wbr>")
+)
 
 
 def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
@@ -46,7 +51,9 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         headline=headline,
         attacks=attacks,
         best=best,
-        guessing=f"{100 * TPR_AT[headline.figure]:g} %" if headline.leaks and headline.figure in TPR_AT else "",
+        guessing=f"{100 * TPR_AT[headline.figure]:g} %"
+        if headline.leaks and headline.figure in TPR_AT
+        else "",
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
         attack_table=sections.attack_table(attacks),
@@ -63,14 +70,20 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         split=sections.split_table({name: attacks[name] for name in shown}),
         split_all=sections.split_table(attacks),
         risk=sections.risk_table(risk["precision_recall"]) if risk else None,
-        risk_rmse=f"{risk['calibration']['rmse']:.3f}" if risk and risk["calibration"]["rmse"] is not None else "",
-        ablation=sections.ablation_table(material.results["ablation"]) if material.results.get("ablation") else None,
+        risk_rmse=f"{risk['calibration']['rmse']:.3f}"
+        if risk and risk["calibration"]["rmse"] is not None
+        else "",
+        ablation=sections.ablation_table(material.results["ablation"])
+        if material.results.get("ablation")
+        else None,
         target_recipe=sections.recipe(material),
         facts=sections.facts(material),
         settings=sections.settings(material),
         commands=commands(material),
-        pkeep=f"{100 * material.experiment['pkeep']:g} %" if "pkeep" in material.experiment else "part",
-    )  # fmt: skip
+        pkeep=f"{100 * material.experiment['pkeep']:g} %"
+        if "pkeep" in material.experiment
+        else "part",
+    )
 
 
 def fill(template: str, drawn: dict[str, charts.Chart], **values) -> str:
@@ -93,7 +106,12 @@ def fill(template: str, drawn: dict[str, charts.Chart], **values) -> str:
 def curves(style: dict[str, dict[str, str]], shown: list[str]) -> list[dict[str, Any]]:
     """The checkboxes of a ROC, those that are checked first."""
     return [
-        {"name": name, "color": line["color"], "dashes": _DASHES[line["dash"]], "shown": name in shown}
+        {
+            "name": name,
+            "color": line["color"],
+            "dashes": _DASHES[line["dash"]],
+            "shown": name in shown,
+        }
         for name, line in style.items()
     ]
 
@@ -109,7 +127,10 @@ def commands(material: Material) -> list[str]:
         if name in FIELDS and sections.setting(value) != sections.setting(FIELDS[name].default)
     ]
     workdir = f"--workdir={material.name}"
-    lines = [["lira-train", workdir, *flags], *([f"lira-{s}", workdir] for s in ("score", "attack", "report"))]
+    lines = [
+        ["lira-train", workdir, *flags],
+        *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
+    ]
     if material.results.get("compat"):
         lines[2].append(f"--compat={material.results['compat']}")
     return [shlex.join(line) for line in lines]
@@ -124,13 +145,18 @@ def _charts(material: Material, style, shown, groups) -> dict[str, charts.Chart]
         names = [material.class_name(k) for k in range(int(material.labels.max()) + 1)]
         finite = np.isfinite(material.exposure)
         if finite.any():
-            drawn["classes"] = charts.class_exposure(material.exposure[finite], material.labels[finite], names)
+            drawn["classes"] = charts.class_exposure(
+                material.exposure[finite], material.labels[finite], names
+            )
     if results.get("risk"):
         drawn["risk-distribution"] = charts.risk_distribution(results["risk"]["cumulative"])
         drawn["risk-calibration"] = charts.risk_calibration(results["risk"]["calibration"])
     if results.get("num_shadows"):
         rows = results["num_shadows"]
-        figure = next((f for f in ("tpr_at_1e-3", "tpr_at_1e-2") if any(r[f] is not None for r in rows)), "auc")
+        figure = next(
+            (f for f in ("tpr_at_1e-3", "tpr_at_1e-2") if any(r[f] is not None for r in rows)),
+            "auc",
+        )
         drawn["shadows"] = charts.shadow_curve(rows, figure)
     return drawn
 
@@ -142,11 +168,23 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
     for figure in [*TPR_AT, "auc"]:
         if best[figure]["value"] is not None and figure != headline.figure and len(tiles) < 3:
             text = wording.cell(figure, *(best[figure][end] for end in ("value", "low", "high")))
-            tiles.append((wording.COLUMN[figure], text["text"], text["interval"] and f"95 %: {text['interval']}"))
+            tiles.append(
+                (
+                    wording.COLUMN[figure],
+                    text["text"],
+                    text["interval"] and f"95 %: {text['interval']}",
+                )
+            )
     held_out = next((name for name in ("test set", "non-members") if name in groups), None)
     if held_out:
         note = f"{100 * np.mean(groups['members']):.1f} % on members" if "members" in groups else ""
-        tiles.append((f"accuracy on {held_out}", f"{100 * np.mean(groups[held_out]):.1f}{wording.PERCENT}", note))
+        tiles.append(
+            (
+                f"accuracy on {held_out}",
+                f"{100 * np.mean(groups[held_out]):.1f}{wording.PERCENT}",
+                note,
+            )
+        )
     return tiles
 
 

@@ -27,7 +27,8 @@ def thumbnail(image: np.ndarray, black_white: tuple[float, float]) -> np.ndarray
     """uint8 [h, w] or [h, w, 3], at most LARGEST pixels on a side, by averaging blocks.
 
     Args:
-      image: [H, W, C]; with 3 or 4 channels the first three are red, green, blue, else the first is shown.
+      image: [H, W, C]; with 3 or 4 channels the first three are red, green, blue, else the first is
+        shown.
       black_white: as `value_range` gives it.
     """
     image = image[..., :3] if image.shape[-1] in (3, 4) else image[..., :1]
@@ -45,15 +46,25 @@ def png(image: np.ndarray) -> bytes:
     """A PNG file of uint8 [h, w] or [h, w, 3]."""
     height, width = image.shape[:2]
     rows = image.reshape(height, -1)
-    raw = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1).tobytes()  # filter 0 before each row
+    raw = np.concatenate(
+        [np.zeros((height, 1), np.uint8), rows], axis=1
+    ).tobytes()  # filter 0 before each row
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2 if image.ndim == 3 else 0, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
-    )  # fmt: skip
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(raw, 9))
+        + chunk(b"IEND", b"")
+    )
 
 
 def data_uri(image: np.ndarray) -> str:

@@ -18,7 +18,9 @@ def attack_table(attacks: dict[str, dict]) -> dict[str, Any]:
     Returns:
       columns: headings; rows: name, about and cells; unresolved: headings left out.
     """
-    resolved = [f for f in TPR_AT if any(entry[f]["value"] is not None for entry in attacks.values())]
+    resolved = [
+        f for f in TPR_AT if any(entry[f]["value"] is not None for entry in attacks.values())
+    ]
     figures = [*reversed(resolved), "balanced_accuracy", "auc"]
     rows = []
     for name, entry in attacks.items():
@@ -30,12 +32,17 @@ def attack_table(attacks: dict[str, dict]) -> dict[str, Any]:
         rows.append({"name": name, "about": "", "cells": cells})
     return {
         "columns": [
-            *(COLUMN[f].replace("balanced accuracy", "balanced accuracy (oracle)") for f in figures),
-            "balanced accuracy (shadow)", "false alarm rate (shadow)", "ε at least",
+            *(
+                COLUMN[f].replace("balanced accuracy", "balanced accuracy (oracle)")
+                for f in figures
+            ),
+            "balanced accuracy (shadow)",
+            "false alarm rate (shadow)",
+            "ε at least",
         ],
         "rows": rows,
         "unresolved": [COLUMN[f] for f in TPR_AT if f not in resolved],
-    }  # fmt: skip
+    }
 
 
 def accuracies(material: Material) -> dict[str, list[float]]:
@@ -52,7 +59,9 @@ def accuracies(material: Material) -> dict[str, list[float]]:
 
 def accuracy_table(groups: dict[str, list[float]]) -> list[tuple[str, str, str, str]]:
     """(group, mean, lowest, highest) of the models' accuracies."""
-    return [(n, *(f"{100 * f(v):.2f} %" for f in (np.mean, np.min, np.max))) for n, v in groups.items()]
+    return [
+        (n, *(f"{100 * f(v):.2f} %" for f in (np.mean, np.min, np.max))) for n, v in groups.items()
+    ]
 
 
 def generalisation(groups: dict[str, list[float]]) -> dict[str, str] | None:
@@ -64,14 +73,19 @@ def generalisation(groups: dict[str, list[float]]) -> dict[str, str] | None:
 
 
 def split_table(attacks: dict[str, dict]) -> dict[str, Any] | None:
-    """Figures on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if unknown."""
+    """Figures on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if
+    unknown."""
     known = {n: e for n, e in attacks.items() if e.get("correct") or e.get("misclassified")}
     if not known:
         return None
     tpr = [
         f
         for f in TPR_AT
-        if any((e.get(g) or {}).get(f) is not None for e in known.values() for g in ("correct", "misclassified"))
+        if any(
+            (e.get(g) or {}).get(f) is not None
+            for e in known.values()
+            for g in ("correct", "misclassified")
+        )
     ]
     figures = ["auc", *tpr[:2]]
     groups = ("correct", "misclassified")
@@ -81,14 +95,18 @@ def split_table(attacks: dict[str, dict]) -> dict[str, Any] | None:
         for figure in figures:
             for group in groups:
                 row = entry.get(group) or {}
-                cells.append(cell(figure, *(row.get(figure + end) for end in ("", "_low", "_high"))))
+                cells.append(
+                    cell(figure, *(row.get(figure + end) for end in ("", "_low", "_high")))
+                )
         rows.append({"name": name, "about": "", "cells": cells})
     sizes = next(iter(known.values()))
     return {
         "columns": [f"{COLUMN[f]}, {g}" for f in figures for g in groups],
         "rows": rows,
         "sizes": [
-            (g, f"{sizes[g]['num_members']:,}", f"{sizes[g]['num_nonmembers']:,}") for g in groups if sizes.get(g)
+            (g, f"{sizes[g]['num_members']:,}", f"{sizes[g]['num_nonmembers']:,}")
+            for g in groups
+            if sizes.get(g)
         ],
     }
 
@@ -98,7 +116,9 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
     per_class = material.results["attacks"][best].get("per_class") or {}
     by_class = (material.results.get("risk") or {}).get("by_class") or {}
     labels = material.labels
-    known = {int(k) for k in per_class} | (set() if labels is None else set(np.unique(labels).tolist()))
+    known = {int(k) for k in per_class} | (
+        set() if labels is None else set(np.unique(labels).tolist())
+    )
     rows = []
     for k in sorted(known):
         own = None if material.exposure is None else material.exposure[labels == k]
@@ -108,7 +128,9 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
                 "about": "",
                 "cells": [
                     _number(None if labels is None else int(np.sum(labels == k)), "{:d}"),
-                    _number(None if own is None or not own.size else float(np.median(own)), "{:.3f}"),
+                    _number(
+                        None if own is None or not own.size else float(np.median(own)), "{:.3f}"
+                    ),
                     _number(per_class.get(str(k), {}).get("auc"), "{:.3f}"),
                     _number(_at(by_class.get("risk"), k), "{:.3f}"),
                     _number(_at(by_class.get("generalization_gap"), k), "{:.3f}"),
@@ -128,7 +150,9 @@ def ablation_table(rows: list[dict]) -> dict[str, Any]:
             {
                 "name": row["attack"],
                 "about": "",
-                "cells": [cell(f, *(row[f + end] for end in ("", "_low", "_high"))) for f in figures],
+                "cells": [
+                    cell(f, *(row[f + end] for end in ("", "_low", "_high"))) for f in figures
+                ],
             }
             for row in rows
         ],
@@ -139,7 +163,10 @@ def source_table(sources: dict[str, dict]) -> list[tuple[str, ...]]:
     """(source, examples, quartiles of exposure) of the pool and of the outliers put into it."""
     quartiles = ("lower_quartile", "median", "upper_quartile")
     text = lambda v: "–" if v is None else f"{v:.3f}"  # noqa: E731
-    return [(name, f"{row['num_examples']:,}", *(text(row[q]) for q in quartiles)) for name, row in sources.items()]
+    return [
+        (name, f"{row['num_examples']:,}", *(text(row[q]) for q in quartiles))
+        for name, row in sources.items()
+    ]
 
 
 def probe_table(probes: dict[str, dict]) -> dict[str, Any] | None:
@@ -150,7 +177,9 @@ def probe_table(probes: dict[str, dict]) -> dict[str, Any] | None:
     rows = []
     for name in attacks:
         rates = [row["false_positive_rate"].get(name) or {} for row in probes.values()]
-        cells = [cell("far", *(rate.get(end) for end in ("value", "low", "high"))) for rate in rates]
+        cells = [
+            cell("far", *(rate.get(end) for end in ("value", "low", "high"))) for rate in rates
+        ]
         rows.append({"name": name, "about": "", "cells": cells})
     return {"columns": list(probes), "rows": rows}
 
@@ -167,14 +196,25 @@ def risk_table(precision_recall: dict[str, list]) -> list[tuple[str, str, str]]:
 def facts(material: Material) -> list[tuple[str, str]]:
     """What was trained, with what and on what, in the order a reader asks."""
     e, stored = material.experiment, material.stored
-    trained = material.metrics + (material.target_metrics if "target_run" in material.results else [])
+    trained = material.metrics + (
+        material.target_metrics if "target_run" in material.results else []
+    )
     seconds = sum(r["chunk_seconds"] / r["chunk_models"] for r in trained if r.get("chunk_models"))
     used = len(material.results.get("models", []))
-    targets = material.target_recipe and f"{len(material.results['targets'])} of another recipe: {recipe(material)}"
+    targets = (
+        material.target_recipe
+        and f"{len(material.results['targets'])} of another recipe: {recipe(material)}"
+    )
     found = [
         ("data", " ".join(str(e[n]) for n in ("dataset", "data_path") if e.get(n))),
-        ("examples with a membership bit", "" if material.labels is None else f"{len(material.labels):,}"),
-        ("shadow models" if targets else "models", f"{used} used" + (f" of {e['num_models']}" if e else "")),
+        (
+            "examples with a membership bit",
+            "" if material.labels is None else f"{len(material.labels):,}",
+        ),
+        (
+            "shadow models" if targets else "models",
+            f"{used} used" + (f" of {e['num_models']}" if e else ""),
+        ),
         ("targets", targets),
         ("device", stored.get("device", "")),
         ("machine", stored.get("machine", "")),
@@ -207,7 +247,11 @@ def _metric(material: Material, name: str) -> list[float]:
 
 def _number(value, form: str) -> dict[str, str]:
     known = value is not None and np.isfinite(value)
-    return {"text": form.format(value) if known else "–", "interval": "", "sort": repr(value) if known else ""}
+    return {
+        "text": form.format(value) if known else "–",
+        "interval": "",
+        "sort": repr(value) if known else "",
+    }
 
 
 def _at(values: list | None, k: int):

@@ -17,7 +17,8 @@ _SHOWN = {
 
 
 def as_csv(results: dict[str, Assessment]) -> str:
-    """results.csv: a row an attack; an empty cell is a TPR that so few non-members cannot resolve."""
+    """results.csv: a row an attack; an empty cell is a TPR that so few non-members cannot
+    resolve."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -26,7 +27,8 @@ def as_csv(results: dict[str, Assessment]) -> str:
 
 
 def as_json(results: dict[str, Assessment], **about) -> dict:
-    """results.json: what the results are about, and each attack's figures with intervals and ROC points."""
+    """results.json: what the results are about, and each attack's figures with intervals and ROC
+    points."""
     return {**about, "attacks": {name: summary.as_dict() for name, summary in results.items()}}
 
 
@@ -35,13 +37,21 @@ def as_text(results: dict[str, Assessment] | Iterable[tuple[str, Summary]]) -> s
     results = list(results.items() if isinstance(results, dict) else results)
     names = ["attack", *_SHOWN.values()]
     return _grid(
-        [names, *([name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)] for name, summary in results)]
+        [
+            names,
+            *(
+                [name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)]
+                for name, summary in results
+            ),
+        ]
     )
 
 
 def false_positives(probes: dict[str, dict]) -> str:
     """The table of `false_alarms`: a row a set of probes, a column an attack; rates in percent."""
-    attacks = list(dict.fromkeys(name for row in probes.values() for name in row["false_positive_rate"]))
+    attacks = list(
+        dict.fromkeys(name for row in probes.values() for name in row["false_positive_rate"])
+    )
     rows = [["probes", "max. score", *attacks]]
     for name, row in probes.items():
         rates = [row["false_positive_rate"].get(attack) for attack in attacks]
@@ -62,7 +72,10 @@ def exposure_by_source(sources: dict[str, dict[str, float]]) -> str:
 def _grid(rows: list[list[str]]) -> str:
     """Columns of equal width, a rule under the first row."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 

@@ -31,7 +31,9 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
         for unfinished in home.glob(f"{name}.*tmp*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
-            raise UserError(f"{home / name} could not be written: the disk is full; free some and run again") from None
+            raise UserError(
+                f"{home / name} could not be written: the disk is full; free some and run again"
+            ) from None
         raise
     for other in home.iterdir():
         if other.name != name:
@@ -69,7 +71,9 @@ def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
         return ocp.load(path, like)
     except Exception as error:  # orbax raises many types for damaged files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} cannot be read ({reason}): delete it and run lira-train again") from error
+        raise UserError(
+            f"{path} cannot be read ({reason}): delete it and run lira-train again"
+        ) from error
 
 
 def load_final(folder: pathlib.Path, model_id: int, like: Any) -> Any:
@@ -79,7 +83,10 @@ def load_final(folder: pathlib.Path, model_id: int, like: Any) -> Any:
       UserError: it is not finished, or damaged.
     """
     if not is_finished(folder, model_id):
-        raise UserError(f"model {model_id} has no {_home(folder, model_id) / FINAL}: run lira-train to its end first")
+        raise UserError(
+            f"model {model_id} has no {_home(folder, model_id) / FINAL}: run lira-train to its "
+            "end first"
+        )
     return load(folder, model_id, FINAL, like)
 
 

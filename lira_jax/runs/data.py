@@ -9,7 +9,9 @@ from lira_jax.experiment import Experiment
 from lira_jax.runs.directory import RunDirectory
 
 
-def load_data(run: RunDirectory, experiment: Experiment | None = None, also: Sequence[RunDirectory] = ()) -> Dataset:
+def load_data(
+    run: RunDirectory, experiment: Experiment | None = None, also: Sequence[RunDirectory] = ()
+) -> Dataset:
     """Loads the run's data set, checked to be the one the run began with.
 
     Args:
@@ -27,9 +29,15 @@ def load_data(run: RunDirectory, experiment: Experiment | None = None, also: Seq
 
     e = experiment or run.read_experiment()
     dataset = load.load(
-        e.dataset, e.data_path, num_examples=e.num_examples, drop_duplicates=e.drop_duplicates, seed=e.seed,
-        data_dir=e.data_dir, splits=e.splits, test_splits=e.test_splits,
-    )  # fmt: skip
+        e.dataset,
+        e.data_path,
+        num_examples=e.num_examples,
+        drop_duplicates=e.drop_duplicates,
+        seed=e.seed,
+        data_dir=e.data_dir,
+        splits=e.splits,
+        test_splits=e.test_splits,
+    )
     read = functools.partial(load.load_spec, data_dir=e.data_dir)
     dataset = outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, read)
     source = f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")

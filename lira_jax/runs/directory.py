@@ -25,7 +25,8 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.runs import files
 
-FIRST_DUMP = {"train": "keep.npy", "score": "scores/"}  # what exists once a stage's fields are fixed
+FIRST_DUMP = {"train": "keep.npy", "score": "scores/"}
+"""Stage -> what exists once the fields that it fixes are fixed."""
 
 
 class RunDirectory:
@@ -69,18 +70,20 @@ class RunDirectory:
                 foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
                 if foreign:
                     raise UserError(
-                        f"--workdir={self.path}: it is not empty ({foreign[0]!r} is in it) and has no experiment.json; "
-                        "give another directory"
+                        f"--workdir={self.path}: it is not empty ({foreign[0]!r} is in it) and has "
+                        "no experiment.json; give another directory"
                     )
                 self._write_experiment(asked)
                 return asked
             stored = self.read_experiment()
-            changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
+            changed = {
+                n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)
+            }
             for name, value in changed.items():
                 if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
                     raise UserError(
-                        f"--{name}={value}: the run in {self.path} has {name}={getattr(stored, name)}; "
-                        "drop the flag, or give another --workdir"
+                        f"--{name}={value}: the run in {self.path} has "
+                        f"{name}={getattr(stored, name)}; drop the flag, or give another --workdir"
                     )
             settled = experiment_lib.validate(dataclasses.replace(stored, **changed))
             if changed:
@@ -92,7 +95,9 @@ class RunDirectory:
         return first is not None and any(name.startswith(first) for name in self._manifest())
 
     def _write_experiment(self, experiment: Experiment) -> None:
-        self.write_json("experiment.json", {"experiment": experiment_lib.to_json(experiment), **_provenance()})
+        self.write_json(
+            "experiment.json", {"experiment": experiment_lib.to_json(experiment), **_provenance()}
+        )
 
     # Arrays
 
@@ -102,34 +107,45 @@ class RunDirectory:
         if entry is None or not self._exists(name):
             return False
         if self._file(name).stat().st_size != entry["bytes"]:
-            logging.warning("%s is not as long as the manifest says; it will be made again", self._file(name))
+            logging.warning(
+                "%s is not as long as the manifest says; it will be made again", self._file(name)
+            )
             return False
         return True
 
     def read(self, name: str, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
-        """Maps a dump into memory, read-only, after its hash and shape are checked (None: any length).
+        """Maps a dump into memory, read-only, after its hash and shape are checked (None: any
+        length).
 
-        What is not looked at takes no memory, such as the other queries' logits of --save_logits=all.
+        What is not looked at takes no memory, such as the other queries' logits of
+        --save_logits=all.
 
         Raises:
           UserError: it is missing, truncated, not what the manifest says, or of another shape.
         """
         path, entry = self._file(name), self._manifest().get(name)
         if not path.exists():
-            raise UserError(f"{path} is missing: run the stage that writes it ({_WRITTEN_BY[name.split('/')[0]]})")
+            raise UserError(
+                f"{path} is missing: run the stage that writes it "
+                f"({_WRITTEN_BY[name.split('/')[0]]})"
+            )
         if entry is not None and files.sha256(path) != entry["sha256"]:
             raise UserError(
-                f"{path} does not match its sha256 in manifest.json: it was changed after it was written; "
-                f"delete it and run {_WRITTEN_BY[name.split('/')[0]]} again"
+                f"{path} does not match its sha256 in manifest.json: it was changed after it was "
+                f"written; delete it and run {_WRITTEN_BY[name.split('/')[0]]} again"
             )
         if entry is None:
-            raise UserError(f"{path} is not in manifest.json: run {_WRITTEN_BY[name.split('/')[0]]} again")
+            raise UserError(
+                f"{path} is not in manifest.json: run {_WRITTEN_BY[name.split('/')[0]]} again"
+            )
         array = files.load_npy(path, mapped=True)
         if shape is not None and (
             array.ndim != len(shape)
             or any(want not in (None, has) for want, has in zip(shape, array.shape, strict=True))
         ):
-            raise UserError(f"{path} has shape {array.shape}, not {shape}: it belongs to another run")
+            raise UserError(
+                f"{path} has shape {array.shape}, not {shape}: it belongs to another run"
+            )
         return array
 
     def write(self, name: str, array: np.ndarray) -> None:
@@ -144,15 +160,22 @@ class RunDirectory:
                 self.write(name, array)
 
     @contextlib.contextmanager
-    def rows_writer(self, name: str, shape: tuple[int, ...], dtype) -> Iterator[Callable[[np.ndarray], None]]:
+    def rows_writer(
+        self, name: str, shape: tuple[int, ...], dtype
+    ) -> Iterator[Callable[[np.ndarray], None]]:
         """Writes a dump piece by piece along its first axis, never holding it in memory.
 
         Yields:
-          A function that appends rows. The file appears when the block ends, if all rows were given.
+          A function that appends rows. The file appears when the block ends, if all rows were
+          given.
         """
         dtype, rows, path = np.dtype(dtype), 0, self._file(name)
         with files.replacing(path) as file:
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+            header = {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": False,
+                "shape": tuple(shape),
+            }
             np.lib.format.write_array_header_1_0(file, header)
 
             def write(piece: np.ndarray) -> None:
@@ -168,7 +191,8 @@ class RunDirectory:
     # The data's identity, text, checkpoints
 
     def settle_data(self, fingerprint: str, source: str, name: str = "data") -> None:
-        """Enters the fingerprint of the data, or of what `name` says, or checks it against the one entered before.
+        """Enters the fingerprint of the data, or of what `name` says, or checks it against the one
+        entered before.
 
         Raises:
           UserError: the data are not those this run began with.
@@ -177,8 +201,9 @@ class RunDirectory:
             before = self._manifest().get(name, {}).get("sha256")
             if before not in (None, fingerprint):
                 raise UserError(
-                    f"{source}: the data have sha256 {fingerprint[:16]}, but the run in {self.path} began with "
-                    f"{before[:16]}; restore the data, or give another --workdir"
+                    f"{source}: the data have sha256 {fingerprint[:16]}, but the run in "
+                    f"{self.path} began with {before[:16]}; restore the data, or give another "
+                    "--workdir"
                 )
             if before is None:
                 self._update_manifest(name, {"sha256": fingerprint})
@@ -227,16 +252,20 @@ class RunDirectory:
         return records
 
     def read_plan(self, where: str) -> dict | None:
-        """The fields of the Plan that was the fastest of several on such devices, or None if they were not timed."""
+        """The fields of the Plan that was the fastest of several on such devices, or None if they
+        were not timed."""
         match self.read_plans().get(where):
             case {"plan": plan, "timings": [_, _, *_]}:
                 return plan
         return None
 
     def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
-        """Keeps in plan.json how training is lifted on some devices, and the timings that say so, if there are any."""
+        """Keeps in plan.json how training is lifted on some devices, and the timings that say so,
+        if there are any."""
         with self._lock():
-            self.write_json("plan.json", {**self.read_plans(), where: {"plan": plan, "timings": timings}})
+            self.write_json(
+                "plan.json", {**self.read_plans(), where: {"plan": plan, "timings": timings}}
+            )
 
     def read_plans(self) -> dict:
         """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}.
@@ -281,7 +310,9 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise UserError(f"--workdir={self.path}: it is a file, or below one; give a directory") from None
+            raise UserError(
+                f"--workdir={self.path}: it is a file, or below one; give a directory"
+            ) from None
         with open(self.path / ".lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self._locked = True
@@ -295,9 +326,13 @@ class RunDirectory:
         try:
             return json.loads(path.read_text())
         except FileNotFoundError:
-            raise UserError(f"--workdir={self.path}: there is no {name}; run {written_by} first") from None
+            raise UserError(
+                f"--workdir={self.path}: there is no {name}; run {written_by} first"
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} is not JSON ({error}): restore it, or start anew in another --workdir") from None
+            raise UserError(
+                f"{path} is not JSON ({error}): restore it, or start anew in another --workdir"
+            ) from None
 
     def _exists(self, name: str) -> bool:
         return self._file(name).exists()
@@ -307,12 +342,14 @@ class RunDirectory:
 
 
 def scores_name(model: int, probe: str = "") -> str:
-    """Name of the dump of phi of one model, float32 [examples, queries], on the pool or on a set of probes."""
+    """Name of the dump of phi of one model, float32 [examples, queries], on the pool or on a set of
+    probes."""
     return f"{_folder(probe)}scores/{model:04d}.npy"
 
 
 def logits_name(model: int, probe: str = "") -> str:
-    """Name of the dump of logits of one model, float32 [examples, classes] or [examples, queries, classes]."""
+    """Name of the dump of logits of one model, float32 [examples, classes] or [examples, queries,
+    classes]."""
     return f"{_folder(probe)}logits/{model:04d}.npy"
 
 
@@ -342,12 +379,24 @@ def _provenance() -> dict:
     import jax  # here, so that the stages that only read files start without it
 
     versions = {"python": platform.python_version()}
-    for package in ("lira_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy"):
+    for package in (
+        "lira_jax",
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "orbax-checkpoint",
+        "numpy",
+        "scipy",
+    ):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     here = pathlib.Path(__file__).parent
-    commit = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40"],
-                            capture_output=True, text=True)  # fmt: skip
+    commit = subprocess.run(
+        ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40"],
+        capture_output=True,
+        text=True,
+    )
     return {
         "versions": versions,
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",

@@ -32,8 +32,9 @@ class Loaded:
 def load_evidence(run: directory.RunDirectory, experiment: Experiment, targets: str) -> Loaded:
     """Loads scores, logits, masks and labels of all models that learned something.
 
-    With disjoint masks the shadows are the second half of the models, the targets come from the first, and the
-    evidence is about the targets' half of the pool, where no shadow trained on anything.
+    With disjoint masks the shadows are the second half of the models, the targets come from the
+    first, and the evidence is about the targets' half of the pool, where no shadow trained on
+    anything.
 
     Args:
       run: the run directory, scored.
@@ -65,29 +66,41 @@ def load_evidence(run: directory.RunDirectory, experiment: Experiment, targets: 
         phi[len(healthy)], logits[len(healthy)] = own_phi, own_logits
         healthy.append(model)
     if len(healthy) < 2:
-        raise UserError(f"{run.path}: {len(healthy)} of {num_models} models learned anything; lower --learning_rate")
+        raise UserError(
+            f"{run.path}: {len(healthy)} of {num_models} models learned anything; lower "
+            "--learning_rate"
+        )
     lost = sorted(set(asked) - set(healthy))
     if lost and targets != "all":
         raise UserError(f"--targets={targets}: model {lost[0]} has diverged; name others")
     asked = [t for t in asked if t in healthy]
     positions = np.array([healthy.index(t) for t in asked])
-    evidence = Evidence(labels, keep[healthy], phi[: len(healthy)], logits[: len(healthy)], positions)
+    evidence = Evidence(
+        labels, keep[healthy], phi[: len(healthy)], logits[: len(healthy)], positions
+    )
     if experiment.masks != "disjoint":
         return Loaded(evidence, healthy, asked)
     return _apart(evidence, healthy, asked, keep, targets)
 
 
-def _apart(evidence: Evidence, models: list[int], asked: list[int], keep: np.ndarray, flag: str) -> Loaded:
+def _apart(
+    evidence: Evidence, models: list[int], asked: list[int], keep: np.ndarray, flag: str
+) -> Loaded:
     """The targets of disjoint masks as targets from outside, on their own half of the pool."""
     first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep)
     if flag == "all":
         asked = [t for t in asked if t < first]
     elif asked[-1] >= first:
-        raise UserError(f"--targets={flag}: with --masks=disjoint the targets are models 0 to {first - 1}")
+        raise UserError(
+            f"--targets={flag}: with --masks=disjoint the targets are models 0 to {first - 1}"
+        )
     targets = [models.index(t) for t in asked]
     shadows = [row for row, model in enumerate(models) if model >= first]
     if not targets or len(shadows) < 2:
-        raise UserError(f"{len(targets)} targets and {len(shadows)} shadow models learned anything; too few to attack")
+        raise UserError(
+            f"{len(targets)} targets and {len(shadows)} shadow models learned anything; too few "
+            "to attack"
+        )
     apart = Evidence(
         evidence.labels[pool],
         *(array[shadows][:, pool] for array in (evidence.keep, evidence.phi, evidence.logits)),
@@ -97,11 +110,14 @@ def _apart(evidence: Evidence, models: list[int], asked: list[int], keep: np.nda
     return Loaded(apart, [models[row] for row in shadows], asked, pool)
 
 
-def with_shadows_of(other: directory.RunDirectory, run: directory.RunDirectory, loaded: Loaded) -> Loaded:
-    """The same targets, attacked with the models of another run: another recipe on the same data and masks.
+def with_shadows_of(
+    other: directory.RunDirectory, run: directory.RunDirectory, loaded: Loaded
+) -> Loaded:
+    """The same targets, attacked with the models of another run: another recipe on the same data
+    and masks.
 
-    Carlini et al. 2022, section VI-E. Model m of the other run has the very training set of target m, and may
-    have its initial weights; it is left out as the target itself would be.
+    Carlini et al. 2022, section VI-E. Model m of the other run has the very training set of target
+    m, and may have its initial weights; it is left out as the target itself would be.
 
     Args:
       other: the run of the shadow models, scored.
@@ -115,8 +131,10 @@ def with_shadows_of(other: directory.RunDirectory, run: directory.RunDirectory, 
     theirs = load_evidence(other, other.read_experiment(), "all")
     masks_of = [r.read("keep.npy") for r in (run, other)]
     if run.data_fingerprint() != other.data_fingerprint() or not np.array_equal(*masks_of):
-        raise UserError(f"{flag}: it has other data or masks than {run.path}; train both with the same data flags, "
-                        "--seed, --num_models, --masks and --pkeep")  # fmt: skip
+        raise UserError(
+            f"{flag}: it has other data or masks than {run.path}; train both with the same data "
+            "flags, --seed, --num_models, --masks and --pkeep"
+        )
     mine, shadows = loaded.evidence, theirs.evidence
     judged = (mine.target_phi, mine.target_logits, mine.members)
     models, targets = theirs.models, loaded.targets
@@ -129,16 +147,24 @@ def with_shadows_of(other: directory.RunDirectory, run: directory.RunDirectory, 
         shadows = dataclasses.replace(shadows, targets=np.array([models.index(t) for t in targets]))
     phi, logits, members = judged
     if phi.shape[2] != shadows.phi.shape[2]:
-        progress.note(f"note: {run.path} and {other.path} have other queries; only the plain one is used")
+        progress.note(
+            f"note: {run.path} and {other.path} have other queries; only the plain one is used"
+        )
         phi, shadows = phi[:, :, :1], dataclasses.replace(shadows, phi=shadows.phi[:, :, :1])
-    shadows = dataclasses.replace(shadows, outside_phi=phi, outside_logits=logits, outside_members=members)
+    shadows = dataclasses.replace(
+        shadows, outside_phi=phi, outside_logits=logits, outside_members=members
+    )
     return Loaded(shadows, models, targets, theirs.examples)
 
 
 def load_probe(
-    run: directory.RunDirectory, name: str, loaded: Loaded, target_run: directory.RunDirectory | None = None
+    run: directory.RunDirectory,
+    name: str,
+    loaded: Loaded,
+    target_run: directory.RunDirectory | None = None,
 ) -> Evidence:
-    """Loads what the same models, with the same targets, say of a set of probes, which none trained on.
+    """Loads what the same models, with the same targets, say of a set of probes, which none trained
+    on.
 
     Args:
       run: the run directory, scored with --probes.
@@ -157,5 +183,11 @@ def load_probe(
         return np.stack(phi), np.stack([a if a.ndim == 2 else a[:, 0] for a in logits])
 
     phi, logits = read(run, loaded.models)
-    outside = (None, None) if loaded.evidence.outside_phi is None else read(target_run or run, loaded.targets)
-    return Evidence(labels, np.zeros(phi.shape[:2], bool), phi, logits, loaded.evidence.targets, *outside)
+    outside = (
+        (None, None)
+        if loaded.evidence.outside_phi is None
+        else read(target_run or run, loaded.targets)
+    )
+    return Evidence(
+        labels, np.zeros(phi.shape[:2], bool), phi, logits, loaded.evidence.targets, *outside
+    )

@@ -1,4 +1,5 @@
-"""Files that are whole or not there: written under a temporary name and renamed, read without pickle."""
+"""Files that are whole or not there: written under a temporary name and renamed, read without
+pickle."""
 
 import contextlib
 import errno
@@ -30,9 +31,13 @@ def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
         raise UserError(f"{path} does not exist") from None
     except (ValueError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a whole .npy file ({reason}): restore it, or make it again") from None
+        raise UserError(
+            f"{path} is not a whole .npy file ({reason}): restore it, or make it again"
+        ) from None
     if not isinstance(array, np.ndarray):
-        raise UserError(f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save")
+        raise UserError(
+            f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save"
+        )
     return np.asarray(array)
 
 
@@ -43,13 +48,15 @@ def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
 
 
 def temporary_name(path: pathlib.Path) -> pathlib.Path:
-    """A name beside `path` that no other process on any host uses: in containers, process ids are often the same."""
+    """A name beside `path` that no other process on any host uses: in containers, process ids are
+    often the same."""
     return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
 
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if not."""
+    """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if
+    not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
@@ -60,7 +67,9 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"{path} could not be written: the disk is full; free some space and run again") from None
+            raise UserError(
+                f"{path} could not be written: the disk is full; free some space and run again"
+            ) from None
         raise
     finally:
         temporary.unlink(missing_ok=True)

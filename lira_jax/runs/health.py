@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def diagnose(correct: np.ndarray, finite: np.ndarray, labels: np.ndarray, keep: np.ndarray) -> str | None:
+def diagnose(
+    correct: np.ndarray, finite: np.ndarray, labels: np.ndarray, keep: np.ndarray
+) -> str | None:
     """What is wrong with a model, in a few words, or None.
 
     Args:

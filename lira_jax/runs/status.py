@@ -34,7 +34,8 @@ class Status:
       evaluated: whether results.json is here.
       stale: what is older than the files it was made from: attack, report.
       reported: whether the page is here.
-      damaged: file -> what is wrong, for each that is not what the manifest says, or cannot be read.
+      damaged: file -> what is wrong, for each that is not what the manifest says, or cannot be
+        read.
       leftover: temporary files of writers that live no more; harmless.
       processes: (process id, stage) of this run on this machine.
       age: seconds since anything in the directory was written.
@@ -86,7 +87,11 @@ def inspect(run: directory.RunDirectory) -> Status:
 
 def _inspect(run: directory.RunDirectory, e: Experiment, targets: Status | None) -> Status:
     folder = run.checkpoints()
-    manifest = run.read_json("manifest.json", "lira-train") if (run.path / "manifest.json").exists() else {}
+    manifest = (
+        run.read_json("manifest.json", "lira-train")
+        if (run.path / "manifest.json").exists()
+        else {}
+    )
     damaged = {}
     for name in manifest:
         if "bytes" not in manifest[name]:  # a fingerprint of data, not of a file here
@@ -113,14 +118,19 @@ def _inspect(run: directory.RunDirectory, e: Experiment, targets: Status | None)
     newest = max((_written(p) for p in files), default=0.0)
     return Status(
         path=run.path,
-        summary=f"{e.num_models} x {e.model} on {e.dataset}, {e.epochs} epochs, {e.queries} queries",
+        summary=f"{e.num_models} x {e.model} on {e.dataset}, {e.epochs} epochs, {e.queries} "
+        "queries",
         num_models=e.num_models,
         trained=trained,
         partial={m: (epoch, e.epochs) for m, epoch in epochs.items() if epoch},
         last_metrics=metrics[-1] if metrics else None,
         diverged={m: r["diverged"] for m, r in last.items() if r.get("diverged")},
         scored=scored,
-        attacks=sorted(n.removeprefix("attacks/").removesuffix(".npy") for n in whole if n.startswith("attacks/")),
+        attacks=sorted(
+            n.removeprefix("attacks/").removesuffix(".npy")
+            for n in whole
+            if n.startswith("attacks/")
+        ),
         evaluated=(run.path / "results.json").exists(),
         stale=_stale(run, e.num_models),
         reported=(run.path / "report/index.html").exists(),
@@ -147,16 +157,25 @@ def as_text(status: Status) -> str:
     old = {"attack": "; older than the scores", "report": "; older than the results"}
     lines.append(
         _line(
-            "attack", s.evaluated and "attack" not in s.stale, attacks + (old["attack"] if "attack" in s.stale else "")
+            "attack",
+            s.evaluated and "attack" not in s.stale,
+            attacks + (old["attack"] if "attack" in s.stale else ""),
         )
     )
     page = "report/index.html is here" if s.reported else "no page yet"
     lines.append(
-        _line("report", s.reported and "report" not in s.stale, page + (old["report"] if "report" in s.stale else ""))
+        _line(
+            "report",
+            s.reported and "report" not in s.stale,
+            page + (old["report"] if "report" in s.stale else ""),
+        )
     )
     lines += [f"DAMAGED   {text}" for text in s.damaged.values()]
     if s.leftover:
-        lines.append(f"leftover  {len(s.leftover)} temporary files of killed writers, harmless: {s.leftover[0]}")
+        lines.append(
+            f"leftover  {len(s.leftover)} temporary files of killed writers, harmless: "
+            f"{s.leftover[0]}"
+        )
     lines.append(_activity(s))
     lines.append(_advice(s))
     return "\n".join(lines)
@@ -166,11 +185,16 @@ def _training(s: Status, kind: str) -> list[str]:
     """How far the training of the models or targets is."""
     n = s.num_models
     begun = "".join(
-        f"; {_ids(models)} at epoch {epoch} of {of}" for (epoch, of), models in _by_value(s.partial).items()
-    )  # fmt: skip
+        f"; {_ids(models)} at epoch {epoch} of {of}"
+        for (epoch, of), models in _by_value(s.partial).items()
+    )
     never = [m for m in range(n) if m not in set(s.trained) and m not in s.partial]
     waiting = f"; {_ids(never)} without a checkpoint" if never and len(never) < n else ""
-    lines = [_line("train", len(s.trained) == n, f"{len(s.trained)} of {n} {kind} finished{begun}{waiting}")]
+    lines = [
+        _line(
+            "train", len(s.trained) == n, f"{len(s.trained)} of {n} {kind} finished{begun}{waiting}"
+        )
+    ]
     if s.last_metrics:
         shown = [
             ("loss", "{:.4g}"),
@@ -178,9 +202,14 @@ def _training(s: Status, kind: str) -> list[str]:
             ("out_accuracy", "{:.1%}"),
             ("test_accuracy", "{:.1%}"),
         ]
-        values = ", ".join(f"{k} {f.format(s.last_metrics[k])}" for k, f in shown if s.last_metrics.get(k) is not None)
+        values = ", ".join(
+            f"{k} {f.format(s.last_metrics[k])}"
+            for k, f in shown
+            if s.last_metrics.get(k) is not None
+        )
         lines.append(
-            f"          newest metrics: model {s.last_metrics['model']}, epoch {s.last_metrics['epoch']}: {values}"
+            f"          newest metrics: model {s.last_metrics['model']}, epoch "
+            f"{s.last_metrics['epoch']}: {values}"
         )
     for model, why in s.diverged.items():
         lines.append(f"          model {model} has diverged and is not used: {why}")
@@ -188,22 +217,38 @@ def _training(s: Status, kind: str) -> list[str]:
 
 
 def processes(path: pathlib.Path) -> list[tuple[int, str]]:
-    """(process id, stage) of the lira commands on this machine that were given this run directory; Linux only."""
+    """(process id, stage) of the lira commands on this machine that were given this run directory;
+    Linux only."""
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            stage = next((m[1] for a in arguments[:4] if (m := re.search(r"lira(?:_jax\.cli\.|-)(\w+)$", a))), None)
+            stage = next(
+                (
+                    m[1]
+                    for a in arguments[:4]
+                    if (m := re.search(r"lira(?:_jax\.cli\.|-)(\w+)$", a))
+                ),
+                None,
+            )
             workdirs = [a.split("=", 1)[1] for a in arguments if re.match(r"--?workdir=", a)]
-            workdirs += [b for a, b in itertools.pairwise(arguments) if re.fullmatch(r"--?workdir", a)]
-            if stage in STAGES and workdirs and ((entry / "cwd").resolve() / workdirs[-1]).resolve() == path.resolve():
+            workdirs += [
+                b for a, b in itertools.pairwise(arguments) if re.fullmatch(r"--?workdir", a)
+            ]
+            if (
+                stage in STAGES
+                and workdirs
+                and ((entry / "cwd").resolve() / workdirs[-1]).resolve() == path.resolve()
+            ):
                 found.append((int(entry.name), stage))
     return sorted(found)
 
 
 def _activity(s: Status) -> str:
     if s.processes:
-        return "running   " + ", ".join(f"lira-{stage} (process {pid})" for pid, stage in s.processes)
+        return "running   " + ", ".join(
+            f"lira-{stage} (process {pid})" for pid, stage in s.processes
+        )
     idle = f"no process of this run on this machine; last written {_duration(s.age)} ago"
     if s.unfinished:
         idle += f": lira-{s.unfinished} is not begun, was killed, or runs on another machine"
@@ -215,7 +260,10 @@ def _advice(s: Status) -> str:
     if s.processes:
         return f"next      wait, or look again: lira-status {workdir}"
     if s.damaged:
-        return "next      delete those damaged files that are there and run the commands above; whole files are kept"
+        return (
+            "next      delete those damaged files that are there and run the commands above; "
+            "whole files are kept"
+        )
     stage = s.unfinished
     return f"next      lira-{stage} {workdir}" if stage else "next      nothing is left to do"
 
@@ -226,7 +274,9 @@ def _line(stage: str, finished: bool, text: str) -> str:
 
 def _stale(run: directory.RunDirectory, num_models: int) -> list[str]:
     results, page = run.path / "results.json", run.path / "report/index.html"
-    scores = [r.path / directory.scores_name(m) for r in (run, run.targets()) for m in range(num_models)]
+    scores = [
+        r.path / directory.scores_name(m) for r in (run, run.targets()) for m in range(num_models)
+    ]
     stale = []
     if results.exists() and any(p.exists() and _written(p) > _written(results) for p in scores):
         stale.append("attack")
@@ -238,7 +288,11 @@ def _stale(run: directory.RunDirectory, num_models: int) -> list[str]:
 def _abandoned(path: pathlib.Path) -> bool:
     """Whether this is a temporary file of a process of this machine that is gone."""
     writer = writer_of(path)
-    return writer is not None and writer[0] == platform.node() and not pathlib.Path("/proc", str(writer[1])).exists()
+    return (
+        writer is not None
+        and writer[0] == platform.node()
+        and not pathlib.Path("/proc", str(writer[1])).exists()
+    )
 
 
 def _written(path: pathlib.Path) -> float:

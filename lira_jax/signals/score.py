@@ -22,7 +22,9 @@ from lira_jax.training.programs import abstract_variables, make_module
 
 def is_scored(run: RunDirectory, model: int, probe: str = "") -> bool:
     """Whether a model's dumps, on the pool or on a set of probes, are here."""
-    return run.has(directory.scores_name(model, probe)) and run.has(directory.logits_name(model, probe))
+    return run.has(directory.scores_name(model, probe)) and run.has(
+        directory.logits_name(model, probe)
+    )
 
 
 def score_models(
@@ -50,14 +52,20 @@ def score_models(
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     examples = examples or dataset
     todo = [i for i in ids if not is_scored(run, i, probe)]
-    progress.note_finished(len(ids), len(todo), "scored already" + (f" on {probe}" if probe else ""))
+    progress.note_finished(
+        len(ids), len(todo), "scored already" + (f" on {probe}" if probe else "")
+    )
     module = make_module(e, dataset)
     like = abstract_variables(e, dataset)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
     devices = devices or lift.mesh()
     convolutional = models.has_convolution(like["params"])
-    strategy = lift.choose_strategy(e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform)
-    step = forward.make_score_step(module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries))
+    strategy = lift.choose_strategy(
+        e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform
+    )
+    step = forward.make_score_step(
+        module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries)
+    )
     step = lift.lift(step, strategy, devices, shared=3)
     images, labels = examples.x, examples.y
     if e.data_on == "device":
@@ -71,16 +79,22 @@ def score_models(
     finished: list[int] = []
 
     def score_chunk(ids: list[int], width: int) -> None:
-        bar.n = len(finished) * num_examples * e.queries  # also after a chunk that ran out of memory
+        bar.n = (
+            len(finished) * num_examples * e.queries
+        )  # also after a chunk that ran out of memory
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
         padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
         variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
         with contextlib.ExitStack() as files:
             writers = [
                 (
-                    files.enter_context(run.rows_writer(directory.logits_name(i, probe), logits_shape, np.float32)),
                     files.enter_context(
-                        run.rows_writer(directory.scores_name(i, probe), (num_examples, e.queries), np.float32)
+                        run.rows_writer(directory.logits_name(i, probe), logits_shape, np.float32)
+                    ),
+                    files.enter_context(
+                        run.rows_writer(
+                            directory.scores_name(i, probe), (num_examples, e.queries), np.float32
+                        )
                     ),
                 )
                 for i in ids

@@ -1,8 +1,8 @@
 """Which examples are in which batch of ONE model, drawn on the device.
 
-A model's batches are cut from an endless stream: a shuffled pass over its members, then another, and
-so on. Batches straddle passes, so models with different numbers of members share one program of equal
-steps and no example is left out of a training; after s steps of B every member has been seen
+A model's batches are cut from an endless stream: a shuffled pass over its members, then another,
+and so on. Batches straddle passes, so models with different numbers of members share one program of
+equal steps and no example is left out of a training; after s steps of B every member has been seen
 floor(s B / n) times or once more.
 """
 
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 
 def steps_per_epoch(num_examples: int, pkeep: float, batch_size: int) -> int:
-    """Steps of one epoch, the same for all models: the mean number of members, rounded up to whole batches."""
+    """Steps of one epoch, the same for all models: the mean number of members, rounded up to whole
+    batches."""
     return -(-round(num_examples * pkeep) // batch_size)
 
 

@@ -23,15 +23,18 @@ def check_installed() -> None:
     """Raises a UserError unless tensorboardX is installed."""
     if importlib.util.find_spec("tensorboardX") is None:
         raise UserError(
-            "--tensorboard: tensorboardX is not installed; pip install 'lira_jax[tensorboard]', or give --notensorboard"
+            "--tensorboard: tensorboardX is not installed; pip install 'lira_jax[tensorboard]', "
+            "or give --notensorboard"
         )
 
 
 def append(folder: pathlib.Path, records: list[dict]) -> None:
-    """Appends records to the event files of their models, FOLDER/model_0007/; the step is the epoch.
+    """Appends records to the event files of their models, FOLDER/model_0007/; the step is the
+    epoch.
 
-    tensorboardX's writers begin a new file each, and a resumed training comes to some epochs again: so a model's
-    one file is taken up where it ends, what a kill cut short is dropped, and no step is written twice.
+    tensorboardX's writers begin a new file each, and a resumed training comes to some epochs again:
+    so a model's one file is taken up where it ends, what a kill cut short is dropped, and no step
+    is written twice.
     """
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
@@ -50,17 +53,29 @@ def append(folder: pathlib.Path, records: list[dict]) -> None:
             messages, whole = _unframe(file.read())
             file.truncate(whole)
             if not messages:
-                file.write(_frame(Event(wall_time=event.wall_time, file_version="brain.Event:2").SerializeToString()))
+                file.write(
+                    _frame(
+                        Event(
+                            wall_time=event.wall_time, file_version="brain.Event:2"
+                        ).SerializeToString()
+                    )
+                )
             if event.step not in {Event.FromString(m).step for m in messages}:
                 file.write(_frame(event.SerializeToString()))
 
 
 def _frame(message: bytes) -> bytes:
-    """A record of an event file: length, its checksum, message, its checksum (TensorFlow's TFRecord format)."""
+    """A record of an event file: length, its checksum, message, its checksum (TensorFlow's TFRecord
+    format)."""
     from tensorboardX.record_writer import masked_crc32c
 
     length = struct.pack("<Q", len(message))
-    return length + struct.pack("<I", masked_crc32c(length)) + message + struct.pack("<I", masked_crc32c(message))
+    return (
+        length
+        + struct.pack("<I", masked_crc32c(length))
+        + message
+        + struct.pack("<I", masked_crc32c(message))
+    )
 
 
 def _unframe(data: bytes) -> tuple[list[bytes], int]:

@@ -19,7 +19,13 @@ from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint, health
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import event_files, step, tuning
-from lira_jax.training.programs import Plan, Programs, abstract_variables, bytes_needed, flops_per_image
+from lira_jax.training.programs import (
+    Plan,
+    Programs,
+    abstract_variables,
+    bytes_needed,
+    flops_per_image,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +53,13 @@ class Trainer:
         """Checks that the experiment can be trained; nothing is computed yet.
 
         Args:
-          keep: bool [models, examples], of ALL models of the run, so that programs do not depend on the chunk.
+          keep: bool [models, examples], of ALL models of the run, so that programs do not depend on
+            the chunk.
           devices: as `lift.mesh` gives them; all by default.
 
         Raises:
-          UserError: the model, the strategy or the augmentation does not fit the data or the device.
+          UserError: the model, the strategy or the augmentation does not fit the data or the
+            device.
         """
         e = self.experiment = experiment
         augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
@@ -97,32 +105,45 @@ class Trainer:
 
     def _build(self, plan: Plan, *, by_step: bool = False) -> Programs:
         return Programs(
-            self.experiment, self.dataset, self.fewest_members, self.devices, plan,
-            normalizer=self.normalizer, by_step=by_step,
-        )  # fmt: skip
+            self.experiment,
+            self.dataset,
+            self.fewest_members,
+            self.devices,
+            plan,
+            normalizer=self.normalizer,
+            by_step=by_step,
+        )
 
     def _by_rule(self, num_models: int) -> Plan:
         return tuning.plan_by_rule(self.experiment, num_models, self.devices, self.params)
 
     def _measured(self, num_models: int) -> Plan:
-        """The plan that this run has measured to be the fastest on such devices; measures if it has not."""
+        """The plan that this run has measured to be the fastest on such devices; measures if it has
+        not."""
         e, devices = self.experiment, self.devices
         where = hardware.describe(devices)
         kept = tuning.read(self.run.read_plan(where))
         if kept and e.conv_form in ("auto", kept.conv_form) and not e.models_per_chunk:
-            return dataclasses.replace(kept, width=chunks.width(kept.strategy, kept.width, num_models, devices))
+            return dataclasses.replace(
+                kept, width=chunks.width(kept.strategy, kept.width, num_models, devices)
+            )
         timings = self._timings(num_models)
         if len(timings) > 1:
             best = timings[0].plan
             progress.note(f"timed training steps on {where}:\n{tuning.as_text(timings)}")
         else:  # the training is too short to compare
             best = self._by_rule(num_models)
-        if kept is None:  # what was measured without the flags that rule it out here is worth keeping
-            self.run.write_plan(where, dataclasses.asdict(best), [tuning.as_record(t) for t in timings])
+        if (
+            kept is None
+        ):  # what was measured without the flags that rule it out here is worth keeping
+            self.run.write_plan(
+                where, dataclasses.asdict(best), [tuning.as_record(t) for t in timings]
+            )
         return best
 
     def _timings(self, num_models: int) -> list[tuning.Timing]:
-        """As many plans as a training of so many models is long enough to time, the fastest first."""
+        """As many plans as a training of so many models is long enough to time, the fastest
+        first."""
         e, devices = self.experiment, self.devices
         candidates = tuning.plans(e, num_models, devices, self.params)
         first = self._build(candidates[0])
@@ -134,17 +155,26 @@ class Trainer:
         def trial(plan: Plan) -> tuning.Timing | None:
             rows = self.keep[np.arange(plan.width) % len(self.keep)]
             programs = self._build(plan, by_step=True)
-            return tuning.time_step(programs, plan, state, rows, self.images, self.labels, limit=self.limit)
+            return tuning.time_step(
+                programs, plan, state, rows, self.images, self.labels, limit=self.limit
+            )
 
-        widest = 0 if e.models_per_chunk else chunks.width("vmap", tuning.WIDEST, num_models, devices)
-        return tuning.choose(candidates, trial, lambda t: images / t.images_per_second, widest=widest)
+        widest = (
+            0 if e.models_per_chunk else chunks.width("vmap", tuning.WIDEST, num_models, devices)
+        )
+        return tuning.choose(
+            candidates, trial, lambda t: images / t.images_per_second, widest=widest
+        )
 
     def _fitting(self, width: int) -> int:
-        """The largest width, at most the one given, whose program fits into memory as the compiler sees it."""
+        """The largest width, at most the one given, whose program fits into memory as the compiler
+        sees it."""
         while True:
             try:
                 needed = bytes_needed(self._compile(width))
-            except jax.errors.JaxRuntimeError as error:  # a compiler that tries out kernels needs memory for them
+            except (
+                jax.errors.JaxRuntimeError
+            ) as error:  # a compiler that tries out kernels needs memory for them
                 if not chunks.out_of_memory(error):
                     raise
                 needed = 2 * self.limit
@@ -153,8 +183,8 @@ class Trainer:
             estimate = int(width * self.limit / needed) // self.devices.size * self.devices.size
             smaller = max(self.devices.size, min(estimate, width - self.devices.size))
             progress.note(
-                f"{width} models side by side need {needed / 2**30:.1f} GiB, there are {self.limit / 2**30:.1f}; "
-                f"trying {smaller}"
+                f"{width} models side by side need {needed / 2**30:.1f} GiB, there are "
+                f"{self.limit / 2**30:.1f}; trying {smaller}"
             )
             width = smaller
 
@@ -191,19 +221,29 @@ class Trainer:
             raise
         self._show(len(ids), e.epochs, losses, outcomes)
         self._log(outcomes, losses, e.epochs, started, first_epoch, width)
-        self._save({"params": state.params, "batch_stats": state.batch_stats}, ids, checkpoint.FINAL)
+        self._save(
+            {"params": state.params, "batch_stats": state.batch_stats}, ids, checkpoint.FINAL
+        )
         for outcome in outcomes:
             if outcome.diverged:
-                logging.error("MODEL %d HAS DIVERGED: %s; no attack will use it", outcome.model, outcome.diverged)
+                logging.error(
+                    "MODEL %d HAS DIVERGED: %s; no attack will use it",
+                    outcome.model,
+                    outcome.diverged,
+                )
         self.outcomes += outcomes
 
     def _epoch(self, state, model_ids, keep, epoch: int):
         indices = self.programs.epoch_batches(model_ids, keep, np.int32(epoch))
         first, losses = epoch * self.programs.steps, []
         if self.programs.scan:
-            return self.programs.train(state, model_ids, indices, np.int32(first), self.images, self.labels)
+            return self.programs.train(
+                state, model_ids, indices, np.int32(first), self.images, self.labels
+            )
         if self.programs.resident:
-            given = (((indices[:, s],), (self.images, self.labels)) for s in range(self.programs.steps))
+            given = (
+                ((indices[:, s],), (self.images, self.labels)) for s in range(self.programs.steps)
+            )
         else:
             fed = feed.batches(self.images, self.labels, jax.device_get(indices), self.devices)
             given = ((batch, ()) for batch in fed)
@@ -213,7 +253,8 @@ class Trainer:
         return state, jax.numpy.stack(losses, 1)
 
     def evaluate(self, state: step.TrainState, ids: list[int]) -> list[Outcome]:
-        """Accuracies of some models on the plain examples. `state` may be padded; `ids` are its first."""
+        """Accuracies of some models on the plain examples. `state` may be padded; `ids` are its
+        first."""
         labels, test_labels = self.dataset.y, self.dataset.y_test
         correct, finite = self._predict(state, self.images, self.labels)
         tested = None
@@ -246,13 +287,20 @@ class Trainer:
 
     def _restore(self, ids: np.ndarray, epoch: int) -> step.TrainState:
         like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), self.programs.state)
-        loaded = {i: checkpoint.load(self.folder, int(i), checkpoint.epoch_name(epoch), like) for i in set(ids)}
-        return lift.spread(jax.tree.map(lambda *a: np.stack(a), *[loaded[i] for i in ids]), self.devices)
+        loaded = {
+            i: checkpoint.load(self.folder, int(i), checkpoint.epoch_name(epoch), like)
+            for i in set(ids)
+        }
+        return lift.spread(
+            jax.tree.map(lambda *a: np.stack(a), *[loaded[i] for i in ids]), self.devices
+        )
 
     def _save(self, tree: Any, ids: list[int], name: str) -> None:
         tree = jax.device_get(tree)
         for row, i in enumerate(ids):
-            checkpoint.save(self.folder, i, name, jax.tree.map(lambda a, row=row: np.asarray(a[row]), tree))
+            checkpoint.save(
+                self.folder, i, name, jax.tree.map(lambda a, row=row: np.asarray(a[row]), tree)
+            )
 
     def _show(self, models: int, epochs: int, losses, outcomes: list[Outcome]) -> None:
         """Tells of one more epoch of some models; `outcomes` are their newest, if there are any."""
@@ -266,7 +314,15 @@ class Trainer:
         self.bar.set_postfix_str(", ".join(shown), refresh=False)
         self.bar.update(models * self.programs.steps * e.batch_size)
 
-    def _log(self, outcomes: list[Outcome], losses, epochs: int, started: float, first_epoch: int, width: int) -> None:
+    def _log(
+        self,
+        outcomes: list[Outcome],
+        losses,
+        epochs: int,
+        started: float,
+        first_epoch: int,
+        width: int,
+    ) -> None:
         mean_loss = np.asarray(losses).mean(1)
         seconds = time.monotonic() - started
         images = (epochs - first_epoch) * self.programs.steps * self.experiment.batch_size

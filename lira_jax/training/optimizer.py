@@ -10,8 +10,8 @@ from lira_jax.experiment import Experiment
 def schedule(experiment: Experiment, total_steps: int) -> optax.Schedule:
     """Learning rate as a function of the step, with t = step / total_steps in [0, 1).
 
-    reference: lr * cos(7 pi / 16 * t) * min(1, 100 t), of tensorflow/privacy's LiRA code; it ends near
-    0.195 of the peak. cosine: lr * (1 + cos(pi t)) / 2 (Loshchilov and Hutter 2017).
+    reference: lr * cos(7 pi / 16 * t) * min(1, 100 t), of tensorflow/privacy's LiRA code; it ends
+    near 0.195 of the peak. cosine: lr * (1 + cos(pi t)) / 2 (Loshchilov and Hutter 2017).
     """
     shapes = {
         "reference": lambda t: jnp.cos(7 * jnp.pi / 16 * t),
@@ -41,7 +41,9 @@ def make(experiment: Experiment, total_steps: int) -> optax.GradientTransformati
     if experiment.optimizer == "adam":
         descent = optax.adam(rate, b1=experiment.momentum)
     else:
-        descent = optax.sgd(rate, momentum=experiment.momentum or None, nesterov=experiment.nesterov)
+        descent = optax.sgd(
+            rate, momentum=experiment.momentum or None, nesterov=experiment.nesterov
+        )
     if not experiment.weight_decay:
         return descent
     return optax.chain(optax.add_decayed_weights(experiment.weight_decay, mask=_is_kernel), descent)

@@ -1,6 +1,7 @@
 """The programs of training, built from shapes alone: no array on a device, no file.
 
-Training runs them, tuning times them, and planners and scripts compile them, for hardware at hand or not.
+Training runs them, tuning times them, and planners and scripts compile them, for hardware at hand
+or not.
 """
 
 import dataclasses
@@ -46,8 +47,8 @@ class Programs:
       scan: whether `train` is a whole epoch.
       init: (model_ids) -> state.
       epoch_batches: (model_ids, keep, epoch) -> indices [models, steps, B].
-      train: as `step.scan_epoch` (scan), `step.make_train_step`, or `step.on_batch` (data on the host). The
-        state's memory is reused.
+      train: as `step.scan_epoch` (scan), `step.make_train_step`, or `step.on_batch` (data on the
+        host). The state's memory is reused.
       score: as `forward.make_score_step`, of the plain query.
     """
 
@@ -81,7 +82,8 @@ class Programs:
         self.state = jax.eval_shape(init, 0)
         self.convolutional = models.has_convolution(self.state.params)
         self.resident = e.data_on == "device"
-        # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is many programs.
+        # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is
+        # many programs.
         on_cpu = devices.devices.flat[0].platform == "cpu"
         self.scan = self.resident and not by_step and not (self.convolutional and on_cpu)
 
@@ -96,12 +98,14 @@ class Programs:
             key = step.batch_key(e.seed, model_id)
             return batches.epoch_batches(
                 key, keep, epoch, steps=self.steps, batch_size=e.batch_size, passes=passes
-            )  # fmt: skip
+            )
 
         # Initial weights and batches are random bits and sorting: vmap serves them well everywhere.
         self.init = lift.lift(init, "vmap", devices)
         self.epoch_batches = lift.lift(epoch_batches, "vmap", devices, shared=1)
-        self.train = lift.lift(train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True)
+        self.train = lift.lift(
+            train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True
+        )
         score = forward.make_score_step(module, normalizer, augment.query_grid(1))
         self.score = lift.lift(score, plan.strategy, devices, shared=3)
 
@@ -115,7 +119,10 @@ class Programs:
             own += (jax.ShapeDtypeStruct(shape, np.int32),)
             shared = lift.abstract_replicate((x, y), self.devices)
         else:
-            own += (jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype), jax.ShapeDtypeStruct((batch,), y.dtype))
+            own += (
+                jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype),
+                jax.ShapeDtypeStruct((batch,), y.dtype),
+            )
             shared = ()
         return (*lift.abstract_spread(own, width, self.devices), number, *shared)
 
@@ -125,22 +132,32 @@ class Programs:
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
-    """Memory of one device that a compiled program takes: arguments, results and what lies between."""
+    """Memory of one device that a compiled program takes: arguments, results and what lies
+    between."""
     m = compiled.memory_analysis()
     if m is None:  # the backend does not say
         return 0
     return (
-        m.argument_size_in_bytes + m.output_size_in_bytes - m.alias_size_in_bytes + m.temp_size_in_bytes
-    )  # fmt: skip
+        m.argument_size_in_bytes
+        + m.output_size_in_bytes
+        - m.alias_size_in_bytes
+        + m.temp_size_in_bytes
+    )
 
 
 def make_module(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") -> nn.Module:
     """The experiment's model for the data set's classes."""
     e = experiment
     return models.create(
-        e.model, dataset.num_classes, depth=e.depth, width=e.width, hidden=e.hidden,
-        activation=e.activation, dtype=e.compute_dtype, conv_form=conv_form,
-    )  # fmt: skip
+        e.model,
+        dataset.num_classes,
+        depth=e.depth,
+        width=e.width,
+        hidden=e.hidden,
+        activation=e.activation,
+        dtype=e.compute_dtype,
+        conv_form=conv_form,
+    )
 
 
 def abstract_variables(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
@@ -152,7 +169,8 @@ def abstract_variables(experiment: Experiment, dataset: Dataset) -> dict[str, An
 
 
 def flops_per_image(experiment: Experiment, dataset: Dataset, normalizer: Normalizer) -> float:
-    """Floating-point operations of one training step of one model, an image, as XLA counts them before optimising."""
+    """Floating-point operations of one training step of one model, an image, as XLA counts them
+    before optimising."""
     e = experiment
     module = make_module(e, dataset)
     descent = optimizer.make(e, e.epochs)

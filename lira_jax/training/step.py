@@ -39,7 +39,10 @@ def batch_key(seed: int, model_id):
 
 
 def make_init(
-    module: nn.Module, optimizer: optax.GradientTransformation, seed: int, example_shape: tuple[int, ...]
+    module: nn.Module,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    example_shape: tuple[int, ...],
 ) -> Callable:
     """Builds init(model_id) -> TrainState."""
 
@@ -53,26 +56,35 @@ def make_init(
 
 
 def make_train_step(
-    module: nn.Module, optimizer: optax.GradientTransformation, normalize: Normalizer, experiment: Experiment
+    module: nn.Module,
+    optimizer: optax.GradientTransformation,
+    normalize: Normalizer,
+    experiment: Experiment,
 ) -> Callable:
     """Builds train_step(state, model_id, index, step, images, labels) -> (state, loss).
 
     Args of the result: index int [B], the batch; step int, from 0; images [N, ...] and labels [N],
-    resident on the device. The loss is the cross-entropy of the (smoothed) labels without the penalty.
+    resident on the device. The loss is the cross-entropy of the (smoothed) labels without the
+    penalty.
     """
     e = experiment
 
     def train_step(state: TrainState, model_id, index, step, images, labels):
         key = jax.random.fold_in(jax.random.fold_in(model_key(e.seed, model_id), _AUGMENT), step)
         view_key, cutout_key = jax.random.split(key)
-        x = normalize(augment.random_view(view_key, images, index, augment=e.augment, shift=e.shift))
+        x = normalize(
+            augment.random_view(view_key, images, index, augment=e.augment, shift=e.shift)
+        )
         if e.augment == "mirror_shift_cutout":
             x = augment.random_cutout(cutout_key, x, e.cutout)
         y = labels[index]
 
         def loss_of(params):
             logits, updates = module.apply(
-                {"params": params, "batch_stats": state.batch_stats}, x, train=True, mutable=["batch_stats"]
+                {"params": params, "batch_stats": state.batch_stats},
+                x,
+                train=True,
+                mutable=["batch_stats"],
             )
             targets = optax.smooth_labels(jax.nn.one_hot(y, logits.shape[-1]), e.label_smoothing)
             loss = optax.softmax_cross_entropy(logits.astype(jnp.float32), targets).mean()
@@ -89,7 +101,8 @@ def on_batch(train_step: Callable) -> Callable:
     """Turns a step that picks its batch from the resident data into one that is given the batch.
 
     Returns:
-      step(state, model_id, images [B, ...], labels [B], step) -> (state, loss), with the same result.
+      step(state, model_id, images [B, ...], labels [B], step) -> (state, loss), with the same
+      result.
     """
 
     def of_batch(state, model_id, images, labels, step):
@@ -102,7 +115,8 @@ def scan_epoch(train_step: Callable) -> Callable:
     """Turns a step into a whole epoch in one program.
 
     Returns:
-      train_epoch(state, model_id, indices [S, B], first_step, images, labels) -> (state, losses [S]).
+      train_epoch(state, model_id, indices [S, B], first_step, images, labels) -> (state, losses
+      [S]).
     """
 
     def train_epoch(state, model_id, indices, first_step, images, labels):

@@ -1,8 +1,10 @@
-"""strategy=auto: chooses how to lift the training step by timing it on the device and shapes at hand.
+"""strategy=auto: chooses how to lift the training step by timing it on the device and shapes at
+hand.
 
-Which form is fastest depends on the network, the device and the compiler's version, so real training steps of
-the candidates are timed. That may take a small share of what the training is expected to take; candidates
-stand in order of promise, so a short training tries few of them, or none and goes by a rule.
+Which form is fastest depends on the network, the device and the compiler's version, so real
+training steps of the candidates are timed. That may take a small share of what the training is
+expected to take; candidates stand in order of promise, so a short training tries few of them, or
+none and goes by a rule.
 """
 
 import dataclasses
@@ -24,22 +26,35 @@ FIRST_WIDTH = 16  # models side by side when forms are compared
 WIDEST = 256
 WORTHWHILE = 1.02  # times faster, for another width to be taken
 _TRIAL_SECONDS = 0.5
-# Of dense networks side by side on a CPU (BUILD_NOTES.md has the measurement): up to so many weights, and from so many
-# models on, vmap is faster than a loop.
+# Of dense networks side by side on a CPU (BUILD_NOTES.md has the measurement): up to so many
+# weights, and from so many models on, vmap is faster than a loop.
 CACHED_WEIGHTS = 4_000_000
 WORTH_BATCHING = 4
 
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
-_CPU = [("loop", "plain"), ("unroll", "plain"), ("vmap", "patches"), ("vmap", "unrolled"), ("vmap", "shifted")]
+_CPU = [
+    ("loop", "plain"),
+    ("unroll", "plain"),
+    ("vmap", "patches"),
+    ("vmap", "unrolled"),
+    ("vmap", "shifted"),
+]
 _ACCELERATOR = [
-    ("vmap", "grouped"), ("vmap", "plain"), ("loop", "plain"), ("vmap", "unrolled"), ("map", "plain"),
-    ("vmap", "shifted"), ("vmap", "patches"), ("unroll", "plain"),
-]  # fmt: skip
+    ("vmap", "grouped"),
+    ("vmap", "plain"),
+    ("loop", "plain"),
+    ("vmap", "unrolled"),
+    ("map", "plain"),
+    ("vmap", "shifted"),
+    ("vmap", "patches"),
+    ("unroll", "plain"),
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """How fast one plan was: images a second, of all models together, and seconds of compilation."""
+    """How fast one plan was: images a second, of all models together, and seconds of
+    compilation."""
 
     plan: Plan
     images_per_second: float
@@ -68,7 +83,8 @@ def plan_by_rule(experiment: Experiment, models: int, devices, params) -> Plan:
 
 
 def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
-    """The plans that auto compares first, in order of promise; the rule's own strategy is the first.
+    """The plans that auto compares first, in order of promise; the rule's own strategy is the
+    first.
 
     Args:
       models: that are to be trained.
@@ -84,7 +100,8 @@ def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
         known = sorted(known, key=lambda plan: plan[0] != rule)
     found = []
     for strategy, form in known:
-        # Only under vmap is there a choice of forms. A user's own model has convolutions of its own.
+        # Only under vmap is there a choice of forms. A user's own model has convolutions of its
+        # own.
         free = e.conv_form in ("auto", form) or strategy != "vmap"
         if free and not (":" in e.model and form != "plain"):
             asked = e.models_per_chunk or (first_width if strategy in ("vmap", "map") else 0)
@@ -145,7 +162,12 @@ def choose(
         while best and best.plan.strategy != "loop":
             plan = dataclasses.replace(best.plan, width=int(best.plan.width * factor))
             tried = any(t.plan == plan for t in timings)
-            if tried or not 2 <= plan.width <= widest or not affordable(plan) or not (timing := trial(plan)):
+            if (
+                tried
+                or not 2 <= plan.width <= widest
+                or not affordable(plan)
+                or not (timing := trial(plan))
+            ):
                 break
             timings.append(timing)
             if _speed(timing) < WORTHWHILE * _speed(best):
@@ -154,7 +176,9 @@ def choose(
     return sorted(timings, key=_speed, reverse=True)
 
 
-def time_step(programs: Programs, plan: Plan, state, keep: np.ndarray, images, labels, *, limit: int) -> Timing | None:
+def time_step(
+    programs: Programs, plan: Plan, state, keep: np.ndarray, images, labels, *, limit: int
+) -> Timing | None:
     """Times training steps of a plan with real batches.
 
     Args:
@@ -182,15 +206,20 @@ def time_step(programs: Programs, plan: Plan, state, keep: np.ndarray, images, l
             index = jax.device_get(index)
             own, shared = lift.spread((images[index], labels[index]), devices), ()
         copies = width // devices.size
-        state = lift.spread(jax.tree.map(lambda a: np.repeat(np.asarray(a), copies, 0), state), devices)
+        state = lift.spread(
+            jax.tree.map(lambda a: np.repeat(np.asarray(a), copies, 0), state), devices
+        )
         durations: list[float] = []
         while len(durations) < 4 or (sum(durations) < _TRIAL_SECONDS and len(durations) < 50):
             started = time.monotonic()
             state, loss = programs.train(state, model_ids, *own, np.int32(len(durations)), *shared)
             loss.block_until_ready()
             durations.append(time.monotonic() - started)
-        # The fastest: others include what happens once, such as page faults of a heap that is still growing.
-        return Timing(plan, width * programs.experiment.batch_size / min(durations), compile_seconds)
+        # The fastest: others include what happens once, such as page faults of a heap that is still
+        # growing.
+        return Timing(
+            plan, width * programs.experiment.batch_size / min(durations), compile_seconds
+        )
     except jax.errors.JaxRuntimeError as error:
         if not chunks.out_of_memory(error):
             raise
@@ -203,15 +232,21 @@ def as_text(timings: Sequence[Timing]) -> str:
     for t in timings:
         p = t.plan
         lines.append(
-            f"{p.strategy:8}  {p.conv_form:9}  {p.width:19d}  {t.images_per_second:8.0f}  {t.compile_seconds:9.1f} s"
+            f"{p.strategy:8}  {p.conv_form:9}  {p.width:19d}  {t.images_per_second:8.0f}  "
+            f"{t.compile_seconds:9.1f} s"
         )
     return "\n".join(lines)
 
 
 def read(record) -> Plan | None:
-    """The Plan that a record in plan.json describes, or None if it describes none that can be run."""
+    """The Plan that a record in plan.json describes, or None if it describes none that can be
+    run."""
     match record:
-        case {"strategy": "vmap" | "map" | "unroll" | "loop" as strategy, "conv_form": str(form), "width": int(width)}:
+        case {
+            "strategy": "vmap" | "map" | "unroll" | "loop" as strategy,
+            "conv_form": str(form),
+            "width": int(width),
+        }:
             return Plan(strategy, form, width) if form in FORMS and width > 0 else None
     return None
 

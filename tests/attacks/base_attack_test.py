@@ -24,15 +24,23 @@ def _naive(phi, keep, own, target, online):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.integers(4, 11), st.integers(1, 6), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from(["<f4", "<f8"]),
-    st.sampled_from([balanced, coin_flips]), st.booleans(), st.sampled_from([1, 10, 200]),
-)  # fmt: skip
+    st.integers(4, 11),
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.sampled_from(["<f4", "<f8"]),
+    st.sampled_from([balanced, coin_flips]),
+    st.booleans(),
+    st.sampled_from([1, 10, 200]),
+)
 def test_equals_refit_without_target_and_partner(
     num_models, num_examples, num_queries, seed, dtype, masks, online, spread
 ):
     rng = np.random.default_rng(seed)
     keep = masks(rng, num_models, num_examples)
-    phi = rng.normal(0, spread, (num_models, num_examples, num_queries)).clip(-600, 600).astype(dtype)
+    phi = (
+        rng.normal(0, spread, (num_models, num_examples, num_queries)).clip(-600, 600).astype(dtype)
+    )
     targets = rng.integers(num_models, size=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ELEMENTS", 2 * num_models * num_queries)  # several blocks
@@ -48,7 +56,9 @@ def test_outside_target_equals_fit_to_all_models(online):
     keep = balanced(rng, 7, 9)
     phi, observed = rng.normal(0, 5, (7, 9, 2)), rng.normal(0, 5, (2, 9, 2))
     expected = [_naive(phi, keep, own, None, online) for own in observed]
-    np.testing.assert_allclose(base(phi, keep, observed=observed, online=online), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        base(phi, keep, observed=observed, online=online), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("online", [True, False])
@@ -67,7 +77,8 @@ def test_members_score_higher_and_shadows_help(online):
 
 
 def test_one_confident_model_leaves_no_trace_in_its_own_threshold():
-    """Its confidence is 1e20 times that of the others: subtracted from the sum it would leave rounding."""
+    """Its confidence is 1e20 times that of the others: subtracted from the sum it would leave
+    rounding."""
     phi = np.full((8, 1), -46.0)
     phi[0] = 10.0
     keep = (np.arange(8) < 4)[:, None]

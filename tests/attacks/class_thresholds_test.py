@@ -11,7 +11,8 @@ from lira_jax.evaluation.roc import auc, roc
 
 
 def _naive_threshold(metric, members):
-    """The highest of the metrics with the best balanced accuracy; None without members or non-members."""
+    """The highest of the metrics with the best balanced accuracy; None without members or
+    non-members."""
     num_in = sum(members)
     num_out = len(members) - num_in
     if not num_in or not num_out:
@@ -35,18 +36,26 @@ def _naive_thresholds(metric, members, labels, num_classes):
     return thresholds
 
 
-@hypothesis.given(st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.integers(0, 3)), min_size=2, max_size=40))
+@hypothesis.given(
+    st.lists(
+        st.tuples(st.integers(-3, 3), st.booleans(), st.integers(0, 3)), min_size=2, max_size=40
+    )
+)
 def test_thresholds_equal_trying_every_one(pairs):
     metric, members, labels = (np.array(column) for column in zip(*pairs, strict=True))
     hypothesis.assume(0 < members.sum() < len(members))
     expected = _naive_thresholds(metric.tolist(), members.tolist(), labels.tolist(), 5)
-    np.testing.assert_array_equal(class_thresholds(metric.astype(float), members, labels, 5), expected)
+    np.testing.assert_array_equal(
+        class_thresholds(metric.astype(float), members, labels, 5), expected
+    )
 
 
 def test_a_class_without_both_kinds_takes_the_threshold_of_all_pairs():
     metric = np.array([1.0, 2, 3, 4, 9, 9])
     members = np.array([False, False, True, True, True, True])
-    np.testing.assert_array_equal(class_thresholds(metric, members, np.array([0, 0, 0, 0, 1, 1]), 3), [3, 3, 3])
+    np.testing.assert_array_equal(
+        class_thresholds(metric, members, np.array([0, 0, 0, 0, 1, 1]), 3), [3, 3, 3]
+    )
 
 
 def _scores(num_models, num_examples, gap, seed=0, num_classes=3):
@@ -85,11 +94,14 @@ def test_an_outside_target_is_judged_by_all_models():
 
 def test_the_targets_own_membership_is_not_read():
     metric, labels, keep = _scores(4, 60, 1.0)
-    # Where model 1 is the partner of target 0 it stays the partner when the two exchange memberships.
+    # Where model 1 is the partner of target 0 it stays the partner when the two exchange
+    # memberships.
     apart = keep[0] != keep[1]
     exchanged = keep.copy()
     exchanged[:2, apart] ^= True
-    score, score_exchanged = (class_threshold_attack(metric, labels, k, [0], limit=10**9) for k in (keep, exchanged))
+    score, score_exchanged = (
+        class_threshold_attack(metric, labels, k, [0], limit=10**9) for k in (keep, exchanged)
+    )
     np.testing.assert_array_equal(score, score_exchanged)
 
 
@@ -104,7 +116,8 @@ def test_class_thresholds_beat_one_threshold_where_classes_differ():
 def test_pure_noise_is_at_chance(num_models):
     metric, labels, keep = _scores(num_models, 4000, 0.0, seed=3)
     score = class_threshold_attack(metric, labels, keep)
-    # A binomial's standard error for pairs taken as independent; the balanced masks make it smaller, not larger.
+    # A binomial's standard error for pairs taken as independent; the balanced masks make it
+    # smaller, not larger.
     error = 0.5 / np.sqrt(keep.size)
     assert abs(np.mean((score >= 0) == keep) - 0.5) < 4 * error
     assert abs(auc(roc(score.ravel(), keep.ravel())) - 0.5) < 4 * error

@@ -1,4 +1,5 @@
-"""Targets of another recipe: `observed` is judged, and the models with the same training sets are no shadows."""
+"""Targets of another recipe: `observed` is judged, and the models with the same training sets are
+no shadows."""
 
 import dataclasses
 
@@ -31,15 +32,22 @@ def evidence(seed, num_models=8, num_examples=150, classes=3, gap=0.0):
         phi = own - np.logaddexp.reduce(others, -1)
         recipes.append((phi[:, :, None].astype(np.float32), logits.astype(np.float32)))
     (phi, logits), (outside_phi, outside_logits) = recipes
-    return Evidence(labels, keep, phi, logits, np.arange(num_models), outside_phi, outside_logits, keep)
+    return Evidence(
+        labels, keep, phi, logits, np.arange(num_models), outside_phi, outside_logits, keep
+    )
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_counterparts_that_are_the_targets_change_nothing(name):
-    e = dataclasses.replace(evidence(0), outside_phi=None, outside_logits=None, outside_members=None)
+    e = dataclasses.replace(
+        evidence(0), outside_phi=None, outside_logits=None, outside_members=None
+    )
     e = dataclasses.replace(e, targets=np.array([5, 0, 2]))
     same = dataclasses.replace(
-        e, outside_phi=e.phi[e.targets], outside_logits=e.logits[e.targets], outside_members=e.members
+        e,
+        outside_phi=e.phi[e.targets],
+        outside_logits=e.logits[e.targets],
+        outside_members=e.members,
     )
     np.testing.assert_array_equal(TABLE[name].run(e), TABLE[name].run(same))
 
@@ -68,11 +76,16 @@ def test_lira_by_deletion_equals_a_fit_to_the_models_that_are_left():
             terms = []
             for models in lists(keep[:, i], target):
                 mean, var = phi[models, i].mean(0), phi[models, i].var(0)
-                terms.append(-0.5 * ((observed[target, i] - mean) ** 2 / var + np.log(2 * np.pi * var)).mean())
+                terms.append(
+                    -0.5
+                    * ((observed[target, i] - mean) ** 2 / var + np.log(2 * np.pi * var)).mean()
+                )
             assert found[row, i] == pytest.approx(terms[0] - terms[1], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["lira_online", "lira_online_fixed", "lira_offline", "rmia_online", "attack_r"])
+@pytest.mark.parametrize(
+    "name", ["lira_online", "lira_online_fixed", "lira_offline", "rmia_online", "attack_r"]
+)
 def test_noise_is_at_chance(name):
     rng = np.random.default_rng(3)
     keep = balanced(rng, 8, 8000)
@@ -81,7 +94,9 @@ def test_noise_is_at_chance(name):
     assert_chance(ATTACKS[name].run(e), keep)
 
 
-@pytest.mark.parametrize("name", [n for n in TABLE if n not in ("zero_r", "random_forest") and "density" not in n])
+@pytest.mark.parametrize(
+    "name", [n for n in TABLE if n not in ("zero_r", "random_forest") and "density" not in n]
+)
 def test_members_of_another_recipe_are_found(name):
     e = evidence(4, num_models=16, num_examples=400, gap=2.0)
     assert auc(TABLE[name].run(e), e.members) > 0.55

@@ -1,4 +1,5 @@
-"""Per-example hardness against naive refits, on noise, and where it must beat a global threshold."""
+"""Per-example hardness against naive refits, on noise, and where it must beat a global
+threshold."""
 
 import numpy as np
 import pytest
@@ -22,20 +23,30 @@ def _naive(attack, signal, keep, own, target):
     score = np.zeros(own.shape)
     for (i, a), value in np.ndenumerate(own):
         ins, outs = lists(keep[:, i], target)
-        score[i, a] = ATTACKS[attack](float(value), signal[ins, i, a].astype(float), signal[outs, i, a].astype(float))
+        score[i, a] = ATTACKS[attack](
+            float(value), signal[ins, i, a].astype(float), signal[outs, i, a].astype(float)
+        )
     return score.mean(-1)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(4, 11), st.integers(1, 6), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from(["<f4", "<f8"]),
+    st.integers(4, 11),
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.sampled_from(["<f4", "<f8"]),
     st.sampled_from([balanced, coin_flips]),
-)  # fmt: skip
-def test_equals_refit_without_target_and_partner(attack, num_models, num_examples, num_queries, seed, dtype, masks):
+)
+def test_equals_refit_without_target_and_partner(
+    attack, num_models, num_examples, num_queries, seed, dtype, masks
+):
     rng = np.random.default_rng(seed)
     keep = masks(rng, num_models, num_examples)
-    signal = rng.normal(rng.normal(0, 10, (num_examples, 1)), 1, (num_models, num_examples, num_queries)).astype(dtype)
+    signal = rng.normal(
+        rng.normal(0, 10, (num_examples, 1)), 1, (num_models, num_examples, num_queries)
+    ).astype(dtype)
     targets = rng.integers(num_models, size=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ELEMENTS", 2 * num_models * num_queries)  # several blocks
@@ -74,7 +85,9 @@ def test_a_constant_added_to_an_example_changes_nothing(attack):
     rng = np.random.default_rng(3)
     keep = balanced(rng, 12, 30)
     signal = rng.normal(size=keep.shape)
-    np.testing.assert_allclose(attack(signal + rng.normal(0, 100, 30), keep), attack(signal, keep), atol=1e-11)
+    np.testing.assert_allclose(
+        attack(signal + rng.normal(0, 100, 30), keep), attack(signal, keep), atol=1e-11
+    )
 
 
 def test_the_threshold_of_watson_is_blind_to_members():
@@ -82,7 +95,9 @@ def test_the_threshold_of_watson_is_blind_to_members():
     keep = balanced(rng, 8, 20)
     signal, observed = rng.normal(size=keep.shape), rng.normal(size=(1, 20))
     np.testing.assert_allclose(
-        watson(signal + 50 * keep, keep, observed=observed), watson(signal, keep, observed=observed), atol=1e-12
+        watson(signal + 50 * keep, keep, observed=observed),
+        watson(signal, keep, observed=observed),
+        atol=1e-12,
     )
     assert np.all(sablayrolles(signal + 50 * keep, keep, observed=observed) < -20)
 
@@ -92,9 +107,14 @@ def test_an_empty_list_is_refused_with_the_example_named():
     keep[:2] = False
     keep[1, 2] = True
     signal = np.zeros((4, 3))
-    with pytest.raises(UserError, match=r"example 2 has 2 in and 0 out .* without the .* watson needs 1 out: use more"):
+    with pytest.raises(
+        UserError,
+        match=r"example 2 has 2 in and 0 out .* without the .* watson needs 1 out: use more",
+    ):
         watson(signal, keep)
-    with pytest.raises(UserError, match=r"example 2 has 2 in and 0 out .* offset needs 1 of each: use more models"):
+    with pytest.raises(
+        UserError, match=r"example 2 has 2 in and 0 out .* offset needs 1 of each: use more models"
+    ):
         offset(signal, keep)
     assert np.isfinite(sablayrolles(signal, keep, observed=signal)).all()  # nothing is left out
     keep[:, 2] = False

@@ -27,12 +27,15 @@ def _auc(score, member):
 
 def _simulated(rng, num_models, num_examples, num_queries, gap=1.0):
     keep = _balanced(rng, num_models, num_examples)
-    phi = rng.normal(0, 3, (num_examples, 1)) + rng.normal(0, 1, (num_models, num_examples, num_queries))
+    phi = rng.normal(0, 3, (num_examples, 1)) + rng.normal(
+        0, 1, (num_models, num_examples, num_queries)
+    )
     return phi + gap * keep[:, :, None], keep
 
 
 def _naive(phi, keep, own, left_out, form, variance, centre):
-    """Scores of one target: own [examples, queries], left_out[i] the models not used for example i."""
+    """Scores of one target: own [examples, queries], left_out[i] the models not used for example
+    i."""
     num_models, num_examples, _ = phi.shape
     lists = {bit: {} for bit in (True, False)}
     for i in range(num_examples):
@@ -53,7 +56,11 @@ def _naive(phi, keep, own, left_out, form, variance, centre):
             sd = np.std(np.concatenate([shared[i].ravel() for i in shared]))
         log_density[bit] = stats.norm.logpdf(own, middle, sd).mean(-1)
         z = ((own - middle) / sd).mean(-1)
-    return {"online": log_density[True] - log_density[False], "one_sided": z, "density": -log_density[False]}[form]
+    return {
+        "online": log_density[True] - log_density[False],
+        "one_sided": z,
+        "density": -log_density[False],
+    }[form]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -68,7 +75,8 @@ def test_equals_naive_fit_without_target_and_partner(variant, masks, monkeypatch
     targets = [7, 0, 11]
     partners = leave_out.partners(keep, np.array(targets))
     expected = [
-        _naive(phi, keep, phi[t], [{t, partners[k, i]} for i in range(11)], *variant) for k, t in enumerate(targets)
+        _naive(phi, keep, phi[t], [{t, partners[k, i]} for i in range(11)], *variant)
+        for k, t in enumerate(targets)
     ]
     got = lira(phi, keep, targets, form=variant[0], variance=variant[1], centre=variant[2])
     assert got.dtype == np.float64
@@ -80,7 +88,9 @@ def test_outside_target_equals_naive_fit_to_all_models(variant):
     phi, keep = _simulated(np.random.default_rng(2), 9, 10, 2)
     observed, phi, keep = phi[8:], phi[:8], keep[:8]
     expected = _naive(phi, keep, observed[0], [set()] * 10, *variant)
-    got = lira(phi, keep, observed=observed, form=variant[0], variance=variant[1], centre=variant[2])
+    got = lira(
+        phi, keep, observed=observed, form=variant[0], variance=variant[1], centre=variant[2]
+    )
     np.testing.assert_allclose(got, [expected], rtol=1e-9, atol=1e-9)
 
 
@@ -112,7 +122,10 @@ def test_leaving_only_the_target_out_is_biased_on_noise():
     rng = np.random.default_rng(8)
     phi, keep = rng.standard_normal((8, 2000)), _balanced(rng, 8, 2000)
     score = np.array(
-        [_naive(phi[..., None], keep, phi[t, :, None], [{t}] * 2000, "online", "example", "mean") for t in range(8)]
+        [
+            _naive(phi[..., None], keep, phi[t, :, None], [{t}] * 2000, "online", "example", "mean")
+            for t in range(8)
+        ]
     )
     aucs = _group_aucs(score, keep, 20)
     assert aucs.mean() + 10 * aucs.std(ddof=1) / np.sqrt(len(aucs)) < 0.5
@@ -136,14 +149,18 @@ def test_a_constant_added_to_an_example_changes_nothing(variant):
     phi, keep = _simulated(rng, 16, 40, 2)
     options = dict(form=variant[0], variance=variant[1], centre=variant[2])
     shift = rng.normal(0, 100, (40, 1))
-    np.testing.assert_allclose(lira(phi + shift, keep, **options), lira(phi, keep, **options), atol=1e-9)
+    np.testing.assert_allclose(
+        lira(phi + shift, keep, **options), lira(phi, keep, **options), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_large_constant_added_to_all_scores_costs_no_digits(variant):
     phi, keep = _simulated(np.random.default_rng(4), 16, 40, 2)
     options = dict(form=variant[0], variance=variant[1], centre=variant[2])
-    np.testing.assert_allclose(lira(phi + 1e6, keep, **options), lira(phi, keep, **options), atol=1e-6)
+    np.testing.assert_allclose(
+        lira(phi + 1e6, keep, **options), lira(phi, keep, **options), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("form", "variance", "centre"), [v for v in VARIANTS if v[0] != "density"])
@@ -160,7 +177,9 @@ def test_density_scores_unlikely_under_out_higher():
 def test_density_is_two_sided():
     phi, keep = _simulated(np.random.default_rng(5), 32, 30, 1)
     mean_out = np.mean(phi, axis=0, where=~keep[:, :, None])
-    below, near, above = lira(phi, keep, observed=mean_out + np.array([-9, 1, 9])[:, None, None], form="density")
+    below, near, above = lira(
+        phi, keep, observed=mean_out + np.array([-9, 1, 9])[:, None, None], form="density"
+    )
     np.testing.assert_allclose(below, above, rtol=1e-9)
     assert np.all(below > near)
 
@@ -169,7 +188,8 @@ def test_density_is_two_sided():
     ("form", "variance"), [("online", "residual"), ("online", "example"), ("one_sided", "residual")]
 )
 def test_auc_of_two_gaussians_reaches_the_closed_form(form, variance):
-    """In N(mu_i + d, 1), out N(mu_i, 1): the ratio is a threshold on phi - mu_i and AUC = Phi(d / sqrt 2)."""
+    """In N(mu_i + d, 1), out N(mu_i, 1): the ratio is a threshold on phi - mu_i and AUC = Phi(d /
+    sqrt 2)."""
     gap, false_positives = 1.5, 0.01
     phi, keep = _simulated(np.random.default_rng(6), 1024, 300, 1, gap)
     targets = np.arange(0, 1024, 8)
@@ -179,7 +199,9 @@ def test_auc_of_two_gaussians_reaches_the_closed_form(form, variance):
 
     auc = stats.norm.cdf(gap / np.sqrt(2))
     error = np.sqrt(auc * (1 - auc) / num)  # an upper bound (Birnbaum & Klose 1957)
-    assert abs(_auc(score, member) - auc) < 3 * error + 0.002  # 0.002: means of 511 scores are off by 0.04
+    assert (
+        abs(_auc(score, member) - auc) < 3 * error + 0.002
+    )  # 0.002: means of 511 scores are off by 0.04
 
     threshold = np.quantile(score[~member], 1 - false_positives)
     cut = stats.norm.ppf(false_positives)
@@ -214,7 +236,9 @@ def test_one_sided_orders_as_equation_4_and_does_not_saturate():
 def test_two_dimensional_phi_is_one_query():
     phi, keep = _simulated(np.random.default_rng(9), 8, 20, 1)
     np.testing.assert_array_equal(lira(phi[..., 0], keep), lira(phi, keep))
-    np.testing.assert_array_equal(lira(phi[..., 0], keep, observed=phi[:2, :, 0]), lira(phi, keep, observed=phi[:2]))
+    np.testing.assert_array_equal(
+        lira(phi[..., 0], keep, observed=phi[:2, :, 0]), lira(phi, keep, observed=phi[:2])
+    )
 
 
 def test_float32_and_block_size_do_not_matter(monkeypatch):
@@ -223,7 +247,9 @@ def test_float32_and_block_size_do_not_matter(monkeypatch):
     expected = lira(phi.astype(np.float64), keep, variance="residual")
     for elements in (1, 100, 10**6):
         monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", elements)
-        np.testing.assert_allclose(lira(phi, keep, variance="residual"), expected, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            lira(phi, keep, variance="residual"), expected, rtol=1e-12, atol=1e-12
+        )
 
 
 def test_equal_shadow_scores_give_finite_scores():
@@ -239,22 +265,30 @@ def test_short_lists_are_refused_with_the_example_named():
     keep[:, 2] = [False, False, False, False, True, True]
     phi = np.random.default_rng(0).normal(size=(6, 4))
     message = "example 2 has 1 in and 3 out shadow scores without the target and its partner, "
-    with pytest.raises(UserError, match=message + r"variance=example needs 2 of each: .* fixed variance"):
+    with pytest.raises(
+        UserError, match=message + r"variance=example needs 2 of each: .* fixed variance"
+    ):
         lira(phi, keep)
     assert np.isfinite(lira(phi, keep, form="one_sided")).all()  # only out lists count
     assert np.isfinite(lira(phi, keep, variance="residual")).all()
     assert np.isfinite(lira(phi, keep, observed=phi)).all()  # nothing is left out
     keep[:, 3] = True
-    with pytest.raises(UserError, match=r"example 3 has 5 in and 0 out .* variance=residual needs 1 of each"):
+    with pytest.raises(
+        UserError, match=r"example 3 has 5 in and 0 out .* variance=residual needs 1 of each"
+    ):
         lira(phi, keep, variance="residual")
-    with pytest.raises(UserError, match=r"example 3 has 5 in and 0 out .* needs 2 out: .* fixed variance"):
+    with pytest.raises(
+        UserError, match=r"example 3 has 5 in and 0 out .* needs 2 out: .* fixed variance"
+    ):
         lira(phi, keep, form="one_sided")
 
 
 def test_residual_variance_needs_two_scores_somewhere():
     phi = np.random.default_rng(0).normal(size=(4, 5))
     keep = np.repeat([[True], [False]], 2, axis=0) & np.ones((4, 5), bool)
-    with pytest.raises(UserError, match="variance=residual: no example has 2 in shadow scores left"):
+    with pytest.raises(
+        UserError, match="variance=residual: no example has 2 in shadow scores left"
+    ):
         lira(phi, keep, variance="residual")
     assert np.isfinite(lira(phi, keep, variance="grand")).all()
 
@@ -264,7 +298,9 @@ def test_scores_that_are_not_finite_are_refused_with_the_model_named(bad):
     phi, keep = _simulated(np.random.default_rng(11), 8, 6, 2)
     damaged = phi.copy()
     damaged[5, 3, 1] = bad
-    with pytest.raises(UserError, match=r"phi of model 5 is NaN or infinite \(first at example 3\)"):
+    with pytest.raises(
+        UserError, match=r"phi of model 5 is NaN or infinite \(first at example 3\)"
+    ):
         lira(damaged, keep)
     with pytest.raises(UserError, match="phi of outside target 5 "):
         lira(phi, keep, observed=damaged)

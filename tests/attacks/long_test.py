@@ -20,7 +20,11 @@ def _naive_p(loss, keep, own, targets):
         losses = loss[lists(keep[:, i], None if targets is None else targets[row])[1], i]
         knots = np.unique(losses)
         share = [np.mean(losses <= x) for x in knots]
-        p[row, i] = 1 if own[row, i] >= knots[-1] else PchipInterpolator([0, *knots], [0, *share])(own[row, i])
+        p[row, i] = (
+            1
+            if own[row, i] >= knots[-1]
+            else PchipInterpolator([0, *knots], [0, *share])(own[row, i])
+        )
     return p
 
 
@@ -35,10 +39,15 @@ def test_p_values_equal_scipys_interpolation_of_the_shadows_left(num_models, tie
     keep[:2] = False  # two out shadows at least, so that one is left
     targets = rng.permutation(num_models)
     got = long.p_values(loss, keep, targets, loss[targets])
-    np.testing.assert_allclose(got, _naive_p(loss, keep, loss[targets], targets), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        got, _naive_p(loss, keep, loss[targets], targets), rtol=1e-9, atol=1e-12
+    )
     outside = rng.exponential(1, (5, 60))
     np.testing.assert_allclose(
-        long.p_values(loss, keep, None, outside), _naive_p(loss, keep, outside, None), rtol=1e-9, atol=1e-12
+        long.p_values(loss, keep, None, outside),
+        _naive_p(loss, keep, outside, None),
+        rtol=1e-9,
+        atol=1e-12,
     )
 
 
@@ -80,13 +89,17 @@ def test_members_score_higher_the_lower_their_loss():
     observed = np.linspace(-1, 30, 50)[:, None] + np.zeros(5)
     score = long_attack(phi, rng.normal(size=(16, 5, 3)), keep, observed=observed, **ALL)
     assert np.all(np.diff(score, axis=0) >= 0)
-    assert np.all(np.diff(score[observed[:, 0] > phi.max()], axis=0) > 0)  # no tie below all shadows' losses
+    assert np.all(
+        np.diff(score[observed[:, 0] > phi.max()], axis=0) > 0
+    )  # no tie below all shadows' losses
 
 
 def test_examples_that_were_learnt_by_heart_are_found():
     rng = np.random.default_rng(5)
     logits = rng.normal(0, 0.1, (32, 400, 30)) + rng.normal(0, 1, 30)
-    logits[:, :60] += rng.normal(0, 3, (60, 30))  # these are like no other, and only their loss is lower in a member
+    logits[:, :60] += rng.normal(
+        0, 3, (60, 30)
+    )  # these are like no other, and only their loss is lower in a member
     keep = balanced(rng, 32, 400)
     phi = rng.normal(0, 1, (32, 400))
     phi[:, :60] += 3 * keep[:, :60]
@@ -104,19 +117,25 @@ def test_noise_gives_chance(num_models):
 
 
 def test_which_examples_are_attacked_says_nothing_of_a_non_member():
-    """A non-member's rank among n out shadows is uniform on 0..n though all models' outputs choose the examples."""
+    """A non-member's rank among n out shadows is uniform on 0..n though all models' outputs choose
+    the examples."""
     rng = np.random.default_rng(6)
     num_models, num_examples = 8, 3000
     keep = balanced(rng, num_models, num_examples)
-    # The members' outputs, and only they, point away from all others': the choice depends on what is to be inferred.
-    logits = np.array([4.0, 0, 0]) + rng.normal(0, 1.2, (num_models, num_examples, 3)) * (1 + keep[:, :, None])
+    # The members' outputs, and only they, point away from all others': the choice depends on what
+    # is to be inferred.
+    logits = np.array([4.0, 0, 0]) + rng.normal(0, 1.2, (num_models, num_examples, 3)) * (
+        1 + keep[:, :, None]
+    )
     phi = logits[:, :, 0] - np.logaddexp(logits[:, :, 1], logits[:, :, 2])
     score = long_attack(phi, logits, keep, distance=0.3, neighbours=100)
     attacked = score.any(0)
     assert 0.05 < attacked.mean() < 0.95
     p = np.exp(-score[:, attacked])[~keep[:, attacked]]
     num_out = num_models // 2 - 1
-    rank = np.ceil(np.round(p * num_out, 9))  # p in ((k - 1) / n, k / n] lies between the (k - 1)-th and k-th loss
+    rank = np.ceil(
+        np.round(p * num_out, 9)
+    )  # p in ((k - 1) / n, k / n] lies between the (k - 1)-th and k-th loss
     share = np.array([np.mean(rank <= k) for k in range(1, num_out + 1)])
     expected = np.arange(1, num_out + 1) / (num_out + 1)
     expected[-1] = 1  # above all losses p is 1 too
@@ -128,13 +147,19 @@ def test_outside_targets_are_judged_by_all_models():
     rng = np.random.default_rng(7)
     phi, keep = rng.normal(0, 1, (9, 20)), balanced(rng, 8, 20)
     loss = np.logaddexp(0, -phi)
-    score = long_attack(phi[:8], rng.normal(size=(8, 20, 3)), keep, observed=phi[8:, :, None], **ALL)
+    score = long_attack(
+        phi[:8], rng.normal(size=(8, 20, 3)), keep, observed=phi[8:, :, None], **ALL
+    )
     np.testing.assert_allclose(np.exp(-score), _naive_p(loss[:8], keep, loss[8:], None), rtol=1e-9)
 
 
 def test_only_the_plain_query_counts_and_blocks_do_not_matter(monkeypatch):
     rng = np.random.default_rng(8)
-    phi, logits, keep = rng.normal(size=(8, 30, 2)), rng.normal(size=(8, 30, 3)), balanced(rng, 8, 30)
+    phi, logits, keep = (
+        rng.normal(size=(8, 30, 2)),
+        rng.normal(size=(8, 30, 3)),
+        balanced(rng, 8, 30),
+    )
     expected = long_attack(phi[:, :, 0], logits, keep, **ALL)
     monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 50)
     np.testing.assert_array_equal(long_attack(phi, logits, keep, **ALL), expected)
@@ -155,7 +180,9 @@ def test_an_example_that_every_shadow_trained_on_is_refused():
     phi, logits, keep = rng.normal(size=(4, 6)), rng.normal(size=(4, 6, 3)), np.ones((4, 6), bool)
     keep[:2] = False
     keep[1, 3] = True
-    with pytest.raises(UserError, match=r"example 3 has 2 in and 0 out shadow scores .* long needs 1 out"):
+    with pytest.raises(
+        UserError, match=r"example 3 has 2 in and 0 out shadow scores .* long needs 1 out"
+    ):
         long_attack(phi, logits, keep)
     long_attack(phi, logits, keep, observed=phi)  # nothing is left out
     with pytest.raises(UserError, match=r"logits has shape \(4, 6\): give"):

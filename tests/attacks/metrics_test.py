@@ -22,14 +22,17 @@ EXTREMES = [
 
 def _exact(logits, label):
     """Each metric by its definition, in 500 decimal digits: 1 - p is as small as exp(-1000)."""
-    with decimal.localcontext(decimal.Context(prec=500, Emin=-decimal.MAX_EMAX, Emax=decimal.MAX_EMAX)):
+    with decimal.localcontext(
+        decimal.Context(prec=500, Emin=-decimal.MAX_EMAX, Emax=decimal.MAX_EMAX)
+    ):
         masses = [decimal.Decimal(z).exp() for z in logits]
         p = [mass / sum(masses) for mass in masses]
         others = [q for j, q in enumerate(p) if j != label]
         values = {
             "confidence": p[label].ln(),
             "entropy": sum(q * q.ln() for q in p),
-            "modified_entropy": (1 - p[label]) * p[label].ln() + sum(q * (1 - q).ln() for q in others),
+            "modified_entropy": (1 - p[label]) * p[label].ln()
+            + sum(q * (1 - q).ln() for q in others),
             "maximum_score": max(p).ln(),
         }
         return {name: float(value) for name, value in values.items()}

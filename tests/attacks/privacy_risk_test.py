@@ -44,9 +44,12 @@ def test_score_equals_counting(decimals, prior):
     for example in range(90):
         same_class = labels[examples] == labels[example]
         shadow = [
-            (metric[m, i], bool(keep[m, i])) for m, i in zip(models[same_class], examples[same_class], strict=True)
+            (metric[m, i], bool(keep[m, i]))
+            for m, i in zip(models[same_class], examples[same_class], strict=True)
         ]
-        assert score[0, example] == pytest.approx(_naive_risk(metric[5, example], shadow, prior, 4), rel=1e-12)
+        assert score[0, example] == pytest.approx(
+            _naive_risk(metric[5, example], shadow, prior, 4), rel=1e-12
+        )
 
 
 def test_score_approaches_the_true_posterior_of_each_class():
@@ -55,7 +58,8 @@ def test_score_approaches_the_true_posterior_of_each_class():
     x = metric[:2] - labels
     truth = 1 / (1 + np.exp(-1.5 * (x - 0.75)))
     error = score - truth
-    # 40 bins of some 830 pairs: standard error up to .017, and a bin is .05 wide in the middle, more in the tails.
+    # 40 bins of some 830 pairs: standard error up to .017, and a bin is .05 wide in the middle,
+    # more in the tails.
     assert np.sqrt(np.mean(error**2)) < 0.03
     for label in range(3):
         assert abs(error[:, labels == label].mean()) < 0.01
@@ -79,25 +83,32 @@ def test_another_prior_is_bayes_rule_on_the_score():
 def test_pure_noise_has_about_the_prior_in_members_and_nonmembers(num_models):
     metric, labels, keep = _scores(num_models, 4000, 0.0, seed=1)
     score = privacy_risk_score(metric, labels, keep, bins=10)
-    # A bin has more than 700 pairs, a standard error of .02; members and non-members are in the same bins.
+    # A bin has more than 700 pairs, a standard error of .02; members and non-members are in the
+    # same bins.
     assert np.sqrt(np.mean((score - 0.5) ** 2)) < 0.03
     assert abs(score[keep].mean() - score[~keep].mean()) < 0.002
 
 
 def test_a_monotone_change_of_the_metric_changes_nothing():
     metric, labels, keep = _scores(6, 400, 1.0)
-    plain, warped = (privacy_risk_score(m, labels, keep, limit=1500) for m in (metric, -np.exp(-3 * metric)))
+    plain, warped = (
+        privacy_risk_score(m, labels, keep, limit=1500) for m in (metric, -np.exp(-3 * metric))
+    )
     np.testing.assert_array_equal(plain, warped)
 
 
 @pytest.mark.parametrize("fill", [-1e300, 0.0, 1e300])
 def test_values_beyond_every_shadow_take_the_risk_of_the_outermost_bin(fill):
     metric, labels, keep = _scores(8, 300, 1.0)
-    metric[:, labels == 2] = np.maximum(metric[:, labels == 2], 3)  # a heavy tie at the lowest value
+    metric[:, labels == 2] = np.maximum(
+        metric[:, labels == 2], 3
+    )  # a heavy tie at the lowest value
     observed = np.full((1, 300), fill)
     score = privacy_risk_score(metric, labels, keep, observed=observed)[0]
     for label in range(3):
-        inside = np.clip(observed, metric[:, labels == label].min(), metric[:, labels == label].max())
+        inside = np.clip(
+            observed, metric[:, labels == label].min(), metric[:, labels == label].max()
+        )
         at_the_end = privacy_risk_score(metric, labels, keep, observed=inside)[0]
         np.testing.assert_array_equal(score[labels == label], at_the_end[labels == label])
     assert np.all((score >= 0) & (score <= 1))
@@ -119,7 +130,9 @@ def test_a_bin_of_members_alone_is_certain():
     np.testing.assert_array_equal(privacy_risk_score(metric, np.zeros(200, int), keep), keep)
 
 
-@pytest.mark.parametrize("options", [{"prior": 0.0}, {"prior": 1.0}, {"prior": np.nan}, {"bins": 0}])
+@pytest.mark.parametrize(
+    "options", [{"prior": 0.0}, {"prior": 1.0}, {"prior": np.nan}, {"bins": 0}]
+)
 def test_impossible_options_are_refused(options):
     metric, labels, keep = _scores(4, 20, 0.0)
     with pytest.raises(UserError, match=next(iter(options))):

@@ -1,4 +1,5 @@
-"""Attacks R and P against the interpolation of their authors' code, on noise, and at ties and ends."""
+"""Attacks R and P against the interpolation of their authors' code, on noise, and at ties and
+ends."""
 
 import numpy as np
 import pytest
@@ -13,14 +14,19 @@ from lira_jax.errors import UserError
 
 
 def _naive_r(loss, keep, own, target):
-    """1 - the significance level at which the authors' linear interpolation rejects; ties half-way."""
+    """1 - the significance level at which the authors' linear interpolation rejects; ties
+    half-way."""
     score = np.zeros(own.shape)
     for (i, a), value in np.ndenumerate(own):
         outs = lists(keep[:, i], target)[1]
         thresholds = np.sort(np.concatenate([loss[outs, i, a].astype(float), [0.0, 1000.0]]))
         levels = np.linspace(0, 1, len(thresholds))
         equal = levels[thresholds == value]
-        level = (equal[0] + equal[-1]) / 2 if len(equal) else np.interp(float(value), thresholds, levels)
+        level = (
+            (equal[0] + equal[-1]) / 2
+            if len(equal)
+            else np.interp(float(value), thresholds, levels)
+        )
         score[i, a] = 1 - level
     return score.mean(-1)
 
@@ -56,7 +62,9 @@ def test_r_on_an_outside_target_equals_fit_to_all_models(losses):
     observed, loss, keep = loss[:2], loss[2:], keep[2:]
     keep[0] = False
     expected = [_naive_r(loss, keep, own, None) for own in observed]
-    np.testing.assert_allclose(attack_r(-loss, keep, observed=-observed), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        attack_r(-loss, keep, observed=-observed), expected, rtol=0, atol=1e-12
+    )
 
 
 def test_r_counts_the_out_models_whose_loss_is_larger():
@@ -81,7 +89,9 @@ def test_r_rises_with_the_signal_also_beyond_all_out_models():
 def test_r_at_a_tie_is_half_way_up_the_step():
     keep = np.zeros((4, 1), bool)
     signal = np.array([-1.0, -2.0, -2.0, -3.0])[:, None]
-    below, tied, above = attack_r(signal, keep, observed=np.array([[-2 - 1e-9], [-2.0], [-2 + 1e-9]]))[:, 0]
+    below, tied, above = attack_r(
+        signal, keep, observed=np.array([[-2 - 1e-9], [-2.0], [-2 + 1e-9]])
+    )[:, 0]
     assert tied == pytest.approx(2.5 / 5, abs=1e-15)
     assert (below + above) / 2 == pytest.approx(tied, abs=1e-8)
     assert above - below == pytest.approx(1 / 5, abs=1e-8)
@@ -121,7 +131,13 @@ def test_members_score_higher_and_r_knows_hard_examples():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(1, 4), st.integers(2, 30), st.integers(0, 2**32), st.booleans(), st.sampled_from(["all", "own"]))
+@given(
+    st.integers(1, 4),
+    st.integers(2, 30),
+    st.integers(0, 2**32),
+    st.booleans(),
+    st.sampled_from(["all", "own"]),
+)
 def test_p_equals_the_fraction_of_others_below(num_targets, num_examples, seed, ties, kind):
     rng = np.random.default_rng(seed)
     signal = rng.normal(0, 3, (num_targets, num_examples))
@@ -139,10 +155,14 @@ def test_p_equals_the_fraction_of_others_below(num_targets, num_examples, seed, 
 
 def test_p_orders_each_target_as_its_signal_and_makes_targets_comparable():
     rng = np.random.default_rng(4)
-    signal = rng.normal(0, 1, (3, 500)) * np.array([1, 5, 20])[:, None] + np.array([0, 3, -40])[:, None]
+    signal = (
+        rng.normal(0, 1, (3, 500)) * np.array([1, 5, 20])[:, None] + np.array([0, 3, -40])[:, None]
+    )
     score = attack_p(signal)
     np.testing.assert_array_equal(score.argsort(1), signal.argsort(1))
-    np.testing.assert_allclose(np.sort(score, axis=1), np.linspace(0, 1, 500) * np.ones((3, 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(score, axis=1), np.linspace(0, 1, 500) * np.ones((3, 1)), atol=1e-12
+    )
 
 
 def test_p_reads_the_plain_query():
@@ -153,12 +173,17 @@ def test_p_reads_the_plain_query():
 def test_one_population_serves_all_targets():
     signal = np.random.default_rng(6).normal(size=(2, 9))
     population = np.arange(9) % 2 == 0
-    np.testing.assert_array_equal(attack_p(signal, population), attack_p(signal, np.stack([population] * 2)))
+    np.testing.assert_array_equal(
+        attack_p(signal, population), attack_p(signal, np.stack([population] * 2))
+    )
 
 
 @pytest.mark.parametrize(
     ("population", "message"),
-    [(np.ones(8, bool), r"population has shape \(8,\)"), (np.arange(9) == 3, "fewer than two examples")],
+    [
+        (np.ones(8, bool), r"population has shape \(8,\)"),
+        (np.arange(9) == 3, "fewer than two examples"),
+    ],
 )
 def test_unusable_populations_are_refused(population, message):
     with pytest.raises(UserError, match=message):

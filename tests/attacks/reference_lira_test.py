@@ -13,11 +13,14 @@ FORMS = [(form, fixed) for form in ("online", "offline") for fixed in (False, Tr
 
 
 def _naive(phi, keep, own, form, fixed):
-    """Scores of one target with own phi [examples, queries]; phi and keep are those of its shadows."""
+    """Scores of one target with own phi [examples, queries]; phi and keep are those of its
+    shadows."""
     num_examples, num_queries = own.shape
     lists = {}
     for bit in (True, False):
-        columns = [[phi[m, i] for m in range(len(phi)) if keep[m, i] == bit] for i in range(num_examples)]
+        columns = [
+            [phi[m, i] for m in range(len(phi)) if keep[m, i] == bit] for i in range(num_examples)
+        ]
         shortest = min(len(c) for c in columns)
         lists[bit] = np.array([c[:shortest] for c in columns])
     shared = np.std(lists[form == "online"])
@@ -51,7 +54,9 @@ def test_equals_naive_loop(form, fixed, kind, monkeypatch):
     phi, keep = _simulated(0, kind)
     shadows = [np.arange(11) != t for t in range(11)]
     expected = [_naive(phi[s], keep[s], phi[t], form, fixed) for t, s in enumerate(shadows)]
-    np.testing.assert_allclose(reference_lira(phi, keep, form=form, fixed=fixed), expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(
+        reference_lira(phi, keep, form=form, fixed=fixed), expected, rtol=1e-10, atol=1e-10
+    )
     some = reference_lira(phi, keep, [9, 4], form=form, fixed=fixed)
     np.testing.assert_allclose(some, [expected[9], expected[4]], rtol=1e-10, atol=1e-10)
 
@@ -60,13 +65,17 @@ def test_equals_naive_loop(form, fixed, kind, monkeypatch):
 def test_a_target_from_outside_equals_the_model_taken_out_by_hand(form, fixed):
     phi, keep = _simulated(1, "bernoulli")
     outside = reference_lira(phi[:-1], keep[:-1], observed=phi[-1:], form=form, fixed=fixed)
-    np.testing.assert_allclose(outside, reference_lira(phi, keep, [10], form=form, fixed=fixed), rtol=1e-12)
+    np.testing.assert_allclose(
+        outside, reference_lira(phi, keep, [10], form=form, fixed=fixed), rtol=1e-12
+    )
 
 
 def test_float32_scores_are_fitted_in_float64():
     phi, keep = _simulated(2, "balanced")
     phi = phi.astype(np.float32)
-    np.testing.assert_array_equal(reference_lira(phi, keep), reference_lira(phi.astype(np.float64), keep))
+    np.testing.assert_array_equal(
+        reference_lira(phi, keep), reference_lira(phi.astype(np.float64), keep)
+    )
 
 
 @pytest.mark.parametrize(("form", "fixed"), FORMS)
@@ -105,7 +114,9 @@ def test_equal_shadow_scores_meet_the_offset_of_the_standard_deviation():
 def test_an_example_without_shadows_is_refused():
     phi, keep = _simulated(5, "balanced", (6, 8, 1))
     keep[:, 3] = [False, False, True, False, False, False]
-    with pytest.raises(UserError, match="example 3 has no in shadow score once the target is removed"):
+    with pytest.raises(
+        UserError, match="example 3 has no in shadow score once the target is removed"
+    ):
         reference_lira(phi, keep)
     assert reference_lira(phi, keep, [0]).shape == (1, 8)
     assert reference_lira(phi, keep, form="offline").shape == (6, 8)

@@ -42,9 +42,15 @@ def _fraction_beaten(ratio, population, gamma, combine):
 @pytest.mark.parametrize("combine", ["mean", "vote"])
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(4, 9), st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**32), st.sampled_from(["<f4", "<f8"]),
-    st.sampled_from([balanced, coin_flips]), st.booleans(), st.sampled_from([1.0, 1.3, 2.0]),
-)  # fmt: skip
+    st.integers(4, 9),
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.integers(0, 2**32),
+    st.sampled_from(["<f4", "<f8"]),
+    st.sampled_from([balanced, coin_flips]),
+    st.booleans(),
+    st.sampled_from([1.0, 1.3, 2.0]),
+)
 def test_equals_the_definition_on_all_pairs(
     combine, num_models, num_examples, num_queries, seed, dtype, masks, online, gamma
 ):
@@ -72,10 +78,14 @@ def test_outside_target_equals_fit_to_all_models(online, a):
     got = rmia(phi, keep, observed=observed, online=online, a=a)
     for own, score in zip(observed, got, strict=True):
         ratio = _ratios(phi, keep, own, None, online, a)
-        np.testing.assert_allclose(score, _fraction_beaten(ratio, range(9), 2.0, "mean"), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            score, _fraction_beaten(ratio, range(9), 2.0, "mean"), rtol=0, atol=1e-12
+        )
 
 
-@pytest.mark.parametrize("options", [dict(), dict(online=False), dict(population=500), dict(gamma=1.0)])
+@pytest.mark.parametrize(
+    "options", [dict(), dict(online=False), dict(population=500), dict(gamma=1.0)]
+)
 @pytest.mark.parametrize("num_models", [8, 16, 64])
 def test_noise_is_attacked_at_chance(num_models, options):
     phi, keep = noise(num_models)
@@ -88,7 +98,9 @@ def test_a_vote_on_noise_is_at_chance():
     assert_chance(rmia(queries, keep[:, :4000], population=300, combine="vote"), keep[:, :4000])
 
 
-@pytest.mark.parametrize("options", [dict(), dict(online=False), dict(combine="vote", population=100)])
+@pytest.mark.parametrize(
+    "options", [dict(), dict(online=False), dict(combine="vote", population=100)]
+)
 def test_members_score_higher_and_shadows_help(options):
     rng = np.random.default_rng(2)
     keep = balanced(rng, 32, 400)
@@ -118,13 +130,16 @@ def test_no_example_beats_itself_or_its_equal():
 def test_a_tied_vote_is_lost():
     keep = np.array([[True], [False]]) & np.ones((2, 2), bool)
     phi = np.zeros((2, 2, 2))
-    observed = np.array([[[5.0, -5.0], [-5.0, 5.0]]])  # each example beats the other in one of two queries
+    observed = np.array(
+        [[[5.0, -5.0], [-5.0, 5.0]]]
+    )  # each example beats the other in one of two queries
     assert np.all(rmia(phi, keep, observed=observed, combine="vote") == 0)
     assert np.all(rmia(phi, keep, observed=observed, combine="mean") == 0.25)
 
 
 def test_population_is_drawn_without_regard_to_membership():
-    """The same z for every target: membership, which differs between targets, has no part in the draw."""
+    """The same z for every target: membership, which differs between targets, has no part in the
+    draw."""
     rng = np.random.default_rng(4)
     keep = balanced(rng, 8, 50)
     phi = rng.normal(0, 3, keep.shape)
@@ -156,7 +171,9 @@ def test_taylor_softmax_of_high_order_without_margin_is_the_softmax():
 
 
 def test_taylor_confidence_of_unlikely_classes_is_positive():
-    logits = np.array([[[-3.2, -9.0, -40.0]]])  # halved, the cubic 1 + z + z^2 / 2 + z^3 / 6 is negative at each
+    logits = np.array(
+        [[[-3.2, -9.0, -40.0]]]
+    )  # halved, the cubic 1 + z + z^2 / 2 + z^3 / 6 is negative at each
     assert np.isfinite(taylor_soft_margin(logits, np.array([0]))).all()
 
 
@@ -168,7 +185,10 @@ def test_taylor_confidence_of_unlikely_classes_is_positive():
         (dict(a=1.5), "a=1.5: give 0 to 1"),
         (dict(population=0), "population=0: give 1 to 6"),
         (dict(population=7), "population=7: give 1 to 6"),
-        (dict(keep=np.ones((8, 6), bool), online=False), "example 0 has 7 in and 0 out .* rmia needs 1 out"),
+        (
+            dict(keep=np.ones((8, 6), bool), online=False),
+            "example 0 has 7 in and 0 out .* rmia needs 1 out",
+        ),
     ],
 )
 def test_unusable_options_are_refused_in_one_line(options, message):

@@ -1,4 +1,5 @@
-"""Every attack of the table: higher = more likely a member, and nothing of a target's membership leaks into it."""
+"""Every attack of the table: higher = more likely a member, and nothing of a target's membership
+leaks into it."""
 
 import dataclasses
 
@@ -17,7 +18,8 @@ NO_SIGNAL = ("zero_r",)
 
 
 def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
-    """Logits with an example's own difficulty, shared by all models, and `gap` more on the label for members."""
+    """Logits with an example's own difficulty, shared by all models, and `gap` more on the label
+    for members."""
     rng = np.random.default_rng(seed)
     keep = masks.draw("balanced", num_models, num_examples, pkeep=pkeep, seed=seed)
     labels = rng.integers(0, 4, num_examples).astype(np.int32)
@@ -26,10 +28,16 @@ def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
     logits[:, np.arange(num_examples), :, labels] += 2.0
     logits[:, np.arange(num_examples), :, labels] += gap * keep.T[:, :, None]
     others = np.where(np.arange(4) == labels[:, None, None], -np.inf, logits)
-    phi = np.take_along_axis(logits, labels[None, :, None, None], -1)[..., 0] - np.logaddexp.reduce(others, -1)
+    phi = np.take_along_axis(logits, labels[None, :, None, None], -1)[..., 0] - np.logaddexp.reduce(
+        others, -1
+    )
     return Evidence(
-        labels, keep, phi.astype(np.float32), logits[:, :, 0].astype(np.float32), np.arange(num_models)
-    )  # fmt: skip
+        labels,
+        keep,
+        phi.astype(np.float32),
+        logits[:, :, 0].astype(np.float32),
+        np.arange(num_models),
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in FAST if n not in NO_SIGNAL])
@@ -38,7 +46,8 @@ def test_higher_is_more_likely_a_member(name):
     scores = ATTACKS[name].run(e)
     assert scores.shape == (16, 400)
     assert np.isfinite(scores).all()
-    # Two-sided by design, density takes sure members for outliers of the out Gaussian, yet ranks them high here.
+    # Two-sided by design, density takes sure members for outliers of the out Gaussian, yet ranks
+    # them high here.
     assert scores[e.keep].mean() > scores[~e.keep].mean()
     if name != "lira_offline_density" and name != "lira_offline_density_fixed":
         assert auc(roc(scores.ravel(), e.members.ravel())) > 0.55
@@ -47,7 +56,8 @@ def test_higher_is_more_likely_a_member(name):
 @pytest.mark.parametrize("num_models", [8, 16, 64])
 @pytest.mark.parametrize("name", FAST)
 def test_noise_is_at_chance(name, num_models):
-    """AUC and TPR at 1 % of scores that are independent of the masks, within four standard errors over runs."""
+    """AUC and TPR at 1 % of scores that are independent of the masks, within four standard errors
+    over runs."""
     runs = {8: 12, 16: 8, 64: 4}[num_models]
     areas, rates = [], []
     for seed in range(runs):
@@ -61,7 +71,10 @@ def test_noise_is_at_chance(name, num_models):
     assert abs(np.mean(areas) - 0.5) < quantile * area_error
     if curve.fpr[1] < 0.01:  # a constant or a yes-or-no attack has no step there
         rate_error = np.sqrt(2 * 0.01 / pairs / runs)
-        assert abs(np.mean(rates) - 0.01) < 5 * max(rate_error, np.std(rates, ddof=1) / np.sqrt(runs)) + 0.0005
+        assert (
+            abs(np.mean(rates) - 0.01)
+            < 5 * max(rate_error, np.std(rates, ddof=1) / np.sqrt(runs)) + 0.0005
+        )
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -79,8 +92,15 @@ def test_noise_is_at_chance_when_a_quarter_is_kept(name):
 def test_outside_targets_are_attacked_without_our_membership_of_them():
     e = evidence(17, 300, gap=2.0, seed=3)
     rest = Evidence(
-        e.labels, e.keep[1:], e.phi[1:], e.logits[1:], None, e.phi[:1], e.logits[:1], outside_members=None
-    )  # fmt: skip
+        e.labels,
+        e.keep[1:],
+        e.phi[1:],
+        e.logits[1:],
+        None,
+        e.phi[:1],
+        e.logits[:1],
+        outside_members=None,
+    )
     for name in FAST:
         scores = ATTACKS[name].run(rest)
         assert scores.shape == (1, 300)
@@ -92,7 +112,9 @@ def test_named_targets_are_rows_of_all_targets():
     e = evidence(8, 200, gap=1.0, seed=4)
     some = dataclasses.replace(e, targets=np.array([5, 2]))
     for name in FAST:
-        np.testing.assert_allclose(ATTACKS[name].run(some), ATTACKS[name].run(e)[[5, 2]], atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            ATTACKS[name].run(some), ATTACKS[name].run(e)[[5, 2]], atol=1e-9, err_msg=name
+        )
 
 
 def test_the_ablation_has_the_papers_thirteen_rows():

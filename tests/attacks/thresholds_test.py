@@ -20,15 +20,21 @@ def test_loss_is_the_log_probability_of_the_label_under_the_plain_query():
     np.testing.assert_allclose(thresholds.loss(phi), log_p[..., 0], rtol=1e-9)
 
 
-@pytest.mark.parametrize(("phi", "log_p"), [(-1e4, -1e4), (-50.0, -50.0), (0.0, -np.log(2)), (50.0, -np.exp(-50.0))])
+@pytest.mark.parametrize(
+    ("phi", "log_p"), [(-1e4, -1e4), (-50.0, -50.0), (0.0, -np.log(2)), (50.0, -np.exp(-50.0))]
+)
 def test_loss_keeps_its_digits_at_both_ends(phi, log_p):
-    assert thresholds.loss(np.full((1, 1), phi, np.float32)).item() == pytest.approx(log_p, rel=1e-12)
+    assert thresholds.loss(np.full((1, 1), phi, np.float32)).item() == pytest.approx(
+        log_p, rel=1e-12
+    )
 
 
 def test_phi_mean_is_over_queries_and_phi_plain_is_query_0():
     phi, _ = _phi_and_log_p()
     phi = phi.astype(np.float32)
-    expected = [[sum(float(x) for x in queries) / len(queries) for queries in target] for target in phi]
+    expected = [
+        [sum(float(x) for x in queries) / len(queries) for queries in target] for target in phi
+    ]
     np.testing.assert_allclose(thresholds.phi_mean(phi), expected, rtol=1e-12)
     np.testing.assert_array_equal(thresholds.phi_plain(phi), phi[:, :, 0])
 

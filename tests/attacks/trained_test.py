@@ -1,4 +1,5 @@
-"""Attacks that learn from shadow outputs: on noise, on overfitted models, and against fits made one by one."""
+"""Attacks that learn from shadow outputs: on noise, on overfitted models, and against fits made one
+by one."""
 
 import sys
 import warnings
@@ -19,7 +20,8 @@ LOGISTIC = dict(features=trained.confidences, estimator=lambda seed: LogisticReg
 
 
 def _signatures(num_models, num_examples, gain=0.0):
-    """Logits by which an example is recognised in every model; a member's label logit is larger by `gain`."""
+    """Logits by which an example is recognised in every model; a member's label logit is larger by
+    `gain`."""
     rng = np.random.default_rng([num_models, num_examples])
     keep = balanced(rng, num_models, num_examples)
     labels = rng.integers(0, 2, num_examples)
@@ -68,7 +70,9 @@ def _naive(logits, labels, keep, own, target, limit, seed):
         members = sum(keep[pair] for pair in own_class)
         if min(members, len(own_class) - members) < trained.FEWEST_PAIRS:
             own_class = every
-        fitted = LogisticRegression().fit([x[pair] for pair in own_class], [keep[pair] for pair in own_class])
+        fitted = LogisticRegression().fit(
+            [x[pair] for pair in own_class], [keep[pair] for pair in own_class]
+        )
         for i in np.flatnonzero(labels == label):
             score[i] = fitted.decision_function(trained.confidences(own[i])[None])[0]
     return score
@@ -77,7 +81,9 @@ def _naive(logits, labels, keep, own, target, limit, seed):
 def test_each_label_has_its_own_classifier_and_rare_labels_one_of_all():
     logits, labels, keep = _signatures(8, 60, gain=1.0)
     labels[:4] = 3  # 4 examples in 6 shadows: 24 pairs
-    got = trained_attack(logits, labels, keep, [6, 1], **LOGISTIC, per_class=True, limit=300, seed=4)
+    got = trained_attack(
+        logits, labels, keep, [6, 1], **LOGISTIC, per_class=True, limit=300, seed=4
+    )
     expected = [_naive(logits, labels, keep, logits[t], t, 300, 4) for t in (6, 1)]
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-9)
     of_all = trained_attack(logits, labels, keep, [6, 1], **LOGISTIC, limit=300, seed=4)
@@ -95,10 +101,17 @@ def test_outside_targets_are_judged_by_one_classifier_of_all_models():
         return LogisticRegression()
 
     score = trained_attack(
-        logits, labels, keep, observed=outside, features=trained.confidences, estimator=estimator,
+        logits,
+        labels,
+        keep,
+        observed=outside,
+        features=trained.confidences,
+        estimator=estimator,
         progress=lambda: done.append(1),
-    )  # fmt: skip
-    expected = [_naive(logits, np.zeros_like(labels), keep, own, None, 20_000, 0) for own in outside]
+    )
+    expected = [
+        _naive(logits, np.zeros_like(labels), keep, own, None, 20_000, 0) for own in outside
+    ]
     np.testing.assert_allclose(score, expected, rtol=1e-6, atol=1e-9)
     assert (len(fits), len(done)) == (1, 3)
 
@@ -139,20 +152,29 @@ def test_confidences_tell_apart_what_float32_probabilities_do_not():
     logits = np.array([[20, 0, -1], [30, 0, -1]], np.float32)
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     assert np.all(probabilities[:, 0] == 1)
-    np.testing.assert_allclose(trained.confidences(logits), [[0, -20, -21], [0, -30, -30]], atol=1e-8)  # cut at -30
-    np.testing.assert_allclose(trained.confidences(logits + 7), trained.confidences(logits), atol=1e-8)
+    np.testing.assert_allclose(
+        trained.confidences(logits), [[0, -20, -21], [0, -30, -30]], atol=1e-8
+    )  # cut at -30
+    np.testing.assert_allclose(
+        trained.confidences(logits + 7), trained.confidences(logits), atol=1e-8
+    )
 
 
 def test_top3_are_the_largest_confidences_in_falling_order():
     logits = np.random.default_rng(0).normal(0, 3, (5, 7, 6))
-    expected = [[sorted(row, reverse=True)[:3] for row in rows] for rows in trained.confidences(logits).tolist()]
+    expected = [
+        [sorted(row, reverse=True)[:3] for row in rows]
+        for rows in trained.confidences(logits).tolist()
+    ]
     np.testing.assert_array_equal(trained.top3(logits), expected)
     assert trained.top3(logits[..., :2]).shape == (5, 7, 2)
 
 
 def test_bounded_training_does_not_warn():
     logits, labels, keep = _signatures(4, 60)
-    one_epoch = dict(features=trained.top3, estimator=lambda seed: MLPClassifier(max_iter=1, random_state=seed))
+    one_epoch = dict(
+        features=trained.top3, estimator=lambda seed: MLPClassifier(max_iter=1, random_state=seed)
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trained_attack(logits, labels, keep, [0], **one_epoch)
@@ -185,5 +207,7 @@ def test_targets_and_seeds_make_different_classifiers():
         return LogisticRegression()
 
     for seed in (0, 1):
-        trained_attack(logits, labels, keep, [2, 4, 7], features=trained.top3, estimator=estimator, seed=seed)
+        trained_attack(
+            logits, labels, keep, [2, 4, 7], features=trained.top3, estimator=estimator, seed=seed
+        )
     assert len(set(seeds)) == 6

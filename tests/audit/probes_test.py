@@ -1,4 +1,5 @@
-"""False-positive rates on probes are what plain counting gives, and probes like non-members have theirs."""
+"""False-positive rates on probes are what plain counting gives, and probes like non-members have
+theirs."""
 
 import dataclasses
 
@@ -15,14 +16,19 @@ CLASSES = 4
 
 
 def outputs(rng, keep, gap, sharpness=1.0):
-    """Labels, phi and logits of models that are `gap` surer of the label of an example that they trained on."""
+    """Labels, phi and logits of models that are `gap` surer of the label of an example that they
+    trained on."""
     num_models, num_examples = keep.shape
     labels = rng.integers(CLASSES, size=num_examples).astype(np.int32)
-    logits = rng.normal(size=(num_examples, CLASSES)) + rng.normal(size=(num_models, num_examples, CLASSES))
+    logits = rng.normal(size=(num_examples, CLASSES)) + rng.normal(
+        size=(num_models, num_examples, CLASSES)
+    )
     logits[:, np.arange(num_examples), labels] += 1 + gap * keep
     logits *= sharpness
     others = np.where(np.arange(CLASSES) == labels[:, None], -np.inf, logits)
-    phi = np.take_along_axis(logits, labels[None, :, None], -1)[..., 0] - np.logaddexp.reduce(others, -1)
+    phi = np.take_along_axis(logits, labels[None, :, None], -1)[..., 0] - np.logaddexp.reduce(
+        others, -1
+    )
     return labels, phi[:, :, None].astype(np.float32), logits.astype(np.float32)
 
 
@@ -30,7 +36,9 @@ def pool(num_models=8, num_examples=1500, targets=None):
     rng = np.random.default_rng(0)
     keep = balanced(rng, num_models, num_examples)
     labels, phi, logits = outputs(rng, keep, gap=2.0)
-    return Evidence(labels, keep, phi, logits, np.arange(num_models) if targets is None else targets)
+    return Evidence(
+        labels, keep, phi, logits, np.arange(num_models) if targets is None else targets
+    )
 
 
 def probes_for(evidence, count=1500, sharpness=1.0):
@@ -41,16 +49,25 @@ def probes_for(evidence, count=1500, sharpness=1.0):
 
 def attacked(evidence):
     return {
-        name: assess(ATTACKS[name].run(evidence), evidence.members, evidence.labels, None, ATTACKS[name].threshold)
+        name: assess(
+            ATTACKS[name].run(evidence),
+            evidence.members,
+            evidence.labels,
+            None,
+            ATTACKS[name].threshold,
+        )
         for name in false_alarms.ATTACKS
     }
 
 
 def test_probes_like_nonmembers_have_the_rate_of_nonmembers():
-    """Also for offline LiRA with 3 out models an example, where having 7 for a probe would lower the rate."""
+    """Also for offline LiRA with 3 out models an example, where having 7 for a probe would lower
+    the rate."""
     evidence = pool()
     results = attacked(evidence)
-    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)["false_positive_rate"]
+    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)[
+        "false_positive_rate"
+    ]
     expected = false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]
     assert set(found) == set(expected) == set(false_alarms.ATTACKS)
     for name, rate in found.items():
@@ -80,7 +97,9 @@ def test_sure_models_raise_false_alarms():
     evidence = pool()
     results = attacked(evidence)
     rates = [
-        false_alarms.on_probes(probes_for(evidence, sharpness=s), evidence, ATTACKS, results)["false_positive_rate"]
+        false_alarms.on_probes(probes_for(evidence, sharpness=s), evidence, ATTACKS, results)[
+            "false_positive_rate"
+        ]
         for s in (0.2, 1.0, 20.0)
     ]
     for name in ("maximum_score", "entropy"):
@@ -92,13 +111,17 @@ def test_sure_models_raise_false_alarms():
 def test_one_target_has_thresholds_only_where_the_attack_brings_them():
     evidence = pool(targets=np.array([2]))
     results = attacked(evidence)
-    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)["false_positive_rate"]
+    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)[
+        "false_positive_rate"
+    ]
     assert set(found) == {"correctness"}
     probes = probes_for(evidence)
     right = (probes.logits[2].argmax(-1) == probes.labels).mean()
     assert found["correctness"]["value"] == pytest.approx(right)
     assert found["correctness"]["low"] < right < found["correctness"]["high"]
-    assert set(false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]) == {"correctness"}
+    assert set(false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]) == {
+        "correctness"
+    }
 
 
 def test_only_attacks_that_were_made_are_counted():
@@ -107,4 +130,9 @@ def test_only_attacks_that_were_made_are_counted():
     found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)
     assert set(found["false_positive_rate"]) == {"loss"}
     probes = dataclasses.replace(probes_for(evidence), phi=np.full((6, 1500, 1), -50, np.float32))
-    assert false_alarms.on_probes(probes, evidence, ATTACKS, results)["false_positive_rate"]["loss"]["value"] == 0
+    assert (
+        false_alarms.on_probes(probes, evidence, ATTACKS, results)["false_positive_rate"]["loss"][
+            "value"
+        ]
+        == 0
+    )

@@ -11,7 +11,9 @@ from cli import small_run
 CLUSTER = small_run.ROOT / "scripts/cluster"
 SBATCH = CLUSTER / "slurm.sbatch"
 JOBS = list(yaml.safe_load_all((CLUSTER / "kubernetes.yaml").read_text()))
-SCRIPTS = sorted(p for p in (small_run.ROOT / "scripts").rglob("*") if p.suffix in (".sh", ".sbatch"))
+SCRIPTS = sorted(
+    p for p in (small_run.ROOT / "scripts").rglob("*") if p.suffix in (".sh", ".sbatch")
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +40,21 @@ def test_scripts_are_well_formed(script):
 
 def test_slurm_submits_an_array_and_what_depends_on_it(tmp_path):
     recorder = tmp_path / "sbatch"
-    recorder.write_text('#!/bin/bash\necho "$PARTS $CONFIG $*" >> "$(dirname "$0")/said"\necho "17;cluster"\n')
+    recorder.write_text(
+        '#!/bin/bash\necho "$PARTS $CONFIG $*" >> "$(dirname "$0")/said"\necho "17;cluster"\n'
+    )
     recorder.chmod(0o755)
     path = f"{tmp_path}:{small_run.environment()['PATH']}"
     resources = {"TRAIN_RESOURCES": "--gres=gpu:1 --mem=1G", "ATTACK_RESOURCES": "--mem=2G"}
-    small_run.succeed(small_run.start(["bash", SBATCH, "submit"], PATH=path, PARTS="3", CONFIG="a.flags", **resources))
+    small_run.succeed(
+        small_run.start(
+            ["bash", SBATCH, "submit"], PATH=path, PARTS="3", CONFIG="a.flags", **resources
+        )
+    )
     assert (tmp_path / "said").read_text().splitlines() == [
         "3 a.flags --parsable --array=0-2 --gres=gpu:1 --mem=1G scripts/cluster/slurm.sbatch",
-        "3 a.flags --dependency=afterok:17 --kill-on-invalid-dep=yes --mem=2G scripts/cluster/slurm.sbatch",
+        "3 a.flags --dependency=afterok:17 --kill-on-invalid-dep=yes --mem=2G "
+        "scripts/cluster/slurm.sbatch",
     ]
 
 
@@ -54,7 +63,9 @@ def test_a_job_array_with_a_killed_task_makes_the_dumps_of_one_process(tmp_path,
     job = {"CONFIG": small_run.CONFIG, "WORKDIR": str(run), "FLAGS": " ".join(small_run.FLAGS)}
 
     def task(index):
-        return small_run.start(["bash", spooled], **job, SLURM_ARRAY_TASK_ID=str(index), SLURM_ARRAY_TASK_COUNT="2")
+        return small_run.start(
+            ["bash", spooled], **job, SLURM_ARRAY_TASK_ID=str(index), SLURM_ARRAY_TASK_COUNT="2"
+        )
 
     first, second = task(0), task(1)
     small_run.kill_in_training(second, run, model=1)
@@ -70,7 +81,11 @@ def test_a_pod_of_an_indexed_job_makes_its_part_of_the_dumps(tmp_path, alone):
     job = container(kubernetes("Job", "lira-models"))
     [source] = job["envFrom"]
     told = dict(kubernetes("ConfigMap", source["configMapRef"]["name"])["data"])
-    told |= {"WORKDIR": str(tmp_path / "run"), "CONFIG": small_run.CONFIG, "FLAGS": " ".join(small_run.FLAGS)}
+    told |= {
+        "WORKDIR": str(tmp_path / "run"),
+        "CONFIG": small_run.CONFIG,
+        "FLAGS": " ".join(small_run.FLAGS),
+    }
     told |= {"PARTS": "2"}
     small_run.succeed(small_run.start(job["command"], **told, JOB_COMPLETION_INDEX="1"))
     small_run.assert_same_dumps(tmp_path / "run", alone, models=[1, 3])
@@ -84,13 +99,22 @@ def test_the_jobs_of_kubernetes_agree():
     assert report["spec"]["suspend"]
     claims = [job["spec"]["template"]["spec"]["volumes"] for job in (models, report)]
     claim = kubernetes("PersistentVolumeClaim", "lira-shared")
-    assert claims == [[{"name": "shared", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}]] * 2
+    assert (
+        claims
+        == [[{"name": "shared", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}]]
+        * 2
+    )
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
 @pytest.mark.parametrize(
     "told",
-    [{}, {"PART": "0"}, {"PART": "2", "PARTS": "2"}, {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "1"}],
+    [
+        {},
+        {"PART": "0"},
+        {"PART": "2", "PARTS": "2"},
+        {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "1"},
+    ],
 )
 def test_a_part_that_is_not_one_of_the_parts_is_refused(tmp_path, told):
     process = small_run.start([CLUSTER / "part.sh", small_run.CONFIG, tmp_path / "run"], **told)

@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-SMALL = ["--num_models=8", "--hidden=16", "--epochs=30", "--num_examples=120", "--batch_size=16", "--queries=2"]
+SMALL = [
+    "--num_models=8",
+    "--hidden=16",
+    "--epochs=30",
+    "--num_examples=120",
+    "--batch_size=16",
+    "--queries=2",
+]
 RECIPE = ["--augment=mirror", "--checkpoint_every=5"]
 
 
@@ -27,7 +34,9 @@ def environment(devices=1):
 
 
 def run(stage, *flags, devices=1):
-    return subprocess.run(command(stage, *flags), env=environment(devices), capture_output=True, text=True)
+    return subprocess.run(
+        command(stage, *flags), env=environment(devices), capture_output=True, text=True
+    )
 
 
 def succeed(stage, *flags, devices=1):
@@ -37,7 +46,11 @@ def succeed(stage, *flags, devices=1):
 
 
 def dumps(workdir):
-    return {p.relative_to(workdir): np.load(p) for folder in ("scores", "logits") for p in (workdir / folder).iterdir()}
+    return {
+        p.relative_to(workdir): np.load(p)
+        for folder in ("scores", "logits")
+        for p in (workdir / folder).iterdir()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +60,10 @@ def finished(tmp_path_factory):
     script = ROOT / "scripts/train_shadows.sh"
     done = subprocess.run(
         [script, "configs/digits.flags", workdir, *SMALL, *RECIPE],
-        env={**environment(), "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={
+            **environment(),
+            "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -62,7 +78,9 @@ def test_the_script_runs_all_stages(finished):
     assert "\r" not in done.stderr
     assert len(done.stderr.splitlines()) < 10  # a summary a stage, and notes
     rows = (workdir / "results.csv").read_text().splitlines()
-    assert rows[0].startswith("attack,num_targets,num_members,num_nonmembers,auc,balanced_accuracy,tpr_at_1e-2,")
+    assert rows[0].startswith(
+        "attack,num_targets,num_members,num_nonmembers,auc,balanced_accuracy,tpr_at_1e-2,"
+    )
     assert all(len(r.split(",")) == len(rows[0].split(",")) for r in rows)
     assert json.loads((workdir / "results.json").read_text())["attacks"]["loss"]["num_targets"] == 8
     for name in ("roc.png", "roc.pdf", "exposure.png", "exposure.pdf"):
@@ -109,7 +127,10 @@ def test_killed_anywhere_and_started_again_gives_the_same_dumps(finished, tmp_pa
             kills = 0
             for wait in (3, 5, 7):
                 process = subprocess.Popen(
-                    command("train", *flags, strategy), env=environment(), cwd=ROOT, stderr=subprocess.DEVNULL
+                    command("train", *flags, strategy),
+                    env=environment(),
+                    cwd=ROOT,
+                    stderr=subprocess.DEVNULL,
                 )
                 time.sleep(wait)
                 process.send_signal(signal.SIGKILL)
@@ -129,7 +150,9 @@ def test_processes_fill_one_run_directory_together(finished, tmp_path):
     whole, _ = finished
     flags = ["--flagfile=configs/digits.flags", f"--workdir={tmp_path}/run", *SMALL, *RECIPE]
     processes = [
-        subprocess.Popen(command("train", *flags, f"--model_ids={ids}"), env=environment(), cwd=ROOT)
+        subprocess.Popen(
+            command("train", *flags, f"--model_ids={ids}"), env=environment(), cwd=ROOT
+        )
         for ids in ("0:4", "4:8")
     ]
     assert [p.wait() for p in processes] == [0, 0]
@@ -142,7 +165,13 @@ def test_processes_fill_one_run_directory_together(finished, tmp_path):
 
 def test_help_explains_every_flag_with_its_default():
     done = succeed("train", "--help")
-    for text in ("--num_models", "Number of shadow models", "Default: 64", "--workdir", "One of balanced, bernoulli"):
+    for text in (
+        "--num_models",
+        "Number of shadow models",
+        "Default: 64",
+        "--workdir",
+        "One of balanced, bernoulli",
+    ):
         assert text in done.stdout
 
 
@@ -169,7 +198,9 @@ def test_help_explains_every_flag_with_its_default():
     ],
 )
 def test_bad_input_is_one_line(finished, tmp_path, stage, flags, status, message):
-    flags = [f.replace("RUN", str(tmp_path / "run")).replace("DONE", str(finished[0])) for f in flags]
+    flags = [
+        f.replace("RUN", str(tmp_path / "run")).replace("DONE", str(finished[0])) for f in flags
+    ]
     done = run(stage, *flags)
     assert done.returncode == status, done.stderr
     lines = done.stderr.strip().splitlines()
@@ -182,11 +213,23 @@ def test_bad_input_is_one_line(finished, tmp_path, stage, flags, status, message
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("scores/0003.npy", lambda p: p.write_bytes(p.read_bytes()[:100]), "does not match its sha256"),
-        ("scores/0003.npy", lambda p: p.unlink(), "is missing: run the stage that writes it (lira-score)"),
+        (
+            "scores/0003.npy",
+            lambda p: p.write_bytes(p.read_bytes()[:100]),
+            "does not match its sha256",
+        ),
+        (
+            "scores/0003.npy",
+            lambda p: p.unlink(),
+            "is missing: run the stage that writes it (lira-score)",
+        ),
         ("keep.npy", lambda p: np.save(p, np.ones((3, 3), bool)), "does not match its sha256"),
         ("manifest.json", lambda p: p.write_text("{"), "is not JSON"),
-        ("experiment.json", lambda p: p.write_text("[]"), "experiment.json: it holds no experiment"),
+        (
+            "experiment.json",
+            lambda p: p.write_text("[]"),
+            "experiment.json: it holds no experiment",
+        ),
     ],
 )
 def test_damaged_runs_are_one_line(finished, tmp_path, name, damage, message):
@@ -200,7 +243,13 @@ def test_damaged_runs_are_one_line(finished, tmp_path, name, damage, message):
 
 
 def test_diverged_models_are_left_out(tmp_path):
-    flags = [f"--workdir={tmp_path}/run", *SMALL, "--normalize=none", "--learning_rate=3", "--queries=1"]
+    flags = [
+        f"--workdir={tmp_path}/run",
+        *SMALL,
+        "--normalize=none",
+        "--learning_rate=3",
+        "--queries=1",
+    ]
     trained = succeed("train", *flags)
     assert "HAS DIVERGED" in trained.stderr
     succeed("score", f"--workdir={tmp_path}/run")
@@ -220,7 +269,9 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     assert "lira_offline_fixed" in known.stdout
     row = json.loads((tmp_path / "known/results.json").read_text())["attacks"]["loss"]
     assert (row["num_targets"], row["num_members"]) == (1, keep.sum())
-    unknown = succeed("attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown")
+    unknown = succeed(
+        "attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"
+    )
     assert "membership is unknown" in unknown.stderr
     assert not (tmp_path / "unknown/results.csv").exists()
     for name in ("lira_offline_fixed", "loss"):
@@ -231,13 +282,24 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
 
 def test_ablation_and_fewer_shadows(finished, tmp_path):
     done = succeed(
-        "attack", f"--workdir={finished[0]}", f"--out={tmp_path}", "--attacks=loss", "--ablation", "--num_shadows=4,6"
+        "attack",
+        f"--workdir={finished[0]}",
+        f"--out={tmp_path}",
+        "--attacks=loss",
+        "--ablation",
+        "--num_shadows=4,6",
     )
     assert "+ multiple queries (online LiRA)" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())
     assert len(results["ablation"]) == 13
     assert {row["num_shadows"] for row in results["num_shadows"]} == {4, 6}
-    odd = run("attack", f"--workdir={finished[0]}", f"--out={tmp_path}", "--attacks=loss", "--num_shadows=8")
+    odd = run(
+        "attack",
+        f"--workdir={finished[0]}",
+        f"--out={tmp_path}",
+        "--attacks=loss",
+        "--num_shadows=8",
+    )
     assert odd.returncode == 1
     assert "--num_shadows=8: give even numbers from 4 to 6" in odd.stderr
 
@@ -252,8 +314,13 @@ def test_an_export_is_attacked_like_the_run_itself(finished, tmp_path, layout):
     assert "--out=" in missing.stderr
     succeed("attack", f"--workdir={tmp_path}/theirs", *flags, f"--out={tmp_path}/results")
     succeed("attack", f"--workdir={workdir}", *flags, f"--out={tmp_path}/ours")
-    theirs, ours = (json.loads((tmp_path / d / "results.json").read_text())["attacks"] for d in ("results", "ours"))
+    theirs, ours = (
+        json.loads((tmp_path / d / "results.json").read_text())["attacks"]
+        for d in ("results", "ours")
+    )
     assert theirs.keys() == ours.keys() == {"lira_online", "lira_offline", "phi_mean"}
     for name in ours:
         for figure in ("auc", "balanced_accuracy", "tpr_at_1e-2"):
-            assert theirs[name][figure]["value"] == pytest.approx(ours[name][figure]["value"], abs=1e-6, nan_ok=True)
+            assert theirs[name][figure]["value"] == pytest.approx(
+                ours[name][figure]["value"], abs=1e-6, nan_ok=True
+            )

@@ -1,4 +1,5 @@
-"""What lira-export writes, read back by our reader and by a naive copy of the reference code's attack."""
+"""What lira-export writes, read back by our reader and by a naive copy of the reference code's
+attack."""
 
 import errno
 import json
@@ -30,9 +31,13 @@ M, N, K = 8, 90, 10
 
 def scored(path, *, queries=18, save_logits="all", models=M):
     """A scored run of models that know their members a little better than the others."""
-    experiment = Experiment(num_models=models, queries=queries, save_logits=save_logits, epochs=7, num_examples=N)
+    experiment = Experiment(
+        num_models=models, queries=queries, save_logits=save_logits, epochs=7, num_examples=N
+    )
     run = RunDirectory(path)
-    run.settle_experiment(experiment, {"num_models", "queries", "save_logits", "epochs", "num_examples"})
+    run.settle_experiment(
+        experiment, {"num_models", "queries", "save_logits", "epochs", "num_examples"}
+    )
     rng = np.random.default_rng(0)
     labels = rng.integers(0, K, N).astype(np.int32)
     keep = rng.random((models, N)).argsort(0) < models // 2
@@ -67,7 +72,9 @@ def reference_crops(image, shift):
 
 @pytest.mark.parametrize(("queries", "shift"), [(2, 0), (18, 1), (50, 2), (162, 4)])
 def test_our_queries_in_their_order_are_the_references_crops(queries, shift):
-    images = np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3)).astype(np.uint8)  # no two pixels tied
+    images = (
+        np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3)).astype(np.uint8)
+    )  # no two pixels tied
     ours = np.asarray(augment.query_views(images, np.arange(2), augment.query_grid(queries)))
     ours = ours.reshape(2, queries, 7, 6, 3)
     theirs = np.array([reference_crops(image, shift) for image in images])
@@ -87,36 +94,59 @@ def test_tf_privacy_files_are_as_the_reference_writes_them(tmp_path, shared):
         expected[f"experiment-{m}_{M}/keep.npy"] = keep[m]
         expected[f"experiment-{m}_{M}/scores/0000000007.npy"] = phi[:, order].astype(np.float64)
         expected[f"experiment-{m}_{M}/logits/0000000007.npy"] = logits[:, None, order]
-    written = {str(p.relative_to(tmp_path / "out")): np.load(p) for p in (tmp_path / "out").rglob("*.npy")}
+    written = {
+        str(p.relative_to(tmp_path / "out")): np.load(p) for p in (tmp_path / "out").rglob("*.npy")
+    }
     assert written.keys() == expected.keys()
     for name, array in expected.items():
         assert written[name].dtype == array.dtype, name
         np.testing.assert_array_equal(written[name], array)
     hparams = json.loads((tmp_path / f"out/experiment-3_{M}/hparams.json").read_text())
-    reference = {"arch", "lr", "batch", "weight_decay", "augment", "seed", "epochs", "expid", "num_experiments"}
+    reference = {
+        "arch",
+        "lr",
+        "batch",
+        "weight_decay",
+        "augment",
+        "seed",
+        "epochs",
+        "expid",
+        "num_experiments",
+    }
     assert hparams.keys() >= reference | {"pkeep", "save_steps", "only_subset"}
     assert (hparams["expid"], hparams["num_experiments"], hparams["epochs"]) == (3, M, 7)
 
 
-@pytest.mark.parametrize(("queries", "save_logits"), [(1, "plain"), (2, "all"), (18, "plain"), (18, "all")])
+@pytest.mark.parametrize(
+    ("queries", "save_logits"), [(1, "plain"), (2, "all"), (18, "plain"), (18, "all")]
+)
 def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
-    run, experiment, labels, keep = scored(tmp_path / "run", queries=queries, save_logits=save_logits, models=4)
+    run, experiment, labels, keep = scored(
+        tmp_path / "run", queries=queries, save_logits=save_logits, models=4
+    )
     for layout in export_lib.FORMATS:
         export(run, experiment, tmp_path / layout, layout)
         assert layouts.recognise(tmp_path / layout) == layout
         evidence, ids = layouts.read(tmp_path / layout)
         assert ids == list(range(4))
-        np.testing.assert_array_equal(evidence.labels, labels)  # in lira_pytorch told from scores and logits
+        np.testing.assert_array_equal(
+            evidence.labels, labels
+        )  # in lira_pytorch told from scores and logits
         np.testing.assert_array_equal(evidence.keep, keep)
         for m in range(4):
             logits = run.read(directory.logits_name(m))
             np.testing.assert_array_equal(evidence.phi[m], run.read(directory.scores_name(m)))
-            np.testing.assert_array_equal(evidence.logits[m], logits[:, 0] if logits.ndim == 3 else logits)
+            np.testing.assert_array_equal(
+                evidence.logits[m], logits[:, 0] if logits.ndim == 3 else logits
+            )
 
 
 def reference_attack(logdir, target, attack):
-    """AUC, accuracy and TPR at 0.1 % as the reference prints them, with folders in the order of their numbers."""
-    folders = sorted(logdir.glob("experiment-*"), key=lambda p: int(p.name.split("-")[1].split("_")[0]))
+    """AUC, accuracy and TPR at 0.1 % as the reference prints them, with folders in the order of
+    their numbers."""
+    folders = sorted(
+        logdir.glob("experiment-*"), key=lambda p: int(p.name.split("-")[1].split("_")[0])
+    )
     scores, keep = [], []
     for folder in folders:
         scores.append(np.load(folder / "scores" / sorted(os.listdir(folder / "scores"))[-1]))
@@ -125,7 +155,10 @@ def reference_attack(logdir, target, attack):
     num_examples, num_queries = own.shape
     lists = {}
     for bit in (True, False):
-        of_examples = [[s[j] for s, k in zip(scores, keep, strict=True) if k[j] == bit] for j in range(num_examples)]
+        of_examples = [
+            [s[j] for s, k in zip(scores, keep, strict=True) if k[j] == bit]
+            for j in range(num_examples)
+        ]
         shortest = min(len(of_example) for of_example in of_examples)
         lists[bit] = np.array([of_example[:shortest] for of_example in of_examples])
     prediction = []
@@ -139,7 +172,9 @@ def reference_attack(logdir, target, attack):
                     spread = np.std(lists[True])
                 if attack == "offline fixed":
                     spread = np.std(lists[False])
-                density[bit] = stats.norm.logpdf(own[j, a], np.median(lists[bit][j, :, a]), spread + 1e-30)
+                density[bit] = stats.norm.logpdf(
+                    own[j, a], np.median(lists[bit][j, :, a]), spread + 1e-30
+                )
             if attack == "global":
                 terms.append(-own[j, a])
             elif attack.startswith("offline"):
@@ -207,7 +242,8 @@ def test_an_earlier_export_is_replaced_as_a_whole(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "foreign", ["notes.txt", "experiment-0_4/keep.npy", "experiment-0_4/hparams.json", "x_train.npy"]
+    "foreign",
+    ["notes.txt", "experiment-0_4/keep.npy", "experiment-0_4/hparams.json", "x_train.npy"],
 )
 @pytest.mark.parametrize("exported_before", [False, True])
 def test_a_folder_of_other_things_is_left_alone(tmp_path, foreign, exported_before):
@@ -215,7 +251,9 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path, foreign, exported_befo
     out = tmp_path / "out"
     if exported_before:
         export(run, experiment, out, "tf_privacy")
-        foreign = foreign.replace("experiment-0_4", "experiment-99_100").replace("x_train", "z_train")
+        foreign = foreign.replace("experiment-0_4", "experiment-99_100").replace(
+            "x_train", "z_train"
+        )
     (out / foreign).parent.mkdir(parents=True, exist_ok=True)
     (out / foreign).write_text("{}")
     before = content(out)
@@ -240,7 +278,9 @@ def test_an_export_that_fails_changes_nothing(tmp_path, earlier):
         export(run, experiment, tmp_path / "out", "tf_privacy")
     (run.path / directory.scores_name(3)).unlink()
     before = content(tmp_path)
-    with pytest.raises(UserError, match=r"0003.npy is missing: run the stage that writes it \(lira-score\)"):
+    with pytest.raises(
+        UserError, match=r"0003.npy is missing: run the stage that writes it \(lira-score\)"
+    ):
         export(run, experiment, tmp_path / "out", "tf_privacy")
     assert content(tmp_path) == before
     assert (tmp_path / "out").exists() == earlier
@@ -267,7 +307,9 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, shared, monkeyp
 
     run, experiment, *_ = shared
     monkeypatch.setattr(export_lib.np.lib.format, "write_array_header_1_0", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*experiment-0_8/scores/0000000007.npy"):
+    with pytest.raises(
+        OSError, match=r"No space left on device: .*experiment-0_8/scores/0000000007.npy"
+    ):
         export(run, experiment, tmp_path / "out", "tf_privacy")
     assert not list(tmp_path.iterdir())
 
@@ -291,7 +333,10 @@ def test_the_command(tmp_path):
 
     done = call(f"--out={tmp_path}/out")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1] == f"wrote 4 models to {tmp_path}/out in the layout of tf_privacy"
+    assert (
+        done.stderr.splitlines()[-1]
+        == f"wrote 4 models to {tmp_path}/out in the layout of tf_privacy"
+    )
     images = np.load(tmp_path / "out/x_train.npy")  # of the digits, which are the default data set
     assert (images.shape, images.dtype) == ((N, 8, 8, 1), np.float64)
     np.testing.assert_array_equal(np.unique(images * 127.5 + 127.5) % 1, 0)

@@ -20,12 +20,20 @@ def free_port():
 
 def start_both(name, workdir):
     meeting = [f"--coordinator=127.0.0.1:{free_port()}", "--num_processes=2"]
-    return [small_run.start(small_run.stage(name, workdir, *meeting, f"--process_id={p}")) for p in range(2)]
+    return [
+        small_run.start(small_run.stage(name, workdir, *meeting, f"--process_id={p}"))
+        for p in range(2)
+    ]
 
 
 def start_on_slurm(name, workdir):
     """What srun tells its tasks is enough for --coordinator=auto."""
-    job = {"SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2", "SLURM_LOCALID": "0"}
+    job = {
+        "SLURM_JOB_ID": "1",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_LOCALID": "0",
+    }
     job["JAX_COORDINATOR_PORT"] = str(free_port())
     auto = small_run.stage(name, workdir, "--coordinator=auto")
     return [small_run.start(auto, **job, SLURM_PROCID=str(p)) for p in range(2)]
@@ -38,8 +46,9 @@ def test_killed_and_started_again_the_hosts_make_the_dumps_of_one(tmp_path):
     _, error = second.communicate()
     assert second.returncode == 1
     assert error.splitlines()[-1] == (
-        "lira-train: error: models 0,2 are unfinished: the connection to process 0 was lost. Run the same command "
-        f"again on every host, or on one: lira-train --workdir={run} --model_ids=0,2"
+        "lira-train: error: models 0,2 are unfinished: the connection to process 0 was lost. Run "
+        f"the same command again on every host, or on one: lira-train --workdir={run} "
+        "--model_ids=0,2"
     )
     assert (run / "checkpoints/0003/final").exists()  # whoever has died, the others finish theirs
 
@@ -56,13 +65,22 @@ def companions():
         subprocess.Popen(
             [
                 *[sys.executable, "-m", "lira_jax.cli.rendezvous"],
-                json.dumps({"coordinator_address": f"127.0.0.1:{port}", "num_processes": 3, "process_id": p}),
+                json.dumps(
+                    {
+                        "coordinator_address": f"127.0.0.1:{port}",
+                        "num_processes": 3,
+                        "process_id": p,
+                    }
+                ),
             ],
-            env=small_run.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=small_run.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         for p in range(3)
-    ]  # fmt: skip
+    ]
     yield started
     for companion in started:
         companion.kill()
@@ -118,14 +136,26 @@ def test_a_process_is_alone_by_default():
     ("given", "message"),
     [
         (["--num_processes=2"], "--num_processes=2: give --coordinator=host:port"),
-        (["--coordinator=somewhere"], "--coordinator=somewhere: give host:port of process 0, or auto"),
-        (["--coordinator=a:1", "--num_processes=0"], "--num_processes=0: give a number of at least 1"),
-        (["--coordinator=a:1", "--num_processes=2", "--process_id=2"], "--process_id=2: give a number from 0"),
+        (
+            ["--coordinator=somewhere"],
+            "--coordinator=somewhere: give host:port of process 0, or auto",
+        ),
+        (
+            ["--coordinator=a:1", "--num_processes=0"],
+            "--num_processes=0: give a number of at least 1",
+        ),
+        (
+            ["--coordinator=a:1", "--num_processes=2", "--process_id=2"],
+            "--process_id=2: give a number from 0",
+        ),
         (
             ["--coordinator=a:1"],
             "Number of processes must be defined.'; give --coordinator=host:port .*--num_processes",
         ),
-        (["--coordinator=auto"], "--coordinator=auto: jax.distributed says 'coordinator_address should be defined"),
+        (
+            ["--coordinator=auto"],
+            "--coordinator=auto: jax.distributed says 'coordinator_address should be defined",
+        ),
     ],
 )
 def test_wrong_flags_are_named(given, message):
@@ -135,7 +165,9 @@ def test_wrong_flags_are_named(given, message):
 
 def test_those_who_do_not_come_are_not_waited_for():
     meeting = [f"--coordinator=127.0.0.1:{free_port()}", "--num_processes=2", "--process_id=0"]
-    with pytest.raises(UserError, match="not all processes came there within --coordinator_timeout=1 seconds"):
+    with pytest.raises(
+        UserError, match="not all processes came there within --coordinator_timeout=1 seconds"
+    ):
         gather(*meeting, "--coordinator_timeout=1")
 
 

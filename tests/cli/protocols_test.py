@@ -1,4 +1,5 @@
-"""Protocols from end to end: probes, outliers, unequal groups, disjoint pools, shadows of another recipe."""
+"""Protocols from end to end: probes, outliers, unequal groups, disjoint pools, shadows of another
+recipe."""
 
 import json
 import os
@@ -43,14 +44,27 @@ def quarter(tmp_path_factory, other):
     """16 models that train on a quarter of the pool each, some of it outliers."""
     workdir = tmp_path_factory.mktemp("runs") / "quarter"
     kinds = f"--outliers_from=random_labels,npz:{other}"
-    succeed("train", f"--workdir={workdir}", "--num_models=16", "--pkeep=0.25", *SMALL, "--outliers=20", kinds)
+    succeed(
+        "train",
+        f"--workdir={workdir}",
+        "--num_models=16",
+        "--pkeep=0.25",
+        *SMALL,
+        "--outliers=20",
+        kinds,
+    )
     succeed("score", f"--workdir={workdir}")
     return workdir
 
 
 def test_a_quarter_kept_gives_three_nonmembers_a_member(quarter, tmp_path):
     assert (np.load(quarter / "keep.npy").sum(0) == 4).all()
-    succeed("attack", f"--workdir={quarter}", f"--out={tmp_path}", "--attacks=lira_online,lira_online_fixed,loss")
+    succeed(
+        "attack",
+        f"--workdir={quarter}",
+        f"--out={tmp_path}",
+        "--attacks=lira_online,lira_online_fixed,loss",
+    )
     found = results(tmp_path)["attacks"]
     for attack in ("lira_online", "lira_online_fixed", "loss"):
         assert found[attack]["num_members"] == 16 * 60
@@ -65,7 +79,11 @@ def test_wrong_labels_are_more_exposed_than_the_pool(quarter, other, tmp_path):
     done = succeed("attack", f"--workdir={quarter}", f"--out={tmp_path}", "--attacks=loss")
     assert "Exposure by source" in done.stdout
     found = results(tmp_path)["exposure_by_source"]
-    assert [found[k]["num_examples"] for k in ("pool", "random_labels", f"npz:{other}")] == [200, 20, 20]
+    assert [found[k]["num_examples"] for k in ("pool", "random_labels", f"npz:{other}")] == [
+        200,
+        20,
+        20,
+    ]
     assert found["random_labels"]["median"] > 2 * found["pool"]["median"]
     exposed = np.load(tmp_path / "exposure.npy")
     assert found["pool"]["median"] == pytest.approx(np.sort(exposed[sources == 0])[99])
@@ -82,7 +100,10 @@ def test_probes_are_scored_added_and_counted(quarter, other, tmp_path):
     assert "16 of 16 models are scored already on noise" in again.stderr
     assert {p: p.stat().st_mtime_ns for p in before} == before
     done = succeed(
-        "attack", workdir, f"--out={tmp_path}", "--attacks=loss,maximum_score,lira_offline,lira_online_fixed"
+        "attack",
+        workdir,
+        f"--out={tmp_path}",
+        "--attacks=loss,maximum_score,lira_offline,lira_online_fixed",
     )
     assert "False positives on probes" in done.stdout
     found = results(tmp_path)["probes"]
@@ -90,7 +111,9 @@ def test_probes_are_scored_added_and_counted(quarter, other, tmp_path):
     assert set(found["noise"]["false_positive_rate"]) == {"loss", "maximum_score", "lira_offline"}
     assert found["scaled"]["maximum_score"] > 0.99
     assert found["scaled"]["false_positive_rate"]["maximum_score"]["value"] > 0.9
-    scores, labels = (np.load(quarter / "probes/other" / name) for name in ("scores/0003.npy", "labels.npy"))
+    scores, labels = (
+        np.load(quarter / "probes/other" / name) for name in ("scores/0003.npy", "labels.npy")
+    )
     assert (scores.shape, scores.dtype) == ((60, 2), np.float32)
     assert labels.max() < 10
     np.savez(other, x=np.zeros((60, 12, 9, 3), np.uint8), y=np.arange(60) % 20)
@@ -111,7 +134,11 @@ def test_disjoint_pools_leave_the_offline_attacks(tmp_path):
     assert (found["targets"], found["models"]) == ([0, 1, 2, 3], [4, 5, 6, 7])
     assert "lira_offline" in found["attacks"]
     assert "lira_online" not in found["attacks"]
-    assert found["attacks"]["loss"]["num_members"] == found["attacks"]["loss"]["num_nonmembers"] == 4 * 60
+    assert (
+        found["attacks"]["loss"]["num_members"]
+        == found["attacks"]["loss"]["num_nonmembers"]
+        == 4 * 60
+    )
     assert 0 <= found["probes"]["noise"]["false_positive_rate"]["lira_offline"]["value"] <= 1
     scores, keep = np.load(tmp_path / "run/attacks/loss.npy"), np.load(tmp_path / "run/keep.npy")
     np.testing.assert_array_equal(np.isnan(scores[0]), ~keep[:4].any(0))
@@ -125,7 +152,9 @@ def test_shadows_of_another_recipe(quarter, tmp_path):
     succeed("attack", *flags, f"--out={tmp_path}/alone")
     succeed("attack", *flags, f"--shadows={quarter}", f"--out={tmp_path}/itself")
     for name in ("lira_online_fixed", "loss"):
-        alone, itself = (np.load(tmp_path / run / f"attacks/{name}.npy") for run in ("alone", "itself"))
+        alone, itself = (
+            np.load(tmp_path / run / f"attacks/{name}.npy") for run in ("alone", "itself")
+        )
         np.testing.assert_array_equal(alone, itself)
     assert results(tmp_path / "itself")["shadows"] == str(quarter)
     overwriting = run("attack", *flags, f"--shadows={quarter}")

@@ -30,7 +30,8 @@ def run(whole, tmp_path):
 
 
 def in_process(*flags):
-    """Runs the command here, where a UserError reaches the test; starting Python takes longer than the page."""
+    """Runs the command here, where a UserError reaches the test; starting Python takes longer than
+    the page."""
     command.FLAGS.unparse_flags()
     command.FLAGS(["lira-report", "--compare=", *report.spelled_out([str(f) for f in flags])])
     report.main()
@@ -39,8 +40,10 @@ def in_process(*flags):
 def in_a_process_of_its_own(*flags):
     return subprocess.run(
         [sys.executable, "-m", "lira_jax.cli.report", *map(str, flags)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_the_page_and_the_figures_are_written(run):
@@ -51,7 +54,10 @@ def test_the_page_and_the_figures_are_written(run):
         ["index.html", *(f"{n}.{s}" for n in names for s in ("pdf", "png"))]
     )
     assert IMAGE in (run / "report/index.html").read_text()
-    assert done.stderr.splitlines()[-1] == f"the page is {run / 'report/index.html'}, figures are beside it"
+    assert (
+        done.stderr.splitlines()[-1]
+        == f"the page is {run / 'report/index.html'}, figures are beside it"
+    )
 
 
 @pytest.mark.parametrize("harm", ["gone", "changed"])

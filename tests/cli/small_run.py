@@ -26,16 +26,27 @@ FLAGS = [
 
 def environment(**more):
     path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", **more}
+    return {
+        **os.environ,
+        "PATH": path,
+        "PYTHONPATH": str(ROOT),
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "",
+        **more,
+    }
 
 
 def start(command, **more):
     """Starts a command in a process group of its own."""
     return subprocess.Popen(
         [str(c) for c in command],
-        env=environment(**more), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=environment(**more),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def stage(name, workdir, *flags):
@@ -50,7 +61,8 @@ def succeed(*processes):
 
 
 def kill_in_training(process, workdir, model):
-    """SIGKILL to the whole process group once the model has a checkpoint of a training that goes on."""
+    """SIGKILL to the whole process group once the model has a checkpoint of a training that goes
+    on."""
     deadline = time.monotonic() + 60
     while not list(workdir.glob(f"checkpoints/{model:04d}/epoch_????")):
         assert process.poll() is None, process.communicate()[1]
@@ -70,7 +82,9 @@ def alone(workdir):
 
 def assert_same_dumps(found, expected, models=(0, 1, 2, 3)):
     """Bit for bit, and no model's but those."""
-    names = sorted(f"{folder}/{model:04d}.npy" for folder in ("scores", "logits") for model in models)
+    names = sorted(
+        f"{folder}/{model:04d}.npy" for folder in ("scores", "logits") for model in models
+    )
     assert sorted(str(p.relative_to(found)) for p in found.glob("[sl]*/*.npy")) == names
     for name in ["keep.npy", *names]:
         np.testing.assert_array_equal(np.load(found / name), np.load(expected / name), strict=True)

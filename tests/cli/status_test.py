@@ -75,13 +75,17 @@ def test_missing_scores_are_counted_and_scored_next(finished):
     assert said(finished)[-1] == f"next      lira-score --workdir={finished.path}"
 
 
-@pytest.mark.parametrize("name", ["keep.npy", "labels.npy", "scores/0002.npy", "logits/0003.npy", "attacks/loss.npy"])
+@pytest.mark.parametrize(
+    "name", ["keep.npy", "labels.npy", "scores/0002.npy", "logits/0003.npy", "attacks/loss.npy"]
+)
 @pytest.mark.parametrize("harm", ["one bit", "cut short", "gone"])
 def test_damage_is_found_and_named(finished, name, harm):
     path = finished.path / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    path.unlink() if harm == "gone" else path.write_bytes(content if harm == "one bit" else content[:-1])
+    path.unlink() if harm == "gone" else path.write_bytes(
+        content if harm == "one bit" else content[:-1]
+    )
     status = run_status.inspect(finished)
     assert list(status.damaged) == [name]
     text = line(finished, "DAMAGED")
@@ -118,7 +122,9 @@ def test_a_fresh_run_is_to_be_trained(tmp_path):
 
 
 def test_temporary_files_of_the_dead_are_mentioned_and_those_of_the_living_are_not(finished):
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
     dead = finished.path / f"scores/.{platform.node()}@{gone.stdout.strip()}.0001.npy"
     dead.touch()
     (finished.path / f"scores/.{platform.node()}@{os.getpid()}.0002.npy").touch()
@@ -131,7 +137,14 @@ def test_temporary_files_of_the_dead_are_mentioned_and_those_of_the_living_are_n
 @pytest.mark.skipif(not pathlib.Path("/proc/self/cmdline").exists(), reason="there is no /proc")
 def test_a_running_stage_is_seen_and_its_run_alone(finished, tmp_path):
     code = "import sys, time; print(flush=True); time.sleep(60)"
-    arguments = [sys.executable, "-c", code, "lira_jax.cli.train", "--workdir=run", "--num_models=8"]
+    arguments = [
+        sys.executable,
+        "-c",
+        code,
+        "lira_jax.cli.train",
+        "--workdir=run",
+        "--num_models=8",
+    ]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         try:
             process.stdout.readline()
@@ -149,8 +162,10 @@ def test_the_command_changes_nothing_and_says_damage_in_its_exit_status(finished
     def call(workdir=finished.path):
         return subprocess.run(
             [sys.executable, "-m", "lira_jax.cli.status", f"--workdir={workdir}"],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+            capture_output=True,
+            text=True,
+        )
 
     before = {p: p.stat().st_mtime_ns for p in finished.path.rglob("*")}
     done = call()
@@ -161,4 +176,6 @@ def test_the_command_changes_nothing_and_says_damage_in_its_exit_status(finished
     assert call().returncode == 1
     done = call(finished.path / "nowhere")
     assert done.returncode == 1
-    assert re.fullmatch(r"lira-status: error: .*there is no experiment.json; run lira-train first\n", done.stderr)
+    assert re.fullmatch(
+        r"lira-status: error: .*there is no experiment.json; run lira-train first\n", done.stderr
+    )

@@ -21,7 +21,14 @@ from lira_jax.runs import status as run_status
 from lira_jax.runs.directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[2]
-COMMON = ["--num_models=8", "--epochs=10", "--batch_size=16", "--queries=2", "--strategy=loop", "--workers=1"]
+COMMON = [
+    "--num_models=8",
+    "--epochs=10",
+    "--batch_size=16",
+    "--queries=2",
+    "--strategy=loop",
+    "--workers=1",
+]
 SHADOWS = ["--hidden=16"]
 ATTACKS = "--attacks=lira_online,lira_online_fixed,lira_offline,loss,class_confidence,privacy_risk"
 TARGETS = {
@@ -36,7 +43,10 @@ def call(stage, *flags):
     """Runs a command in this process, where a UserError reaches the test."""
     main = importlib.import_module(f"lira_jax.cli.{stage}").main
     arguments = [f"lira-{stage}", *map(str, flags)]
-    with flagsaver.flagsaver(), mock.patch.object(sys, "argv", arguments):  # which the workers are given too
+    with (
+        flagsaver.flagsaver(),
+        mock.patch.object(sys, "argv", arguments),
+    ):  # which the workers are given too
         command.FLAGS.unparse_flags()  # whatever another test has set
         command.FLAGS(arguments)
         main()
@@ -52,9 +62,15 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(digits, tmp_path_factory):
-    """A run with targets of another recipe, through all stages with the same flags; tests do not change it."""
+    """A run with targets of another recipe, through all stages with the same flags; tests do not
+    change it."""
     run = tmp_path_factory.mktemp("runs") / "run"
-    flags = [*digits, *SHADOWS, *(f"--target_{name}={value}" for name, value in TARGETS.items()), "--probes=noise"]
+    flags = [
+        *digits,
+        *SHADOWS,
+        *(f"--target_{name}={value}" for name, value in TARGETS.items()),
+        "--probes=noise",
+    ]
     for stage in ("train", "score"):
         call(stage, f"--workdir={run}", *flags)
     call("attack", f"--workdir={run}", *flags, ATTACKS)
@@ -72,7 +88,9 @@ def results(path):
 
 
 def assert_same_arrays(found, expected, folders):
-    names = [p.relative_to(expected) for folder in folders for p in sorted((expected / folder).iterdir())]
+    names = [
+        p.relative_to(expected) for folder in folders for p in sorted((expected / folder).iterdir())
+    ]
     assert names
     for name in names:
         np.testing.assert_array_equal(np.load(found / name), np.load(expected / name), strict=True)
@@ -83,7 +101,10 @@ def test_it_equals_two_runs_of_which_one_attacks_the_other(digits, finished, tmp
     for name, flags in (("shadows", SHADOWS), ("targets", other)):
         for stage in ("train", "score"):
             call(stage, f"--workdir={tmp_path / name}", *digits, *flags)
-    for mine, alone in ((finished, tmp_path / "shadows"), (finished / "targets", tmp_path / "targets")):
+    for mine, alone in (
+        (finished, tmp_path / "shadows"),
+        (finished / "targets", tmp_path / "targets"),
+    ):
         assert_same_arrays(mine, alone, ("scores", "logits"))
     both = [f"--workdir={tmp_path / 'targets'}", f"--shadows={tmp_path / 'shadows'}"]
     call("attack", *both, f"--out={tmp_path / 'out'}", ATTACKS)
@@ -93,32 +114,57 @@ def test_it_equals_two_runs_of_which_one_attacks_the_other(digits, finished, tmp
 
 
 def test_it_equals_shadows_that_are_named(finished, tmp_path):
-    call("attack", f"--workdir={finished / 'targets'}", f"--shadows={finished}", f"--out={tmp_path}", ATTACKS)
+    call(
+        "attack",
+        f"--workdir={finished / 'targets'}",
+        f"--shadows={finished}",
+        f"--out={tmp_path}",
+        ATTACKS,
+    )
     assert_same_arrays(finished, tmp_path, ("attacks",))
     assert (finished / "results.csv").read_text() == (tmp_path / "results.csv").read_text()
     named, own = results(tmp_path), results(finished)
-    assert (tmp_path / named.pop("target_run")).resolve() == (finished / own.pop("target_run")).resolve()
+    assert (tmp_path / named.pop("target_run")).resolve() == (
+        finished / own.pop("target_run")
+    ).resolve()
     assert named == own
     assert own["target_recipe"] == {**TARGETS, "learning_rate": 0.01}
     assert own["probes"]["noise"]["false_positive_rate"]
 
 
 def test_shadows_that_are_named_attack_the_runs_own_models(finished, tmp_path):
-    call("attack", f"--workdir={finished}", f"--shadows={finished}", f"--out={tmp_path}", "--attacks=loss")
-    scores, phi = np.load(tmp_path / "attacks/loss.npy"), np.load(finished / "scores/0003.npy")[:, 0]
+    call(
+        "attack",
+        f"--workdir={finished}",
+        f"--shadows={finished}",
+        f"--out={tmp_path}",
+        "--attacks=loss",
+    )
+    scores, phi = (
+        np.load(tmp_path / "attacks/loss.npy"),
+        np.load(finished / "scores/0003.npy")[:, 0],
+    )
     np.testing.assert_array_equal(scores[3].argsort(), phi.argsort())
     assert results(tmp_path)["target_recipe"] == {}
 
 
 def test_some_of_the_targets_can_be_named(finished, tmp_path):
-    call("attack", f"--workdir={finished}", "--targets=1,6", f"--out={tmp_path}", "--attacks=lira_offline")
+    call(
+        "attack",
+        f"--workdir={finished}",
+        "--targets=1,6",
+        f"--out={tmp_path}",
+        "--attacks=lira_offline",
+    )
     scores = [np.load(folder / "attacks/lira_offline.npy") for folder in (tmp_path, finished)]
     np.testing.assert_array_equal(scores[0], scores[1][[1, 6]])
 
 
 def test_targets_are_an_ordinary_run_directory(finished):
     paths = finished, finished / "targets"
-    stored, own = (json.loads((path / "experiment.json").read_text())["experiment"] for path in paths)
+    stored, own = (
+        json.loads((path / "experiment.json").read_text())["experiment"] for path in paths
+    )
     changed = {**TARGETS, "learning_rate": 0.01, "hidden": [512, 256]}
     changed |= {f"target_{name}": FIELDS[f"target_{name}"].default for name in TARGETS}
     assert own == {**stored, **changed}
@@ -130,17 +176,28 @@ def test_the_page_keeps_targets_and_shadow_models_apart(finished):
     found = material.read_results(RunDirectory(run))
     groups = sections.accuracies(found)
     keep, labels = np.load(run / "keep.npy"), np.load(run / "labels.npy")
-    right = np.stack([np.load(run / f"targets/logits/{m:04d}.npy").argmax(-1) == labels for m in range(8)])
-    assert groups["members"] == pytest.approx([r[k].mean() for r, k in zip(right, keep, strict=True)])
-    assert groups["non-members"] == pytest.approx([r[~k].mean() for r, k in zip(right, keep, strict=True)])
-    tested = [{r["model"]: r["test_accuracy"] for r in RunDirectory(f).read_metrics()} for f in (run / "targets", run)]
+    right = np.stack(
+        [np.load(run / f"targets/logits/{m:04d}.npy").argmax(-1) == labels for m in range(8)]
+    )
+    assert groups["members"] == pytest.approx(
+        [r[k].mean() for r, k in zip(right, keep, strict=True)]
+    )
+    assert groups["non-members"] == pytest.approx(
+        [r[~k].mean() for r, k in zip(right, keep, strict=True)]
+    )
+    tested = [
+        {r["model"]: r["test_accuracy"] for r in RunDirectory(f).read_metrics()}
+        for f in (run / "targets", run)
+    ]
     assert groups["test set"] == [tested[0][m] for m in range(8)]
     assert groups["test set"] != [tested[1][m] for m in range(8)]
     shown = material.read_examples(RunDirectory(run), found, None)
     np.testing.assert_array_equal(shown.phi[5], np.load(run / "scores/0005.npy")[:, 0])
     text = (run / "report/index.html").read_text()
     recipe = "model=tiny_models:tiny_conv, optimizer=adam, learning_rate=0.01, augment=mirror"
-    assert f"The targets were trained by another recipe than the shadow models, with {recipe}." in text
+    assert (
+        f"The targets were trained by another recipe than the shadow models, with {recipe}." in text
+    )
     assert "All this is of the shadow models" in text
     assert "The targets are right on" in text
     assert "--target_model=tiny_models:tiny_conv" in text
@@ -183,12 +240,17 @@ def test_damage_of_targets_is_found_and_their_scores_make_results_old(copied):
     ("flag", "message"),
     [
         ("--target_model=resnt", "--target_model=resnt: did you mean resnet"),
-        ("--target_model=cnn --hidden=16 --target_optimizer=adm", "--target_optimizer=adm: did you mean adam"),
+        (
+            "--target_model=cnn --hidden=16 --target_optimizer=adm",
+            "--target_optimizer=adm: did you mean adam",
+        ),
         ("--target_learning_rate=-1", "--target_learning_rate=-1.0: give a number >= 0"),
         ("--target_augment=miror", "--target_augment=miror: did you mean mirror"),
     ],
 )
-def test_a_recipe_that_makes_no_sense_is_refused_before_anything_is_fixed(digits, tmp_path, flag, message):
+def test_a_recipe_that_makes_no_sense_is_refused_before_anything_is_fixed(
+    digits, tmp_path, flag, message
+):
     with pytest.raises(UserError, match=message) as error:
         call("train", f"--workdir={tmp_path / 'run'}", *digits, *flag.split())
     assert "\n" not in str(error.value)
@@ -197,5 +259,8 @@ def test_a_recipe_that_makes_no_sense_is_refused_before_anything_is_fixed(digits
 
 @pytest.mark.parametrize("stage", ["train", "score", "attack"])
 def test_another_recipe_for_trained_targets_is_refused(copied, stage):
-    with pytest.raises(UserError, match=r"--target_optimizer=sgd: the run in .* has target_optimizer=adam; drop the"):
+    with pytest.raises(
+        UserError,
+        match=r"--target_optimizer=sgd: the run in .* has target_optimizer=adam; drop the",
+    ):
         call(stage, f"--workdir={copied}", "--target_optimizer=sgd")

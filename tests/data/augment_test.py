@@ -27,7 +27,9 @@ def images():
 def test_view_equals_mirror_pad_and_crop(mirror, dy, dx):
     images = np.random.default_rng(0).integers(0, 256, (5, 6, 9, 3), dtype=np.uint8)
     index = np.array([3, 0])
-    seen = augment.view(images, index, np.array([mirror, False]), np.array([dy, 0]), np.array([dx, 0]))
+    seen = augment.view(
+        images, index, np.array([mirror, False]), np.array([dy, 0]), np.array([dx, 0])
+    )
     np.testing.assert_array_equal(seen[0], padded_crop(images[3], mirror, dy, dx, 5))
     np.testing.assert_array_equal(seen[1], images[0])
 
@@ -60,16 +62,25 @@ def test_random_views_are_all_views_and_equally_often():
     image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     seen = augment.random_view(
         jax.random.key(0), image, np.zeros(4000, int), augment="mirror_shift", shift=1
-    )  # fmt: skip
+    )
     kinds, counts = np.unique(np.asarray(seen).reshape(4000, -1), axis=0, return_counts=True)
-    expected = [padded_crop(image[0], m, dy, dx, 1).ravel() for m in (0, 1) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    expected = [
+        padded_crop(image[0], m, dy, dx, 1).ravel()
+        for m in (0, 1)
+        for dy in (-1, 0, 1)
+        for dx in (-1, 0, 1)
+    ]
     assert {k.tobytes() for k in kinds} == {np.asarray(x, np.uint8).tobytes() for x in expected}
-    assert ((counts - 4000 / 18) ** 2 / (4000 / 18)).sum() < 40.8  # chi-square, 17 degrees of freedom, p = 0.001
+    assert (
+        (counts - 4000 / 18) ** 2 / (4000 / 18)
+    ).sum() < 40.8  # chi-square, 17 degrees of freedom, p = 0.001
 
 
 def test_mirror_alone_never_shifts(images):
     index = np.tile(np.arange(5), 20)
-    seen = np.asarray(augment.random_view(jax.random.key(1), images, index, augment="mirror", shift=4))
+    seen = np.asarray(
+        augment.random_view(jax.random.key(1), images, index, augment="mirror", shift=4)
+    )
     plain = (seen == images[index]).all((1, 2, 3))
     mirrored = (seen == images[index][:, :, ::-1]).all((1, 2, 3))
     assert (plain | mirrored).all()

@@ -78,7 +78,9 @@ def test_integers_of_train_and_test_that_need_different_types_share_float32():
 
 
 def test_checking_twice_changes_nothing():
-    once = check(Dataset(IMAGES[..., 0], LABELS, IMAGES[:2, ..., 0], LABELS[:2], class_names=("a", "b", "c")))
+    once = check(
+        Dataset(IMAGES[..., 0], LABELS, IMAGES[:2, ..., 0], LABELS[:2], class_names=("a", "b", "c"))
+    )
     twice = check(once)
     assert datasets.fingerprint(once) == datasets.fingerprint(twice)
     assert (once.num_classes, once.class_names) == (twice.num_classes, twice.class_names)
@@ -95,7 +97,10 @@ def _with(array, index, value):
     [
         (dict(x=_with(FEATURES, (4, 2), np.nan)), r"x\[4\] holds NaN"),
         (dict(x=_with(FEATURES, (4, 2), -np.inf)), r"x\[4\] holds NaN"),
-        (dict(x=_with(FEATURES.astype(np.float64), (5, 0), 1e300)), r"x\[5\] holds NaN or a number infinite"),
+        (
+            dict(x=_with(FEATURES.astype(np.float64), (5, 0), 1e300)),
+            r"x\[5\] holds NaN or a number infinite",
+        ),
         (dict(x=FEATURES.astype(complex)), "x has dtype complex128"),
         (dict(x=FEATURES.astype(str)), "x has dtype"),
         (dict(x=FEATURES.astype(object)), "x has dtype object"),
@@ -120,10 +125,19 @@ def _with(array, index, value):
         (dict(num_classes=4, class_names=("a", "b", "c")), "3 class names for 4 classes"),
         (dict(x_test=FEATURES), "needs both x_test and y_test"),
         (dict(y_test=LABELS), "needs both x_test and y_test"),
-        (dict(x_test=FEATURES[:, 1:], y_test=LABELS), r"an example of x is \(7,\), one of x_test \(6,\)"),
+        (
+            dict(x_test=FEATURES[:, 1:], y_test=LABELS),
+            r"an example of x is \(7,\), one of x_test \(6,\)",
+        ),
         (dict(x_test=FEATURES, y_test=LABELS[1:]), "x_test has 6 examples but y_test 5"),
-        (dict(x_test=FEATURES, y_test=LABELS + 5, num_classes=3), r"y_test\[2\] is 7, but 3 classes"),
-        (dict(x_test=np.zeros((6, 7), np.uint8), y_test=LABELS), "one of x and x_test holds integers"),
+        (
+            dict(x_test=FEATURES, y_test=LABELS + 5, num_classes=3),
+            r"y_test\[2\] is 7, but 3 classes",
+        ),
+        (
+            dict(x_test=np.zeros((6, 7), np.uint8), y_test=LABELS),
+            "one of x and x_test holds integers",
+        ),
         (dict(x_test=FEATURES[:0], y_test=LABELS[:0]), "x_test has shape"),
     ],
 )
@@ -136,7 +150,9 @@ def test_unusable_arrays_are_named_in_one_line(arrays, message):
 
 
 def test_images_whose_channels_differ_between_train_and_test_are_refused():
-    with pytest.raises(UserError, match=r"an example of x is \(4, 5, 3\), one of x_test \(4, 5, 1\)"):
+    with pytest.raises(
+        UserError, match=r"an example of x is \(4, 5, 3\), one of x_test \(4, 5, 1\)"
+    ):
         check(Dataset(IMAGES, LABELS, IMAGES[..., :1], LABELS))
 
 
@@ -159,7 +175,9 @@ def test_rows_with_one_hash_are_duplicates_only_if_equal(monkeypatch):
 
 
 def test_zero_and_minus_zero_are_equal():
-    np.testing.assert_array_equal(datasets.duplicates(np.array([[0.0], [1.0], [-0.0]], np.float32)), [2])
+    np.testing.assert_array_equal(
+        datasets.duplicates(np.array([[0.0], [1.0], [-0.0]], np.float32)), [2]
+    )
 
 
 def test_duplicates_of_a_set_as_large_as_cifar10_take_seconds():
@@ -214,8 +232,11 @@ def test_subset_is_not_the_draw_of_another_user_of_the_seed():
 
 
 def test_every_example_is_drawn_equally_often():
-    counts = sum(np.bincount(datasets.subset(_numbered(20), 5, seed=s).y, minlength=20) for s in range(2000))
-    # Each count is Binomial(2000, 1/4): standard deviation 19.4, and 20 of them stay within 4 of it.
+    counts = sum(
+        np.bincount(datasets.subset(_numbered(20), 5, seed=s).y, minlength=20) for s in range(2000)
+    )
+    # Each count is Binomial(2000, 1/4): standard deviation 19.4, and 20 of them stay within 4 of
+    # it.
     assert np.abs(counts - 500).max() < 4 * 19.4
 
 
@@ -242,7 +263,9 @@ def test_fingerprint_changes_with_every_part_and_only_then():
         dataclasses.replace(data, x=data.x_test, y=data.y_test, x_test=data.x, y_test=data.y),
     ]
     assert len({datasets.fingerprint(d) for d in changed}) == len(changed)
-    assert datasets.fingerprint(data) == datasets.fingerprint(dataclasses.replace(data, x=np.asfortranarray(data.x)))
+    assert datasets.fingerprint(data) == datasets.fingerprint(
+        dataclasses.replace(data, x=np.asfortranarray(data.x))
+    )
 
 
 def test_fingerprint_is_sha256_of_headers_and_bytes():

@@ -96,7 +96,8 @@ def test_subset_follows_the_seed(npz):
     [
         (
             ("cifar",),
-            r"^--dataset=cifar: unknown; did you mean cifar10\? There are digits, npz, .* and tfds:NAME$",
+            r"^--dataset=cifar: unknown; did you mean cifar10\? There are digits, npz, .* and "
+            r"tfds:NAME$",
         ),
         (("imagenet",), "^--dataset=imagenet: unknown; there are digits, npz, "),
         (("tfds",), r"did you mean tfds:NAME\?"),
@@ -171,7 +172,9 @@ def test_the_real_location30_comes_back_from_text(tmp_path):
     real = unpack.load("location30")
     np.savez(tmp_path / "location30.npz", **real)
     np.savetxt(tmp_path / "bangkok", np.c_[real["y"] + 1, real["x"]], fmt="%d", delimiter=",")
-    from_npz, from_text = (load("location30", str(tmp_path / name)) for name in ("location30.npz", "bangkok"))
+    from_npz, from_text = (
+        load("location30", str(tmp_path / name)) for name in ("location30.npz", "bangkok")
+    )
     assert datasets.fingerprint(from_npz) == datasets.fingerprint(from_text)
     assert from_text.x.shape == (5010, 446)
     assert from_text.x.dtype == np.uint8

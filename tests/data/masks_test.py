@@ -27,11 +27,15 @@ def test_tf_privacy_masks_are_bit_exact(num_models, num_examples, digest):
 
 @given(
     num_models=st.integers(2, 12),
-    num_examples=st.integers(300, 400),  # of 60, one of 12 models is given all in one draw of 15, which draw refuses
+    num_examples=st.integers(
+        300, 400
+    ),  # of 60, one of 12 models is given all in one draw of 15, which draw refuses
     seed=st.integers(0, 2**31 - 1),
     in_models=st.integers(1, 11),
 )
-def test_balanced_masks_put_each_example_in_as_many_models(num_models, num_examples, seed, in_models):
+def test_balanced_masks_put_each_example_in_as_many_models(
+    num_models, num_examples, seed, in_models
+):
     in_models = min(in_models, num_models - 1)
     keep = masks.draw("balanced", num_models, num_examples, pkeep=in_models / num_models, seed=seed)
     assert keep.shape == (num_models, num_examples)
@@ -89,7 +93,14 @@ def test_a_model_without_members_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "ids"),
-    [("all", [0, 1, 2, 3]), ("", [0, 1, 2, 3]), ("1:3", [1, 2]), ("::2", [0, 2]), ("3,1,1", [1, 3]), ("-2:", [2, 3])],
+    [
+        ("all", [0, 1, 2, 3]),
+        ("", [0, 1, 2, 3]),
+        ("1:3", [1, 2]),
+        ("::2", [0, 2]),
+        ("3,1,1", [1, 3]),
+        ("-2:", [2, 3]),
+    ],
 )
 def test_parse_ids(text, ids):
     assert masks.parse_ids(text, 4) == ids

@@ -8,8 +8,14 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 
 RNG = np.random.default_rng(0)
-POOL = Dataset(RNG.integers(0, 100, (60, 4, 4, 1), np.uint8), np.arange(60, dtype=np.int32) % 5, num_classes=5)
-OTHER = Dataset(RNG.integers(100, 256, (30, 4, 4, 1), np.uint8), np.arange(30, dtype=np.int32) % 2, num_classes=2)
+POOL = Dataset(
+    RNG.integers(0, 100, (60, 4, 4, 1), np.uint8), np.arange(60, dtype=np.int32) % 5, num_classes=5
+)
+OTHER = Dataset(
+    RNG.integers(100, 256, (30, 4, 4, 1), np.uint8),
+    np.arange(30, dtype=np.int32) % 2,
+    num_classes=2,
+)
 
 
 def inject(count, kinds, seed=0):
@@ -40,7 +46,9 @@ def test_each_kind_replaces_as_many_examples_and_leaves_the_rest():
 def test_wrong_labels_are_uniform_among_the_others():
     big = Dataset(np.zeros((20000, 2), np.float32), np.zeros(20000, np.int32), num_classes=5)
     found = outliers.inject(big, 20000, "random_labels", 1, None)
-    np.testing.assert_allclose(np.bincount(found.y, minlength=5) / 20000, [0, 0.25, 0.25, 0.25, 0.25], atol=0.015)
+    np.testing.assert_allclose(
+        np.bincount(found.y, minlength=5) / 20000, [0, 0.25, 0.25, 0.25, 0.25], atol=0.015
+    )
 
 
 def test_seeds_differ_and_repeat():

@@ -40,7 +40,10 @@ def test_permuted_has_one_order_for_all_examples(x):
     found = probes.permuted(x, np.random.default_rng(1))
     pixels = x.reshape(len(x), -1, 3) if x.ndim == 4 else x[:, :, None]
     moved = found.reshape(pixels.shape)
-    order = [int(np.flatnonzero((pixels == moved[:, [i]]).all((0, 2)))[0]) for i in range(pixels.shape[1])]
+    order = [
+        int(np.flatnonzero((pixels == moved[:, [i]]).all((0, 2)))[0])
+        for i in range(pixels.shape[1])
+    ]
     assert sorted(order) == list(range(pixels.shape[1]))
     assert order != sorted(order)
     np.testing.assert_array_equal(pixels[:, order], moved)
@@ -93,7 +96,9 @@ def test_colours_are_weighed_by_luminance_and_grey_becomes_equal_channels():
     grey = probes.fit(IMAGES, np.zeros((1, 6, 5, 1), np.uint8))
     expected = IMAGES @ np.array([0.299, 0.587, 0.114])
     np.testing.assert_allclose(grey[..., 0], expected, atol=0.51)
-    np.testing.assert_array_equal(probes.fit(IMAGES[..., :1], IMAGES), np.repeat(IMAGES[..., :1], 3, axis=3))
+    np.testing.assert_array_equal(
+        probes.fit(IMAGES[..., :1], IMAGES), np.repeat(IMAGES[..., :1], 3, axis=3)
+    )
     assert probes.fit(IMAGES, IMAGES[:1]) is IMAGES
 
 

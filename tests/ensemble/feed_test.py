@@ -56,7 +56,8 @@ class Watched:
 
 
 def most_on_devices(path, monkeypatch, data_on):
-    """Trains and scores; returns the largest number of images and of bytes that were on the devices at any time."""
+    """Trains and scores; returns the largest number of images and of bytes that were on the devices
+    at any time."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (1200, 16, 16, 3), np.uint8), np.arange(1200) % 3
     dataset = check(Dataset(x, y, x_test=x, y_test=y))
@@ -70,8 +71,19 @@ def most_on_devices(path, monkeypatch, data_on):
     lift_one = lift.lift
     monkeypatch.setattr(lift, "lift", lambda *a, **k: Watched(lift_one(*a, **k), look))
     monkeypatch.setattr("lira_jax.training.loop.usual_batch", lambda *_, **__: 16)
-    e = Experiment(num_models=2, model="mlp", hidden=(4,), epochs=2, batch_size=8, queries=2, save_logits="all",
-                   score_batch_size=32, data_on=data_on, log_every=1, strategy="vmap")  # fmt: skip
+    e = Experiment(
+        num_models=2,
+        model="mlp",
+        hidden=(4,),
+        epochs=2,
+        batch_size=8,
+        queries=2,
+        save_logits="all",
+        score_batch_size=32,
+        data_on=data_on,
+        log_every=1,
+        strategy="vmap",
+    )
     run = RunDirectory(path)
     run.settle_experiment(e, {f.name for f in dataclasses.fields(e)})
     mesh = lift.mesh(1)
@@ -88,6 +100,7 @@ def test_data_on_the_host_are_on_the_device_by_the_batch_alone(tmp_path, monkeyp
     assert size > pool
     monkeypatch.undo()
     images, size = most_on_devices(tmp_path / "host", monkeypatch, "host")
-    # 2 models x 8 a batch: the batches that wait, one in the hand of the thread, one in use and one about to be.
+    # 2 models x 8 a batch: the batches that wait, one in the hand of the thread, one in use and one
+    # about to be.
     assert 16 <= images <= 16 * (feed._AHEAD + 3)
     assert size < pool / 4

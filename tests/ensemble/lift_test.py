@@ -79,7 +79,12 @@ class OutOfMemory(jax.errors.JaxRuntimeError):
     pass
 
 
-@given(models=st.integers(1, 20), devices=st.integers(1, 3), width=st.integers(1, 20), fits=st.integers(1, 20))
+@given(
+    models=st.integers(1, 20),
+    devices=st.integers(1, 3),
+    width=st.integers(1, 20),
+    fits=st.integers(1, 20),
+)
 def test_out_of_memory_halves_the_chunk_and_goes_on(models, devices, width, fits):
     mesh, done, tried = lift.mesh(devices), [], []
 

@@ -55,5 +55,7 @@ def test_everything_fits_json_without_nan(simulated):
 def test_noise_has_no_epsilon():
     rng = np.random.default_rng(1)
     members = rng.random((8, 500)) < 0.5
-    found = assess(rng.normal(size=members.shape), members, np.zeros(500, int), np.ones(members.shape, bool))
+    found = assess(
+        rng.normal(size=members.shape), members, np.zeros(500, int), np.ones(members.shape, bool)
+    )
     assert found.epsilon == 0

@@ -15,7 +15,11 @@ from lira_jax.evaluation.calibration import (
 def _naive_errors(confidence, correct, bins):
     ece = oe = 0.0
     for b in range(bins):
-        inside = [i for i, c in enumerate(confidence) if b / bins < c <= (b + 1) / bins or (b == 0 and c == 0)]
+        inside = [
+            i
+            for i, c in enumerate(confidence)
+            if b / bins < c <= (b + 1) / bins or (b == 0 and c == 0)
+        ]
         if inside:
             mean = sum(confidence[i] for i in inside) / len(inside)
             accuracy = sum(correct[i] for i in inside) / len(inside)
@@ -80,7 +84,9 @@ def test_mean_maximum_score_by_decision_and_truth():
     members = np.array([True, False, False, False, False])
     means = mean_maximum_score(confidence, decisions, members)
     assert np.isnan(means.pop("false_negatives"))
-    assert means == pytest.approx({"true_positives": 0.9, "false_positives": 0.7, "true_negatives": 0.45})
+    assert means == pytest.approx(
+        {"true_positives": 0.9, "false_positives": 0.7, "true_negatives": 0.45}
+    )
 
 
 def test_score_shift_is_the_distance_moved():

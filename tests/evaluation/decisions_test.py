@@ -37,7 +37,8 @@ def test_figures_equal_sklearn(counts):
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(
-    st.lists(st.integers(0, 5), min_size=4, max_size=4), st.sampled_from([(5, 1), (1, 1), (1, 5), (3, 2)])
+    st.lists(st.integers(0, 5), min_size=4, max_size=4),
+    st.sampled_from([(5, 1), (1, 1), (1, 5), (3, 2)]),
 )
 def test_mix_equals_repeating_pairs(counts, mix):
     tp, fn, fp, tn = counts
@@ -55,7 +56,9 @@ def test_mix_leaves_rates_alone_and_is_the_mean_of_subsampling():
     mixed = decision_figures(decisions, members, members_per_nonmember=1 / 5)
     subsampled = []
     for _ in range(50):
-        chosen = np.concatenate([rng.choice(10_000, 2000, replace=False), np.arange(10_000, 20_000)])
+        chosen = np.concatenate(
+            [rng.choice(10_000, 2000, replace=False), np.arange(10_000, 20_000)]
+        )
         subsampled.append(decision_figures(decisions[chosen], members[chosen]))
     plain = decision_figures(decisions, members)
     for name in ("far", "recall_member", "balanced_accuracy"):
@@ -78,14 +81,21 @@ def test_ratios_of_nothing_are_nan():
     got = decision_figures(*_pairs(2, 2, 0, 0))
     assert np.isnan([got["far"], got["recall_nonmember"], got["balanced_accuracy"]]).all()
     assert got["accuracy"] == 0.5
-    assert np.isnan(list(decision_figures(*_pairs(2, 2, 0, 0), members_per_nonmember=1).values())).sum() >= 4
+    assert (
+        np.isnan(
+            list(decision_figures(*_pairs(2, 2, 0, 0), members_per_nonmember=1).values())
+        ).sum()
+        >= 4
+    )
     assert np.isnan(list(decision_figures(*_pairs(0, 0, 0, 0)).values())).all()
 
 
 def test_targets_are_pooled():
     rng = np.random.default_rng(1)
     decisions, members = rng.random((4, 50)) < 0.5, rng.random((4, 50)) < 0.5
-    assert decision_figures(decisions, members) == decision_figures(decisions.ravel(), members.ravel())
+    assert decision_figures(decisions, members) == decision_figures(
+        decisions.ravel(), members.ravel()
+    )
 
 
 @pytest.mark.parametrize("mix", [0, -1, np.inf, np.nan])

@@ -11,14 +11,17 @@ _TOO_OFTEN = stats.binom.isf(0.001, _SIMULATIONS, 0.05) / _SIMULATIONS
 
 
 def _randomised_response(rng, members, epsilon):
-    """Tells the truth with probability e^epsilon / (1 + e^epsilon): (epsilon, 0)-private, and tightly so."""
+    """Tells the truth with probability e^epsilon / (1 + e^epsilon): (epsilon, 0)-private, and
+    tightly so."""
     truthful = rng.random(members.shape) < 1 / (1 + np.exp(-epsilon))
     return np.where(truthful, members, ~members).astype(float)
 
 
 def _bounds(draw, members, **kwargs):
     rng = np.random.default_rng(0)
-    return np.array([epsilon_lower_bound(draw(rng), members, seed=i, **kwargs) for i in range(_SIMULATIONS)])
+    return np.array(
+        [epsilon_lower_bound(draw(rng), members, seed=i, **kwargs) for i in range(_SIMULATIONS)]
+    )
 
 
 def test_pure_noise_has_no_epsilon():
@@ -36,8 +39,9 @@ def test_bound_is_below_the_epsilon_of_randomised_response(epsilon):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_bound_is_below_epsilon_where_only_one_inequality_is_tight(sign):
-    # One answer is rare and telling, P(1 | in) = .10 and P(1 | out) = .10 / e^2; the other is common and
-    # says little. Negating scores and swapping groups puts the tight ratio into the second inequality.
+    # One answer is rare and telling, P(1 | in) = .10 and P(1 | out) = .10 / e^2; the other is
+    # common and says little. Negating scores and swapping groups puts the tight ratio into the
+    # second inequality.
     epsilon, num = 2.0, 2000
     members = np.arange(num) < num // 2
     rates = np.where(members, 0.1, 0.1 / np.exp(epsilon))
@@ -48,7 +52,8 @@ def test_bound_is_below_epsilon_where_only_one_inequality_is_tight(sign):
 
 
 def test_bound_counts_delta():
-    # With probability delta a member is given away; otherwise the score is noise: (0, delta)-private.
+    # With probability delta a member is given away; otherwise the score is noise: (0,
+    # delta)-private.
     delta, members = 0.1, np.arange(2000) < 1000
 
     def draw(rng):
@@ -65,7 +70,8 @@ def test_bound_approaches_epsilon_with_many_examples():
 
 
 def test_gaussian_mechanism_stays_below_its_privacy_curve():
-    # Scores N(0, 1) and N(1, 1): delta as a function of epsilon is known (Balle and Wang 2018, theorem 5).
+    # Scores N(0, 1) and N(1, 1): delta as a function of epsilon is known (Balle and Wang 2018,
+    # theorem 5).
     epsilon = 1.0
     delta = stats.norm.cdf(0.5 - epsilon) - np.exp(epsilon) * stats.norm.cdf(-0.5 - epsilon)
     members = np.arange(2000) < 1000
@@ -75,7 +81,8 @@ def test_gaussian_mechanism_stays_below_its_privacy_curve():
 
 
 def test_perfect_separation_is_bounded_by_the_half_kept_for_the_bound():
-    # It catches all its num / 2 members and none of its non-members: Clopper-Pearson has a closed form.
+    # It catches all its num / 2 members and none of its non-members: Clopper-Pearson has a closed
+    # form.
     for num, delta in ((40, 0.0), (1000, 0.0), (1000, 1e-2)):
         members = np.arange(2 * num) < num
         tpr_low = 0.025 ** (2 / num)
@@ -96,20 +103,28 @@ def test_over_targets_is_the_median_at_half_the_error():
     rng = np.random.default_rng(4)
     members = rng.random((5, 600)) < 0.5
     scores = rng.normal(size=members.shape) + members * np.arange(1, 6)[:, None]
-    each = [epsilon_lower_bound(s, m, confidence=0.975) for s, m in zip(scores, members, strict=True)]
+    each = [
+        epsilon_lower_bound(s, m, confidence=0.975) for s, m in zip(scores, members, strict=True)
+    ]
     assert epsilon_over_targets(scores, members) == np.median(each)
-    assert epsilon_over_targets(scores[:1], members[:1]) == epsilon_lower_bound(scores[0], members[0])
+    assert epsilon_over_targets(scores[:1], members[:1]) == epsilon_lower_bound(
+        scores[0], members[0]
+    )
 
 
 def test_more_confidence_or_delta_never_raises_the_bound():
     rng = np.random.default_rng(5)
     members = np.arange(2000) < 1000
     scores = rng.normal(size=2000) + 2 * members
-    assert epsilon_lower_bound(scores, members, confidence=0.99) < epsilon_lower_bound(scores, members)
+    assert epsilon_lower_bound(scores, members, confidence=0.99) < epsilon_lower_bound(
+        scores, members
+    )
     assert epsilon_lower_bound(scores, members, delta=0.05) < epsilon_lower_bound(scores, members)
 
 
-@pytest.mark.parametrize("kwargs", [{"delta": -0.1}, {"delta": 1}, {"confidence": 0}, {"confidence": 95}])
+@pytest.mark.parametrize(
+    "kwargs", [{"delta": -0.1}, {"delta": 1}, {"confidence": 0}, {"confidence": 95}]
+)
 def test_settings_out_of_range_are_a_user_error(kwargs):
     members = np.arange(20) < 10
     with pytest.raises(UserError, match=next(iter(kwargs))):

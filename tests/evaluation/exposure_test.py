@@ -73,7 +73,15 @@ def test_by_source_gives_the_quartiles_of_each():
     sources = np.array([0, 1, 0, 1, 0, 1, 0, 0])
     found = by_source(exposed, sources, ["pool", "npz:x.npz", "absent"])
     assert list(found) == ["pool", "npz:x.npz"]
-    assert found["pool"] == {"num_examples": 5, "lower_quartile": 2.0, "median": 3.0, "upper_quartile": 4.0}
+    assert found["pool"] == {
+        "num_examples": 5,
+        "lower_quartile": 2.0,
+        "median": 3.0,
+        "upper_quartile": 4.0,
+    }
     assert found["npz:x.npz"] == {
-        "num_examples": 3, "lower_quartile": 5.0, "median": np.inf, "upper_quartile": np.inf
-    }  # fmt: skip
+        "num_examples": 3,
+        "lower_quartile": 5.0,
+        "median": np.inf,
+        "upper_quartile": np.inf,
+    }

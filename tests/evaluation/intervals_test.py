@@ -15,7 +15,8 @@ _ENOUGH = stats.binom.ppf(0.005, _SIMULATIONS, 0.93) / _SIMULATIONS
 
 @pytest.fixture(autouse=True)
 def _one_blas_thread():
-    # The products here are tiny: threads that wait for a busy core take a hundred times longer than one.
+    # The products here are tiny: threads that wait for a busy core take a hundred times longer than
+    # one.
     with threadpool_limits(1):
         yield
 
@@ -44,8 +45,9 @@ def _coverage(draw_intervals, truth, seed=0):
 @pytest.mark.parametrize(("num_targets", "each"), [(2, 200), (4, 100), (16, 40)])
 @pytest.mark.parametrize(("shift", "spread"), [(0.0, 0.0), (0.2, 0.1), (1.0, 0.4), (2.5, 0.4)])
 def test_intervals_over_unlike_targets_hold_their_coverage(num_targets, each, shift, spread):
-    # A target moves its members' scores by `shift` give or take `spread`, and all its scores by 0 give or
-    # take spread / 2; pooled over many targets the groups are normal again, which gives the truth.
+    # A target moves its members' scores by `shift` give or take `spread`, and all its scores by 0
+    # give or take spread / 2; pooled over many targets the groups are normal again, which gives the
+    # truth.
     sd_out = np.hypot(1, spread / 2)
     truth = _binormal_truth(shift, np.hypot(sd_out, spread), sd_out)
     members = np.tile(np.arange(2 * each) < each, (num_targets, 1))
@@ -53,7 +55,9 @@ def test_intervals_over_unlike_targets_hold_their_coverage(num_targets, each, sh
     def draw(rng):
         scores = rng.normal(size=members.shape) + rng.normal(0, spread / 2, (num_targets, 1))
         scores += members * rng.normal(shift, spread, (num_targets, 1))
-        return target_intervals(roc(scores.ravel(), members.ravel()), scores, members, resamples=100)
+        return target_intervals(
+            roc(scores.ravel(), members.ravel()), scores, members, resamples=100
+        )
 
     coverage = _coverage(draw, truth)
     assert min(coverage.values()) >= _ENOUGH, coverage
@@ -80,7 +84,9 @@ def test_tpr_interval_over_examples_covers_the_tpr_at_its_threshold():
     for _ in range(_SIMULATIONS):
         scores = rng.normal(size=2 * n) + shift * members
         low, high = example_intervals(roc(scores, members))["tpr_at_1e-2"]
-        third = np.sort(scores[~members])[-3]  # 2 of 200 false alarms are allowed: the threshold is just above
+        third = np.sort(scores[~members])[
+            -3
+        ]  # 2 of 200 false alarms are allowed: the threshold is just above
         hits += low <= stats.norm.sf(third, shift) <= high
     assert hits / _SIMULATIONS >= _ENOUGH
 
@@ -115,7 +121,9 @@ def test_perfect_separation_is_bounded_by_the_smaller_group():
         (members * 2.0, (0.025 ** (1 / 20), 1)),
         (members * -2.0, (0, 1 - 0.025 ** (1 / 20))),
     ):
-        assert example_intervals(roc(scores + np.linspace(0, 1, 60), members))["auc"] == pytest.approx(expected)
+        assert example_intervals(roc(scores + np.linspace(0, 1, 60), members))[
+            "auc"
+        ] == pytest.approx(expected)
 
 
 def test_constant_scores_give_wide_intervals_about_one_half():
@@ -126,8 +134,8 @@ def test_constant_scores_give_wide_intervals_about_one_half():
 
 @pytest.mark.parametrize("num_targets", [4, 64])
 def test_width_is_that_of_the_mean_of_the_targets(num_targets):
-    # With targets of equal size and non-members alike, the pooled AUC is close to the mean of the targets'
-    # AUCs, whose Student interval is the textbook's. Below 1/2, so that it is symmetric.
+    # With targets of equal size and non-members alike, the pooled AUC is close to the mean of the
+    # targets' AUCs, whose Student interval is the textbook's. Below 1/2, so that it is symmetric.
     rng = np.random.default_rng(3)
     members = np.tile(np.arange(1000) < 500, (num_targets, 1))
     scores = rng.normal(size=members.shape) + members * rng.normal(-1, 0.5, (num_targets, 1))

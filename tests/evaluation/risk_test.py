@@ -60,10 +60,15 @@ def test_a_prior_weights_the_pairs_as_leaving_out_members_would():
     left = risk_lib.precision_recall(np.delete(risk, half, axis=1), fewer)
     weighted = risk_lib.precision_recall(risk, members, prior=prior)
     np.testing.assert_allclose(weighted["precision"], left["precision"], atol=0.05)
-    np.testing.assert_allclose(weighted["recall"], risk_lib.precision_recall(risk, members)["recall"])
+    np.testing.assert_allclose(
+        weighted["recall"], risk_lib.precision_recall(risk, members)["recall"]
+    )
     # Exactly: each pair of members repeated or not makes the same share as the weight.
     doubled = np.tile(risk[members], 2), np.ones(2 * members.sum(), bool)
-    risk2, members2 = np.append(risk, doubled[0][: members.sum()]), np.append(members, doubled[1][: members.sum()])
+    risk2, members2 = (
+        np.append(risk, doubled[0][: members.sum()]),
+        np.append(members, doubled[1][: members.sum()]),
+    )
     for function in (risk_lib.calibration, risk_lib.precision_recall):
         expected, got = function(risk2, members2), function(risk, members, prior=members2.mean())
         for key in set(expected) - {"count"}:
@@ -103,7 +108,10 @@ def test_risk_by_class_equals_counting():
         own = [(t, i) for t in range(3) for i in range(60) if labels[i] == label]
         inside, outside = [p for p in own if members[p]], [p for p in own if not members[p]]
         mean_risk.append(sum(risk[p] for p in inside) / len(inside))
-        gap.append(sum(correct[p] for p in inside) / len(inside) - sum(correct[p] for p in outside) / len(outside))
+        gap.append(
+            sum(correct[p] for p in inside) / len(inside)
+            - sum(correct[p] for p in outside) / len(outside)
+        )
     np.testing.assert_allclose(result["risk"], mean_risk)
     np.testing.assert_allclose(result["generalization_gap"], gap)
     assert result["pearson"] == pytest.approx(stats.pearsonr(mean_risk, gap).statistic)
@@ -117,7 +125,9 @@ def test_classes_with_one_kind_of_pairs_are_left_out_of_the_correlation():
     correct = members.copy()
     correct[0, 4] = False
     correct[0, 8:10] = False
-    result = risk_lib.risk_by_class(np.repeat([0.9, 0.8, 0.7, 0.1], 4)[None], members, correct, labels)
+    result = risk_lib.risk_by_class(
+        np.repeat([0.9, 0.8, 0.7, 0.1], 4)[None], members, correct, labels
+    )
     np.testing.assert_allclose(result["generalization_gap"], [1, 0.5, 0, np.nan])
     assert result["pearson"] == pytest.approx(1)
     assert result["spearman"] == pytest.approx(1)

@@ -37,7 +37,9 @@ def _tied_scores(draw):
 def test_points_equal_counting_with_ties(case):
     scores, members = case
     curve = roc_lib.roc(scores, members)
-    assert list(zip(curve.fpr, curve.tpr, strict=True)) == _naive_points(scores.tolist(), members.tolist())
+    assert list(zip(curve.fpr, curve.tpr, strict=True)) == _naive_points(
+        scores.tolist(), members.tolist()
+    )
 
 
 @hypothesis.settings(deadline=None)
@@ -86,18 +88,29 @@ def test_monotone_transform_changes_thresholds_only(case):
 def test_balanced_accuracy_is_the_best_over_thresholds(case):
     scores, members = case
     best = max(
-        metrics.balanced_accuracy_score(members, scores >= threshold) for threshold in [*np.unique(scores), np.inf]
+        metrics.balanced_accuracy_score(members, scores >= threshold)
+        for threshold in [*np.unique(scores), np.inf]
     )
     assert roc_lib.balanced_accuracy(roc_lib.roc(scores, members)) == pytest.approx(best)
 
 
 def test_fpr_of_exactly_one_nonmember_in_n_is_resolved():
-    for nonmembers, fpr in ((100, 1e-2), (1000, 1e-3), (3000, 1e-3), (10_000, 1e-4), (100_000, 1e-5)):
+    for nonmembers, fpr in (
+        (100, 1e-2),
+        (1000, 1e-3),
+        (3000, 1e-3),
+        (10_000, 1e-4),
+        (100_000, 1e-5),
+    ):
         allowed = round(nonmembers * fpr)
-        scores = np.concatenate([np.arange(nonmembers), [nonmembers - allowed - 0.5, nonmembers - allowed - 1.5]])
+        scores = np.concatenate(
+            [np.arange(nonmembers), [nonmembers - allowed - 0.5, nonmembers - allowed - 1.5]]
+        )
         members = np.arange(nonmembers + 2) >= nonmembers
         curve = roc_lib.roc(scores, members)
-        assert roc_lib.tpr_at_fpr(curve, fpr) == 0.5  # the first member scores below `allowed` non-members
+        assert (
+            roc_lib.tpr_at_fpr(curve, fpr) == 0.5
+        )  # the first member scores below `allowed` non-members
         assert np.isnan(roc_lib.tpr_at_fpr(curve, np.nextafter(1 / nonmembers, 0)))
 
 
@@ -129,7 +142,9 @@ def test_float32_thresholds_reproduce_the_counts():
 
 
 def test_infinite_and_integer_scores_are_allowed():
-    curve = roc_lib.roc(np.array([-np.inf, np.inf, np.inf, 0.0]), np.array([False, False, True, True]))
+    curve = roc_lib.roc(
+        np.array([-np.inf, np.inf, np.inf, 0.0]), np.array([False, False, True, True])
+    )
     assert list(curve.fpr) == [0, 0.5, 0.5, 1]
     assert list(curve.tpr) == [0, 0.5, 1, 1]
     assert roc_lib.auc(roc_lib.roc(np.array([0, 1]), np.array([False, True]))) == 1

@@ -25,7 +25,9 @@ def _attack(num_targets=3, num_examples=500, seed=0):
 def test_pooled_figures_are_those_of_all_pairs():
     scores, members = _attack()
     summary = evaluate(scores, members)
-    assert summary.pooled == pytest.approx(figures(roc(scores.ravel(), members.ravel())), nan_ok=True)
+    assert summary.pooled == pytest.approx(
+        figures(roc(scores.ravel(), members.ravel())), nan_ok=True
+    )
     assert summary.num_targets == 3
     assert summary.num_members == members.sum()
     assert summary.num_members + summary.num_nonmembers == members.size
@@ -97,7 +99,10 @@ def test_where_without_a_target_equals_leaving_it_out():
     scores, members = _attack()
     where = np.ones(scores.shape, bool)
     where[1] = False
-    assert evaluate(scores, members, where).as_dict() == evaluate(scores[[0, 2]], members[[0, 2]]).as_dict()
+    assert (
+        evaluate(scores, members, where).as_dict()
+        == evaluate(scores[[0, 2]], members[[0, 2]]).as_dict()
+    )
 
 
 def test_a_nan_outside_where_does_no_harm():

@@ -57,7 +57,9 @@ def test_indices_are_not_taken_for_a_mask():
         dumps.check_mask(np.array([4, 7, 9]), "keep.npy")
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text", "objects", "archive", "folder"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty", "truncated", "text", "objects", "archive", "folder"]
+)
 def test_a_damaged_file_is_one_line_with_its_name(tmp_path, kind):
     path = tmp_path / "a.npy"
     if kind == "empty":

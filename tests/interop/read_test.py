@@ -22,11 +22,17 @@ def make(queries, seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, K, N)
     logits = rng.normal(0, 3, (M, N, queries, K)).astype(np.float32)
-    return rng.random((M, N)) < 0.5, labels, logits, np.array([tools_score(z, labels) for z in logits])
+    return (
+        rng.random((M, N)) < 0.5,
+        labels,
+        logits,
+        np.array([tools_score(z, labels) for z in logits]),
+    )
 
 
 def tools_score(logits, labels):
-    """As all three tools compute it: float32 exponentials, float64 from there, a floor under the logarithm."""
+    """As all three tools compute it: float32 exponentials, float64 from there, a floor under the
+    logarithm."""
     p = np.exp(logits - logits.max(-1, keepdims=True)).astype(np.float64)
     p /= p.sum(-1, keepdims=True)
     score = np.empty(p.shape[:2])
@@ -76,7 +82,11 @@ def write_lira_analysis(path, keep, labels, logits, scores):
     return path
 
 
-WRITERS = {"tf_privacy": write_tf_privacy, "lira_pytorch": write_lira_pytorch, "lira_analysis": write_lira_analysis}
+WRITERS = {
+    "tf_privacy": write_tf_privacy,
+    "lira_pytorch": write_lira_pytorch,
+    "lira_analysis": write_lira_analysis,
+}
 
 
 @pytest.fixture(params=WRITERS)
@@ -102,7 +112,11 @@ def test_every_layout_is_recognised_and_read(tmp_path, layout, outputs):
     np.testing.assert_array_equal(evidence.labels, labels)
     np.testing.assert_array_equal(evidence.phi, ours(layout, scores).astype(np.float32))
     np.testing.assert_array_equal(evidence.logits, ours(layout, logits)[:, :, 0])
-    assert (evidence.keep.dtype, evidence.phi.dtype, evidence.logits.dtype) == (bool, np.float32, np.float32)
+    assert (evidence.keep.dtype, evidence.phi.dtype, evidence.logits.dtype) == (
+        bool,
+        np.float32,
+        np.float32,
+    )
     assert evidence.labels.dtype == np.int32
 
 
@@ -146,9 +160,11 @@ def test_scores_alone_are_enough_with_labels(tmp_path, layout, outputs):
 
 @pytest.mark.parametrize("scale", [0.5, 30, 300])
 def test_labels_are_told_from_scores_and_logits(tmp_path, scale):
-    """At the larger scales float32 probabilities underflow and many scores sit at the floor of +-103.6.
+    """At the larger scales float32 probabilities underflow and many scores sit at the floor of
+    +-103.6.
 
-    Then one model that is right about an example is needed, here the last, as any model is about its members.
+    Then one model that is right about an example is needed, here the last, as any model is about
+    its members.
     """
     keep, labels, logits, _ = make(queries=2)
     logits[-1, np.arange(N), :, labels] += 20
@@ -162,14 +178,18 @@ def test_labels_may_be_told_by_different_models(tmp_path):
     keep, labels, logits, _ = make(queries=1)
     for m in range(M):  # the others give all classes the same logit
         logits[m, np.arange(N) % M != m] = 0
-    path = write_lira_pytorch(tmp_path / "exp", keep, labels, logits, [tools_score(z, labels) for z in logits])
+    path = write_lira_pytorch(
+        tmp_path / "exp", keep, labels, logits, [tools_score(z, labels) for z in logits]
+    )
     np.testing.assert_array_equal(layouts.read(path)[0].labels, labels)
 
 
 def test_labels_that_cannot_be_told_are_asked_for(tmp_path, outputs):
     keep, labels, logits, scores = outputs
     same = np.zeros_like(logits)  # every class is as likely as the others
-    path = write_lira_pytorch(tmp_path / "same", keep, labels, same, [tools_score(z, labels) for z in same])
+    path = write_lira_pytorch(
+        tmp_path / "same", keep, labels, same, [tools_score(z, labels) for z in same]
+    )
     with pytest.raises(UserError, match="do not tell the labels: save them there"):
         layouts.read(path)
     path = write_lira_pytorch(tmp_path / "strange", keep, labels, logits, scores + 1)
@@ -182,7 +202,9 @@ def test_the_order_of_folders_in_the_file_system_does_not_matter(tmp_path, outpu
     expected, _ = layouts.read(path)
     plain_iterdir = type(path).iterdir
     for order in (sorted, lambda paths: sorted(paths, reverse=True)):
-        monkeypatch.setattr(type(path), "iterdir", lambda self, order=order: iter(order(plain_iterdir(self))))
+        monkeypatch.setattr(
+            type(path), "iterdir", lambda self, order=order: iter(order(plain_iterdir(self)))
+        )
         evidence, ids = layouts.read(path)
         assert ids == IDS
         np.testing.assert_array_equal(evidence.phi, expected.phi)
@@ -298,7 +320,9 @@ def test_models_of_different_shapes_are_refused(tmp_path, outputs, cut, shape):
     np.save(path / SCORES, np.load(path / SCORES)[: logits.shape[0], : logits.shape[1]])
     with pytest.raises(UserError) as caught:
         layouts.read(path)
-    assert f"{path / SCORES} and its logits have {shape} examples, queries and classes" in str(caught.value)
+    assert f"{path / SCORES} and its logits have {shape} examples, queries and classes" in str(
+        caught.value
+    )
     assert "those of model 0 have (12, 18, 4)" in str(caught.value)
 
 
@@ -309,7 +333,9 @@ def test_what_is_missing_is_named(tmp_path, outputs):
         layouts.read(path)
     np.save(path / KEEP, outputs[0][2])
     shutil.rmtree(path / "experiment-3_16/logits")
-    with pytest.raises(UserError, match=r"experiment-3_16/scores/0000000100.npy and its logits have \(12, 18, 0\)"):
+    with pytest.raises(
+        UserError, match=r"experiment-3_16/scores/0000000100.npy and its logits have \(12, 18, 0\)"
+    ):
         layouts.read(path)
     shutil.rmtree(path / "experiment-3_16/scores")
     with pytest.raises(UserError, match="experiment-3_16 has neither scores nor logits"):

@@ -99,7 +99,13 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path, logits):
         read(path)
     np.savez_compressed(path, logits=logits)
     whole = path.read_bytes()
-    for damaged in (b"", b"no archive", whole[:-30], whole[: len(whole) // 2], whole[:200] + b"\0" * 40 + whole[240:]):
+    for damaged in (
+        b"",
+        b"no archive",
+        whole[:-30],
+        whole[: len(whole) // 2],
+        whole[:200] + b"\0" * 40 + whole[240:],
+    ):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match="not a whole"):
             read(path)

@@ -28,7 +28,12 @@ def test_auto_is_a_worker_a_core_for_convolutions_on_a_cpu(monkeypatch):
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "",
+    }
 
 
 def command(stage, *flags):
@@ -40,7 +45,13 @@ def run(stage, *flags):
 
 
 def test_workers_make_the_dumps_of_one_process_and_the_first_shows_its_progress(tmp_path):
-    recipe = ["--model=tiny_models:tiny_conv", "--num_models=4", "--num_examples=100", "--epochs=2", "--queries=2"]
+    recipe = [
+        "--model=tiny_models:tiny_conv",
+        "--num_models=4",
+        "--num_examples=100",
+        "--epochs=2",
+        "--queries=2",
+    ]
     for name, number in (("one", 1), ("two", 2)):
         for stage in ("train", "score"):
             flags = [f"--workdir={tmp_path / name}", *recipe, f"--workers={number}"]
@@ -50,11 +61,19 @@ def test_workers_make_the_dumps_of_one_process_and_the_first_shows_its_progress(
             assert "worker 2" not in shown
             assert f"{stage} (worker 1 of 2): 100%" in shown or number == 1
     for path in sorted((tmp_path / "one/scores").iterdir()):
-        np.testing.assert_allclose(np.load(path), np.load(tmp_path / "two/scores" / path.name), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            np.load(path), np.load(tmp_path / "two/scores" / path.name), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_workers_share_what_is_not_finished_and_tell_of_all(tmp_path):
-    recipe = ["--model=tiny_models:tiny_conv", "--num_models=6", "--num_examples=60", "--epochs=1", "--queries=2"]
+    recipe = [
+        "--model=tiny_models:tiny_conv",
+        "--num_models=6",
+        "--num_examples=60",
+        "--epochs=1",
+        "--queries=2",
+    ]
     for stage, done in (("train", "trained"), ("score", "scored")):
         flags = [f"--workdir={tmp_path}", *recipe]
         assert run(stage, *flags, "--workers=1", "--model_ids=0,2").returncode == 0
@@ -68,28 +87,49 @@ def test_workers_share_what_is_not_finished_and_tell_of_all(tmp_path):
 
 def threads(process):
     """The cores that each thread of a process may use."""
-    return [os.sched_getaffinity(int(p.name)) for p in pathlib.Path(f"/proc/{process}/task").iterdir()]
+    return [
+        os.sched_getaffinity(int(p.name)) for p in pathlib.Path(f"/proc/{process}/task").iterdir()
+    ]
 
 
 def is_alive(process):
     try:
-        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins processes and tells them of their parent's death")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="only Linux pins processes and tells them of their parent's death",
+)
 def test_workers_keep_to_their_cores_and_die_with_their_parent(tmp_path):
-    flags = ["--model=tiny_models:tiny_conv", "--num_models=2", "--num_examples=60", "--epochs=100000", "--workers=2"]
+    flags = [
+        "--model=tiny_models:tiny_conv",
+        "--num_models=2",
+        "--num_examples=60",
+        "--epochs=100000",
+        "--workers=2",
+    ]
     # The first line of metrics.jsonl tells that training, and so every thread, has begun.
     parent = subprocess.Popen(
         command("train", f"--workdir={tmp_path}/run", *flags, "--log_every=1"),
-        env=environment(), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
     try:
         metrics = tmp_path / "run/metrics.jsonl"
-        wait_until(lambda: metrics.exists() and {json.loads(r)["model"] for r in metrics.open()} == {0, 1})
-        children = [int(p) for p in pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+        wait_until(
+            lambda: metrics.exists() and {json.loads(r)["model"] for r in metrics.open()} == {0, 1}
+        )
+        children = [
+            int(p)
+            for p in pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+            .read_text()
+            .split()
+        ]
         cores = workers._cores()
         expected = [set(cores[w::2] or cores) for w in range(2)]
         for child, own in zip(children, expected, strict=True):
@@ -109,7 +149,9 @@ def wait_until(condition, seconds=60):
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processes of their parent's death")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells processes of their parent's death"
+)
 def test_a_worker_whose_parent_is_dead_does_not_begin(tmp_path):
     first = workers._cores()[0]
     stranger = [
@@ -125,7 +167,9 @@ def test_a_worker_whose_parent_is_dead_does_not_begin(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries take these settings elsewhere")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries take these settings elsewhere"
+)
 def test_freed_memory_serves_the_next_allocation():
     script = """
 import resource, threading
@@ -143,12 +187,19 @@ thread.start()
 thread.join()
 print(max(found))
 """
-    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(), capture_output=True, text=True
+    )
     assert int(done.stdout) < 1000, done.stderr  # of 16384 pages
 
 
 def test_a_worker_that_fails_is_named(tmp_path):
-    flags = [f"--workdir={tmp_path}/run", "--model=tiny_models:tiny_conv", "--num_models=4", "--num_examples=100"]
+    flags = [
+        f"--workdir={tmp_path}/run",
+        "--model=tiny_models:tiny_conv",
+        "--num_models=4",
+        "--num_examples=100",
+    ]
     assert run("train", *flags, "--epochs=1", "--queries=1", "--model_ids=0").returncode == 0
     done = run("score", f"--workdir={tmp_path}/run", "--workers=2")
     assert done.returncode == 1

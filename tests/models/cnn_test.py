@@ -36,13 +36,17 @@ def _layer_list(params, x, reduce):
     return conv(x, last, params["logits"]["bias"]).mean((1, 2))
 
 
-@pytest.mark.parametrize(("pooling", "shape"), [("mean", (16, 16, 3)), ("mean", (28, 28, 1)), ("max", (8, 8, 1))])
+@pytest.mark.parametrize(
+    ("pooling", "shape"), [("mean", (16, 16, 3)), ("mean", (28, 28, 1)), ("max", (8, 8, 1))]
+)
 def test_cnn_is_the_reference_layer_list(pooling, shape):
     rng = np.random.default_rng(0)
     model = Cnn(num_classes=5, width=4, pooling=pooling)
     x = jnp.asarray(rng.normal(size=(2, *shape)), jnp.float32)
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x, train=True))["params"]
-    params = jax.tree.map(lambda p: (rng.normal(size=p.shape) / np.sqrt(p.size)).astype(p.dtype), shapes)
+    params = jax.tree.map(
+        lambda p: (rng.normal(size=p.shape) / np.sqrt(p.size)).astype(p.dtype), shapes
+    )
     widths = [params[f"Conv_{i}"]["kernel"].shape[-1] for i in range(7)]
     assert widths == [4, 4, 8, 8, 16, 16, 32]
     logits = _compile(lambda p: model.apply({"params": p}, x, train=False))(params)

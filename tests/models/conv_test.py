@@ -29,7 +29,8 @@ def _run(function, *arguments):
 
 
 def _case(size, *, models=0, groups=1, dtype="float32"):
-    """An image and a kernel, odd and unequal sides, and a function of both that weighs every output."""
+    """An image and a kernel, odd and unequal sides, and a function of both that weighs every
+    output."""
     rng = np.random.default_rng(size)
     lead = (models,) if models else ()
     x = jnp.asarray(rng.normal(size=(*lead, 2, 9, 8, 4)), dtype)
@@ -38,7 +39,8 @@ def _case(size, *, models=0, groups=1, dtype="float32"):
 
 
 def _value_and_gradients(x, kernel, **options):
-    """The convolution of one model and the gradients of a nonlinear function of it, so that dy is its own."""
+    """The convolution of one model and the gradients of a nonlinear function of it, so that dy is
+    its own."""
 
     def loss(x, kernel):
         y = conv(x, kernel, **options)
@@ -50,7 +52,8 @@ def _value_and_gradients(x, kernel, **options):
 
 
 def _of(form, vmap=(), **options):
-    """`_value_and_gradients` with its options filled in, under one vmap for each entry of `vmap`."""
+    """`_value_and_gradients` with its options filled in, under one vmap for each entry of
+    `vmap`."""
     function = functools.partial(_value_and_gradients, form=form, **options)
     for axes in vmap:
         function = jax.vmap(function, axes)
@@ -102,7 +105,9 @@ def test_convolution_equals_loops(form, size, stride, padding, pads, groups):
 def test_gradients_of_every_form_equal_the_plain_ones(size, models):
     def all_forms(*arguments):
         return {
-            (stride, padding, form): _of(form, [0] if models else [], stride=stride, padding=padding)(*arguments)
+            (stride, padding, form): _of(
+                form, [0] if models else [], stride=stride, padding=padding
+            )(*arguments)
             for stride, padding in STRIDES_AND_PADDINGS[size]
             for form in FORMS
         }
@@ -184,8 +189,10 @@ kernel = jax.random.normal(jax.random.key(1), (4, 3, 3, 3, 5))
 mesh = Mesh(np.array(jax.devices()), ("models",))
 results = {}
 for form in FORMS:
-    many = jax.vmap(jax.grad(lambda x, k, f=form: (conv(x, k, 2, form=f) ** 2).sum(), argnums=(0, 1)))
-    sharded = jax.shard_map(many, mesh=mesh, in_specs=P("models"), out_specs=P("models"), check_vma=False)
+    loss = lambda x, k, f=form: (conv(x, k, 2, form=f) ** 2).sum()
+    many = jax.vmap(jax.grad(loss, argnums=(0, 1)))
+    specs = {"in_specs": P("models"), "out_specs": P("models"), "check_vma": False}
+    sharded = jax.shard_map(many, mesh=mesh, **specs)
     results[form] = jax.jit(sharded)(x, kernel)
     for found, wanted in zip(results[form], results["plain"]):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
@@ -197,7 +204,11 @@ def test_every_form_holds_in_vmap_inside_shard_map():
     environment = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": _SHARDED_FLAGS}
     environment["PYTHONPATH"] = ":".join(p for p in (".", *sys.path) if p)
     done = subprocess.run(
-        [sys.executable, "-c", _SHARDED], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _SHARDED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

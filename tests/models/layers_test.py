@@ -32,7 +32,9 @@ def test_batch_norm_follows_its_formula():
     np.testing.assert_allclose(running["mean"], 0.1 * mean, rtol=1e-5)
     np.testing.assert_allclose(running["var"], 0.9 + 0.1 * variance, rtol=1e-5)
     scored = _Norm().apply({**variables, **new}, x, train=False)
-    np.testing.assert_allclose(scored, (x - 0.1 * mean) / np.sqrt(0.9 + 0.1 * variance + 1e-5), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        scored, (x - 0.1 * mean) / np.sqrt(0.9 + 0.1 * variance + 1e-5), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_batch_norm_takes_its_statistics_in_float32():
@@ -73,7 +75,8 @@ def test_last_layer_starts_glorot_truncated_at_two_deviations():
     kernel = classifier(200).init(jax.random.key(0), jnp.zeros((1, 600)))["params"]["kernel"]
     deviation = np.sqrt(2 / (600 + 200))
     np.testing.assert_allclose(kernel.std(), deviation, rtol=0.02)
-    # A normal truncated at two deviations has 0.8796 of its spread, which the initialiser makes good.
+    # A normal truncated at two deviations has 0.8796 of its spread, which the initialiser makes
+    # good.
     np.testing.assert_allclose(jnp.abs(kernel).max(), 2 * deviation / 0.8796, rtol=0.01)
 
 

@@ -13,12 +13,15 @@ _CHEAP = {"xla_backend_optimization_level": 0}
 
 
 def _layer_list(variables, x):
-    """prep, layer1 (pool, residual), layer2 (pool), layer3 (pool, residual), maximum, linear, 0.125."""
+    """prep, layer1 (pool, residual), layer2 (pool), layer3 (pool, residual), maximum, linear,
+    0.125."""
     params, running = variables["params"], variables["batch_stats"]
 
     def conv(x, number):
         layout = ("NHWC", "HWIO", "NHWC")
-        x = lax.conv_general_dilated(x, params[f"Conv_{number}"]["kernel"], (1, 1), "SAME", dimension_numbers=layout)
+        x = lax.conv_general_dilated(
+            x, params[f"Conv_{number}"]["kernel"], (1, 1), "SAME", dimension_numbers=layout
+        )
         norm, moments = params[f"BatchNorm_{number}"], running[f"BatchNorm_{number}"]
         x = (x - moments["mean"]) / jnp.sqrt(moments["var"] + 1e-5) * norm["scale"] + norm["bias"]
         return jnp.maximum(x, 0)
@@ -59,18 +62,32 @@ def test_parameters_are_those_of_the_published_network_and_ten_biases():
     layer3   3 x 3 x 256 x 512 = 1,179,648
              3 x 3 x 512 x 512 = 2,359,296 twice, in all 6,563,520 + 4,480 + 5,120 = 6,573,120
     """
-    pairs = [(3, 64), (64, 128), (128, 128), (128, 128), (128, 256), (256, 512), (512, 512), (512, 512)]
+    pairs = [
+        (3, 64),
+        (64, 128),
+        (128, 128),
+        (128, 128),
+        (128, 256),
+        (256, 512),
+        (512, 512),
+        (512, 512),
+    ]
     published = sum(9 * a * b + 2 * b for a, b in pairs) + 512 * 10
     assert published == 6_573_120
     model = ResNet9(num_classes=10)
     init = functools.partial(model.init, train=True)
-    params = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32))["params"]
+    params = jax.eval_shape(
+        init, jax.random.key(0), jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    )["params"]
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == published + 10
     assert params["logits"]["bias"].size == 10
 
 
 def test_kernels_start_as_in_pytorch():
-    init = jax.jit(functools.partial(ResNet9(num_classes=10, width=32).init, train=True), compiler_options=_CHEAP)
+    init = jax.jit(
+        functools.partial(ResNet9(num_classes=10, width=32).init, train=True),
+        compiler_options=_CHEAP,
+    )
     params = init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))["params"]
     for layer, fan_in in (("Conv_5", 9 * 128), ("Conv_7", 9 * 256), ("logits", 256)):
         kernel = params[layer]["kernel"]

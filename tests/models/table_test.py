@@ -11,7 +11,15 @@ import pytest
 from lira_jax.errors import UserError
 from lira_jax.models.table import FAMILIES, create, has_convolution
 
-SMALLEST = {"cnn": 8, "cnn_max": 8, "lenet": 12, "alexnet": 29, "salem_cnn": 4, "densenet": 4, "resnet9": 8}
+SMALLEST = {
+    "cnn": 8,
+    "cnn_max": 8,
+    "lenet": 12,
+    "alexnet": 29,
+    "salem_cnn": 4,
+    "densenet": 4,
+    "resnet9": 8,
+}
 """Least image side of the families that pool without padding."""
 
 CONVOLUTIONAL = [name for name, family in FAMILIES.items() if family.convolution]
@@ -26,8 +34,12 @@ def _shapes(name, num_classes, shape, **options):
 def _values(shapes, seed, lead=()):
     """Arrays of these shapes, large enough to matter; variances stay positive."""
     rng = np.random.default_rng(seed)
-    values = jax.tree.map(lambda s: rng.uniform(0.1, 0.6, (*lead, *s.shape)).astype(s.dtype), shapes)
-    values["params"] = jax.tree.map(lambda p: p * rng.choice([-1, 1], p.shape).astype(p.dtype), values["params"])
+    values = jax.tree.map(
+        lambda s: rng.uniform(0.1, 0.6, (*lead, *s.shape)).astype(s.dtype), shapes
+    )
+    values["params"] = jax.tree.map(
+        lambda p: p * rng.choice([-1, 1], p.shape).astype(p.dtype), values["params"]
+    )
     return values
 
 
@@ -82,9 +94,13 @@ def test_bfloat16_computes_but_neither_stores_nor_answers(name):
     model, variables = _in_bfloat16(name)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
-    program, logits = jax.make_jaxpr(functools.partial(model.apply, train=False), return_shape=True)(variables, x)
+    program, logits = jax.make_jaxpr(
+        functools.partial(model.apply, train=False), return_shape=True
+    )(variables, x)
     assert (logits.shape, logits.dtype) == ((2, 10), jnp.dtype("float32"))
-    products = [e for e in program.eqns if e.primitive.name in ("conv_general_dilated", "dot_general")]
+    products = [
+        e for e in program.eqns if e.primitive.name in ("conv_general_dilated", "dot_general")
+    ]
     *inner, last = [{operand.aval.dtype for operand in e.invars} for e in products]
     assert inner
     assert all(dtypes == {jnp.dtype("bfloat16")} for dtypes in inner)
@@ -102,10 +118,13 @@ def test_train_mode_moves_running_statistics_and_eval_mode_leaves_them():
     before = _values(shapes, seed=0)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 8, 8, 1)), jnp.float32)
     train, score = (
-        _compile(functools.partial(model.apply, train=train, mutable=["batch_stats"])) for train in (True, False)
+        _compile(functools.partial(model.apply, train=train, mutable=["batch_stats"]))
+        for train in (True, False)
     )
     logits, after = train(before, x)
-    for old, new in zip(jax.tree.leaves(before["batch_stats"]), jax.tree.leaves(after["batch_stats"]), strict=True):
+    for old, new in zip(
+        jax.tree.leaves(before["batch_stats"]), jax.tree.leaves(after["batch_stats"]), strict=True
+    ):
         assert jnp.all(old != new)
     scored, same = score(before, x)
     jax.tree.map(np.testing.assert_array_equal, same["batch_stats"], before["batch_stats"])
@@ -118,8 +137,13 @@ def test_train_mode_moves_running_statistics_and_eval_mode_leaves_them():
 def _step(model):
     def step(variables, x, y):
         def loss(params):
-            logits, new = model.apply({**variables, "params": params}, x, train=True, mutable=["batch_stats"])
-            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), (logits, dict(new))
+            logits, new = model.apply(
+                {**variables, "params": params}, x, train=True, mutable=["batch_stats"]
+            )
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), (
+                logits,
+                dict(new),
+            )
 
         gradients, rest = jax.grad(loss, has_aux=True)(variables["params"])
         return gradients, rest
@@ -159,11 +183,14 @@ def test_small_images_give_logits_or_a_plain_error(name):
     x = jax.ShapeDtypeStruct((2, smallest, smallest + 1, 1), jnp.float32)
     assert jax.eval_shape(functools.partial(model.apply, train=False), variables, x).shape == (2, 3)
     family = name.removesuffix("_max").removesuffix("_imagenet")
-    with pytest.raises(UserError, match=rf"--model: {family} takes images, not examples of shape \[30\]"):
+    with pytest.raises(
+        UserError, match=rf"--model: {family} takes images, not examples of shape \[30\]"
+    ):
         _shapes(name, 3, (30,))
     if smallest > 1:
         with pytest.raises(
-            UserError, match=f"{family} .* least {smallest}x{smallest} pixels, not {smallest - 1}x{smallest}"
+            UserError,
+            match=f"{family} .* least {smallest}x{smallest} pixels, not {smallest - 1}x{smallest}",
         ):
             _shapes(name, 3, (smallest - 1, smallest, 1))
 
@@ -187,7 +214,11 @@ def test_every_convolution_is_handed_the_form(name):
         ("resnet", {"width": 2}, "--width=2: --model=resnet has no such option"),
         ("mlp", {"depth": 3}, "--depth=3: --model=mlp has no such option"),
         ("cnn", {"hidden": (64, 32)}, "--hidden=64,32: --model=cnn has no such option"),
-        ("alexnet", {"activation": "tanh"}, "--activation=tanh: --model=alexnet has no such option"),
+        (
+            "alexnet",
+            {"activation": "tanh"},
+            "--activation=tanh: --model=alexnet has no such option",
+        ),
         ("mlp", {"activation": "rleu"}, "--activation=rleu: did you mean relu"),
         ("mlp", {"dtype": "float16"}, "--compute_dtype=float16: .*float32, bfloat16"),
         ("cnn", {"conv_form": "shift"}, "--conv_form=shift: did you mean shifted"),
@@ -208,7 +239,8 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        return nn.Dense(self.num_classes, dtype=self.dtype)(x.reshape(len(x), -1)).astype(jnp.float32)
+        logits = nn.Dense(self.num_classes, dtype=self.dtype)(x.reshape(len(x), -1))
+        return logits.astype(jnp.float32)
 
 def linear(num_classes, dtype):
     return Linear(num_classes, dtype)
@@ -249,7 +281,11 @@ def test_a_model_of_your_own():
         ("my_models:constant", {}, "my_models has no function 'constant'"),
         ("my_models:number", {}, "must return a flax.linen Module, not int"),
         ("my_models:other", {}, "must take num_classes= and dtype="),
-        ("my_models:linear", {"depth": 3}, "--depth=3: --model=my_models:linear has no such option"),
+        (
+            "my_models:linear",
+            {"depth": 3},
+            "--depth=3: --model=my_models:linear has no such option",
+        ),
     ],
 )
 def test_a_model_of_your_own_that_does_not_work(name, options, message):

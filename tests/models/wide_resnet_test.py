@@ -12,7 +12,9 @@ from lira_jax.models.wide_resnet import WideResNet
 
 def _conv(x, params, stride=1):
     layout = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, params["kernel"], (stride, stride), "SAME", dimension_numbers=layout)
+    return lax.conv_general_dilated(
+        x, params["kernel"], (stride, stride), "SAME", dimension_numbers=layout
+    )
 
 
 def _norm_relu(x, params, running):
@@ -52,7 +54,9 @@ def test_wide_resnet_is_the_reference_layer_list(width):
     np.testing.assert_allclose(logits, wanted, rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize(("depth", "nearest"), [(27, 28), (24, 22), (26, 28), (3, 10), (4, 10), (-2, 10)])
+@pytest.mark.parametrize(
+    ("depth", "nearest"), [(27, 28), (24, 22), (26, 28), (3, 10), (4, 10), (-2, 10)]
+)
 def test_depth_must_be_six_n_plus_four(depth, nearest):
     with pytest.raises(UserError, match=f"--depth={depth}: .* the nearest is {nearest}$"):
         WideResNet(num_classes=10, depth=depth)

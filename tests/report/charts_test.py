@@ -66,7 +66,9 @@ def test_boxes_are_the_quantiles_of_the_classes_most_exposed_first():
 
 def test_of_many_classes_the_most_and_the_least_exposed_are_drawn():
     labels = np.repeat(np.arange(100), 3)
-    box = charts.class_exposure(labels.astype(float), labels, [str(k) for k in range(100)])["data"][0]
+    box = charts.class_exposure(labels.astype(float), labels, [str(k) for k in range(100)])["data"][
+        0
+    ]
     assert box["y"] == [str(k) for k in [*range(99, 84, -1), *range(14, -1, -1)]]
 
 

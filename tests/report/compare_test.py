@@ -69,7 +69,9 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     hostile = f"second{synthetic_run.HOSTILE.replace('/', '')}"
     runs = [
         material.read_results(synthetic_run.write(tmp_path / "first", models=8)),
-        material.read_results(synthetic_run.write(tmp_path / "second", models=6, seed=1, logits=False)),
+        material.read_results(
+            synthetic_run.write(tmp_path / "second", models=6, seed=1, logits=False)
+        ),
     ]
     html = compare.render(runs, ["first", hostile])
     assert "<script>alert" not in html
@@ -77,7 +79,10 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     assert rows[:2] == ["first", rows[1]]
     assert len(rows) == 3  # two runs, one difference
     figure = compare.common_figure(runs)
-    best = [max(e[figure]["value"] for e in r.results["attacks"].values() if e[figure]["value"]) for r in runs]
+    best = [
+        max(e[figure]["value"] for e in r.results["attacks"].values() if e[figure]["value"])
+        for r in runs
+    ]
     assert f'data-sort="{best[1] - best[0]!r}"' in html
     drawn = json.loads(re.search(r'id="charts">(.*?)</script>', html, re.DOTALL)[1])
     assert drawn.keys() == {"roc", "trade-off"}

@@ -8,7 +8,11 @@ from lira_jax.report import histogram
 from lira_jax.report.colours import IN, OUT
 
 DRAWN = [
-    ("apart", np.random.default_rng(0).normal(5, 1, 40), np.random.default_rng(1).normal(-5, 2, 30)),
+    (
+        "apart",
+        np.random.default_rng(0).normal(5, 1, 40),
+        np.random.default_rng(1).normal(-5, 2, 30),
+    ),
     ("equal", np.full(4, 2.0), np.full(4, 2.0)),
     ("constant in", np.full(4, 1.0), np.array([0.0, 3.0])),
     ("one out", np.array([1.0, 2.0]), np.array([1e6])),

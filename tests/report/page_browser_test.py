@@ -11,19 +11,30 @@ from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import load
 from lira_jax.report import compare, material, page
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[test]'")
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium is not installed: pip install -e '.[test]'"
+)
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="chromium or chromedriver is absent: apt-get install chromium chromium-driver"
+    not (CHROMIUM and DRIVER),
+    reason="chromium or chromedriver is absent: apt-get install chromium chromium-driver",
 )
 OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1100,900",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1100,900",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +45,9 @@ def browser(tmp_path_factory):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     log = open(tmp_path_factory.mktemp("log") / "driver", "w")  # noqa: SIM115
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER, log_output=log))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(DRIVER, log_output=log)
+    )
     yield driver
     driver.quit()
     log.close()
@@ -50,8 +63,12 @@ def pages(tmp_path_factory):
         synthetic_run.write(folder / "second", seed=1),
     ]
     found = [material.read_results(run) for run in runs]
-    whole = material.read_examples(runs[0], found[0], load.load("npz", found[0].experiment["data_path"]))
-    (folder / "index.html").write_text(page.render(whole, {n: (a.summary, a.source) for n, a in ATTACKS.items()}))
+    whole = material.read_examples(
+        runs[0], found[0], load.load("npz", found[0].experiment["data_path"])
+    )
+    (folder / "index.html").write_text(
+        page.render(whole, {n: (a.summary, a.source) for n, a in ATTACKS.items()})
+    )
     (folder / "compare.html").write_text(compare.render(found, [f"a{synthetic_run.HOSTILE}", "b"]))
     return folder
 
@@ -60,7 +77,9 @@ def open_page(browser, path, width=1100):
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(path.as_uri())
-    WebDriverWait(browser, 60).until(lambda b: b.execute_script("return document.body.dataset.drawn"))
+    WebDriverWait(browser, 60).until(
+        lambda b: b.execute_script("return document.body.dataset.drawn")
+    )
 
 
 @pytest.mark.parametrize("name", ["index.html", "compare.html"])
@@ -76,8 +95,12 @@ def test_a_page_loads_without_a_word_and_fits_its_window(browser, pages, name, w
 
 
 def column(browser, number):
-    return [c.get_attribute("data-sort") for c in browser.find_elements(
-        By.CSS_SELECTOR, f"#attack-table tbody tr > *:nth-child({number})")]  # fmt: skip
+    return [
+        c.get_attribute("data-sort")
+        for c in browser.find_elements(
+            By.CSS_SELECTOR, f"#attack-table tbody tr > *:nth-child({number})"
+        )
+    ]
 
 
 def test_the_table_sorts_by_keyboard(browser, pages):
@@ -103,7 +126,9 @@ def test_the_table_sorts_by_keyboard(browser, pages):
 
 def test_unknown_values_stay_last_either_way(browser, pages):
     open_page(browser, pages / "index.html")
-    browser.execute_script("document.querySelector('#attack-table tbody tr td:nth-child(2)').dataset.sort = ''")
+    browser.execute_script(
+        "document.querySelector('#attack-table tbody tr td:nth-child(2)').dataset.sort = ''"
+    )
     button = browser.find_element(By.CSS_SELECTOR, "#attack-table thead th:nth-child(2) button")
     for _ in range(2):
         button.click()
@@ -140,11 +165,13 @@ def test_the_roc_toggles(browser, pages, name):
 def test_the_gallery_has_images_and_histograms(browser, pages):
     open_page(browser, pages / "index.html")
     sizes = browser.execute_script(
-        "return [...document.querySelectorAll('.gallery img')].map(i => [i.complete, i.naturalWidth, i.naturalHeight])"
+        "return [...document.querySelectorAll('.gallery img')].map(i => [i.complete, "
+        "i.naturalWidth, i.naturalHeight])"
     )
     assert sizes == [[True, 6, 6]] * 12
     bars = browser.execute_script(
-        "return [...document.querySelectorAll('.gallery svg')].map(s => s.querySelectorAll('rect').length)"
+        "return [...document.querySelectorAll('.gallery svg')].map(s => "
+        "s.querySelectorAll('rect').length)"
     )
     assert len(bars) == 12
     assert min(bars) >= 2
@@ -154,8 +181,12 @@ def test_the_page_prints(browser, pages, tmp_path):
     open_page(browser, pages / "index.html")
     pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"])
     assert pdf.startswith(b"%PDF")
-    assert browser.execute_script("return [...document.querySelectorAll('details')].every(d => d.open)")
+    assert browser.execute_script(
+        "return [...document.querySelectorAll('details')].every(d => d.open)"
+    )
     if shutil.which("pdftotext"):
         (tmp_path / "page.pdf").write_bytes(pdf)
-        text = subprocess.run(["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True).stdout
+        text = subprocess.run(
+            ["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True
+        ).stdout
         assert "What the numbers mean" in text

@@ -68,7 +68,9 @@ def test_the_page_needs_no_other_file(usual):
     for _, attrs in parsed.elements:
         for name in ("src", "href"):
             assert attrs.get(name, "data:").startswith("data:")
-    assert not {"link", "iframe"} & {tag for tag, attrs in parsed.elements if attrs.get("rel") != "icon"}
+    assert not {"link", "iframe"} & {
+        tag for tag, attrs in parsed.elements if attrs.get("rel") != "icon"
+    }
 
 
 def test_the_page_is_put_together_right(usual):
@@ -82,7 +84,14 @@ def test_the_page_is_put_together_right(usual):
     assert len(parsed.all("img")) == gallery.SHOWN
     places = [attrs["data-chart"] for attrs in parsed.all("div") if "data-chart" in attrs]
     assert set(places) == json.loads(parsed.charts).keys()
-    assert places == ["roc", "accuracy", "classes", "risk-distribution", "risk-calibration", "shadows"]
+    assert places == [
+        "roc",
+        "accuracy",
+        "classes",
+        "risk-distribution",
+        "risk-calibration",
+        "shadows",
+    ]
     assert all(attrs["aria-label"] for attrs in parsed.all("div") if attrs.get("role") == "img")
 
 
@@ -91,7 +100,9 @@ def test_the_table_holds_the_results(usual):
     attacks = found.results["attacks"]
     assert parsed.rows["attack-table"].keys() == attacks.keys()
     for name, cells in parsed.rows["attack-table"].items():
-        assert float(cells[0]) == attacks[name]["tpr_at_1e-2"]["value"]  # 240 non-members resolve no lower FPR
+        assert (
+            float(cells[0]) == attacks[name]["tpr_at_1e-2"]["value"]
+        )  # 240 non-members resolve no lower FPR
         assert float(cells[2]) == attacks[name]["auc"]["value"]
         assert float(cells[3]) == attacks[name]["decisions"]["1:1"]["balanced_accuracy"]
     assert parsed.rows["split-table"]["loss"][0] == repr(attacks["loss"]["correct"]["auc"])
@@ -104,13 +115,18 @@ def test_the_most_exposed_examples_are_shown_in_order(usual):
     assert exposures == sorted(found.exposure, reverse=True)[: gallery.SHOWN]
     for card in cards:
         inside = found.phi[found.keep[:, card.example], card.example]
-        assert f"mean {inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models" in card.alt
+        assert (
+            f"mean {inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models"
+            in card.alt
+        )
         assert card.right == ""  # four models on a side do not support a rate
 
 
 def test_names_are_text_wherever_they_come_from(tmp_path):
     names = [synthetic_run.HOSTILE, "b & c", "<img src=x>"]
-    run = synthetic_run.write(tmp_path / "a<b>&c", class_names=names, data_path=tmp_path / "d<i>&'\".npz")
+    run = synthetic_run.write(
+        tmp_path / "a<b>&c", class_names=names, data_path=tmp_path / "d<i>&'\".npz"
+    )
     found = read(run)
     assert found.dataset.class_names == tuple(names)
     text, parsed = render(found)
@@ -182,9 +198,18 @@ def test_a_large_run_makes_a_page_below_ten_megabytes(usual):
     labels = rng.integers(0, 100, examples)
     large = dataclasses.replace(
         found,
-        results={**found.results, "attacks": {name: one for name in ATTACKS}, "models": list(range(models))},
-        labels=labels, keep=keep, phi=rng.normal(size=(models, examples)), exposure=rng.random(examples),
-        dataset=Dataset(rng.integers(0, 256, (examples, 224, 224, 3)).astype(np.uint8), labels, num_classes=100),
-    )  # fmt: skip
+        results={
+            **found.results,
+            "attacks": {name: one for name in ATTACKS},
+            "models": list(range(models)),
+        },
+        labels=labels,
+        keep=keep,
+        phi=rng.normal(size=(models, examples)),
+        exposure=rng.random(examples),
+        dataset=Dataset(
+            rng.integers(0, 256, (examples, 224, 224, 3)).astype(np.uint8), labels, num_classes=100
+        ),
+    )
     text, _ = render(large)
     assert len(text.encode()) < 8e6

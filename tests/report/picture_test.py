@@ -13,7 +13,9 @@ def test_another_reader_reads_the_png_back(shape):
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     uri = picture.data_uri(image)
     assert uri.startswith("data:image/png;base64,")
-    decoded = matplotlib.image.imread(io.BytesIO(base64.b64decode(uri.partition(",")[2])), format="png")
+    decoded = matplotlib.image.imread(
+        io.BytesIO(base64.b64decode(uri.partition(",")[2])), format="png"
+    )
     np.testing.assert_array_equal(np.rint(decoded * 255), image)
 
 

@@ -11,8 +11,12 @@ from report import synthetic_run
 
 from lira_jax.runs import directory
 
-nbclient = pytest.importorskip("nbclient", reason="nbclient, which executes notebooks, is not installed")
-pytest.importorskip("ipykernel", reason="ipykernel, in which notebooks are executed, is not installed")
+nbclient = pytest.importorskip(
+    "nbclient", reason="nbclient, which executes notebooks, is not installed"
+)
+pytest.importorskip(
+    "ipykernel", reason="ipykernel, in which notebooks are executed, is not installed"
+)
 nbformat = pytest.importorskip("nbformat")
 
 NOTEBOOK = pathlib.Path(__file__).parents[2] / "notebooks/read_scores.ipynb"
@@ -25,13 +29,16 @@ def executed(tmp_path_factory):
     run = synthetic_run.write(folder / "run", models=16, logits=False)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     save = (
-        "np.savez('variables.npz', **{n: globals()[n] for n in ('confidence', 'loss', 'chosen', 'apart', 'mean_out')})"
+        "np.savez('variables.npz', **{n: globals()[n] for n in ('confidence', 'loss', "
+        "'chosen', 'apart', 'mean_out')})"
     )
     notebook.cells.append(nbformat.v4.new_code_cell(save))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIRA_JAX_RUN", str(run.path))
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-        nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+        nbclient.NotebookClient(
+            notebook, timeout=120, resources={"metadata": {"path": str(folder)}}
+        ).execute()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     pictures = [o.data["image/png"] for o in outputs if o.output_type == "display_data"]
     with np.load(folder / "variables.npz", allow_pickle=True) as saved:
@@ -63,12 +70,17 @@ def test_the_examples_are_what_their_titles_say(executed):
     chosen, apart, mean_out = (variables[n] for n in ("chosen", "apart", "mean_out"))
     assert len(set(chosen.values())) == 4
     for kind in ("easy", "hard"):
-        assert apart[chosen[f"{kind} to fit, tells much"]] > apart[chosen[f"{kind} to fit, tells little"]]
+        assert (
+            apart[chosen[f"{kind} to fit, tells much"]]
+            > apart[chosen[f"{kind} to fit, tells little"]]
+        )
     assert mean_out[chosen["easy to fit, tells little"]] > np.median(mean_out)
     assert mean_out[chosen["hard to fit, tells much"]] < np.median(mean_out)
 
 
 def test_it_is_stored_without_outputs():
-    code = [cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    code = [
+        cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"
+    ]
     assert code
     assert all(not cell.outputs and cell.execution_count is None for cell in code)

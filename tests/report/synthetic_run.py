@@ -17,9 +17,23 @@ NAMES = ("lira_online", "lira_offline", "attack_r", "loss")
 HOSTILE = "<script>alert(1)</script>&\"'"
 
 
-def write(path, *, models=8, examples=60, classes=3, images=True, targets=None, logits=True, extras=False,
-          class_names=(), test_set=True, data_path=None, seed=0):  # fmt: skip
-    """Writes data and a run directory; the models know their members a little better than the others.
+def write(
+    path,
+    *,
+    models=8,
+    examples=60,
+    classes=3,
+    images=True,
+    targets=None,
+    logits=True,
+    extras=False,
+    class_names=(),
+    test_set=True,
+    data_path=None,
+    seed=0,
+):
+    """Writes data and a run directory; the models know their members a little better than the
+    others.
 
     Args:
       targets: positions of the models attacked, all by default.
@@ -28,12 +42,18 @@ def write(path, *, models=8, examples=60, classes=3, images=True, targets=None, 
     """
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, examples - classes)])
-    x = rng.integers(0, 256, (examples, 6, 6, 3)).astype(np.uint8) if images else rng.normal(size=(examples, 20))
+    x = (
+        rng.integers(0, 256, (examples, 6, 6, 3)).astype(np.uint8)
+        if images
+        else rng.normal(size=(examples, 20))
+    )
     arrays = {"x": x, "y": labels} | ({"class_names": np.array(class_names)} if class_names else {})
     data_path = data_path or path.with_suffix(".npz")
     np.savez(data_path, **arrays)
 
-    experiment = Experiment(dataset="npz", data_path=str(data_path), num_models=models, queries=2, epochs=5)
+    experiment = Experiment(
+        dataset="npz", data_path=str(data_path), num_models=models, queries=2, epochs=5
+    )
     run = RunDirectory(path)
     run.settle_experiment(experiment, {"dataset", "data_path", "num_models", "queries", "epochs"})
     run.settle_data(datasets.fingerprint(load.load("npz", str(data_path))), "data")
@@ -41,26 +61,45 @@ def write(path, *, models=8, examples=60, classes=3, images=True, targets=None, 
     run.write("labels.npy", labels.astype(np.int32))
     run.write("keep.npy", keep)
     everything = rng.normal(size=(models, examples, 2, classes)).astype(np.float32)
-    everything[:, np.arange(examples), :, labels] += (2 + rng.normal(size=examples)[:, None] + 2 * keep.T)[:, :, None]
+    everything[:, np.arange(examples), :, labels] += (
+        2 + rng.normal(size=examples)[:, None] + 2 * keep.T
+    )[:, :, None]
     phi = np.stack([phi_from_logits(z, labels) for z in everything]).astype(np.float32)
     for model in range(models):
         run.write(directory.scores_name(model), phi[model])
         run.write(directory.logits_name(model), everything[model, :, 0])
     run.append_metrics(
         [
-            {"model": m, "epoch": 5, "loss": 0.1, "train_accuracy": 0.9, "out_accuracy": 0.8,
-             "test_accuracy": 0.7 if test_set else None, "diverged": None, "chunk_models": models, "chunk_seconds": 4.0}
+            {
+                "model": m,
+                "epoch": 5,
+                "loss": 0.1,
+                "train_accuracy": 0.9,
+                "out_accuracy": 0.8,
+                "test_accuracy": 0.7 if test_set else None,
+                "diverged": None,
+                "chunk_models": models,
+                "chunk_seconds": 4.0,
+            }
             for m in range(models)
         ]
-    )  # fmt: skip
+    )
 
     evidence = Evidence(
-        labels, keep, phi, everything[:, :, 0] if logits else None,
+        labels,
+        keep,
+        phi,
+        everything[:, :, 0] if logits else None,
         np.arange(models) if targets is None else np.array(targets),
-    )  # fmt: skip
+    )
     names = [n for n in NAMES if logits or n.startswith("lira")]
-    results = audit.run_attacks(evidence, ATTACKS, names, lambda name, s: run.write(f"attacks/{name}.npy", s),
-                                skip_failures=True)  # fmt: skip
+    results = audit.run_attacks(
+        evidence,
+        ATTACKS,
+        names,
+        lambda name, s: run.write(f"attacks/{name}.npy", s),
+        skip_failures=True,
+    )
     about = {
         "targets": list(range(models)),
         "models": list(range(models)),
@@ -70,7 +109,8 @@ def write(path, *, models=8, examples=60, classes=3, images=True, targets=None, 
     if extras:
         about["ablation"] = [summary.as_row(name) for name, summary in audit.ablation(evidence)]
         about["num_shadows"] = [
-            {"num_shadows": n, **summary.as_row(name)} for n, name, summary in audit.number_of_shadows(evidence, [4, 6])
+            {"num_shadows": n, **summary.as_row(name)}
+            for n, name, summary in audit.number_of_shadows(evidence, [4, 6])
         ]
     run.write_text("results.csv", tables.as_csv(results))
     run.write_json("results.json", tables.as_json(results, **about))

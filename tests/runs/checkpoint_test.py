@@ -44,7 +44,9 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeyp
 
     def full(path, tree, overwrite):
         path.with_name(f"{path.name}.orbax-checkpoint-tmp").mkdir()
-        raise ValueError("RESOURCE_EXHAUSTED: Error writing: No space left on device [os_error_code='28']")
+        raise ValueError(
+            "RESOURCE_EXHAUSTED: Error writing: No space left on device [os_error_code='28']"
+        )
 
     monkeypatch.setattr(checkpoint.ocp, "save", full)
     with pytest.raises(UserError, match="the disk is full"):

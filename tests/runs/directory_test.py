@@ -93,7 +93,9 @@ def test_damaged_dumps_are_refused(run, damage, message):
         run.read("scores/0003.npy")
 
 
-@pytest.mark.parametrize("name", ["exposure.npy", "sources.npy", "attacks/loss.npy", "probes/noise/labels.npy"])
+@pytest.mark.parametrize(
+    "name", ["exposure.npy", "sources.npy", "attacks/loss.npy", "probes/noise/labels.npy"]
+)
 def test_every_kind_of_dump_names_the_stage_that_writes_it(run, name):
     with pytest.raises(UserError, match=r"run the stage that writes it \(lira-"):
         run.read(name)
@@ -128,7 +130,9 @@ def test_pickles_are_refused(tmp_path):
 
 def test_contradicting_flags_name_field_and_both_values(run):
     asked = dataclasses.replace(Experiment(), num_models=16, queries=2)
-    assert run.settle_experiment(asked, {"num_models"}).num_models == 16  # nothing depends on it yet
+    assert (
+        run.settle_experiment(asked, {"num_models"}).num_models == 16
+    )  # nothing depends on it yet
     run.write("keep.npy", np.ones((16, 3), bool))
     with pytest.raises(UserError, match=r"--num_models=32: .* has num_models=16"):
         run.settle_experiment(dataclasses.replace(asked, num_models=32), {"num_models"})
@@ -136,7 +140,10 @@ def test_contradicting_flags_name_field_and_both_values(run):
     run.write("scores/0000.npy", np.ones((3, 2), np.float32))
     with pytest.raises(UserError, match=r"--queries=18: .* has queries=2"):
         run.settle_experiment(Experiment(), {"queries"})
-    assert run.settle_experiment(dataclasses.replace(asked, strategy="loop"), {"strategy"}).strategy == "loop"
+    assert (
+        run.settle_experiment(dataclasses.replace(asked, strategy="loop"), {"strategy"}).strategy
+        == "loop"
+    )
 
 
 def test_fields_not_given_come_from_the_run(run):
@@ -155,7 +162,9 @@ def test_somebody_elses_directory_is_refused(tmp_path):
 
 def test_bad_experiments_make_no_directory(tmp_path):
     with pytest.raises(UserError, match="num_models"):
-        RunDirectory(tmp_path / "run").settle_experiment(dataclasses.replace(Experiment(), num_models=3), set())
+        RunDirectory(tmp_path / "run").settle_experiment(
+            dataclasses.replace(Experiment(), num_models=3), set()
+        )
     assert not (tmp_path / "run").exists()
 
 

@@ -1,4 +1,5 @@
-"""What attacks are given is what the dumps hold, and the protocols say who is attacked with what."""
+"""What attacks are given is what the dumps hold, and the protocols say who is attacked with
+what."""
 
 import dataclasses
 
@@ -17,7 +18,14 @@ LABELS = np.arange(120, dtype=np.int32) % 3
 
 
 def scored_run(
-    path, kind="balanced", seed=0, queries=2, num_models=8, fingerprint="a" * 64, diverged=(), labels=LABELS
+    path,
+    kind="balanced",
+    seed=0,
+    queries=2,
+    num_models=8,
+    fingerprint="a" * 64,
+    diverged=(),
+    labels=LABELS,
 ):
     """A run directory whose models guess well and know nothing of their own members."""
     e = Experiment(num_models=num_models, masks=kind, queries=queries)
@@ -33,7 +41,9 @@ def scored_run(
         if model in diverged:
             logits[:] = np.nan
         run.write(directory.logits_name(model), logits)
-        run.write(directory.scores_name(model), rng.normal(size=(len(labels), queries)).astype(np.float32))
+        run.write(
+            directory.scores_name(model), rng.normal(size=(len(labels), queries)).astype(np.float32)
+        )
         run.write(directory.logits_name(model, "noise"), logits[:20, None] + 1)
         run.write(directory.scores_name(model, "noise"), np.full((20, queries), model, np.float32))
     run.write(directory.labels_name("noise"), labels[:20])
@@ -66,9 +76,13 @@ def test_disjoint_targets_are_attacked_by_the_second_half_on_their_own_pool(tmp_
     assert not evidence.keep.any()
     np.testing.assert_array_equal(evidence.members, keep[:4][:, loaded.examples])
     for row, model in enumerate((4, 5, 7)):
-        np.testing.assert_array_equal(evidence.phi[row], run.read(directory.scores_name(model))[loaded.examples])
+        np.testing.assert_array_equal(
+            evidence.phi[row], run.read(directory.scores_name(model))[loaded.examples]
+        )
     for row in range(4):
-        np.testing.assert_array_equal(evidence.target_phi[row], run.read(directory.scores_name(row))[loaded.examples])
+        np.testing.assert_array_equal(
+            evidence.target_phi[row], run.read(directory.scores_name(row))[loaded.examples]
+        )
         own = run.read(directory.logits_name(row))[loaded.examples]
         np.testing.assert_array_equal(evidence.target_logits[row], own)
     np.testing.assert_array_equal(evidence.labels, LABELS[loaded.examples])
@@ -99,8 +113,15 @@ def test_a_run_with_itself_as_shadows_is_the_run(tmp_path, kind):
     alone = run_scores.load_evidence(run, e, "0,2" if kind == "disjoint" else "0,4,7")
     with_itself = run_scores.with_shadows_of(run, run, alone)
     assert (with_itself.models, with_itself.targets) == (alone.models, alone.targets)
-    for name in ("lira_offline", "attack_r", "loss", *([] if kind == "disjoint" else ["lira_online_fixed"])):
-        np.testing.assert_array_equal(ATTACKS[name].run(with_itself.evidence), ATTACKS[name].run(alone.evidence))
+    for name in (
+        "lira_offline",
+        "attack_r",
+        "loss",
+        *([] if kind == "disjoint" else ["lira_online_fixed"]),
+    ):
+        np.testing.assert_array_equal(
+            ATTACKS[name].run(with_itself.evidence), ATTACKS[name].run(alone.evidence)
+        )
 
 
 def test_targets_of_one_run_meet_shadows_of_another(tmp_path):
@@ -112,9 +133,15 @@ def test_targets_of_one_run_meet_shadows_of_another(tmp_path):
     evidence = loaded.evidence
     assert [loaded.models[t] for t in evidence.targets] == loaded.targets
     for row, target in enumerate(loaded.targets):
-        np.testing.assert_array_equal(evidence.target_phi[row], mine.read(directory.scores_name(target))[:, :1])
-        np.testing.assert_array_equal(evidence.target_logits[row], mine.read(directory.logits_name(target)))
-    np.testing.assert_array_equal(evidence.phi, [theirs.read(directory.scores_name(m)) for m in loaded.models])
+        np.testing.assert_array_equal(
+            evidence.target_phi[row], mine.read(directory.scores_name(target))[:, :1]
+        )
+        np.testing.assert_array_equal(
+            evidence.target_logits[row], mine.read(directory.logits_name(target))
+        )
+    np.testing.assert_array_equal(
+        evidence.phi, [theirs.read(directory.scores_name(m)) for m in loaded.models]
+    )
     np.testing.assert_array_equal(evidence.members, mine.read("keep.npy")[loaded.targets])
 
 
@@ -122,12 +149,16 @@ def test_two_runs_that_know_nothing_are_at_chance(tmp_path):
     labels = np.arange(4000, dtype=np.int32) % 3
     mine, e = scored_run(tmp_path / "a", seed=1, labels=labels)
     theirs, _ = scored_run(tmp_path / "b", seed=2, labels=labels)
-    evidence = run_scores.with_shadows_of(theirs, mine, run_scores.load_evidence(mine, e, "all")).evidence
+    evidence = run_scores.with_shadows_of(
+        theirs, mine, run_scores.load_evidence(mine, e, "all")
+    ).evidence
     for name in ("lira_online", "lira_online_fixed", "lira_offline", "phi"):
         assert_chance(ATTACKS[name].run(evidence), evidence.members)
 
 
-@pytest.mark.parametrize("other", [{"fingerprint": "b" * 64}, {"kind": "bernoulli"}, {"num_models": 10}])
+@pytest.mark.parametrize(
+    "other", [{"fingerprint": "b" * 64}, {"kind": "bernoulli"}, {"num_models": 10}]
+)
 def test_other_data_or_masks_are_refused(tmp_path, other):
     mine, e = scored_run(tmp_path / "a")
     theirs, _ = scored_run(tmp_path / "b", **other)

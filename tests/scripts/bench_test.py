@@ -25,8 +25,11 @@ def _run(script, *flags, rounds=("--rounds=2",)):
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(SCRIPTS.parent)}
     done = subprocess.run(
         [sys.executable, SCRIPTS / script, *flags, *rounds, "--seconds=0"],
-        env=environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -42,20 +45,35 @@ TINY = ("--torch=false", "--num_models=2", "--batch_size=4", "--steps=1")
 
 
 def test_training_is_compared_by_strategy_and_by_processes():
-    printed = _run("bench_train.py", "--models=mlp", "--hidden=8", "--workers=2", "--strategies=vmap,loop", *TINY)
+    printed = _run(
+        "bench_train.py",
+        "--models=mlp",
+        "--hidden=8",
+        "--workers=2",
+        "--strategies=vmap,loop",
+        *TINY,
+    )
     names = {"one at a time", "vmap", "loop"}
     assert _rows(printed) == names | {f"{name}, 2 processes" for name in names}
 
 
 def test_training_is_compared_where_the_device_allows():
-    printed = _run("bench_train.py", "--models=cnn", "--cnn_width=2", "--strategies=map,loop", *TINY)
+    printed = _run(
+        "bench_train.py", "--models=cnn", "--cnn_width=2", "--strategies=map,loop", *TINY
+    )
     assert _rows(printed) == {"one at a time", "loop"}  # map is refused on a CPU
     assert "left out" not in printed
 
 
 def test_scoring_is_compared_with_the_forward_pass_of_training():
-    printed = _run("bench_score.py", "--models=mlp", "--num_models=2", "--batch_size=4", "--images=36")
-    assert _rows(printed) == {"training forward, batch 4", "scoring, 1 query", "scoring, 18 queries"}
+    printed = _run(
+        "bench_score.py", "--models=mlp", "--num_models=2", "--batch_size=4", "--images=36"
+    )
+    assert _rows(printed) == {
+        "training forward, batch 4",
+        "scoring, 1 query",
+        "scoring, 18 queries",
+    }
     assert float(re.search(r"18 queries cost ([\d.]+) times", printed)[1]) > 0
 
 
@@ -63,15 +81,30 @@ def test_scaling_has_a_line_for_every_stage_and_size():
     sizes = ("--models=2,4", "--examples=128,256", "--devices=1,2", "--attack_models=8,16")
     printed = _run("bench_scaling.py", *sizes, "--attack_examples=20,40", "--queries=1,2")
     lines = set(re.findall(r"^(\w+ against \w+) \(", printed, re.M))
-    expected = {f"{stage} against {size}" for stage in ("training", "scoring") for size in ("models", "examples")}
-    assert lines == expected | {f"attack against {size}" for size in ("models", "examples", "queries")}
+    expected = {
+        f"{stage} against {size}"
+        for stage in ("training", "scoring")
+        for size in ("models", "examples")
+    }
+    assert lines == expected | {
+        f"attack against {size}" for size in ("models", "examples", "queries")
+    }
     assert re.findall(r"^(\w+) on several devices", printed, re.M) == ["training", "scoring"]
 
 
 def test_a_profile_finds_every_convolution_of_a_step():
-    printed = _run("profile_step.py", "--model=cnn", "--width=2", "--batch_size=4", "--steps=2", rounds=())
-    found = {kind: int(n) for kind, n in re.findall(r"^convolutions, (.+?)  +[\d.]+ +\d+% +(\d+) ", printed, re.M)}
-    assert found == {"forward": 7, "weight gradient": 7, "input gradient": 6}  # none with respect to the image
+    printed = _run(
+        "profile_step.py", "--model=cnn", "--width=2", "--batch_size=4", "--steps=2", rounds=()
+    )
+    found = {
+        kind: int(n)
+        for kind, n in re.findall(r"^convolutions, (.+?)  +[\d.]+ +\d+% +(\d+) ", printed, re.M)
+    }
+    assert found == {
+        "forward": 7,
+        "weight gradient": 7,
+        "input gradient": 6,
+    }  # none with respect to the image
 
 
 @pytest.mark.usefixtures("scripts")
@@ -86,7 +119,9 @@ def test_a_profile_counts_what_a_convolution_multiplies(stride, out):
     program = gradients.lower(np.zeros((5, 8, 8, 3)), np.zeros((3, 3, 3, 7))).compile().as_text()
     once = 2 * 5 * out**2 * 3 * 7 * 3**2
     found = {o.kind: o.flops for o in profile_step.operations(program).values() if o.flops}
-    assert found == dict.fromkeys((profile_step.FORWARD, profile_step.INPUT, profile_step.WEIGHT), once)
+    assert found == dict.fromkeys(
+        (profile_step.FORWARD, profile_step.INPUT, profile_step.WEIGHT), once
+    )
 
 
 @pytest.mark.usefixtures("scripts")
@@ -98,7 +133,8 @@ def test_contenders_take_turns_forth_and_back():
     found = alternate.in_turn(measures, 3)
     assert "".join(order) == "abccbaabc"
     assert found == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
-    # A machine that runs at half speed in the last two rounds changes no ratio, though it changes the medians.
+    # A machine that runs at half speed in the last two rounds changes no ratio, though it changes
+    # the medians.
     assert alternate.ratio([30, 15, 15], [10, 5, 5]) == 3
 
 
@@ -128,11 +164,19 @@ def test_torch_networks_have_as_many_parameters(model):
     from lira_jax.experiment import Experiment
     from lira_jax.training.programs import abstract_variables
 
-    options = {"mlp": {"hidden": (16, 8)}, "cnn": {"width": 4}, "wide_resnet": {"depth": 10, "width": 2}}[model]
+    options = {
+        "mlp": {"hidden": (16, 8)},
+        "cnn": {"width": 4},
+        "wide_resnet": {"depth": 10, "width": 2},
+    }[model]
     experiment, shape = Experiment(model=model, **options), bench_train.SHAPES[model]
-    ours = abstract_variables(experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10))["params"]
-    body, head = {"mlp": bench_torch.mlp, "cnn": bench_torch.cnn, "wide_resnet": bench_torch.wide_resnet}[model](
-        experiment, shape
-    )
+    ours = abstract_variables(
+        experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10)
+    )["params"]
+    body, head = {
+        "mlp": bench_torch.mlp,
+        "cnn": bench_torch.cnn,
+        "wide_resnet": bench_torch.wide_resnet,
+    }[model](experiment, shape)
     theirs = [p.numel() for part in (body, head) for p in part.parameters()]
     assert sum(theirs) == sum(leaf.size for leaf in jax.tree.leaves(ours))

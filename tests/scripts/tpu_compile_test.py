@@ -18,7 +18,8 @@ def run(*flags):
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("libtpu") is None, reason="libtpu, TPUs' compiler, is not installed: pip install libtpu"
+    importlib.util.find_spec("libtpu") is None,
+    reason="libtpu, TPUs' compiler, is not installed: pip install libtpu",
 )
 def test_a_small_step_compiles_for_one_and_for_four_chips():
     small = (
@@ -32,10 +33,16 @@ def test_a_small_step_compiles_for_one_and_for_four_chips():
     done = run(*small, "--topologies=v5e:1x1,v5e:2x2")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("v5e")]
-    assert [row[:3] for row in rows] == [[t, "vmap", w] for t in ("v5e:1x1", "v5e:2x2") for w in ("1", "2")]
+    assert [row[:3] for row in rows] == [
+        [t, "vmap", w] for t in ("v5e:1x1", "v5e:2x2") for w in ("1", "2")
+    ]
     one, four = rows[:2], rows[2:]
-    assert [row[3:] for row in one] == [row[3:] for row in four]  # a chip's work does not depend on the others
-    matmuls = 6 * (64 * 4096 + 4096 * 10) - 2 * 64 * 4096  # operations an image; no gradient for the images
+    assert [row[3:] for row in one] == [
+        row[3:] for row in four
+    ]  # a chip's work does not depend on the others
+    matmuls = (
+        6 * (64 * 4096 + 4096 * 10) - 2 * 64 * 4096
+    )  # operations an image; no gradient for the images
     assert matmuls < 1e6 * float(one[0][3]) < 1.5 * matmuls  # and the optimiser
 
 

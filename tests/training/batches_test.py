@@ -11,7 +11,10 @@ def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
     passes = batches.passes_in_epoch(fewest or int(keep.sum()), steps, batch_size)
     key = jax.random.key(seed)
     return np.concatenate(
-        [batches.epoch_batches(key, keep, e, steps=steps, batch_size=batch_size, passes=passes) for e in range(epochs)]
+        [
+            batches.epoch_batches(key, keep, e, steps=steps, batch_size=batch_size, passes=passes)
+            for e in range(epochs)
+        ]
     )
 
 
@@ -23,9 +26,13 @@ def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
     epochs=st.integers(1, 4),
     seed=st.integers(0, 99),
 )
-def test_every_member_is_seen_equally_often_and_nobody_else(num_examples, members, batch_size, epochs, seed):
+def test_every_member_is_seen_equally_often_and_nobody_else(
+    num_examples, members, batch_size, epochs, seed
+):
     keep = np.zeros(num_examples, bool)
-    keep[np.random.default_rng(seed).permutation(num_examples)[: min(members, num_examples - 1)]] = True
+    keep[
+        np.random.default_rng(seed).permutation(num_examples)[: min(members, num_examples - 1)]
+    ] = True
     seen = np.bincount(stream(keep, epochs, batch_size).ravel(), minlength=num_examples)
     assert (seen[~keep] == 0).all()
     assert seen[keep].max() - seen[keep].min() <= 1
@@ -50,7 +57,9 @@ def test_passes_are_shuffled_anew_and_keys_differ():
 def test_first_member_of_a_pass_is_uniform():
     keep = np.arange(12) % 2 == 0
     firsts = [
-        int(batches.epoch_batches(jax.random.key(s), keep, 0, steps=1, batch_size=1, passes=2)[0, 0])
+        int(
+            batches.epoch_batches(jax.random.key(s), keep, 0, steps=1, batch_size=1, passes=2)[0, 0]
+        )
         for s in range(600)
     ]
     counts = np.bincount(firsts, minlength=12)[::2]

@@ -1,4 +1,5 @@
-"""A model's result does not depend on its neighbours, the strategy, the devices, or having been resumed."""
+"""A model's result does not depend on its neighbours, the strategy, the devices, or having been
+resumed."""
 
 import dataclasses
 
@@ -19,16 +20,31 @@ from lira_jax.training.loop import Trainer
 def data(seed=0, n=60):
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 3
-    x = np.clip(rng.normal(90, 60, (n, 8, 8, 1)) + 30 * y[:, None, None, None], 0, 255).astype(np.uint8)
+    x = np.clip(rng.normal(90, 60, (n, 8, 8, 1)) + 30 * y[:, None, None, None], 0, 255).astype(
+        np.uint8
+    )
     return check(Dataset(x, y, x_test=x[:10], y_test=y[:10]))
 
 
 MLP = Experiment(
-    num_models=4, model="mlp", hidden=(16,), epochs=4, batch_size=8, augment="mirror_shift_cutout", shift=1, cutout=2,
-    checkpoint_every=2, queries=2,
-)  # fmt: skip
+    num_models=4,
+    model="mlp",
+    hidden=(16,),
+    epochs=4,
+    batch_size=8,
+    augment="mirror_shift_cutout",
+    shift=1,
+    cutout=2,
+    checkpoint_every=2,
+    queries=2,
+)
 CONVOLUTIONAL = dataclasses.replace(
-    MLP, model="tiny_models:tiny_conv", hidden=(512, 256), epochs=2, checkpoint_every=1, learning_rate=0.02
+    MLP,
+    model="tiny_models:tiny_conv",
+    hidden=(512, 256),
+    epochs=2,
+    checkpoint_every=1,
+    learning_rate=0.02,
 )
 
 
@@ -109,8 +125,12 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize(("strategy", "saves"), [("loop", 1), ("loop", 2), ("loop", 5), ("vmap", 2)])
-def test_resumed_equals_uninterrupted_bit_for_bit(reference, strategy, saves, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("strategy", "saves"), [("loop", 1), ("loop", 2), ("loop", 5), ("vmap", 2)]
+)
+def test_resumed_equals_uninterrupted_bit_for_bit(
+    reference, strategy, saves, tmp_path, monkeypatch
+):
     experiment, expected = reference
     experiment = dataclasses.replace(experiment, strategy=strategy)
     if strategy == "vmap":
@@ -152,7 +172,9 @@ def test_seeds_and_models_differ(tmp_path):
 def test_metrics_are_logged_for_every_model_and_epoch(tmp_path):
     train(tmp_path, dataclasses.replace(MLP, log_every=2))
     records = RunDirectory(tmp_path).read_metrics()
-    assert sorted((r["model"], r["epoch"]) for r in records) == [(m, e) for m in range(4) for e in (2, 4)]
+    assert sorted((r["model"], r["epoch"]) for r in records) == [
+        (m, e) for m in range(4) for e in (2, 4)
+    ]
     for record in records:
         assert 0 <= record["train_accuracy"] <= 1
         assert 0 <= record["out_accuracy"] <= 1
@@ -189,6 +211,11 @@ def test_bfloat16_trains_with_float32_weights(tmp_path):
 def test_batch_norm_statistics_belong_to_each_model(tmp_path):
     train(tmp_path, CONVOLUTIONAL, ids=[0, 1])
     folder = RunDirectory(tmp_path).checkpoints()
-    first, second = (checkpoint.ocp.load(folder / f"000{i}" / "final")["batch_stats"] for i in (0, 1))
+    first, second = (
+        checkpoint.ocp.load(folder / f"000{i}" / "final")["batch_stats"] for i in (0, 1)
+    )
     assert jax.tree.leaves(first)
-    assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True))
+    assert any(
+        np.abs(a - b).max() > 1e-4
+        for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+    )

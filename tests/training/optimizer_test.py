@@ -16,7 +16,9 @@ def test_reference_schedule():
     assert float(rate(1000)) == pytest.approx(0.1 * 0.195, rel=1e-2)
 
 
-@pytest.mark.parametrize(("name", "middle", "end"), [("cosine", 0.5, 0), ("linear", 0.5, 0), ("constant", 1, 1)])
+@pytest.mark.parametrize(
+    ("name", "middle", "end"), [("cosine", 0.5, 0), ("linear", 0.5, 0), ("constant", 1, 1)]
+)
 def test_other_schedules(name, middle, end):
     rate = optimizer.schedule(Experiment(schedule=name, learning_rate=2.0, warmup=0.1), 100)
     assert float(rate(50)) == pytest.approx(2 * middle, abs=1e-6)
@@ -26,8 +28,13 @@ def test_other_schedules(name, middle, end):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_is_heavy_ball_on_the_penalised_loss_of_kernels_only(nesterov):
-    e = Experiment(schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=0.5, nesterov=nesterov)
-    params = {"dense": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])}, "norm": {"scale": jnp.array([2.0])}}
+    e = Experiment(
+        schedule="constant", learning_rate=0.1, momentum=0.9, weight_decay=0.5, nesterov=nesterov
+    )
+    params = {
+        "dense": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])},
+        "norm": {"scale": jnp.array([2.0])},
+    }
     descent = optimizer.make(e, 10)
     state = descent.init(params)
     expected = {"kernel": 2.0, "bias": 2.0}
@@ -42,7 +49,9 @@ def test_sgd_is_heavy_ball_on_the_penalised_loss_of_kernels_only(nesterov):
         for name in expected:
             gradient = 1.0 + (0.5 * expected[name] if name == "kernel" else 0)
             velocity[name] = 0.9 * velocity[name] + gradient
-            expected[name] -= 0.1 * (gradient + 0.9 * velocity[name] if nesterov else velocity[name])
+            expected[name] -= 0.1 * (
+                gradient + 0.9 * velocity[name] if nesterov else velocity[name]
+            )
     assert params["dense"]["kernel"][0] == pytest.approx(expected["kernel"], rel=1e-5)
     assert params["dense"]["bias"][0] == pytest.approx(expected["bias"], rel=1e-5)
     assert params["norm"]["scale"][0] == pytest.approx(expected["bias"], rel=1e-5)

@@ -1,4 +1,5 @@
-"""strategy=auto takes the fastest plan that it has timed, keeps it, and never changes the numbers."""
+"""strategy=auto takes the fastest plan that it has timed, keeps it, and never changes the
+numbers."""
 
 import dataclasses
 import json
@@ -22,7 +23,10 @@ CNN = dataclasses.replace(CONVOLUTIONAL, model="cnn", width=2)
 PLANS = [Plan("vmap", "plain", 16), Plan("vmap", "unrolled", 16), Plan("loop", "plain", 1)]
 
 
-@given(speeds=st.dictionaries(st.sampled_from(PLANS), st.floats(1, 1e6), min_size=1), widest=st.integers(0, 64))
+@given(
+    speeds=st.dictionaries(st.sampled_from(PLANS), st.floats(1, 1e6), min_size=1),
+    widest=st.integers(0, 64),
+)
 def test_the_fastest_plan_that_fits_comes_first(speeds, widest):
     def trial(plan):
         return Timing(plan, speeds[plan], 0.1) if plan in speeds else None
@@ -78,13 +82,25 @@ def test_a_short_piece_of_a_run_follows_the_rule_and_a_longer_one_measures(tmp_p
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "null", "[]", '{"HERE": 1}', '{"HERE": {"plan": {"strategy": "vmap"}}}',
-     '{"HERE": {"plan": {"strategy": "vmap"}, "timings": [{}, {}]}}', '{"HERE": {"plan": {}, "timings": 2}}',
-     '{"HERE": {"plan": {"strategy": "vmap", "conv_form": [], "width": 2}, "timings": [{}, {}]}}',
-     '{"HERE": {"plan": {"strategy": "no", "conv_form": "plain", "width": 2}, "timings": [{}, {}]}}',
-     '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "no", "width": 2}, "timings": [{}, {}]}}',
-     '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "plain", "width": 0}, "timings": [{}, {}]}}'],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '{"HERE": 1}',
+        '{"HERE": {"plan": {"strategy": "vmap"}}}',
+        '{"HERE": {"plan": {"strategy": "vmap"}, "timings": [{}, {}]}}',
+        '{"HERE": {"plan": {}, "timings": 2}}',
+        '{"HERE": {"plan": {"strategy": "vmap", "conv_form": [], "width": 2}, "timings": [{}, '
+        "{}]}}",
+        '{"HERE": {"plan": {"strategy": "no", "conv_form": "plain", "width": 2}, "timings": [{}, '
+        "{}]}}",
+        '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "no", "width": 2}, "timings": [{}, '
+        "{}]}}",
+        '{"HERE": {"plan": {"strategy": "vmap", "conv_form": "plain", "width": 0}, "timings": '
+        "[{}, {}]}}",
+    ],
+)
 def test_a_plan_that_cannot_be_read_is_made_anew(text, tmp_path):
     where = hardware.describe(lift.mesh(1))
     (tmp_path / "plan.json").write_text(text.replace("HERE", where))
@@ -116,17 +132,27 @@ def test_plans_keep_what_the_flags_fix():
     everything = plans()
     assert ("loop", "plain", 2) in everything
     assert ("vmap", "patches", 16) in everything
-    assert {form for strategy, form, _ in plans(conv_form="shifted") if strategy == "vmap"} == {"shifted"}
+    assert {form for strategy, form, _ in plans(conv_form="shifted") if strategy == "vmap"} == {
+        "shifted"
+    }
     assert {width for strategy, _, width in plans(models_per_chunk=6) if strategy != "loop"} == {6}
     assert {form for _, form, _ in plans(model="tiny_models:tiny_conv", width=0)} == {"plain"}
 
 
 @pytest.mark.parametrize(
     ("weights", "first"),
-    [(1000, Plan("vmap", "plain", 64)), (500_000, Plan("vmap", "plain", 8)), (1_100_000, Plan("loop", "plain", 1))],
+    [
+        (1000, Plan("vmap", "plain", 64)),
+        (500_000, Plan("vmap", "plain", 8)),
+        (1_100_000, Plan("loop", "plain", 1)),
+    ],
 )
 def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
-    e, mesh, params = dataclasses.replace(MLP, num_models=64, strategy="auto"), lift.mesh(1), np.zeros(weights)
+    e, mesh, params = (
+        dataclasses.replace(MLP, num_models=64, strategy="auto"),
+        lift.mesh(1),
+        np.zeros(weights),
+    )
     assert tuning.plan_by_rule(e, 64, mesh, params) == first
     candidates = tuning.plans(e, 64, mesh, params)
     assert candidates[0] == dataclasses.replace(first, width=min(first.width, tuning.FIRST_WIDTH))
@@ -134,11 +160,17 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     if first.strategy == "vmap":  # also where there are too few models to fill the caches
         assert tuning.plan_by_rule(e, 2, mesh, params) == dataclasses.replace(first, width=2)
     asked = dataclasses.replace(e, strategy="vmap")
-    assert tuning.plan_by_rule(asked, 64, mesh, params).width == 64  # what was asked for is left alone
+    assert (
+        tuning.plan_by_rule(asked, 64, mesh, params).width == 64
+    )  # what was asked for is left alone
 
 
-@pytest.mark.parametrize("experiment", [MLP, CNN, dataclasses.replace(CNN, data_on="host")], ids=["mlp", "cnn", "host"])
-def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_numbers(experiment, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "experiment", [MLP, CNN, dataclasses.replace(CNN, data_on="host")], ids=["mlp", "cnn", "host"]
+)
+def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_numbers(
+    experiment, tmp_path, monkeypatch
+):
     expected, _ = train(tmp_path / "loop", dataclasses.replace(experiment, strategy="loop"))
     monkeypatch.setattr(tuning, "BUDGET_SHARE", 1e6)
     monkeypatch.setattr(tuning, "_CPU", [("loop", "plain"), ("vmap", "patches")])
@@ -146,7 +178,9 @@ def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_num
     assert_same(found, expected)
     (kept,) = json.loads((tmp_path / "auto" / "plan.json").read_text()).values()
     assert len(kept["timings"]) >= 2
-    assert kept["timings"][0]["images_per_second"] == max(t["images_per_second"] for t in kept["timings"])
+    assert kept["timings"][0]["images_per_second"] == max(
+        t["images_per_second"] for t in kept["timings"]
+    )
     assert kept["plan"].items() <= kept["timings"][0].items()
 
     monkeypatch.setattr(tuning, "time_step", None)  # the rest of the run measures nothing
@@ -192,10 +226,14 @@ def test_the_program_that_fits_is_not_compiled_again(tmp_path, monkeypatch, capl
     with jax.log_compiles():
         t.programs.compile_train(t.programs.plan.width)
     assert t.programs.plan.width == 2
-    assert not [r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")]
+    assert not [
+        r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")
+    ]
 
 
-def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoint(tmp_path, monkeypatch):
+def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoint(
+    tmp_path, monkeypatch
+):
     experiment = dataclasses.replace(MLP, strategy="vmap", checkpoint_every=1)
     expected, _ = train(tmp_path / "whole", experiment)
     epoch = Trainer._epoch
@@ -211,20 +249,29 @@ def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoin
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("experiment", [MLP, CNN, dataclasses.replace(MLP, data_on="host")], ids=["mlp", "cnn", "host"])
-def test_the_shapes_are_those_that_training_runs_so_nothing_is_compiled_twice(experiment, tmp_path, caplog):
+@pytest.mark.parametrize(
+    "experiment", [MLP, CNN, dataclasses.replace(MLP, data_on="host")], ids=["mlp", "cnn", "host"]
+)
+def test_the_shapes_are_those_that_training_runs_so_nothing_is_compiled_twice(
+    experiment, tmp_path, caplog
+):
     strategy = "loop" if experiment is CNN else "vmap"
     t = trainer(dataclasses.replace(experiment, strategy=strategy), tmp_path, devices=2)
     with jax.log_compiles():
         t.train_all(range(4))
-    compiled = [r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")]
-    assert len(compiled) == 5  # init, epoch_batches, train, and score on the pool and on the test set
+    compiled = [
+        r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")
+    ]
+    assert (
+        len(compiled) == 5
+    )  # init, epoch_batches, train, and score on the pool and on the test set
 
 
 def test_flops_of_a_dense_net_are_counted(tmp_path):
     experiment = dataclasses.replace(MLP, hidden=(64, 32), augment="none", batch_size=16)
     weights = 64 * 64 + 64 * 32 + 32 * 3
-    # Forward 2, weight gradient 2, input gradient 2 (not of the first layer) operations a weight and image.
+    # Forward 2, weight gradient 2, input gradient 2 (not of the first layer) operations a weight
+    # and image.
     matmuls = 6 * weights - 2 * 64 * 64
     found = flops_per_image(experiment, data(), normalize.fit(data().x, "pixel"))
     assert matmuls < found < 1.6 * matmuls  # and the optimiser
@@ -241,7 +288,15 @@ def test_metrics_tell_compilation_apart_from_training(tmp_path):
 def test_eight_devices_train_without_talking(tmp_path):
     t = trainer(dataclasses.replace(CNN, num_models=8), tmp_path, devices=4)
     for strategy in ("vmap", "unroll"):
-        programs = Programs(t.experiment, t.dataset, t.fewest_members, t.devices, Plan(strategy, "plain", 8))
+        programs = Programs(
+            t.experiment, t.dataset, t.fewest_members, t.devices, Plan(strategy, "plain", 8)
+        )
         text = programs.compile_train(8).as_text()
-        for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter"):
+        for word in (
+            "all-gather",
+            "all-reduce",
+            "all-to-all",
+            "collective-permute",
+            "reduce-scatter",
+        ):
             assert word not in text

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 BLOCK_ELEMENTS = 2**16
-"""Scores [models, block, queries] in one block: half a MiB in float64, so the handful of temporaries an
-attack makes of a block stays in or near a core's cache."""
+"""Scores [models, block, queries] in one block: half a MiB in float64, so the handful of
+temporaries an attack makes of a block stays in or near a core's cache."""
 
 MAX_THREADS = 16
 """Beyond this the attacks are bound by memory bandwidth."""
 
 
-def over_blocks(function: Callable[[slice], Any], num_examples: int, per_example: int) -> Iterator[Any]:
+def over_blocks(
+    function: Callable[[slice], Any], num_examples: int, per_example: int
+) -> Iterator[Any]:
     """Applies a function to successive slices of the examples.
 
-    numpy releases the interpreter lock while it computes, so threads are enough. The slices depend on
-    the shape of the data alone and the results come in order, so that what is summed over them varies
-    neither from run to run nor with the number of cores.
+    numpy releases the interpreter lock while it computes, so threads are enough. The slices depend
+    on the shape of the data alone and the results come in order, so that what is summed over them
+    varies neither from run to run nor with the number of cores.
 
     Args:
       function: takes a slice of examples; called from several threads at once.
@@ -39,7 +41,8 @@ def over_blocks(function: Callable[[slice], Any], num_examples: int, per_example
 def sum_over_blocks(
     function: Callable[[slice], tuple[np.ndarray, ...]], num_examples: int, per_example: int
 ) -> tuple[np.ndarray, ...]:
-    """Sums, entry by entry, the tuples of arrays a function returns; arguments as in `over_blocks`."""
+    """Sums, entry by entry, the tuples of arrays a function returns; arguments as in
+    `over_blocks`."""
     results = over_blocks(function, num_examples, per_example)
     total = next(results)
     for result in results:

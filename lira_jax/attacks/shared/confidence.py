@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 PHI_FLOOR = -700.0
-"""Scaled logits below this count as this: exp(-700) is about the smallest p_y that sums of float64 can hold."""
+"""Scaled logits below this count as this: exp(-700) is about the smallest p_y that sums of float64
+can hold."""
 
 
 def log_confidence(phi: np.ndarray) -> np.ndarray:
@@ -16,10 +17,12 @@ def log_confidence(phi: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class ListSum:
-    """The sum of one list of each example, split so that a score can be deleted without cancellation.
+    """The sum of one list of each example, split so that a score can be deleted without
+    cancellation.
 
-    Where the deleted score is nearly all of the sum, subtracting it would leave nothing but rounding:
-    one confident model among many that are not. The largest score is therefore kept apart.
+    Where the deleted score is nearly all of the sum, subtracting it would leave nothing but
+    rounding: one confident model among many that are not. The largest score is therefore kept
+      apart.
 
     Attributes:
       count: int [examples], scores in the list.

@@ -16,10 +16,11 @@ class Evidence:
       keep: bool [models, examples], true where a model trained on an example.
       phi: float32 [models, examples, queries]; query 0 is the plain example.
       logits: float32 [models, examples, classes], of the plain example; None if only phi was saved.
-      targets: int [targets], models that are attacked, each with all the others as its shadows; None
-        if the targets come from outside and every model is a shadow.
-      outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes]. With `targets`
-        too, these are attacked, and `targets` are the models with their very training sets, which are no shadows.
+      targets: int [targets], models that are attacked, each with all the others as its shadows;
+        None if the targets come from outside and every model is a shadow.
+      outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes].
+        With `targets` too, these are attacked, and `targets` are the models with their very
+        training sets, which are no shadows.
       outside_members: bool [targets, examples], their membership, if it is known.
     """
 
@@ -45,7 +46,11 @@ class Evidence:
     @property
     def target_logits(self) -> np.ndarray:
         """float32 [targets, examples, classes], of the plain example."""
-        return self._of_targets(self.shadow_logits) if self.outside_phi is None else self.outside_logits
+        return (
+            self._of_targets(self.shadow_logits)
+            if self.outside_phi is None
+            else self.outside_logits
+        )
 
     @property
     def shadow_logits(self) -> np.ndarray:
@@ -59,5 +64,7 @@ class Evidence:
         return self.logits
 
     def _of_targets(self, array: np.ndarray) -> np.ndarray:
-        everyone = len(self.targets) == len(array) and np.array_equal(self.targets, np.arange(len(array)))
+        everyone = len(self.targets) == len(array) and np.array_equal(
+            self.targets, np.arange(len(array))
+        )
         return array if everyone else array[self.targets]

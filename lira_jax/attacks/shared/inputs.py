@@ -15,8 +15,8 @@ class Inputs:
     Attributes:
       phi: float [models, examples, queries].
       keep: bool [models, examples].
-      targets: int [targets], models that are targets in turn, or that stand for them; None when nothing of the
-        targets is among the models.
+      targets: int [targets], models that are targets in turn, or that stand for them; None when
+        nothing of the targets is among the models.
       observed: float [targets, examples, queries], phi of targets from outside, or None.
     """
 
@@ -54,28 +54,42 @@ def check(
       keep: bool [models, examples].
       targets: model indices; all models when both this and observed are None.
       observed: float [targets, examples, queries], phi of targets that are not among the models, or
-        [targets, examples] for one query. With targets too, observed is what is judged, and targets are the
-        models with the very training sets of the observed: they are left out, as if they were judged themselves.
+        [targets, examples] for one query. With targets too, observed is what is judged, and targets
+        are the
+        models with the very training sets of the observed: they are left out, as if they were
+          judged themselves.
 
     Raises:
       UserError: shapes disagree, a target is not a model, or a score is NaN or infinite.
     """
     phi, keep = by_query(phi), np.asarray(keep, dtype=bool)
     if keep.shape != phi.shape[:2]:
-        raise UserError(f"keep has shape {keep.shape}, phi {phi.shape}: both begin with [models, examples]")
+        raise UserError(
+            f"keep has shape {keep.shape}, phi {phi.shape}: both begin with [models, examples]"
+        )
     _require_finite(phi, "model")
     if observed is not None:
         observed = by_query(observed)
         if observed.shape[1:] != phi.shape[1:]:
-            raise UserError(f"observed has shape {observed.shape}, phi {phi.shape}: both end with [examples, queries]")
+            raise UserError(
+                f"observed has shape {observed.shape}, phi {phi.shape}: both end with [examples, "
+                "queries]"
+            )
         _require_finite(observed, "outside target")
         if targets is None:
             return Inputs(phi, keep, None, observed)
     targets = np.arange(len(phi)) if targets is None else np.atleast_1d(targets)
-    if targets.dtype.kind not in "iu" or not targets.size or targets.min() < 0 or targets.max() >= len(phi):
+    if (
+        targets.dtype.kind not in "iu"
+        or not targets.size
+        or targets.min() < 0
+        or targets.max() >= len(phi)
+    ):
         raise UserError(f"targets={targets.tolist()}: give indices of models, 0 to {len(phi) - 1}")
     if observed is not None and len(observed) != len(targets):
-        raise UserError(f"observed has {len(observed)} rows for {len(targets)} targets: give one for each")
+        raise UserError(
+            f"observed has {len(observed)} rows for {len(targets)} targets: give one for each"
+        )
     return Inputs(phi, keep, targets, observed)
 
 
@@ -87,7 +101,9 @@ def by_query(phi: np.ndarray) -> np.ndarray:
     """
     phi = np.asarray(phi)
     if phi.ndim not in (2, 3) or not phi.size:
-        raise UserError(f"phi has shape {phi.shape}: give [models, examples] or [models, examples, queries]")
+        raise UserError(
+            f"phi has shape {phi.shape}: give [models, examples] or [models, examples, queries]"
+        )
     return phi[:, :, None] if phi.ndim == 2 else phi
 
 

@@ -1,9 +1,9 @@
 """Statistics of the shadow scores of all targets at once, by deletion.
 
-An attack on target t fits, for each example, the scores of the shadow models that trained on it (the
-in list) and of those that did not (the out list). Every model is a target in turn, with the others
-as its shadows. Refitting costs models times the work of one target; here the statistics of all
-models are computed once and each target is deleted from them.
+An attack on target t fits, for each example, the scores of the shadow models that trained on it
+(the in list) and of those that did not (the out list). Every model is a target in turn, with the
+others as its shadows. Refitting costs models times the work of one target; here the statistics of
+all models are computed once and each target is deleted from them.
 
 Deleting the target alone is biased: a member's in list becomes one shorter than its out list, a
 non-member's the other way round, and the noisier fit lowers its likelihood. With balanced masks and
@@ -40,7 +40,8 @@ def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
       targets: int [targets], model indices.
 
     Returns:
-      int [targets, examples]; the target itself where it is in the list, -1 where the list is empty.
+      int [targets, examples]; the target itself where it is in the list, -1 where the list is
+      empty.
     """
     num_models = len(member)
     index = np.arange(num_models)[:, None]
@@ -69,8 +70,8 @@ def list_moments(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count, mean and sum of squared residuals of one list, as `moments` gives them for both.
 
-    Removing x from c scores of mean m and sum of squares s leaves mean m - (x - m) / (c - 1) and sum of
-    squares s - (x - m)^2 c / (c - 1) (Welford 1962, run backwards).
+    Removing x from c scores of mean m and sum of squares s leaves mean m - (x - m) / (c - 1) and
+    sum of squares s - (x - m)^2 c / (c - 1) (Welford 1962, run backwards).
 
     Args:
       phi: float [models, examples, queries].
@@ -119,8 +120,8 @@ def moments(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None
         the one row of the result holds for any target.
 
     Returns:
-      Equal, up to the rounding of float64, to the moments of lists from which the scores of the target
-      and its partner were removed.
+      Equal, up to the rounding of float64, to the moments of lists from which the scores of the
+      target and its partner were removed.
     """
     return Moments(*list_moments(phi, keep, targets), *list_moments(phi, ~keep, targets))
 
@@ -128,8 +129,8 @@ def moments(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None
 def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
     """Median of one list, as `medians` gives it for both.
 
-    In sorted order, deleting a score moves those above it down by one: the k-th score left is the k-th
-    of all if the deleted score is larger than that one, and otherwise the one after it.
+    In sorted order, deleting a score moves those above it down by one: the k-th score left is the
+    k-th of all if the deleted score is larger than that one, and otherwise the one after it.
 
     Args:
       phi: float [models, examples, queries].
@@ -147,7 +148,9 @@ def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
     gone = None if targets is None else _rows(phi, next_member(member, targets))
 
     def at(k):
-        return np.take_along_axis(ordered, np.clip(k, 0, num_models - 1)[:, None, None], axis=-1)[..., 0]
+        return np.take_along_axis(ordered, np.clip(k, 0, num_models - 1)[:, None, None], axis=-1)[
+            ..., 0
+        ]
 
     def left_at(k):
         return at(k)[None] if targets is None else np.where(gone > at(k), at(k), at(k + 1))
@@ -159,7 +162,9 @@ def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
     return median
 
 
-def medians(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def medians(
+    phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Medians of the in and out lists of each target, without the target and its partner.
 
     Args:
@@ -174,7 +179,8 @@ def medians(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None
 
 
 def _rows(x: np.ndarray, models: np.ndarray) -> np.ndarray:
-    """x[models[t, i], i] for x [models, examples, queries] -> a copy [targets, examples, queries]."""
+    """x[models[t, i], i] for x [models, examples, queries] -> a copy [targets, examples,
+    queries]."""
     num_models, num_examples, num_queries = x.shape
     flat = models % num_models * num_examples + np.arange(num_examples)
     return x.reshape(-1, num_queries).take(flat, axis=0)

@@ -25,8 +25,8 @@ def require(inputs: Inputs, lists: tuple[bool, ...], attack: str) -> None:
         return
     i = int(empty.argmax())
     raise UserError(
-        f"example {i} has {max(left[True][i], 0)} in and {max(left[False][i], 0)} out shadow scores"
-        f"{' without the target and its partner' if gone else ''}, {attack} needs 1 "
-        f"{'of each' if len(lists) == 2 else 'out'}: use more models (--num_models) or balanced masks "
-        "(--masks=balanced)"
+        f"example {i} has {max(left[True][i], 0)} in and {max(left[False][i], 0)} out shadow "
+        f"scores{' without the target and its partner' if gone else ''}, {attack} needs 1 "
+        f"{'of each' if len(lists) == 2 else 'out'}: use more models (--num_models) or balanced "
+        "masks (--masks=balanced)"
     )

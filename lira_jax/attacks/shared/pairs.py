@@ -1,25 +1,31 @@
-"""Training data of attacks that learn from shadow models: (model, example) pairs, unbiased for a target."""
+"""Training data of attacks that learn from shadow models: (model, example) pairs, unbiased for a
+target."""
 
 import numpy as np
 
 _STREAM = 0x70616972  # sets these random numbers apart from other uses of the same seed
 
 
-def sample(keep: np.ndarray, target: int | None, limit: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draws pairs of a shadow model and an example at random, without the target and without its partners.
+def sample(
+    keep: np.ndarray, target: int | None, limit: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws pairs of a shadow model and an example at random, without the target and without its
+    partners.
 
     With balanced masks every example is then a member of as many remaining shadows as it is a
-    non-member of, whether the target trained on it or not: what is learnt from the pairs cannot carry
-    the target's own membership.
+    non-member of, whether the target trained on it or not: what is learnt from the pairs cannot
+    carry the target's own membership.
 
     Args:
       keep: bool [models, examples].
-      target: index of the model that is attacked; None if it comes from outside, then nothing is left out.
+      target: index of the model that is attacked; None if it comes from outside, then nothing is
+        left out.
       limit: most pairs to return.
       seed: of the draw; targets draw differently.
 
     Returns:
-      (models, examples): int arrays [pairs], in random order; the pairs' membership is keep[models, examples].
+      (models, examples): int arrays [pairs], in random order; the pairs' membership is keep[models,
+        examples].
     """
     generator = np.random.default_rng([seed, _STREAM, 0 if target is None else target + 1])
     allowed = np.ones(keep.shape, bool)

@@ -14,10 +14,11 @@ _PAIRS = (("x_train", "y_train"), ("x", "y"), ("features", "labels"))
 
 
 def read_npz(path: pathlib.Path) -> Dataset:
-    """Reads x_train, y_train, or x, y, or features, labels; and x_test, y_test, class_names where present.
+    """Reads x_train, y_train, or x, y, or features, labels; and x_test, y_test, class_names where
+    present.
 
-    Labels are numbers [N] or one-hot rows [N, K]. Values of x are taken as they are: 0..255, 0..1 or others.
-    The class names may also be called label_names.
+    Labels are numbers [N] or one-hot rows [N, K]. Values of x are taken as they are: 0..255, 0..1
+    or others. The class names may also be called label_names.
 
     Raises:
       UserError: A damaged file, a missing array, or one that holds Python objects.
@@ -27,7 +28,9 @@ def read_npz(path: pathlib.Path) -> Dataset:
     if isinstance(file, np.ndarray):
         raise UserError(f"{source}: a single array; save x and y together with numpy.savez")
     with file:
-        return _assemble(source, file.files, lambda name: _load(f"{source}: array {name!r}", lambda: file[name]))
+        return _assemble(
+            source, file.files, lambda name: _load(f"{source}: array {name!r}", lambda: file[name])
+        )
 
 
 def read_npy(path: pathlib.Path) -> Dataset:
@@ -40,27 +43,41 @@ def read_npy(path: pathlib.Path) -> Dataset:
     if not path.is_dir():
         raise UserError(f"{source}: not a folder; give the one with x.npy and y.npy in it")
     files = {file.stem: file for file in sorted(path.glob("*.npy"))}
-    return _assemble(source, files, lambda name: _load(files[name], lambda: np.load(files[name], allow_pickle=False)))
+    return _assemble(
+        source,
+        files,
+        lambda name: _load(files[name], lambda: np.load(files[name], allow_pickle=False)),
+    )
 
 
 def _load(source, load: Callable):
     with reading(source):
         try:
             return load()
-        except (ValueError, MemoryError) as error:  # Python objects, or a header that promises too much
+        except (
+            ValueError,
+            MemoryError,
+        ) as error:  # Python objects, or a header that promises too much
             # numpy takes any file it does not know for a pickle, and advises to load it unsafely.
-            reason = "not numpy data, or Python objects" if "pickle" in str(error) else one_line(error)
-            raise UserError(f"{source}: {reason}; save arrays of numbers with numpy.save(z)") from error
+            reason = (
+                "not numpy data, or Python objects" if "pickle" in str(error) else one_line(error)
+            )
+            raise UserError(
+                f"{source}: {reason}; save arrays of numbers with numpy.save(z)"
+            ) from error
 
 
 def _assemble(source: str, names: Collection[str], get: Callable[[str], np.ndarray]) -> Dataset:
     has = ", ".join(names) or "nothing"
     x_name, y_name = next((pair for pair in _PAIRS if pair[0] in names), (None, None))
     if x_name is None:
-        raise UserError(f"{source}: no array 'x' or 'x_train' in it (it has: {has}); rename the examples to x")
+        raise UserError(
+            f"{source}: no array 'x' or 'x_train' in it (it has: {has}); rename the examples to x"
+        )
     if y_name not in names:
         raise UserError(
-            f"{source}: no array {y_name!r} beside {x_name!r} (it has: {has}); rename the labels to {y_name}"
+            f"{source}: no array {y_name!r} beside {x_name!r} (it has: {has}); rename the labels "
+            f"to {y_name}"
         )
     y, num_classes = _from_one_hot(get(y_name))
     x_test = get("x_test") if "x_test" in names else None

@@ -23,7 +23,9 @@ def read_cifar10(path: pathlib.Path) -> Dataset:
       UserError: Files missing, damaged, or with anything but arrays, lists and text in them.
     """
     batches = tuple(f"data_batch_{i}" for i in range(1, 6))
-    return _read(path, "cifar-10-batches-py", batches, "test_batch", "batches.meta", "labels", "label_names")
+    return _read(
+        path, "cifar-10-batches-py", batches, "test_batch", "batches.meta", "labels", "label_names"
+    )
 
 
 def read_cifar100(path: pathlib.Path) -> Dataset:
@@ -35,7 +37,9 @@ def read_cifar100(path: pathlib.Path) -> Dataset:
     Raises:
       UserError: Files missing, damaged, or with anything but arrays, lists and text in them.
     """
-    return _read(path, "cifar-100-python", ("train",), "test", "meta", "fine_labels", "fine_label_names")
+    return _read(
+        path, "cifar-100-python", ("train",), "test", "meta", "fine_labels", "fine_label_names"
+    )
 
 
 def _read(path, folder, batches, test, meta, labels_key, names_key) -> Dataset:
@@ -54,7 +58,9 @@ def _read(path, folder, batches, test, meta, labels_key, names_key) -> Dataset:
         return [np.concatenate(part) for part in parts]
 
     (class_names,) = load(meta, names_key)
-    class_names = tuple(name.decode("latin1") if isinstance(name, bytes) else str(name) for name in class_names)
+    class_names = tuple(
+        name.decode("latin1") if isinstance(name, bytes) else str(name) for name in class_names
+    )
     return Dataset(*join(batches), *join((test,)), class_names=class_names)
 
 
@@ -80,6 +86,7 @@ def _files(path: pathlib.Path, folder: str, names: tuple[str, ...]) -> dict[str,
     missing = [name for name in names if name not in found]
     if missing:
         raise UserError(
-            f"--data_path={path}: no {', '.join(missing)} of {folder} in it; give the folder or its .tar.gz"
+            f"--data_path={path}: no {', '.join(missing)} of {folder} in it; give the folder or "
+            "its .tar.gz"
         )
     return found

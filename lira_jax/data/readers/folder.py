@@ -8,37 +8,61 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers.reading import reading
 from lira_jax.errors import UserError
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_SUFFIXES = {
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 
 def read(path: pathlib.Path) -> Dataset:
-    """Reads path/CLASS/**/IMAGE, or path/train/CLASS/... and path/test/CLASS/... if train has folders in it.
+    """Reads path/CLASS/**/IMAGE, or path/train/CLASS/... and path/test/CLASS/... if train has
+    folders in it.
 
-    Classes are numbered in the order of their names, images in the order of their paths. Hidden folders and
-    files, and files whose suffix is not an image's, are passed over. An alpha channel is dropped.
+    Classes are numbered in the order of their names, images in the order of their paths. Hidden
+    folders and files, and files whose suffix is not an image's, are passed over. An alpha channel
+    is dropped.
 
     Returns:
-      x uint8 [N, H, W, 1] if every image is grey, else [N, H, W, 3]; class_names are the folder names.
+      x uint8 [N, H, W, 1] if every image is grey, else [N, H, W, 3]; class_names are the folder
+      names.
 
     Raises:
-      UserError: No class folders, a class without images, images of different sizes, or an unreadable one.
+      UserError: No class folders, a class without images, images of different sizes, or an
+        unreadable one.
     """
     if not path.is_dir():
-        raise UserError(f"--data_path={path}: not a folder; give the one that holds a folder for each class")
+        raise UserError(
+            f"--data_path={path}: not a folder; give the one that holds a folder for each class"
+        )
     split = _folders(path / "train")
     train, names = (path / "train", split) if split else (path, _folders(path))
     if not names:
-        raise UserError(f"--data_path={path}: no folders in it; put the images of each class into one")
+        raise UserError(
+            f"--data_path={path}: no folders in it; put the images of each class into one"
+        )
     files, y = _list(train, names, names)
     empty = sorted(set(range(len(names))) - set(y))
     if empty:
-        raise UserError(f"--data_path={path}: no images in {train / names[empty[0]]}; add some or remove it")
+        raise UserError(
+            f"--data_path={path}: no images in {train / names[empty[0]]}; add some or remove it"
+        )
     test_names = _folders(path / "test") if split else []
     unknown = [name for name in test_names if name not in names]
     if unknown:
-        raise UserError(f"--data_path={path}: test/{unknown[0]} is no class of train/; rename or remove it")
+        raise UserError(
+            f"--data_path={path}: test/{unknown[0]} is no class of train/; rename or remove it"
+        )
     test_files, y_test = _list(path / "test", test_names, names)
 
     x = _stack(files + test_files)
@@ -49,10 +73,14 @@ def read(path: pathlib.Path) -> Dataset:
 def _folders(path: pathlib.Path) -> list[str]:
     if not path.is_dir():
         return []
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(
+        entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
 
 
-def _list(root: pathlib.Path, folders: list[str], classes: list[str]) -> tuple[list[pathlib.Path], list[int]]:
+def _list(
+    root: pathlib.Path, folders: list[str], classes: list[str]
+) -> tuple[list[pathlib.Path], list[int]]:
     """The images in folders of root, and for each the place of its folder among classes."""
     files, labels = [], []
     for folder in folders:
@@ -85,12 +113,17 @@ def _decode(file: pathlib.Path) -> np.ndarray:
     except ImportError as error:
         raise UserError("--dataset=folder needs Pillow; pip install pillow") from error
 
-    broken = (SyntaxError, PIL.Image.DecompressionBombError)  # what damaged PNG chunks and sizes raise
+    broken = (
+        SyntaxError,
+        PIL.Image.DecompressionBombError,
+    )  # what damaged PNG chunks and sizes raise
     with reading(file):
         try:
             with PIL.Image.open(file) as image:
                 if image.mode not in _GREY | _COLOUR:
-                    raise UserError(f"{file}: pixels of mode {image.mode}; save it with 8 bits a channel")
+                    raise UserError(
+                        f"{file}: pixels of mode {image.mode}; save it with 8 bits a channel"
+                    )
                 pixels = np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
         except broken as error:
             raise OSError(str(error)) from error

@@ -10,29 +10,41 @@ from lira_jax.errors import UserError
 
 
 def read(path: pathlib.Path) -> Dataset:
-    """Reads train-images-idx3-ubyte and train-labels-idx1-ubyte, and the t10k- pair if there, plain or .gz.
+    """Reads train-images-idx3-ubyte and train-labels-idx1-ubyte, and the t10k- pair if there, plain
+    or .gz.
 
     Raises:
       UserError: A file is missing or damaged.
     """
     if not path.is_dir():
-        raise UserError(f"--data_path={path}: not a folder; give the one that holds train-images-idx3-ubyte")
+        raise UserError(
+            f"--data_path={path}: not a folder; give the one that holds train-images-idx3-ubyte"
+        )
     x, y = _find(path, "train-images-idx3-ubyte"), _find(path, "train-labels-idx1-ubyte")
     x_test, y_test = _find(path, "t10k-images-idx3-ubyte"), _find(path, "t10k-labels-idx1-ubyte")
     for name, file in (("train-images-idx3-ubyte", x), ("train-labels-idx1-ubyte", y)):
         if file is None:
-            raise UserError(f"--data_path={path}: no {name} (or {name}.gz) in it; give the folder that holds it")
+            raise UserError(
+                f"--data_path={path}: no {name} (or {name}.gz) in it; give the folder that holds it"
+            )
     return Dataset(*(None if file is None else _array(file) for file in (x, y, x_test, y_test)))
 
 
 def _find(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     # Some archives unpack to train-images.idx3-ubyte.
-    spellings = [spelling + suffix for spelling in (name, name.replace("-idx", ".idx")) for suffix in ("", ".gz")]
-    return next((folder / spelling for spelling in spellings if (folder / spelling).is_file()), None)
+    spellings = [
+        spelling + suffix
+        for spelling in (name, name.replace("-idx", ".idx"))
+        for suffix in ("", ".gz")
+    ]
+    return next(
+        (folder / spelling for spelling in spellings if (folder / spelling).is_file()), None
+    )
 
 
 def _array(file: pathlib.Path) -> np.ndarray:
-    """The array in one idx file: bytes 0, 0, 8 (for uint8), the number of axes, big-endian sizes, values."""
+    """The array in one idx file: bytes 0, 0, 8 (for uint8), the number of axes, big-endian sizes,
+    values."""
     with reading(file), open_plain_or_gzip(file) as stream:
         data = stream.read()
     axes = data[3] if data[:3] == b"\0\0\x08" and len(data) > 3 else 0
@@ -41,6 +53,10 @@ def _array(file: pathlib.Path) -> np.ndarray:
         raise UserError(f"{file}: not an idx file of unsigned bytes; get it again")
     shape = tuple(int(size) for size in np.frombuffer(data, ">u4", axes, offset=4))
     values = np.frombuffer(data, np.uint8, offset=start)
-    if values.size != np.prod(shape, dtype=np.float64):  # as floats: sizes of a damaged header overflow an int64
-        raise UserError(f"{file}: {values.size} values, but its header promises {shape}; get it again")
+    if values.size != np.prod(
+        shape, dtype=np.float64
+    ):  # as floats: sizes of a damaged header overflow an int64
+        raise UserError(
+            f"{file}: {values.size} values, but its header promises {shape}; get it again"
+        )
     return values.reshape(shape)

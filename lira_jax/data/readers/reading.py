@@ -12,16 +12,26 @@ from typing import BinaryIO
 
 from lira_jax.errors import UserError
 
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, UnicodeDecodeError)
+_DAMAGED = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    UnicodeDecodeError,
+)
 
 
 @contextlib.contextmanager
 def reading(name: str | pathlib.Path) -> Iterator[None]:
-    """Turns what an unreadable, truncated or corrupt file raises into a UserError that begins with name."""
+    """Turns what an unreadable, truncated or corrupt file raises into a UserError that begins with
+    name."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{name}: {error.strerror or one_line(error)}; give a readable, whole file") from error
+        raise UserError(
+            f"{name}: {error.strerror or one_line(error)}; give a readable, whole file"
+        ) from error
     except _DAMAGED as error:
         raise UserError(
             f"{name}: damaged, truncated or not of this format ({one_line(error)}); get it again"

@@ -13,19 +13,24 @@ _PACKAGES = "tensorflow-datasets array_record importlib_resources pillow"
 
 
 def read(name: str, data_dir: str = "", splits: str = "", test_splits: str = "") -> Dataset:
-    """Reads a data set that tfds has prepared; one that is not prepared yet is, if TensorFlow is installed.
+    """Reads a data set that tfds has prepared; one that is not prepared yet is, if TensorFlow is
+    installed.
 
     Args:
       name: As tfds.builder takes it: NAME, NAME/CONFIG or NAME:VERSION.
-      data_dir: Where tfds keeps its data sets; "" for its default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      splits: The splits that make up x, joined by "+", slices such as train[:50%] allowed; "" for train.
+      data_dir: Where tfds keeps its data sets; "" for its default, $TFDS_DATA_DIR or
+        ~/tensorflow_datasets.
+      splits: The splits that make up x, joined by "+", slices such as train[:50%] allowed; "" for
+        train.
       test_splits: The same for x_test; "" for test, if there is one and `splits` does not use it.
 
     Returns:
-      x and y from the supervised keys of the data set (else image and label), class_names from its labels.
+      x and y from the supervised keys of the data set (else image and label), class_names from its
+      labels.
 
     Raises:
-      UserError: Unknown, unprepared without TensorFlow, a package or split missing, no image and label in it.
+      UserError: Unknown, unprepared without TensorFlow, a package or split missing, no image and
+        label in it.
     """
     source = f"--dataset=tfds:{name}"
     try:
@@ -36,8 +41,12 @@ def read(name: str, data_dir: str = "", splits: str = "", test_splits: str = "")
             _prepare(builder, name, data_dir, source)
             builder = _builder(tfds, name, data_dir, source)
         return _read(builder, splits, test_splits, source)
-    except ImportError as error:  # tfds imports most of its packages late, and does not require all of them
-        raise UserError(f"{source}: cannot import {error.name or one_line(error)}; pip install {_PACKAGES}") from error
+    except (
+        ImportError
+    ) as error:  # tfds imports most of its packages late, and does not require all of them
+        raise UserError(
+            f"{source}: cannot import {error.name or one_line(error)}; pip install {_PACKAGES}"
+        ) from error
 
 
 def _builder(tfds, name: str, data_dir: str, source: str):
@@ -46,9 +55,13 @@ def _builder(tfds, name: str, data_dir: str, source: str):
     except ImportError:
         raise
     except Exception as error:  # unknown names, configs and versions, each with a type of its own
-        reason = str(error).strip().partition("\n")[0].rstrip(".")  # the rest lists every data set there is
+        reason = (
+            str(error).strip().partition("\n")[0].rstrip(".")
+        )  # the rest lists every data set there is
         fix = "see https://www.tensorflow.org/datasets/catalog"
-        if "file format" in reason.lower():  # prepared before, as tfrecord, which only TensorFlow can read
+        if (
+            "file format" in reason.lower()
+        ):  # prepared before, as tfrecord, which only TensorFlow can read
             fix = "give another --data_dir, to prepare it there as array_record"
         raise UserError(f"{source}: {reason}; {fix}") from error
 
@@ -58,7 +71,8 @@ def _prepare(builder, name: str, data_dir: str, source: str) -> None:
         where = f"data_dir={data_dir!r}, " if data_dir else ""
         raise UserError(
             f"{source}: not prepared in {builder.data_dir}, and preparing needs TensorFlow; run: "
-            f'pip install tensorflow-cpu {_PACKAGES} && python -c "import tensorflow_datasets as tfds; '
+            f'pip install tensorflow-cpu {_PACKAGES} && python -c "import tensorflow_datasets as '
+            "tfds; "
             f"tfds.builder({name!r}, {where}file_format='array_record').download_and_prepare()\""
         )
     import tensorflow as tf
@@ -67,7 +81,9 @@ def _prepare(builder, name: str, data_dir: str, source: str) -> None:
         tf.config.set_visible_devices([], "GPU")  # or it takes the memory that training needs
         builder.download_and_prepare()
     except Exception as error:
-        raise UserError(f"{source}: preparing it failed: {type(error).__name__}: {one_line(error)}") from error
+        raise UserError(
+            f"{source}: preparing it failed: {type(error).__name__}: {one_line(error)}"
+        ) from error
 
 
 def _read(builder, splits: str, test_splits: str, source: str) -> Dataset:
@@ -78,12 +94,16 @@ def _read(builder, splits: str, test_splits: str, source: str) -> Dataset:
         test = ["test"] if "test" in builder.info.splits and "test" not in map(_whole, pool) else []
     shared = sorted(set(pool) & set(test))
     if shared:
-        raise UserError(f"{source}: {shared[0]} is in both --splits and --test_splits; leave it out of one")
+        raise UserError(
+            f"{source}: {shared[0]} is in both --splits and --test_splits; leave it out of one"
+        )
     features, keys = builder.info.features, builder.info.supervised_keys
     if not (keys and len(keys) == 2 and all(isinstance(key, str) for key in keys)):
         keys = ("image", "label")
     if any(key not in features for key in keys):
-        raise UserError(f"{source}: no image and label in it (it has: {', '.join(features)}); use --dataset=npz")
+        raise UserError(
+            f"{source}: no image and label in it (it has: {', '.join(features)}); use --dataset=npz"
+        )
     x, y = _arrays(builder, pool, keys, source)
     x_test, y_test = _arrays(builder, test, keys, source) if test else (None, None)
     names = tuple(getattr(features[keys[1]], "names", None) or ())
@@ -94,11 +114,15 @@ def _whole(split: str) -> str:
     return split.partition("[")[0]  # train of train[:50%]
 
 
-def _arrays(builder, splits: list[str], keys: tuple[str, str], source: str) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(
+    builder, splits: list[str], keys: tuple[str, str], source: str
+) -> tuple[np.ndarray, np.ndarray]:
     x, y = [], []
     for split in splits:
         if _whole(split) not in builder.info.splits:
-            raise UserError(f"{source}: no split {split!r}; it has {', '.join(builder.info.splits)}")
+            raise UserError(
+                f"{source}: no split {split!r}; it has {', '.join(builder.info.splits)}"
+            )
         try:
             records = builder.as_data_source(split)
             for start in range(0, len(records), _RECORDS_AT_ONCE):
@@ -108,11 +132,16 @@ def _arrays(builder, splits: list[str], keys: tuple[str, str], source: str) -> t
                     y.append(record[keys[1]])
         except ImportError:
             raise
-        except Exception as error:  # a slice that does not parse or is empty, a file missing or damaged
+        except (
+            Exception
+        ) as error:  # a slice that does not parse or is empty, a file missing or damaged
             raise UserError(
-                f"{source}: cannot read {split!r} ({one_line(error)}); correct the split or prepare it again"
+                f"{source}: cannot read {split!r} ({one_line(error)}); correct the split or "
+                "prepare it again"
             ) from error
     shapes = sorted({example.shape for example in x})
     if len(shapes) > 1:
-        raise UserError(f"{source}: examples of shapes {shapes[0]} and {shapes[1]}; use a set with one shape")
+        raise UserError(
+            f"{source}: examples of shapes {shapes[0]} and {shapes[1]}; use a set with one shape"
+        )
     return np.stack(x), np.asarray(y)

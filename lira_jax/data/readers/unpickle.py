@@ -1,8 +1,8 @@
 """Reads pickled dictionaries of numpy arrays without letting the pickle run anything.
 
-A pickle names functions and has them called, so an ordinary load of a downloaded file runs whatever its
-author liked. Here the few names that a numpy array needs stand for plain classes of this file, and every
-other name is refused. Protocols 0 to 5 load, from Python 2 and 3.
+A pickle names functions and has them called, so an ordinary load of a downloaded file runs whatever
+its author liked. Here the few names that a numpy array needs stand for plain classes of this file,
+and every other name is refused. Protocols 0 to 5 load, from Python 2 and 3.
 """
 
 import io
@@ -25,8 +25,8 @@ def loads(data: bytes, source: str) -> dict[str, Any]:
       source: What error messages begin with.
 
     Returns:
-      The dictionary, its keys as str, its top-level arrays as read-only numpy arrays. Text of Python 2 is
-      decoded as latin1, which keeps every byte.
+      The dictionary, its keys as str, its top-level arrays as read-only numpy arrays. Text of
+      Python 2 is decoded as latin1, which keeps every byte.
 
     Raises:
       UserError: The pickle asks for anything else, is damaged, or holds no dictionary.
@@ -37,11 +37,17 @@ def loads(data: bytes, source: str) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged pickle can raise almost anything
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise UserError(f"{source}: damaged or not a pickle of arrays ({reason}); get it again") from error
+        raise UserError(
+            f"{source}: damaged or not a pickle of arrays ({reason}); get it again"
+        ) from error
     if not isinstance(content, dict):
-        raise UserError(f"{source}: holds a {type(content).__name__}, not a dictionary of arrays; get it again")
+        raise UserError(
+            f"{source}: holds a {type(content).__name__}, not a dictionary of arrays; get it again"
+        )
     return {
-        _text(key) if isinstance(key, bytes) else str(key): value.values if isinstance(value, _Array) else value
+        _text(key) if isinstance(key, bytes) else str(key): value.values
+        if isinstance(value, _Array)
+        else value
         for key, value in content.items()
     }
 
@@ -52,7 +58,8 @@ class _Unpickler(pickle.Unpickler):
         self._source = source
 
     def find_class(self, module: str, name: str):
-        # Made anew at every call: a pickle may set attributes of what it is given, so it gets nothing shared.
+        # Made anew at every call: a pickle may set attributes of what it is given, so it gets
+        # nothing shared.
         allowed = {
             ("numpy", "ndarray"): _Array,
             ("numpy", "dtype"): _DType,
@@ -64,7 +71,9 @@ class _Unpickler(pickle.Unpickler):
             ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),
         }
         if (module, name) not in allowed:
-            raise UserError(f"{self._source}: refused, it asks to run {module}.{name}; get it from its authors")
+            raise UserError(
+                f"{self._source}: refused, it asks to run {module}.{name}; get it from its authors"
+            )
         return allowed[module, name]
 
 
@@ -84,7 +93,8 @@ class _DType:
 
 
 class _Array:
-    """Stands for numpy.ndarray, and for the function that makes an empty one, while a pickle is read."""
+    """Stands for numpy.ndarray, and for the function that makes an empty one, while a pickle is
+    read."""
 
     def __init__(self, *_):
         self.values = None

@@ -22,10 +22,20 @@ def test_no_confidence_is_zero():
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from([1, 30, 300]))
-def test_sum_without_any_score_equals_the_sum_of_the_others(num_models, num_examples, num_queries, seed, spread):
+@given(
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.sampled_from([1, 30, 300]),
+)
+def test_sum_without_any_score_equals_the_sum_of_the_others(
+    num_models, num_examples, num_queries, seed, spread
+):
     rng = np.random.default_rng(seed)
-    p = np.exp(-spread * rng.integers(0, 3, (num_models, num_examples, num_queries)) * rng.uniform(0.5, 1))
+    p = np.exp(
+        -spread * rng.integers(0, 3, (num_models, num_examples, num_queries)) * rng.uniform(0.5, 1)
+    )
     member = rng.random((num_models, num_examples)) < 0.7
     sums = list_sum(p, member)
     np.testing.assert_array_equal(sums.count, member.sum(0))

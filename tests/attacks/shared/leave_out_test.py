@@ -24,7 +24,11 @@ def _scores(draw):
     if draw(st.booleans()):
         phi = np.round(phi)  # ties, which sorted order must survive
     targets = rng.integers(shape[0], size=draw(st.integers(1, shape[0])))
-    return phi.astype(draw(st.sampled_from([np.float32, np.float64]))), _masks(rng, kind, *shape[:2]), targets
+    return (
+        phi.astype(draw(st.sampled_from([np.float32, np.float64]))),
+        _masks(rng, kind, *shape[:2]),
+        targets,
+    )
 
 
 def _partner(column, target):
@@ -36,7 +40,8 @@ def _partner(column, target):
 
 
 def _refit(phi, keep, target, example, query, bit):
-    """The list of one example and query without the target and its partner (None: nothing is left out)."""
+    """The list of one example and query without the target and its partner (None: nothing is left
+    out)."""
     gone = () if target is None else (target, _partner(keep[:, example], target))
     models = [m for m in range(len(phi)) if keep[m, example] == bit and m not in gone]
     return phi[models, example, query].astype(np.float64)
@@ -79,7 +84,9 @@ def test_moments_by_deletion_equal_refit(scores, outside):
     counts = {True: m.in_count[..., None], False: m.out_count[..., None]}
     _assert_equals_refits(phi[..., :1], keep, targets, counts, len, 0)
     _assert_equals_refits(phi, keep, targets, {True: m.in_mean, False: m.out_mean}, mean, largest)
-    _assert_equals_refits(phi, keep, targets, {True: m.in_ss, False: m.out_ss}, sum_of_squares, squares)
+    _assert_equals_refits(
+        phi, keep, targets, {True: m.in_ss, False: m.out_ss}, sum_of_squares, squares
+    )
     assert m.in_ss.min() >= 0
     assert m.out_ss.min() >= 0
 

@@ -22,7 +22,9 @@ def _npy(tmp_path, **named):
     return tmp_path
 
 
-FORMATS = pytest.mark.parametrize(("save", "read"), [(_npz, arrays.read_npz), (_npy, arrays.read_npy)])
+FORMATS = pytest.mark.parametrize(
+    ("save", "read"), [(_npz, arrays.read_npz), (_npy, arrays.read_npy)]
+)
 
 
 @FORMATS
@@ -37,7 +39,14 @@ def test_examples_and_labels_are_found_by_name(tmp_path, save, read, names):
 
 @FORMATS
 def test_test_set_and_class_names_are_found(tmp_path, save, read):
-    path = save(tmp_path, x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2], label_names=np.array(["a", "b", "c"]))
+    path = save(
+        tmp_path,
+        x_train=X,
+        y_train=Y,
+        x_test=X[:2],
+        y_test=Y[:2],
+        label_names=np.array(["a", "b", "c"]),
+    )
     data = read(path)
     np.testing.assert_array_equal(data.x_test, X[:2])
     np.testing.assert_array_equal(data.y_test, Y[:2])
@@ -122,7 +131,9 @@ def test_a_damaged_byte_of_an_npz_is_noticed(tmp_path):
 
 def test_a_header_that_promises_more_than_memory_holds_is_one_line(tmp_path):
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (2**40, 2**20)})
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (2**40, 2**20)}
+    )
     _npy(tmp_path, y=Y)
     (tmp_path / "x.npy").write_bytes(header.getvalue())
     with pytest.raises(UserError, match=r"x\.npy"):

@@ -18,7 +18,9 @@ NUM = 4  # images a batch
 
 def _planes(images):
     """[N, 32, 32, 3] -> [N, 3072], red plane first, as the authors describe their files."""
-    return np.stack([np.concatenate([image[:, :, c].ravel() for c in range(3)]) for image in images])
+    return np.stack(
+        [np.concatenate([image[:, :, c].ravel() for c in range(3)]) for image in images]
+    )
 
 
 def _batch(x, y, key="labels"):
@@ -82,7 +84,9 @@ def _assert_same(data, arrays):
 
 @SETS
 @pytest.mark.parametrize("protocol", range(6))
-def test_folder_parent_and_archive_give_the_images(tmp_path, read, make, folder, num_classes, protocol):
+def test_folder_parent_and_archive_give_the_images(
+    tmp_path, read, make, folder, num_classes, protocol
+):
     arrays = _arrays(num_classes)
     root = _write(tmp_path / folder, make(*arrays), protocol)
     for path in (
@@ -131,7 +135,9 @@ def test_a_batch_that_would_run_a_command_is_refused(tmp_path):
     files["data_batch_3"]["data"] = _Malicious(tmp_path / "owned")
     root = _write(tmp_path / "cifar-10-batches-py", files)
     for path in (root, _archive(root, tmp_path / "a.tar.gz")):
-        with pytest.raises(UserError, match=r"data_batch_3: refused, it asks to run (posix|nt)\.system"):
+        with pytest.raises(
+            UserError, match=r"data_batch_3: refused, it asks to run (posix|nt)\.system"
+        ):
             cifar.read_cifar10(path)
     assert not (tmp_path / "owned").exists()
 
@@ -141,7 +147,9 @@ def test_missing_files_are_named(tmp_path):
     del files["data_batch_2"], files["batches.meta"]
     root = _write(tmp_path / "cifar-10-batches-py", files)
     for path in (root, tmp_path, _archive(root, tmp_path / "a.tar.gz")):
-        with pytest.raises(UserError, match=r"no data_batch_2, batches\.meta of cifar-10-batches-py in it"):
+        with pytest.raises(
+            UserError, match=r"no data_batch_2, batches\.meta of cifar-10-batches-py in it"
+        ):
             cifar.read_cifar10(path)
 
 

@@ -19,7 +19,10 @@ def _colour(height=4, width=5):
 
 
 def test_classes_are_folders_in_the_order_of_their_names(tmp_path):
-    want = {name: _save(tmp_path / name, _colour()) for name in ("b/2.png", "a/1.PNG", "b/1.bmp", "c/deep/1.png")}
+    want = {
+        name: _save(tmp_path / name, _colour())
+        for name in ("b/2.png", "a/1.PNG", "b/1.bmp", "c/deep/1.png")
+    }
     (tmp_path / "b" / "notes.txt").write_text("no image")
     (tmp_path / "b" / "._1.png").write_bytes(b"what macOS leaves behind")
     _save(tmp_path / ".cache" / "1.png", _colour())
@@ -33,7 +36,10 @@ def test_classes_are_folders_in_the_order_of_their_names(tmp_path):
 
 
 def test_train_and_test_folders_are_told_apart(tmp_path):
-    want = {name: _save(tmp_path / name, _colour()) for name in ("train/a/1.png", "train/b/1.png", "test/b/1.png")}
+    want = {
+        name: _save(tmp_path / name, _colour())
+        for name in ("train/a/1.png", "train/b/1.png", "test/b/1.png")
+    }
     data = folder.read(tmp_path)
     np.testing.assert_array_equal(data.x, [want["train/a/1.png"], want["train/b/1.png"]])
     np.testing.assert_array_equal(data.x_test, [want["test/b/1.png"]])
@@ -63,7 +69,9 @@ def test_palettes_and_alpha_become_colour(tmp_path):
     colour[1:3, :2] = (255, 0, 9)
     (tmp_path / "a").mkdir()
     PIL_Image.fromarray(colour).quantize(2).save(tmp_path / "a" / "palette.png")
-    _save(tmp_path / "b" / "alpha.png", np.concatenate([colour, np.full((4, 5, 1), 7, np.uint8)], 2))
+    _save(
+        tmp_path / "b" / "alpha.png", np.concatenate([colour, np.full((4, 5, 1), 7, np.uint8)], 2)
+    )
     np.testing.assert_array_equal(folder.read(tmp_path).x, [colour, colour])
 
 
@@ -71,7 +79,9 @@ def test_the_first_image_of_another_size_is_named(tmp_path):
     _save(tmp_path / "a" / "1.png", _colour())
     _save(tmp_path / "b" / "1.png", _colour(5, 4))
     _save(tmp_path / "b" / "2.png", _colour(6, 6))
-    with pytest.raises(UserError, match=r"b/1\.png: 4x5 pixels, but 1\.png has 5x4; make all images one size"):
+    with pytest.raises(
+        UserError, match=r"b/1\.png: 4x5 pixels, but 1\.png has 5x4; make all images one size"
+    ):
         folder.read(tmp_path)
 
 

@@ -69,7 +69,9 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"no train-images-idx3-ubyte \(or train-images-idx3-ubyte.gz\) in it"):
+    with pytest.raises(
+        UserError, match=r"no train-images-idx3-ubyte \(or train-images-idx3-ubyte.gz\) in it"
+    ):
         idx.read(tmp_path)
     file = _write(tmp_path) / "train-labels-idx1-ubyte"
     file.unlink()

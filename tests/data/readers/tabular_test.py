@@ -16,7 +16,9 @@ X, Y = RNG.integers(0, 2, (30, 8)), np.arange(30) % 5
 
 def _text(x=X, labels=None):
     labels = Y + 1 if labels is None else labels
-    return "".join(f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels, x, strict=True)).encode()
+    return "".join(
+        f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels, x, strict=True)
+    ).encode()
 
 
 def _tar(path, mode="w:gz", **files):
@@ -39,13 +41,18 @@ def _gzipped(folder):
 
 
 def _archive(folder):
-    return _tar(folder / "dataset_location.tgz", **{"bangkok": _text(), "._bangkok": b"what macOS leaves behind"})
+    return _tar(
+        folder / "dataset_location.tgz",
+        **{"bangkok": _text(), "._bangkok": b"what macOS leaves behind"},
+    )
 
 
 def _two_in_archive(folder):
     labels = "".join(f"{label}\n" for label in Y + 1).encode()
     features = "".join(",".join(map(str, row)) + "\n" for row in X).encode()
-    return _tar(folder / "dataset_texas.tgz", **{"texas/100/feats": features, "texas/100/labels": labels})
+    return _tar(
+        folder / "dataset_texas.tgz", **{"texas/100/feats": features, "texas/100/labels": labels}
+    )
 
 
 def _two_in_folder(folder):
@@ -65,7 +72,8 @@ def _numbered_npz(folder):
 
 
 @pytest.mark.parametrize(
-    "make", [_plain, _gzipped, _archive, _two_in_archive, _two_in_folder, _one_hot_npz, _numbered_npz]
+    "make",
+    [_plain, _gzipped, _archive, _two_in_archive, _two_in_folder, _one_hot_npz, _numbered_npz],
 )
 def test_every_form_gives_the_same_table(tmp_path, make):
     data = check(tabular.read(make(tmp_path)))
@@ -115,11 +123,23 @@ def test_blocks_do_not_show(tmp_path, monkeypatch, rows_at_once):
     ("damage", "message"),
     [
         (lambda lines: [*lines[:10], b"1,0,1", *lines[11:]], "line 11 has 3 fields, the first 9"),
-        (lambda lines: [*lines[:8], *(b"1,0" for _ in lines[8:])], "line 9 has 2 fields, the first 9"),
-        (lambda lines: [b"label,a,b,c,d,e,f,g,h", *lines], "line 1 has 'label' where a number should be"),
-        (lambda lines: [*lines[:10], lines[10] + b"x", *lines[11:]], "line 11 has '.x' where a number"),
+        (
+            lambda lines: [*lines[:8], *(b"1,0" for _ in lines[8:])],
+            "line 9 has 2 fields, the first 9",
+        ),
+        (
+            lambda lines: [b"label,a,b,c,d,e,f,g,h", *lines],
+            "line 1 has 'label' where a number should be",
+        ),
+        (
+            lambda lines: [*lines[:10], lines[10] + b"x", *lines[11:]],
+            "line 11 has '.x' where a number",
+        ),
         (lambda lines: [], "no rows in it"),
-        (lambda lines: [b"\xff\xfe" + lines[0], *lines[1:]], "damaged, truncated or not of this format"),
+        (
+            lambda lines: [b"\xff\xfe" + lines[0], *lines[1:]],
+            "damaged, truncated or not of this format",
+        ),
     ],
 )
 def test_bad_rows_are_named(tmp_path, monkeypatch, rows_at_once, damage, message):
@@ -138,7 +158,9 @@ def test_labels_with_gaps_are_refused(tmp_path, labels):
         tabular.read(tmp_path / "rows")
 
 
-@pytest.mark.parametrize("labels", [Y.astype(str), Y[:0], (Y - 1).astype(float), np.full(30, np.nan)])
+@pytest.mark.parametrize(
+    "labels", [Y.astype(str), Y[:0], (Y - 1).astype(float), np.full(30, np.nan)]
+)
 def test_unusable_labels_of_an_npz_are_told(tmp_path, labels):
     np.savez(tmp_path / "d.npz", x=X, y=labels)
     with pytest.raises(UserError, match=r"d\.npz: "):
@@ -162,7 +184,9 @@ def test_archives_with_something_else_in_them_are_refused(tmp_path):
         tabular.read(_tar(tmp_path / "two.tgz", a=_text(), b=_text()))
     with pytest.raises(UserError, match="holds nothing"):
         tabular.read(_tar(tmp_path / "none.tgz"))
-    with pytest.raises(UserError, match="holds feats; it must hold one file of rows, or feats and labels"):
+    with pytest.raises(
+        UserError, match="holds feats; it must hold one file of rows, or feats and labels"
+    ):
         tabular.read(_tar(tmp_path / "half.tgz", feats=_text()))
     with pytest.raises(UserError, match="holds nothing"):
         tabular.read(tmp_path)
@@ -187,7 +211,10 @@ def test_links_in_an_archive_are_not_followed(tmp_path):
     ],
 )
 def test_named_sets_have_their_published_shape(tmp_path, read, num_features, num_classes):
-    x, y = RNG.integers(0, 2, (2 * num_classes, num_features)), np.arange(2 * num_classes) % num_classes
+    x, y = (
+        RNG.integers(0, 2, (2 * num_classes, num_features)),
+        np.arange(2 * num_classes) % num_classes,
+    )
     (tmp_path / "rows").write_bytes(_text(x, y + 1))
     data = check(read(tmp_path / "rows"))
     assert data.x.shape == x.shape

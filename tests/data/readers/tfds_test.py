@@ -39,7 +39,9 @@ def _png(pixels):
     return stream.getvalue()
 
 
-def _write_prepared(data_dir, images=X, supervised=True, file_format="array_record", names=("image", "label")):
+def _write_prepared(
+    data_dir, images=X, supervised=True, file_format="array_record", names=("image", "label")
+):
     """What tfds 4.9 leaves on disk after preparing TinyDigits, written without TensorFlow."""
     from tensorflow_datasets.proto import tf_example_pb2
 
@@ -67,7 +69,9 @@ def _write_prepared(data_dir, images=X, supervised=True, file_format="array_reco
             }
         )
     if supervised:
-        info["supervisedKeys"] = {"tuple": {"items": [{"featureKey": x_name}, {"featureKey": y_name}]}}
+        info["supervisedKeys"] = {
+            "tuple": {"items": [{"featureKey": x_name}, {"featureKey": y_name}]}
+        }
     (folder / "dataset_info.json").write_text(json.dumps(info))
     module = "tensorflow_datasets.core.features"
     shape = {"dimensions": ["-1", "-1", "1"]}
@@ -142,7 +146,8 @@ def test_supervised_keys_name_what_is_read(tmp_path):
 
 
 def _read_without_tensorflow(name, data_dir):
-    """Reads a data set in a process where an import of TensorFlow fails, and returns its fingerprint."""
+    """Reads a data set in a process where an import of TensorFlow fails, and returns its
+    fingerprint."""
     script = f"""
         import sys
 
@@ -167,7 +172,9 @@ def _read_without_tensorflow(name, data_dir):
         print(fingerprint(data))
     """
     root = pathlib.Path(reader.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=root, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -180,19 +187,26 @@ def test_reading_never_imports_tensorflow(data_dir):
 @pytest.fixture
 def no_tensorflow(monkeypatch):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name)
+    )
 
 
 @pytest.mark.usefixtures("no_tensorflow")
 def test_an_unprepared_set_is_told_with_the_command_that_prepares_it(tmp_path):
-    with pytest.raises(UserError, match=r"^--dataset=tfds:mnist: not prepared in .*mnist.*; run: pip install") as error:
+    with pytest.raises(
+        UserError, match=r"^--dataset=tfds:mnist: not prepared in .*mnist.*; run: pip install"
+    ) as error:
         reader.read("mnist", str(tmp_path))
     command = str(error.value).partition("python -c ")[2]
     assert "\n" not in str(error.value)
     call = ast.parse(ast.literal_eval(command)).body[1].value
     assert call.func.attr == "download_and_prepare"
     builder = call.func.value
-    assert ast.unparse(builder) == f"tfds.builder('mnist', data_dir={str(tmp_path)!r}, file_format='array_record')"
+    assert (
+        ast.unparse(builder)
+        == f"tfds.builder('mnist', data_dir={str(tmp_path)!r}, file_format='array_record')"
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,7 +247,9 @@ def test_images_of_several_sizes_are_refused(tmp_path):
 
 def test_a_missing_image_is_told(tmp_path):
     data_dir = _write_prepared(tmp_path, names=("scan", "digit"), supervised=False)
-    with pytest.raises(UserError, match=r"no image and label in it \(it has: (digit, scan|scan, digit)\)"):
+    with pytest.raises(
+        UserError, match=r"no image and label in it \(it has: (digit, scan|scan, digit)\)"
+    ):
         reader.read("tiny_digits", data_dir)
 
 
@@ -255,7 +271,9 @@ def test_a_set_prepared_in_another_format_is_told(tmp_path):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(UserError, match="cannot import tensorflow_datasets; pip install tensorflow-datasets"):
+    with pytest.raises(
+        UserError, match="cannot import tensorflow_datasets; pip install tensorflow-datasets"
+    ):
         reader.read("mnist")
 
 
@@ -291,5 +309,7 @@ def test_a_set_is_prepared_with_tensorflow_and_read_without(tmp_path):
     in_order = {image.tobytes(): label for image, label in zip(X, Y, strict=True)}
     assert len(data.x) == 20
     assert [in_order[image.tobytes()] for image in data.x] == data.y.tolist()
-    assert {image.tobytes() for image in data.x_test} == {image.tobytes() for image in X[SPLITS["test"]]}
+    assert {image.tobytes() for image in data.x_test} == {
+        image.tobytes() for image in X[SPLITS["test"]]
+    }
     assert _read_without_tensorflow("lira_tiny_digits", tmp_path) == fingerprint(data)

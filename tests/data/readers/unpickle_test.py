@@ -46,7 +46,9 @@ def _assert_equal(got, want):
     assert got.keys() == want.keys()
     np.testing.assert_array_equal(got["data"], want["data"])
     assert got["data"].dtype == want["data"].dtype
-    assert {k: v for k, v in got.items() if k != "data"} == {k: v for k, v in want.items() if k != "data"}
+    assert {k: v for k, v in got.items() if k != "data"} == {
+        k: v for k, v in want.items() if k != "data"
+    }
 
 
 @pytest.mark.parametrize("protocol", PYTHON2)
@@ -67,7 +69,8 @@ def test_files_of_python_3_load(protocol):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_names_in_bytes_become_text(protocol):
-    """Python 2 files that Python 3 loaded with encoding="bytes" and saved again have keys in bytes."""
+    """Python 2 files that Python 3 loaded with encoding="bytes" and saved again have keys in
+    bytes."""
     content = pickle.loads(PYTHON2[2], encoding="bytes")
     got = unpickle.loads(pickle.dumps(content, protocol), "f")
     assert got.keys() == CONTENT.keys()
@@ -151,7 +154,9 @@ def test_persistent_and_unknown_objects_are_refused():
             unpickle.loads(data, "f")
 
 
-@pytest.mark.parametrize("array", [np.array([{}, 1], object), np.array(["a"]), np.zeros(2, "M8[s]"), np.zeros(2, "V4")])
+@pytest.mark.parametrize(
+    "array", [np.array([{}, 1], object), np.array(["a"]), np.zeros(2, "M8[s]"), np.zeros(2, "V4")]
+)
 def test_arrays_of_anything_but_numbers_are_refused(array):
     with pytest.raises(UserError):
         unpickle.loads(pickle.dumps({"data": array}, 2), "f")
@@ -168,7 +173,9 @@ def test_what_is_no_dictionary_is_refused():
         unpickle.loads(pickle.dumps([1, 2]), "f")
 
 
-@pytest.mark.parametrize("data", [*PYTHON2.values(), pickle.dumps(CONTENT, 4), pickle.dumps(CONTENT, 5)])
+@pytest.mark.parametrize(
+    "data", [*PYTHON2.values(), pickle.dumps(CONTENT, 4), pickle.dumps(CONTENT, 5)]
+)
 def test_every_truncation_is_one_line(data):
     for length in range(len(data)):
         with pytest.raises(UserError, match=r"^f: ") as error:
