@@ -46,6 +46,7 @@ def in_a_process_of_its_own(*flags):
     )
 
 
+@pytest.mark.slow
 def test_the_page_and_the_figures_are_written(run):
     done = in_a_process_of_its_own(f"--workdir={run}")
     assert done.returncode == 0, done.stderr

@@ -199,6 +199,7 @@ for form in FORMS:
 """
 
 
+@pytest.mark.slow
 def test_every_form_holds_in_vmap_inside_shard_map():
     # A process of its own: the number of virtual devices is fixed when a process first uses JAX.
     environment = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": _SHARDED_FLAGS}

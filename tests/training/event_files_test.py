@@ -126,6 +126,7 @@ def test_without_tensorboard_nothing_begins(tmp_path):
     assert not (tmp_path / "run/keep.npy").exists()
 
 
+@pytest.mark.slow
 def test_workers_write_the_scalars_of_their_metrics(tmp_path):
     flags = [
         "--num_models=2",
