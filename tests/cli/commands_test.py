@@ -12,6 +12,8 @@ import time
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = [
     "--num_models=8",
@@ -72,7 +74,6 @@ def finished(tmp_path_factory):
     return workdir, done
 
 
-@pytest.mark.slow
 def test_the_script_runs_all_stages(finished):
     workdir, done = finished
     assert "lira_online_fixed" in done.stdout
@@ -110,7 +111,6 @@ def test_the_run_directory_is_as_documented(finished):
     assert len((workdir / "metrics.jsonl").read_text().splitlines()) == 8
 
 
-@pytest.mark.slow
 def test_running_again_changes_nothing(finished):
     workdir, _ = finished
     before = {p: p.stat().st_mtime_ns for p in workdir.glob("scores/*")}
@@ -119,7 +119,6 @@ def test_running_again_changes_nothing(finished):
     assert {p: p.stat().st_mtime_ns for p in workdir.glob("scores/*")} == before
 
 
-@pytest.mark.slow
 def test_killed_anywhere_and_started_again_gives_the_same_dumps(finished, tmp_path):
     whole, _ = finished
     flags = ["--flagfile=configs/digits.flags", f"--workdir={tmp_path / 'run'}", *SMALL, *RECIPE]
@@ -149,7 +148,6 @@ def test_killed_anywhere_and_started_again_gives_the_same_dumps(finished, tmp_pa
         np.testing.assert_allclose(found[name], array, rtol=0.02, atol=0.02)
 
 
-@pytest.mark.slow
 def test_processes_fill_one_run_directory_together(finished, tmp_path):
     whole, _ = finished
     flags = ["--flagfile=configs/digits.flags", f"--workdir={tmp_path}/run", *SMALL, *RECIPE]
@@ -246,7 +244,6 @@ def test_damaged_runs_are_one_line(finished, tmp_path, name, damage, message):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_diverged_models_are_left_out(tmp_path):
     flags = [
         f"--workdir={tmp_path}/run",
@@ -264,7 +261,6 @@ def test_diverged_models_are_left_out(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     workdir, _ = finished
     logits, keep = np.load(workdir / "logits/0003.npy"), np.load(workdir / "keep.npy")[3]
@@ -286,7 +282,6 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
         assert scores[0].shape == (1, 120)
 
 
-@pytest.mark.slow
 def test_ablation_and_fewer_shadows(finished, tmp_path):
     done = succeed(
         "attack",
@@ -311,7 +306,6 @@ def test_ablation_and_fewer_shadows(finished, tmp_path):
     assert "--num_shadows=8: give even numbers from 4 to 6" in odd.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["tf_privacy", "lira_pytorch"])
 def test_an_export_is_attacked_like_the_run_itself(finished, tmp_path, layout):
     workdir, _ = finished

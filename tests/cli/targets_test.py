@@ -114,6 +114,7 @@ def test_it_equals_two_runs_of_which_one_attacks_the_other(digits, finished, tmp
     assert results(finished)["attacks"] == results(tmp_path / "out")["attacks"]
 
 
+@pytest.mark.slow
 def test_it_equals_shadows_that_are_named(finished, tmp_path):
     call(
         "attack",
