@@ -8,7 +8,8 @@ a pinned process, under jax.profiler. Durations are summed by what the compiled 
 operation. A weight gradient is a convolution whose window is larger than its result; all else that
 XLA moves or transposes for it is in the row "without a name". Zeros that pad an image count as
 FLOPs. The last line is the speed that the network would have if convolutions were all it did; with
---cores=1 it is what one pinned process could reach at most.
+--cores=1 it is what one pinned process could reach at most. Profiles by jax 0.10.0 and older name
+the operations of a CPU otherwise, so that none would be found.
 """
 
 import argparse
