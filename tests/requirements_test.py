@@ -48,3 +48,10 @@ def test_every_requirement_of_the_package_has_a_floor():
     setup = (ROOT / "setup.cfg").read_text()
     block = re.search(r"install_requires =\n((?:    .+\n)+)", setup)[1]
     assert all(re.fullmatch(r"[\w-]+>=[\d.]+", line.strip()) for line in block.splitlines())
+
+
+def test_the_hooks_run_the_ruff_of_the_lock():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    versions = re.findall(r"ruff==([\d.]+)", hooks)
+    assert len(versions) == hooks.count("entry: ruff") > 0
+    assert {Version(v) for v in versions} == {pinned("lock")["ruff"]}
