@@ -1,4 +1,4 @@
-"""Everything that is said of one attack: pooled figures, hard decisions, groups of examples,
+"""Everything that is said of one attack: pooled metrics, hard decisions, groups of examples,
 epsilon."""
 
 import dataclasses
@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from lira_jax.evaluation import shadow_threshold
-from lira_jax.evaluation.decisions import decision_figures
+from lira_jax.evaluation.decisions import decision_metrics
 from lira_jax.evaluation.epsilon import epsilon_over_targets
-from lira_jax.evaluation.roc import figures, roc
+from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
 from lira_jax.evaluation.summary import Summary, evaluate
 
@@ -28,12 +28,12 @@ class Assessment:
     """What `assess` finds.
 
     Attributes:
-      summary: pooled figures over all pairs, with intervals.
+      summary: pooled metrics over all pairs, with intervals.
       correct, misclassified: the same over the pairs whose plain query the target classifies
         correctly or not (Rezaei and Liu 2021, table 4); None where these hold no members or no
         non-members.
-      per_class: class -> its pooled figures, without intervals.
-      decisions: member : non-member ratio -> figures of hard decisions, at thresholds that are the
+      per_class: class -> its pooled metrics, without intervals.
+      decisions: member : non-member ratio -> metrics of hard decisions, at thresholds that are the
         attack's own or chosen on the other targets; None with a single target and no threshold of
         the attack's own.
       thresholds: float64 [targets], of these decisions: member where score >= threshold; or None.
@@ -95,14 +95,14 @@ def assess(
     if limits is not None:
         decided = scores >= limits[:, None]
         decisions = {
-            name: decision_figures(decided, members, ratio) for name, ratio in RATIOS.items()
+            name: decision_metrics(decided, members, ratio) for name, ratio in RATIOS.items()
         }
     return Assessment(
         summary=evaluate(scores, members),
         correct=None if correct is None else _group(scores, members, correct),
         misclassified=None if correct is None else _group(scores, members, ~correct),
         per_class={
-            int(k): figures(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
+            int(k): metrics(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
             for k in np.unique(labels)
             if _both(members[:, labels == k])
         },

@@ -1,4 +1,4 @@
-"""Figures of an attack that says yes or no, and the threshold that makes a score say so."""
+"""Metrics of an attack that says yes or no, and the threshold that makes a score say so."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import roc
 
 
-def decision_figures(
+def decision_metrics(
     decisions: np.ndarray, members: np.ndarray, members_per_nonmember: float | None = None
 ) -> dict[str, float]:
     """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard

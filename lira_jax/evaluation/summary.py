@@ -1,4 +1,4 @@
-"""One attack's figures over all targets, with intervals: a row of results.csv, an entry of
+"""One attack's metrics over all targets, with intervals: a row of results.csv, an entry of
 results.json."""
 
 import dataclasses
@@ -8,28 +8,28 @@ import numpy as np
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation.intervals import Interval, example_intervals, target_intervals
-from lira_jax.evaluation.roc import TPR_AT, Roc, figures, roc, thin
+from lira_jax.evaluation.roc import TPR_AT, Roc, metrics, roc, thin
 
-FIGURES = ("auc", "balanced_accuracy", *TPR_AT)
+METRICS = ("auc", "balanced_accuracy", *TPR_AT)
 COLUMNS = (
     *("attack", "num_targets", "num_members", "num_nonmembers"),
-    *FIGURES,
-    *(f"{name}_{end}" for name in FIGURES for end in ("low", "high")),
+    *METRICS,
+    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Figures of one attack. A TPR at an FPR below 1 / num_nonmembers is NaN here and None in a
+    """Metrics of one attack. A TPR at an FPR below 1 / num_nonmembers is NaN here and None in a
     row.
 
     Attributes:
       num_targets: targets with at least one pair.
       num_members: (target, example) pairs where the target trained on the example.
       num_nonmembers: the other pairs.
-      pooled: figure name -> value on the ROC of all pairs.
-      intervals: figure name -> (low, high), 95 %.
-      per_target: figure name -> float64 [targets], each on the target's own ROC; NaN too where a
+      pooled: metric name -> value on the ROC of all pairs.
+      intervals: metric name -> (low, high), 95 %.
+      per_target: metric name -> float64 [targets], each on the target's own ROC; NaN too where a
         target has no members or no non-members among its pairs.
       curve: the pooled ROC, thinned.
     """
@@ -44,7 +44,7 @@ class Summary:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Figure name -> mean over the targets that have it, NaN where none has."""
+        """Metric name -> mean over the targets that have it, NaN where none has."""
         known = {name: values[~np.isnan(values)] for name, values in self.per_target.items()}
         return {
             name: float(np.mean(values)) if values.size else np.nan
@@ -56,8 +56,8 @@ class Summary:
         row = {
             name: getattr(self, name) for name in ("num_targets", "num_members", "num_nonmembers")
         }
-        row |= {name: _none_if_nan(self.pooled[name]) for name in FIGURES}
-        for name in FIGURES:
+        row |= {name: _none_if_nan(self.pooled[name]) for name in METRICS}
+        for name in METRICS:
             low, high = self.intervals[name]
             row |= {f"{name}_low": _none_if_nan(low), f"{name}_high": _none_if_nan(high)}
         return {"attack": attack, **row}
@@ -76,7 +76,7 @@ class Summary:
                     "mean": _none_if_nan(self.mean[name]),
                     "per_target": [_none_if_nan(value) for value in self.per_target[name].tolist()],
                 }
-                for name in FIGURES
+                for name in METRICS
             },
             "roc": {"fpr": self.curve.fpr.tolist(), "tpr": self.curve.tpr.tolist()},
         }
@@ -89,7 +89,7 @@ def evaluate(
     *,
     roc_points: int = 1000,
 ) -> Summary:
-    """Figures of an attack over all targets.
+    """Metrics of an attack over all targets.
 
     Args:
       scores: [targets, examples], higher = more likely a member.
@@ -111,24 +111,24 @@ def evaluate(
     targets = np.flatnonzero(where.any(1))
     scores = [scores[t, where[t]] for t in targets]
     members = [members[t, where[t]] for t in targets]
-    own = [_own_figures(s, m) for s, m in zip(scores, members, strict=True)]
+    own = [_own_metrics(s, m) for s, m in zip(scores, members, strict=True)]
     return Summary(
         num_targets=targets.size,
         num_members=pooled.num_members,
         num_nonmembers=pooled.num_nonmembers,
-        pooled=figures(pooled),
+        pooled=metrics(pooled),
         intervals=example_intervals(pooled)
         if targets.size == 1
         else target_intervals(pooled, scores, members),
-        per_target={name: np.array([f[name] for f in own]) for name in FIGURES},
+        per_target={name: np.array([f[name] for f in own]) for name in METRICS},
         curve=thin(pooled, roc_points),
     )
 
 
-def _own_figures(scores: np.ndarray, members: np.ndarray) -> dict[str, float]:
+def _own_metrics(scores: np.ndarray, members: np.ndarray) -> dict[str, float]:
     if members.all() or not members.any():
-        return dict.fromkeys(FIGURES, np.nan)
-    return figures(roc(scores, members))
+        return dict.fromkeys(METRICS, np.nan)
+    return metrics(roc(scores, members))
 
 
 def _none_if_nan(value: float) -> float | None:

@@ -17,7 +17,7 @@ def simulated():
     return scores, members, labels, correct
 
 
-def test_groups_are_the_figures_of_their_pairs_alone(simulated):
+def test_groups_are_the_metrics_of_their_pairs_alone(simulated):
     scores, members, labels, correct = simulated
     found = assess(*simulated)
     assert found.summary.pooled == evaluate(scores, members).pooled

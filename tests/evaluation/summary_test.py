@@ -5,8 +5,8 @@ import pytest
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation.intervals import example_intervals, target_intervals
-from lira_jax.evaluation.roc import figures, roc
-from lira_jax.evaluation.summary import FIGURES, evaluate
+from lira_jax.evaluation.roc import metrics, roc
+from lira_jax.evaluation.summary import METRICS, evaluate
 
 _COLUMNS_OF_RESULTS_CSV = (
     "attack,num_targets,num_members,num_nonmembers,"
@@ -22,23 +22,23 @@ def _attack(num_targets=3, num_examples=500, seed=0):
     return rng.normal(size=members.shape) + members, members
 
 
-def test_pooled_figures_are_those_of_all_pairs():
+def test_pooled_metrics_are_those_of_all_pairs():
     scores, members = _attack()
     summary = evaluate(scores, members)
     assert summary.pooled == pytest.approx(
-        figures(roc(scores.ravel(), members.ravel())), nan_ok=True
+        metrics(roc(scores.ravel(), members.ravel())), nan_ok=True
     )
     assert summary.num_targets == 3
     assert summary.num_members == members.sum()
     assert summary.num_members + summary.num_nonmembers == members.size
 
 
-def test_per_target_figures_are_each_targets_own():
+def test_per_target_metrics_are_each_targets_own():
     scores, members = _attack()
     summary = evaluate(scores, members)
     for target in range(3):
-        own = figures(roc(scores[target], members[target]))
-        for name in FIGURES:
+        own = metrics(roc(scores[target], members[target]))
+        for name in METRICS:
             assert summary.per_target[name][target] == pytest.approx(own[name], nan_ok=True)
     assert summary.mean["auc"] == pytest.approx(np.mean(summary.per_target["auc"]))
 
@@ -112,7 +112,7 @@ def test_a_nan_outside_where_does_no_harm():
     assert evaluate(np.where(where, scores, np.nan), members, where).as_dict() == expected
 
 
-def test_a_target_whose_pairs_are_all_members_has_no_figures_of_its_own():
+def test_a_target_whose_pairs_are_all_members_has_no_metrics_of_its_own():
     scores, members = _attack()
     where = np.ones(scores.shape, bool)
     where[2] = members[2]

@@ -1,6 +1,6 @@
 import pytest
 
-from lira_jax.evaluation.summary import FIGURES
+from lira_jax.evaluation.summary import METRICS
 from lira_jax.report.wording import PERCENT, cell, headline, percents
 
 
@@ -11,7 +11,7 @@ def entry(**known):
         name.replace("tpr_", "tpr_at_1e-"): dict(zip(unknown, ends, strict=True))
         for name, ends in known.items()
     }
-    return {**dict.fromkeys(FIGURES, unknown), **given}
+    return {**dict.fromkeys(METRICS, unknown), **given}
 
 
 def said(attacks):
