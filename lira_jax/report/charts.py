@@ -1,12 +1,18 @@
 """Plotly figures as plain dictionaries: what page.js draws. Each has data, layout and a text
 alternative."""
 
-from collections.abc import Sequence
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from lira_jax.audit.results import ShadowRow
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.risk import RiskCalibration, RiskDistribution
 from lira_jax.evaluation.roc import Roc, thin
+from lira_jax.evaluation.summary import Summary
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
 from lira_jax.report.wording import COLUMN
 
@@ -44,17 +50,17 @@ def styles(attacks: Sequence[str], first: Sequence[str]) -> dict[str, dict[str, 
     }
 
 
-def roc(curves: dict[str, dict], style: dict[str, dict[str, str]], shown: Sequence[str]) -> Chart:
+def roc(
+    curves: Mapping[str, Summary], style: dict[str, dict[str, str]], shown: Sequence[str]
+) -> Chart:
     """Log-log ROC (LiRA, section VI-A) as steps.
 
     Args:
-      curves: name -> entry of results.json.
+      curves: name -> what its attack finds.
       style: as `styles` gives it.
       shown: names that are visible at first.
     """
-    floor = 10.0 ** np.floor(
-        np.log10(1 / min(entry["num_nonmembers"] for entry in curves.values()))
-    )
+    floor = 10.0 ** np.floor(np.log10(1 / min(found.num_nonmembers for found in curves.values())))
     data = [
         {
             "x": [floor, 1],
@@ -65,8 +71,8 @@ def roc(curves: dict[str, dict], style: dict[str, dict[str, str]], shown: Sequen
             "line": {"color": "#9ca3af", "dash": "dot", "width": 1.5},
         }
     ]
-    for name, entry in curves.items():
-        fpr, tpr = log_steps(entry, floor)
+    for name, found in curves.items():
+        fpr, tpr = log_steps(found, floor)
         data.append(
             {
                 "x": fpr,
@@ -99,13 +105,12 @@ def roc(curves: dict[str, dict], style: dict[str, dict[str, str]], shown: Sequen
     }
 
 
-def log_steps(entry: dict, floor: float) -> tuple[list[float], list[float]]:
-    """A curve of results.json that a log axis can hold: it begins at `floor` with the TPR reached
+def log_steps(found: Summary, floor: float) -> tuple[list[float], list[float]]:
+    """A ROC that a log axis can hold: it begins at `floor` with the TPR reached
     there."""
-    fpr, tpr = (np.asarray(entry["roc"][axis], np.float64) for axis in ("fpr", "tpr"))
-    few = thin(
-        Roc(fpr, tpr, np.zeros_like(fpr), entry["num_members"], entry["num_nonmembers"]), ROC_POINTS
-    )
+    fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
+    whole = Roc(fpr, tpr, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
+    few = thin(whole, ROC_POINTS)
     above = few.fpr > floor
     first = tpr[np.searchsorted(fpr, floor, side="right") - 1]
     x, y = np.append(floor, few.fpr[above]), np.append(first, few.tpr[above])
@@ -199,14 +204,14 @@ def class_exposure(exposure: np.ndarray, labels: np.ndarray, names: Sequence[str
     }
 
 
-def risk_distribution(cumulative: dict[str, list]) -> Chart:
+def risk_distribution(cumulative: RiskDistribution) -> Chart:
     """Cumulative distribution of the members' privacy risk scores (Song and Mittal 2021, figure
     1)."""
     return {
         "data": [
             {
-                "x": cumulative["risk"],
-                "y": _short(cumulative["fraction"]),
+                "x": list(cumulative.risk),
+                "y": _short(cumulative.fraction),
                 "mode": "lines",
                 "name": "members",
                 "line": {"color": IN, "width": 2.2},
@@ -225,14 +230,14 @@ def risk_distribution(cumulative: dict[str, list]) -> Chart:
     }
 
 
-def risk_calibration(calibration: dict[str, list]) -> Chart:
+def risk_calibration(calibration: RiskCalibration) -> Chart:
     """Predicted against true risk (Song and Mittal 2021, figure 3)."""
     pairs = [
         (p, a, n)
         for p, a, n in zip(
-            calibration["predicted"], calibration["actual"], calibration["count"], strict=True
+            calibration.predicted, calibration.actual, calibration.count, strict=True
         )
-        if p is not None and a is not None
+        if not (math.isnan(p) or math.isnan(a))
     ]
     diagonal = {
         "x": [0, 1],
@@ -263,25 +268,26 @@ def risk_calibration(calibration: dict[str, list]) -> Chart:
             showlegend=False,
         ),
         "alt": "Calibration of the privacy risk score, root mean square error "
-        f"{calibration['rmse'] or 0:.3f}.",
+        f"{0 if math.isnan(calibration.rmse) else calibration.rmse:.3f}.",
     }
 
 
-def shadow_curve(rows: list[dict], figure: str) -> Chart:
-    """A figure against the number of shadow models (LiRA figure 9)."""
+def shadow_curve(rows: Sequence[ShadowRow], metric: str) -> Chart:
+    """A metric against the number of shadow models (LiRA figure 9)."""
     data = []
-    for i, name in enumerate(dict.fromkeys(row["attack"] for row in rows)):
-        own = [row for row in rows if row["attack"] == name and row[figure] is not None]
+    for i, name in enumerate(dict.fromkeys(row.attack for row in rows)):
+        own = [row for row in rows if row.attack == name and row.metrics[metric].is_known]
         if not own:
             continue
+        estimates = [row.metrics[metric] for row in own]
         data.append(
             {
-                "x": [row["num_shadows"] for row in own],
-                "y": _short([row[figure] for row in own]),
+                "x": [row.num_shadows for row in own],
+                "y": _short([e.value for e in estimates]),
                 "mode": "lines+markers",
                 "name": name,
                 "hovertemplate": "%{x} shadow models<br>%{y:.3~%}",
-                "error_y": _errors(own, figure)
+                "error_y": _errors(estimates)
                 | {"color": COLOURS[i % len(COLOURS)], "thickness": 1},
                 "line": {
                     "color": COLOURS[i % len(COLOURS)],
@@ -291,12 +297,12 @@ def shadow_curve(rows: list[dict], figure: str) -> Chart:
                 "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
             }
         )
-    counts = sorted({row["num_shadows"] for row in rows})
+    counts = sorted({row.num_shadows for row in rows})
     return {
         "data": data,
         "layout": _layout(
             "shadow models",
-            COLUMN[figure],
+            COLUMN[metric],
             {"type": "log", "tickvals": counts},
             {"tickformat": ".2~%", "rangemode": "tozero"},
             height=380,
@@ -306,32 +312,39 @@ def shadow_curve(rows: list[dict], figure: str) -> Chart:
     }
 
 
-def trade_off(points: list[dict], accuracy_name: str, figure: str) -> Chart:
-    """Accuracy against a figure of the attacks, a point a run, with intervals.
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A run in the chart of accuracy against leakage.
 
-    Args:
-      points: dictionaries with name, accuracy and the figure's value, low and high.
+    Attributes:
+      name: of the run.
+      accuracy: of its models.
+      found: the metric of its best attack.
     """
-    middle = np.mean([min(p["accuracy"] for p in points), max(p["accuracy"] for p in points)])
+
+    name: str
+    accuracy: float
+    found: Estimate
+
+
+def trade_off(points: Sequence[Point], accuracy_name: str, metric: str) -> Chart:
+    """Accuracy against a metric of the attacks, a point a run, with intervals."""
+    middle = np.mean([min(p.accuracy for p in points), max(p.accuracy for p in points)])
     data = [
         {
-            "x": _short([p["accuracy"]]),
-            "y": _short([p["value"]]),
+            "x": _short([p.accuracy]),
+            "y": _short([p.found.value]),
             "mode": "markers+text",
-            "text": [f"  {_label(p['name'])}  "],
-            "textposition": "middle right" if p["accuracy"] <= middle else "middle left",
-            "name": _label(p["name"]),
+            "text": [f"  {_label(p.name)}  "],
+            "textposition": "middle right" if p.accuracy <= middle else "middle left",
+            "name": _label(p.name),
             "cliponaxis": False,
             "marker": {
                 "color": COLOURS[i % len(COLOURS)],
                 "size": 12,
                 "symbol": SYMBOLS[i % len(SYMBOLS)],
             },
-            "error_y": _errors(
-                [{figure: p["value"], f"{figure}_low": p["low"], f"{figure}_high": p["high"]}],
-                figure,
-            )
-            | {"color": GREY, "thickness": 1},
+            "error_y": _errors([p.found]) | {"color": GREY, "thickness": 1},
             "hovertemplate": "accuracy %{x:.2%}<br>%{y:.3~%}",
         }
         for i, p in enumerate(points)
@@ -340,31 +353,27 @@ def trade_off(points: list[dict], accuracy_name: str, figure: str) -> Chart:
         "data": data,
         "layout": _layout(
             accuracy_name,
-            COLUMN[figure],
+            COLUMN[metric],
             {"tickformat": ".1~%"},
             {"tickformat": ".2~%"},
             height=400,
             showlegend=False,
         ),
         "alt": "Accuracy against "
-        + COLUMN[figure]
+        + COLUMN[metric]
         + ": "
         + "; ".join(
-            f"{p['name']} {100 * p['accuracy']:.1f} %, {100 * p['value']:.2f} %" for p in points
+            f"{p.name} {100 * p.accuracy:.1f} %, {100 * p.found.value:.2f} %" for p in points
         ),
     }
 
 
-def _errors(rows: list[dict], figure: str) -> dict[str, Any]:
+def _errors(estimates: Sequence[Estimate]) -> dict[str, Any]:
     """Asymmetric error bars; a missing end has length 0."""
 
-    def lengths(end):
-        return _short(
-            [
-                0 if row[f"{figure}_{end}"] is None else abs(row[f"{figure}_{end}"] - row[figure])
-                for row in rows
-            ]
-        )
+    def lengths(end: str) -> list[float]:
+        gaps = [abs(getattr(e, end) - e.value) for e in estimates]
+        return _short([0 if math.isnan(gap) else gap for gap in gaps])
 
     return {
         "type": "data",

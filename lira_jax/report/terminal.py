@@ -1,11 +1,10 @@
-"""Results of attacks as CSV, JSON and a table to read."""
+"""Results as text for a terminal."""
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from lira_jax.evaluation.assessment import COLUMNS, Assessment
-from lira_jax.evaluation.summary import Summary
+from lira_jax.audit.results import ProbeResults, Results
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.exposure import SourceExposure
 
 _SHOWN = {
     "auc": "AUC",
@@ -16,56 +15,54 @@ _SHOWN = {
 }
 
 
-def as_csv(results: dict[str, Assessment]) -> str:
-    """results.csv: a row an attack; an empty cell is a TPR that so few non-members cannot
-    resolve."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(summary.as_row(name) for name, summary in results.items())
-    return text.getvalue()
+def parts(results: Results) -> dict[str, str]:
+    """Title -> text of each part of the results that is known, in the order of an audit.
+
+    The first, all attacks, has an empty title.
+    """
+    found = {"": _metrics((name, r.metrics) for name, r in results.attacks.items())}
+    if results.exposure_by_source:
+        found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
+            results.exposure_by_source
+        )
+    if results.probes:
+        found["False positives on probes, percent (Hintersdorf et al. 2022)"] = _false_positives(
+            results.probes
+        )
+    if results.ablation:
+        found["What each component of LiRA adds (Carlini et al. 2022, table II)"] = _metrics(
+            (row.attack, row.metrics) for row in results.ablation
+        )
+    if results.num_shadows:
+        found["With fewer shadow models (Carlini et al. 2022, figure 9)"] = _metrics(
+            (f"{row.num_shadows:4d} {row.attack}", row.metrics) for row in results.num_shadows
+        )
+    return found
 
 
-def as_json(results: dict[str, Assessment], **about) -> dict:
-    """results.json: what the results are about, and each attack's figures with intervals and ROC
-    points."""
-    return {**about, "attacks": {name: summary.as_dict() for name, summary in results.items()}}
+def _metrics(rows: Iterable[tuple[str, Mapping[str, Estimate]]]) -> str:
+    """Metrics with their 95 % intervals; percent but for the AUC."""
+    cells = [[name, *(_cell(metric, found[metric]) for metric in _SHOWN)] for name, found in rows]
+    return _grid([["attack", *_SHOWN.values()], *cells])
 
 
-def as_text(results: dict[str, Assessment] | Iterable[tuple[str, Summary]]) -> str:
-    """A table of the figures with their 95 % intervals; percent but for the AUC."""
-    results = list(results.items() if isinstance(results, dict) else results)
-    names = ["attack", *_SHOWN.values()]
-    return _grid(
-        [
-            names,
-            *(
-                [name, *(_cell(summary.as_row(name), figure) for figure in _SHOWN)]
-                for name, summary in results
-            ),
-        ]
-    )
-
-
-def false_positives(probes: dict[str, dict]) -> str:
-    """The table of `false_alarms`: a row a set of probes, a column an attack; rates in percent."""
-    attacks = list(
-        dict.fromkeys(name for row in probes.values() for name in row["false_positive_rate"])
-    )
+def _false_positives(probes: Mapping[str, ProbeResults]) -> str:
+    """A row a set of probes, a column an attack; rates in percent."""
+    attacks = list(dict.fromkeys(name for p in probes.values() for name in p.false_positive_rate))
     rows = [["probes", "max. score", *attacks]]
-    for name, row in probes.items():
-        rates = [row["false_positive_rate"].get(attack) for attack in attacks]
-        shown = ["-" if rate is None else f"{100 * rate['value']:.1f}" for rate in rates]
-        rows.append([name, f"{row['maximum_score']:.3f}", *shown])
+    for name, found in probes.items():
+        rates = [found.false_positive_rate.get(attack) for attack in attacks]
+        shown = ["-" if rate is None else f"{100 * rate.value:.1f}" for rate in rates]
+        rows.append([name, f"{found.maximum_score:.3f}", *shown])
     return _grid(rows)
 
 
-def exposure_by_source(sources: dict[str, dict[str, float]]) -> str:
-    """The table of `exposure.by_source`: a row a source."""
-    keys = ("lower_quartile", "median", "upper_quartile")
+def _exposure(sources: Mapping[str, SourceExposure]) -> str:
+    """A row a source."""
     rows = [["source", "examples", "lower quartile", "median", "upper quartile"]]
-    for name, row in sources.items():
-        rows.append([name, str(row["num_examples"]), *(f"{row[key]:.3f}" for key in keys)])
+    for name, s in sources.items():
+        quartiles = (s.lower_quartile, s.median, s.upper_quartile)
+        rows.append([name, str(s.num_examples), *(f"{q:.3f}" for q in quartiles)])
     return _grid(rows)
 
 
@@ -79,10 +76,9 @@ def _grid(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _cell(row: dict, figure: str) -> str:
-    value, low, high = (row[figure + end] for end in ("", "_low", "_high"))
-    if value is None:
+def _cell(metric: str, e: Estimate) -> str:
+    if not e.is_known:
         return "-"
-    if figure == "auc":
-        return f"{value:.4f} [{low:.4f}, {high:.4f}]"
-    return f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    if metric == "auc":
+        return f"{e.value:.4f} [{e.low:.4f}, {e.high:.4f}]"
+    return f"{100 * e.value:.2f} [{100 * e.low:.2f}, {100 * e.high:.2f}]"

@@ -21,7 +21,7 @@ def test_thresholds_equal_the_naive_choice_on_all_other_targets():
 
         def power(at, others=others):
             decided = scores[others] >= at
-            return decision_metrics(decided, members[others])["balanced_accuracy"]
+            return decision_metrics(decided, members[others]).balanced_accuracy
 
         assert power(threshold) == pytest.approx(power(chosen), abs=1e-12)
 
@@ -40,7 +40,7 @@ def test_noise_is_decided_at_chance_while_an_oracle_is_above():
     for seed in range(60):
         scores, members = simulated(0.0, targets=4, examples=50, seed=seed)
         decided = scores >= shadow_threshold.thresholds(scores, members)[:, None]
-        accuracies.append(decision_metrics(decided, members)["balanced_accuracy"])
+        accuracies.append(decision_metrics(decided, members).balanced_accuracy)
     assert abs(np.mean(accuracies) - 0.5) < 4 * np.std(accuracies) / np.sqrt(60)
 
 

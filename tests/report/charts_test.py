@@ -1,9 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from lira_jax.evaluation.summary import evaluate
+from lira_jax.evaluation.risk import RiskCalibration
+from lira_jax.evaluation.summary import Curve, evaluate
 from lira_jax.report import charts
 
 
@@ -11,7 +13,7 @@ def entry(num=4000, gain=1.5, seed=0):
     rng = np.random.default_rng(seed)
     members = rng.random((2, num)) < 0.5
     scores = rng.normal(size=members.shape) + gain * members
-    return evaluate(scores, members).as_dict(), scores.ravel(), members.ravel()
+    return evaluate(scores, members), scores.ravel(), members.ravel()
 
 
 def test_every_point_of_a_log_curve_is_on_the_exact_roc():
@@ -36,7 +38,7 @@ def test_a_log_curve_begins_at_the_floor_with_what_is_found_there():
 
 def test_a_curve_without_a_hit_at_the_floor_stays_on_the_log_axis():
     curve, *_ = entry()
-    curve["roc"] = {"fpr": [0.0, 0.5, 1.0], "tpr": [0.0, 0.0, 1.0]}
+    curve = dataclasses.replace(curve, roc=Curve((0.0, 0.5, 1.0), (0.0, 0.0, 1.0)))
     x, y = charts.log_steps(curve, 1e-3)
     assert all(v > 0 for v in [*x, *y])
     assert y[0] < 1e-3
@@ -76,5 +78,5 @@ def test_charts_are_strict_json():
     curve, *_ = entry(num=50)
     chart = charts.roc({"a": curve}, charts.styles(["a"], ["a"]), ["a"])
     assert json.loads(json.dumps(chart, allow_nan=False)) == chart
-    empty = {"count": [0, 3], "predicted": [None, 0.7], "actual": [None, 0.6], "rmse": 0.1}
+    empty = RiskCalibration((0, 3), (np.nan, 0.7), (np.nan, 0.6), 0.1)
     assert charts.risk_calibration(empty)["data"][1]["x"] == [0.7]
