@@ -8,7 +8,9 @@ from scipy import stats
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import charts, page, sections, wording
+from lira_jax.report import page, sections, wording
+from lira_jax.report.charts.leakage import Point, trade_off
+from lira_jax.report.charts.roc import roc, styles
 from lira_jax.report.material import Material
 
 
@@ -65,14 +67,14 @@ def render(runs: list[Material], names: list[str]) -> str:
     ]
     labels = [f"{name}: {attack}" for name, attack in zip(names, best, strict=True)]
     entries = {label: r.results.attacks[a] for label, r, a in zip(labels, runs, best, strict=True)}
-    style = charts.styles(labels, labels)
-    drawn = {"roc": charts.roc(entries, style, labels)}
+    style = styles(labels, labels)
+    drawn = {"roc": roc(entries, style, labels)}
     if held_out:
         points = [
-            charts.Point(name, e[held_out].value, e[metric])
+            Point(name, e[held_out].value, e[metric])
             for name, e in zip(names, estimates, strict=True)
         ]
-        drawn["trade-off"] = charts.trade_off(points, f"accuracy on {held_out}", metric)
+        drawn["trade-off"] = trade_off(points, f"accuracy on {held_out}", metric)
     columns = [c for c in estimates[0] if any(c in e and e[c].is_known for e in estimates)]
     return page.fill(
         "compare.html",

@@ -10,7 +10,8 @@ import numpy as np
 
 from lira_jax.audit.results import PrivacyRisk, ShadowRow
 from lira_jax.evaluation.summary import Row, Summary
-from lira_jax.report import charts, picture, wording
+from lira_jax.report import picture, wording
+from lira_jax.report.charts.roc import familiar
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
 from lira_jax.report.material import Material
 from lira_jax.runs import directory
@@ -34,7 +35,7 @@ def draw(material: Material) -> dict[str, plt.Figure]:
     """Name -> figure, of what the results hold."""
     results = material.results
     best = wording.headline(results.attacks).attack
-    shown = {name: results.attacks[name] for name in charts.familiar(list(results.attacks), best)}
+    shown = {name: results.attacks[name] for name in familiar(list(results.attacks), best)}
     drawn = {"roc": roc(shown, 1 / min(a.num_nonmembers for a in results.attacks.values()))}
     if material.exposure is not None:
         x = (

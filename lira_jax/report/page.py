@@ -14,7 +14,12 @@ import lira_jax
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import charts, gallery, sections, wording
+from lira_jax.report import gallery, sections, wording
+from lira_jax.report.charts.chart import Chart
+from lira_jax.report.charts.leakage import shadow_curve
+from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
+from lira_jax.report.charts.risk import risk_calibration, risk_distribution
+from lira_jax.report.charts.roc import familiar, roc, styles
 from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
@@ -41,8 +46,8 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     attacks = material.results.attacks
     headline = wording.headline(attacks)
     best = attacks[headline.attack]
-    shown = charts.familiar(list(attacks), headline.attack)
-    style = charts.styles(list(attacks), shown)
+    shown = familiar(list(attacks), headline.attack)
+    style = styles(list(attacks), shown)
     groups = sections.accuracies(material)
     risk = material.results.risk
     cards = gallery.cards(material)
@@ -68,7 +73,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         sources=sections.source_table(material.results.exposure_by_source),
         probes=sections.probe_table(material.results.probes),
         class_table=sections.class_table(material, headline.attack),
-        most_boxes=charts.MOST_BOXES,
+        most_boxes=MOST_BOXES,
         split=sections.split_table({name: attacks[name] for name in shown}),
         split_all=sections.split_table(attacks),
         risk=sections.risk_table(risk.precision_recall) if risk else None,
@@ -86,7 +91,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     )
 
 
-def fill(template: str, drawn: dict[str, charts.Chart], **values) -> str:
+def fill(template: str, drawn: dict[str, Chart], **values) -> str:
     """A template with all that it needs inside: style, script, plotly and the charts' data."""
 
     def source(name):
@@ -136,27 +141,27 @@ def commands(material: Material) -> list[str]:
     return [shlex.join(line) for line in lines]
 
 
-def _charts(material: Material, style, shown, groups) -> dict[str, charts.Chart]:
+def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     results = material.results
-    drawn = {"roc": charts.roc(results.attacks, style, shown)}
+    drawn = {"roc": roc(results.attacks, style, shown)}
     if groups:
-        drawn["accuracy"] = charts.accuracy(groups)
+        drawn["accuracy"] = accuracy(groups)
     if material.exposure is not None:
         names = [material.class_name(k) for k in range(int(material.labels.max()) + 1)]
         finite = np.isfinite(material.exposure)
         if finite.any():
-            drawn["classes"] = charts.class_exposure(
+            drawn["classes"] = class_exposure(
                 material.exposure[finite], material.labels[finite], names
             )
     if results.risk:
-        drawn["risk-distribution"] = charts.risk_distribution(results.risk.cumulative)
-        drawn["risk-calibration"] = charts.risk_calibration(results.risk.calibration)
+        drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
+        drawn["risk-calibration"] = risk_calibration(results.risk.calibration)
     if results.num_shadows:
         rows = results.num_shadows
         metric = next(
             (m for m in wording.HEADLINE if any(r.metrics[m].is_known for r in rows)), "auc"
         )
-        drawn["shadows"] = charts.shadow_curve(rows, metric)
+        drawn["shadows"] = shadow_curve(rows, metric)
     return drawn
 
 
