@@ -154,11 +154,11 @@ class Results:
           UserError: there are none, or what is there was damaged or written by something else.
         """
         folder = RunDirectory(pathlib.Path(path))
-        value = folder.read_json(directory.RESULTS_JSON, written_by="lira-attack")
-        return cls.from_json(value, str(folder.path / directory.RESULTS_JSON))
+        value = folder.read_json(directory.RESULTS, written_by="lira-attack")
+        return cls.from_json(value, str(folder.path / directory.RESULTS))
 
     @classmethod
-    def from_json(cls, value: Any, where: str = directory.RESULTS_JSON) -> "Results":
+    def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":
         """The results that `to_json`, or version 1, has made this JSON of.
 
         Args:
@@ -201,5 +201,5 @@ class Results:
 
     def write(self, folder: RunDirectory) -> None:
         """Writes results.csv and results.json, each in one step."""
-        folder.write_text(directory.RESULTS_CSV, self.to_csv())
-        folder.write_json(directory.RESULTS_JSON, self.to_json())
+        folder.write_text(directory.RESULTS_TABLE, self.to_csv())
+        folder.write_json(directory.RESULTS, self.to_json())

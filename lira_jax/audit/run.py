@@ -80,7 +80,7 @@ def audit_evidence(
         evidence,
         table,
         request.attacks,
-        lambda name, scores: save(directory.attack_name(name), scores),
+        lambda name, scores: save(directory.attack(name), scores),
         skip_failures=request.skip_failures,
     )
     exposed = _exposure(evidence)

@@ -27,8 +27,8 @@ from lira_jax.runs import files
 
 EXPERIMENT = "experiment.json"
 KEEP = "keep.npy"
-RESULTS_JSON = "results.json"
-RESULTS_CSV = "results.csv"
+RESULTS = "results.json"
+RESULTS_TABLE = "results.csv"
 EXPOSURE = "exposure.npy"
 SOURCES = "sources.npy"
 PAGE = "report/index.html"
@@ -340,9 +340,7 @@ class RunDirectory:
             ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             again = f"run {written_by} again"
-            mend = (
-                again if name == RESULTS_JSON else "restore it, or start anew in another --workdir"
-            )
+            mend = again if name == RESULTS else "restore it, or start anew in another --workdir"
             raise UserError(f"{path} is not JSON ({error}): {mend}") from None
 
     def _exists(self, name: str) -> bool:
@@ -364,13 +362,13 @@ def logits_name(model: int, probe: str = "") -> str:
     return f"{_folder(probe)}logits/{model:04d}.npy"
 
 
-def attack_name(attack: str) -> str:
-    """Name of the scores of one attack, float32 [targets, examples]."""
-    return f"attacks/{attack}.npy"
+def attack(name: str) -> str:
+    """Name of the scores of an attack, float32 [targets, examples]."""
+    return f"attacks/{name}.npy"
 
 
-def picture_name(name: str, suffix: str) -> str:
-    """Name of a static figure of the report, with ".png" or ".pdf"."""
+def figure(name: str, suffix: str) -> str:
+    """Name of a picture of the report."""
     return f"report/{name}{suffix}"
 
 
