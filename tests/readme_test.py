@@ -51,7 +51,7 @@ def test_the_examples_run(code, tmp_path, monkeypatch, capsys):
         np.save(tmp_path / f"runs/digits/scores/{model:04d}.npy", phi.astype(np.float32))
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
-    assert "'auc': 0." in capsys.readouterr().out
+    assert "Metric(value=0." in capsys.readouterr().out
 
 
 def snippet(word):

@@ -2,27 +2,23 @@
 
 import dataclasses
 import importlib.util
-import os
 import pathlib
 
 import numpy as np
 from absl import flags
 
-from lira_jax import experiment, progress
+from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack
-from lira_jax.audit import probes as false_alarms
-from lira_jax.audit import run as audit
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.audit.results import Results
+from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import command
-from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError, bad_choice
-from lira_jax.evaluation import exposure
-from lira_jax.evaluation.assessment import Assessment
 from lira_jax.interop import read as layouts
 from lira_jax.interop.targets import read_targets
-from lira_jax.report import tables
+from lira_jax.report import terminal
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.evidence import Loaded, load_evidence, load_probe, with_shadows_of
+from lira_jax.runs.evidence import Loaded, load_evidence, with_shadows_of
 
 flags.DEFINE_string(
     "attacks",
@@ -76,73 +72,38 @@ def main() -> None:
             "separated"
         ) from None
     run, shadow_run, loaded, out = read_evidence()
-    evidence, models = loaded.evidence, loaded.models
-    shadows = len(models) - (evidence.targets is not None)
+    shadows = len(loaded.models) - (loaded.evidence.targets is not None)
     if shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
             "the attacks with a fixed variance are advised below 64"
         )
-
-    def save(name: str, scores: np.ndarray) -> None:
-        if loaded.examples is not None:  # the rest of the pool is not under attack
-            whole = np.full((len(scores), len(loaded.examples)), np.nan)
-            whole[:, loaded.examples] = scores
-            scores = whole
-        out.write(f"attacks/{name}.npy", scores.astype(np.float32))
-
-    everything = command.FLAGS.attacks in ("all", "fast")
-    table = {**ATTACKS, **COMPATIBLE[compat]}
-    results = audit.run_attacks(evidence, table, names, save, skip_failures=everything)
-    about = {
-        "targets": loaded.targets,
-        "models": models,
-        "compat": compat,
-        **audit.about_models(evidence),
-    }
     if shadow_run is not None:
-        about |= about_shadows(run, shadow_run, out)
         progress.note(
             f"the targets are the models of {run.path}, their shadow models those of "
             f"{shadow_run.path}"
         )
-    exposed = save_exposure(evidence, out)
-    if not results:
+    request = Request(
+        names,
+        compat,
+        skip_failures=command.FLAGS.attacks in ("all", "fast"),
+        ablation=command.FLAGS.ablation,
+        num_shadows=counts,
+    )
+    printed = set()
+
+    def show(results: Results) -> None:
+        for title, text in terminal.parts(results).items():
+            if title not in printed:
+                print(f"\n{title}\n{text}" if title else text)
+                printed.add(title)
+
+    results = audit_run(loaded, request, out, run=run, shadow_run=shadow_run, known=show)
+    if not results.attacks:
         progress.note(
             f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without "
             "an evaluation"
         )
-        return
-    print(tables.as_text(results))
-    if run is not None and exposed is not None and (found := exposure_by_source(run, exposed)):
-        about["exposure_by_source"] = audit.without_nan(found)
-        print(
-            "\nExposure by source (Carlini et al. 2022, VII-B)\n" + tables.exposure_by_source(found)
-        )
-    if run is not None and (found := probe(run, shadow_run, loaded, table, results)):
-        about["probes"] = found
-        print(
-            "\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n"
-            + tables.false_positives(found)
-        )
-    if command.FLAGS.ablation:
-        rows = audit.ablation(evidence)
-        about["ablation"] = [summary.as_row(name) for name, summary in rows]
-        print(
-            "\nWhat each component of LiRA adds (Carlini et al. 2022, table II)\n"
-            + tables.as_text(rows)
-        )
-    if counts:
-        rows = audit.number_of_shadows(evidence, counts)
-        about["num_shadows"] = [
-            {"num_shadows": n, **summary.as_row(name)} for n, name, summary in rows
-        ]
-        shown = [(f"{n:4d} {name}", summary) for n, name, summary in rows]
-        print(
-            "\nWith fewer shadow models (Carlini et al. 2022, figure 9)\n" + tables.as_text(shown)
-        )
-    out.write_text("results.csv", tables.as_csv(results))
-    out.write_json("results.json", tables.as_json(results, **about))
 
 
 def chosen(text: str) -> list[str]:
@@ -234,62 +195,6 @@ def with_outside_targets(evidence: Evidence, path: pathlib.Path) -> Evidence:
         outside_logits=logits,
         outside_members=members,
     )
-
-
-def save_exposure(evidence: Evidence, out: RunDirectory) -> np.ndarray | None:
-    """Writes exposure.npy and returns it, where every example has enough models in and out."""
-    try:
-        exposed = exposure.exposure(evidence.phi, evidence.keep)
-    except UserError as error:
-        progress.note(f"left out exposure.npy: {error}")
-        return None
-    out.write("exposure.npy", exposed.astype(np.float32))
-    return exposed
-
-
-def exposure_by_source(run: RunDirectory, exposed: np.ndarray) -> dict[str, dict[str, float]]:
-    """Exposures of the pool and of the outliers put into it; empty if there are none."""
-    if not run.has("sources.npy"):
-        return {}
-    names = outliers.names(run.read_experiment().outliers_from)
-    return exposure.by_source(exposed, run.read("sources.npy", exposed.shape), names)
-
-
-def about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from
-    the results."""
-    return {
-        "shadows": str(shadow_run.path),
-        "target_run": os.path.relpath(run.path, out.path),
-        "target_recipe": experiment.recipe_differences(
-            run.read_experiment(), shadow_run.read_experiment()
-        ),
-    }
-
-
-def probe(
-    run: RunDirectory,
-    shadow_run: RunDirectory | None,
-    loaded: Loaded,
-    table: dict[str, Attack],
-    results: dict[str, Assessment],
-) -> dict:
-    """False positives on each set of probes that the run has been scored on, and on the pool's
-    non-members."""
-    names = probes.parse(run.read_experiment().probes)
-    if not names:
-        return {}
-    foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
-    if foreign or loaded.targets == [command.FLAGS.targets]:
-        progress.note(
-            "left out the probes: they are counted where targets and shadows are models of one run"
-        )
-        return {}
-    found = {"(non-members)": false_alarms.on_nonmembers(loaded.evidence, results)}
-    for name in progress.each("probes", names, "sets"):
-        probed = load_probe(shadow_run or run, name, loaded, run)
-        found[name] = false_alarms.on_probes(probed, loaded.evidence, table, results)
-    return found
 
 
 def cli() -> None:

@@ -25,6 +25,15 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.runs import files
 
+EXPERIMENT = "experiment.json"
+KEEP = "keep.npy"
+RESULTS = "results.json"
+RESULTS_TABLE = "results.csv"
+EXPOSURE = "exposure.npy"
+SOURCES = "sources.npy"
+PAGE = "report/index.html"
+COMPARISON = "report/compare.html"
+
 FIRST_DUMP = {"train": "keep.npy", "score": "scores/"}
 """Stage -> what exists once the fields that it fixes are fixed."""
 
@@ -330,9 +339,9 @@ class RunDirectory:
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
             ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{path} is not JSON ({error}): restore it, or start anew in another --workdir"
-            ) from None
+            again = f"run {written_by} again"
+            mend = again if name == RESULTS else "restore it, or start anew in another --workdir"
+            raise UserError(f"{path} is not JSON ({error}): {mend}") from None
 
     def _exists(self, name: str) -> bool:
         return self._file(name).exists()
@@ -351,6 +360,16 @@ def logits_name(model: int, probe: str = "") -> str:
     """Name of the dump of logits of one model, float32 [examples, classes] or [examples, queries,
     classes]."""
     return f"{_folder(probe)}logits/{model:04d}.npy"
+
+
+def attack(name: str) -> str:
+    """Name of the scores of an attack, float32 [targets, examples]."""
+    return f"attacks/{name}.npy"
+
+
+def figure(name: str, suffix: str) -> str:
+    """Name of a picture of the report."""
+    return f"report/{name}{suffix}"
 
 
 def labels_name(probe: str = "") -> str:

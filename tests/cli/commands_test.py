@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -72,6 +73,16 @@ def finished(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     return workdir, done
+
+
+def test_every_file_of_a_run_is_documented(finished):
+    documented = (ROOT / "docs/run_directory.md").read_text()
+    for path in finished[0].rglob("*"):
+        name = str(path.relative_to(finished[0]))
+        name = re.sub(r"\d{4}", "0007", re.sub(r"(checkpoints/\d{4}/\w+)/.*", r"\1", name))
+        name = re.sub(r"(attacks|report)/\w+\.(npy|png|pdf)", r"\1/NAME.\2", name)
+        if path.is_file():
+            assert f"`{name}`" in documented, name
 
 
 def test_the_script_runs_all_stages(finished):

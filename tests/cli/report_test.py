@@ -89,7 +89,7 @@ def test_results_alone_make_a_page(run, tmp_path):
     [
         ("results.json", None, "there is no results.json; run lira-attack first"),
         ("results.json", '{"attacks": {}}', "holds no evaluated attack: run lira-attack again"),
-        ("results.json", '{"attacks": ', "is not JSON"),
+        ("results.json", '{"attacks": ', "is not JSON .*: run lira-attack again"),
         ("scores/0003.npy", "", "does not match its sha256"),
     ],
 )

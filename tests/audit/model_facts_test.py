@@ -1,0 +1,49 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from audit.small_evidence import small_evidence
+
+from lira_jax.audit.model_facts import model_facts
+from lira_jax.evaluation.calibration import confidence_and_correctness, expected_calibration_error
+
+
+def test_accuracy_and_calibration_are_those_of_the_targets():
+    evidence = small_evidence(targets=[1, 6])
+    found = model_facts(evidence)
+    ece = []
+    for row, target in enumerate((1, 6)):
+        right = evidence.logits[target].argmax(-1) == evidence.labels
+        inside = evidence.keep[target]
+        assert found["accuracy"].members[row] == pytest.approx(right[inside].mean())
+        assert found["accuracy"].nonmembers[row] == pytest.approx(right[~inside].mean())
+        own, correct = confidence_and_correctness(evidence.logits[target], evidence.labels)
+        ece.append(expected_calibration_error(own[~inside], correct[~inside]))
+    assert found["calibration"].ece == pytest.approx(np.mean(ece))
+    # Models are surer of their members, so those who are called members are surest.
+    assert found["calibration"].true_positives > found["calibration"].true_negatives
+    assert found["calibration"].score_shift > 0
+
+
+def test_members_are_at_higher_risk():
+    risk = model_facts(small_evidence(examples=600))["risk"]
+    assert len(risk.by_class.risk) == 3
+    assert all(r > 0.5 for r in risk.by_class.risk)
+    assert risk.calibration.rmse < 0.1
+    assert sum(risk.calibration.count) == 8 * 600
+
+
+def test_what_cannot_be_known_is_left_out():
+    evidence = small_evidence()
+    assert model_facts(dataclasses.replace(evidence, logits=None)) == {}
+    apart = dataclasses.replace(
+        evidence,
+        keep=np.zeros_like(evidence.keep),
+        targets=None,
+        outside_phi=evidence.phi[:2],
+        outside_logits=evidence.logits[:2],
+        outside_members=evidence.keep[:2],
+    )
+    assert model_facts(apart).keys() == {"accuracy", "calibration"}
+    unknown = dataclasses.replace(apart, outside_members=None)
+    assert model_facts(unknown) == {}
