@@ -25,16 +25,17 @@ from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models import network
+from lira_jax.models import recipe as recipes
 from lira_jax.signals import forward
-from lira_jax.training import tuning
+from lira_jax.training import planning
 from lira_jax.training.programs import Programs
 
 
 def make_programs(experiment: Experiment, dataset: Dataset, devices) -> Programs:
     """The programs that lira-train and lira-score take where nothing has been measured."""
     params = network.make(experiment, dataset).shapes["params"]
-    plan = tuning.plan_by_rule(experiment, experiment.num_models, devices, params)
-    return Programs(experiment, dataset, len(dataset.y) // 2, devices, plan)
+    plan = planning.plan_by_rule(experiment, experiment.num_models, devices, params)
+    return Programs(experiment, dataset, (len(dataset.y) // 2,) * 2, devices, plan)
 
 
 def chunks_of_variables(programs: Programs) -> list:
@@ -42,7 +43,8 @@ def chunks_of_variables(programs: Programs) -> list:
     devices, count = programs.devices, programs.experiment.num_models
     parts, width = chunks.chunks(list(range(count)), programs.plan.width, devices)
     return [
-        programs.init(lift.spread(chunks.pad(part, width), devices)).variables for part in parts
+        programs.recipe.variables(programs.init(lift.spread(chunks.pad(part, width), devices)))
+        for part in parts
     ]
 
 
@@ -55,7 +57,7 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
     step = forward.make_score_step(network.make(e, dataset), augment.query_grid(queries))
     step = lift.lift(step, programs.plan.strategy, devices, shared=3)
-    batch = batch or usual_batch(devices, convolutional=programs.convolutional)
+    batch = batch or usual_batch(devices, convolutional=programs.network.convolutional)
     images, labels = lift.replicate((dataset.x, dataset.y), devices)
     chunks = chunks_of_variables(programs)
 
@@ -71,7 +73,7 @@ def training_forward(programs: Programs) -> Callable[[], None]:
     """The forward pass of training, to the logits, over as many images as there are examples."""
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
     module, normalizer = (
-        network.make_module(e, dataset.num_classes),
+        recipes.context(e, dataset).module,
         normalize.fit(dataset.x, e.normalize),
     )
 
@@ -102,7 +104,7 @@ def compare(
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
     whole = make_programs(experiment, dataset, devices)
-    usual = usual_batch(devices, convolutional=whole.convolutional)
+    usual = usual_batch(devices, convolutional=whole.network.convolutional)
     # So few examples that the same number of images passes, in as many batches.
     fewer = num_images // usual * (usual // 18) or max(1, num_images // 18)
     eighteenth = make_programs(
