@@ -141,16 +141,17 @@ def dropout(num_classes, dtype):
 
 
 class NnxNet(nnx.Module):
-    """An NNX network with a convolution, BatchNorm and Dropout."""
+    """An NNX network with a convolution, BatchNorm and Dropout, for 8x8 images."""
 
     def __init__(self, num_classes, channels, *, rngs):
         self.conv = nnx.Conv(channels, 4, (3, 3), rngs=rngs)
         self.norm = nnx.BatchNorm(4, rngs=rngs)
         self.dropout = nnx.Dropout(0.2, rngs=rngs)
-        self.logits = nnx.Linear(4, num_classes, rngs=rngs)
+        self.logits = nnx.Linear(4 * 8 * 8, num_classes, rngs=rngs)
 
     def __call__(self, x, train: bool):
-        x = nnx.relu(self.norm(self.conv(x), use_running_average=not train)).mean((1, 2))
+        x = nnx.relu(self.norm(self.conv(x), use_running_average=not train))
+        x = x.reshape(len(x), -1)
         return self.logits(self.dropout(x, deterministic=not train))
 
 

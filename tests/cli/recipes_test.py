@@ -8,21 +8,18 @@ import pytest
 from cli import small_run
 
 PATH = f"{small_run.ROOT}:{small_run.ROOT / 'tests'}"
-SHORT = ("--epochs=3", "--checkpoint_every=1")
 
 
 def run(name, workdir, *flags):
-    command = small_run.stage(name, workdir, *SHORT, *flags)
+    command = small_run.stage(name, workdir, *flags)
     small_run.succeed(small_run.start(command, PYTHONPATH=PATH))
 
 
 def test_a_recipe_with_two_networks_is_killed_resumed_scored_and_attacked(tmp_path):
-    own = ("--recipe=own_recipes:adversarial", "--learning_rate=0.02")
+    own = ("--recipe=own_recipes:adversarial", "--learning_rate=0.05")
     for name in ("train", "score"):
         run(name, tmp_path / "whole", *own)
-    killed = small_run.start(
-        small_run.stage("train", tmp_path / "run", *SHORT, *own), PYTHONPATH=PATH
-    )
+    killed = small_run.start(small_run.stage("train", tmp_path / "run", *own), PYTHONPATH=PATH)
     small_run.kill_in_training(killed, tmp_path / "run", model=1)
     for name in ("train", "score"):
         run(name, tmp_path / "run", *own)
