@@ -108,6 +108,7 @@ class LogMetrics(Hook):
 
     def __init__(self, run: RunDirectory, programs: Programs, flops_per_image: float):
         self.run, self.programs, self.flops_per_image = run, programs, flops_per_image
+        self.events = event_files.EventFiles(run.tensorboard())
 
     def after_epoch(self, epoch: Epoch) -> None:
         e = self.programs.experiment
@@ -125,7 +126,7 @@ class LogMetrics(Hook):
         )
         self.run.append_metrics(records)
         if e.tensorboard:
-            event_files.append(self.run.tensorboard(), records)
+            self.events.append(records)
         for outcome in epoch.outcomes if epoch.last else []:
             if outcome.diverged:
                 logging.error(

@@ -56,6 +56,7 @@ def reference(request, tmp_path_factory):
     return experiment, train(tmp_path_factory.mktemp("reference"), experiment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "devices"), [("vmap", 1), ("vmap", 4), ("unroll", 1), ("map", 1), ("loop", 4)]
 )
@@ -71,6 +72,7 @@ def test_a_model_alone_equals_the_model_among_others(
         np.testing.assert_allclose(found[i], expected[i], rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted_bit_for_bit(reference, tmp_path, monkeypatch):
     experiment, expected = reference
     save, saved = checkpoint.save, []
@@ -90,6 +92,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(reference, tmp_path, monkeypat
         np.testing.assert_array_equal(found[i], expected[i])
 
 
+@pytest.mark.slow
 def test_data_on_the_host_bring_the_same_batches_and_references(tmp_path):
     expected = train(tmp_path / "device", ADVERSARIAL, ids=[0, 1])
     found = train(tmp_path / "host", dataclasses.replace(ADVERSARIAL, data_on="host"), ids=[0, 1])
@@ -97,6 +100,7 @@ def test_data_on_the_host_bring_the_same_batches_and_references(tmp_path):
         np.testing.assert_allclose(found[i], expected[i], rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_a_regression_learns_and_has_no_accuracy(tmp_path):
     found = train(tmp_path, dataclasses.replace(REGRESSION, epochs=20, augment="none"))
     labels = data().y
@@ -114,6 +118,7 @@ def test_a_regression_that_is_not_finite_has_diverged(tmp_path):
     assert all("NaN" in r["diverged"] for r in RunDirectory(tmp_path).read_metrics())
 
 
+@pytest.mark.slow
 def test_every_kind_of_network_learns(tmp_path):
     for name in ("dropout", "adversarial"):
         experiment = dataclasses.replace(EXPERIMENTS[name], epochs=30, augment="none")

@@ -62,6 +62,7 @@ def test_a_training_that_two_trials_would_hold_up_is_not_measured(cores, monkeyp
     assert tuning.worth_measuring(0, mesh)  # the compiler does not count
 
 
+@pytest.mark.slow
 def test_a_short_piece_of_a_run_follows_the_rule_and_a_longer_one_measures(tmp_path, monkeypatch):
     def kept():
         (entry,) = json.loads((tmp_path / "plan.json").read_text()).values()
@@ -166,6 +167,7 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     )  # what was asked for is left alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment", [MLP, CNN, dataclasses.replace(CNN, data_on="host")], ids=["mlp", "cnn", "host"]
 )
@@ -189,6 +191,7 @@ def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_num
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["unrolled", "shifted", "patches"])
 def test_forms_of_the_convolution_agree(form, tmp_path):
     expected, _ = train(tmp_path / "loop", dataclasses.replace(CNN, strategy="loop"))
@@ -206,6 +209,7 @@ def job(experiment, devices=1):
     return planning.Job(experiment, dataset, keep, mesh, normalizer, images, labels)
 
 
+@pytest.mark.slow
 def test_the_chunk_is_made_to_fit_into_memory_and_trains_all_the_same(tmp_path, monkeypatch):
     experiment = dataclasses.replace(MLP, strategy="vmap", num_models=8)
     programs = job(experiment).programs(Plan("vmap", "plain", 8))
@@ -233,6 +237,7 @@ def test_the_program_that_fits_is_not_compiled_again(monkeypatch, caplog):
     ]
 
 
+@pytest.mark.slow
 def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoint(
     tmp_path, monkeypatch
 ):
@@ -251,6 +256,7 @@ def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoin
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment", [MLP, CNN, dataclasses.replace(MLP, data_on="host")], ids=["mlp", "cnn", "host"]
 )
@@ -290,6 +296,7 @@ def test_metrics_tell_compilation_apart_from_training(tmp_path):
         assert record["flop_utilisation"] is None  # nobody knows a CPU's peak
 
 
+@pytest.mark.slow
 def test_eight_models_on_four_devices_train_without_talking():
     planned = job(dataclasses.replace(CNN, num_models=8), devices=4)
     for strategy in ("vmap", "unroll"):
