@@ -121,6 +121,11 @@ class Model:
 class Training:
     """How one model is trained."""
 
+    recipe: str = _field(
+        "",
+        "Training step of your own, package.module:function (see README, Adding things); empty for "
+        "the supervised one, which all other flags of training describe.",
+    )
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
     batch_size: int = _field(64, "Examples in one training step of one model.")
     optimizer: str = _field("sgd", "Optimiser of every model.", choices=("sgd", "adam"))

@@ -24,16 +24,18 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
+from lira_jax.models import network
+from lira_jax.models import recipe as recipes
 from lira_jax.signals import forward
-from lira_jax.training import tuning
-from lira_jax.training.programs import Programs, abstract_variables, make_module
+from lira_jax.training import planning
+from lira_jax.training.programs import Programs
 
 
 def make_programs(experiment: Experiment, dataset: Dataset, devices) -> Programs:
     """The programs that lira-train and lira-score take where nothing has been measured."""
-    params = abstract_variables(experiment, dataset)["params"]
-    plan = tuning.plan_by_rule(experiment, experiment.num_models, devices, params)
-    return Programs(experiment, dataset, len(dataset.y) // 2, devices, plan)
+    params = network.make(experiment, dataset).shapes["params"]
+    plan = planning.plan_by_rule(experiment, experiment.num_models, devices, params)
+    return Programs(experiment, dataset, (len(dataset.y) // 2,) * 2, devices, plan)
 
 
 def chunks_of_variables(programs: Programs) -> list:
@@ -41,7 +43,8 @@ def chunks_of_variables(programs: Programs) -> list:
     devices, count = programs.devices, programs.experiment.num_models
     parts, width = chunks.chunks(list(range(count)), programs.plan.width, devices)
     return [
-        programs.init(lift.spread(chunks.pad(part, width), devices)).variables for part in parts
+        programs.recipe.variables(programs.init(lift.spread(chunks.pad(part, width), devices)))
+        for part in parts
     ]
 
 
@@ -52,10 +55,9 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
       batch: images of one model in a step, queries counted; 0 for lira-score's default.
     """
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
-    module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
-    step = forward.make_score_step(module, normalizer, augment.query_grid(queries))
+    step = forward.make_score_step(network.make(e, dataset), augment.query_grid(queries))
     step = lift.lift(step, programs.plan.strategy, devices, shared=3)
-    batch = batch or usual_batch(devices, convolutional=programs.convolutional)
+    batch = batch or usual_batch(devices, convolutional=programs.network.convolutional)
     images, labels = lift.replicate((dataset.x, dataset.y), devices)
     chunks = chunks_of_variables(programs)
 
@@ -70,7 +72,10 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
 def training_forward(programs: Programs) -> Callable[[], None]:
     """The forward pass of training, to the logits, over as many images as there are examples."""
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
-    module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
+    module, normalizer = (
+        recipes.context(e, dataset).module,
+        normalize.fit(dataset.x, e.normalize),
+    )
 
     def of_one_model(variables, index, images):
         logits, _ = module.apply(
@@ -99,7 +104,7 @@ def compare(
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
     whole = make_programs(experiment, dataset, devices)
-    usual = usual_batch(devices, convolutional=whole.convolutional)
+    usual = usual_batch(devices, convolutional=whole.network.convolutional)
     # So few examples that the same number of images passes, in as many batches.
     fewer = num_images // usual * (usual // 18) or max(1, num_images // 18)
     eighteenth = make_programs(

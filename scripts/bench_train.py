@@ -37,9 +37,10 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.models import recipe as recipes
 from lira_jax.models.conv import FORMS
-from lira_jax.training import optimizer, step
-from lira_jax.training.programs import Plan, Programs, make_module
+from lira_jax.training import recipe, step
+from lira_jax.training.programs import Plan, Programs
 
 ALONE = "one at a time"
 CLASSES = 10
@@ -80,13 +81,15 @@ def jax_contenders(case: Case) -> Contenders:
     keep = masks.draw("bernoulli", e.num_models, len(dataset.y))
     runs = {ALONE: _one_at_a_time(e, dataset, keep)}
     programs = [
-        Programs(e, dataset, int(keep.sum(1).min()), devices, plan)
+        Programs(e, dataset, (int(keep.sum(1).min()), int(keep.sum(1).max())), devices, plan)
         for plan in _plans(case, devices)
     ]
     for p in programs:
-        form = f", {p.plan.conv_form}" if p.convolutional and p.plan.strategy == "vmap" else ""
+        form = (
+            f", {p.plan.conv_form}" if p.network.convolutional and p.plan.strategy == "vmap" else ""
+        )
         runs[f"{p.plan.strategy}{form}"] = lifted(p, keep)
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(programs[0].state.params))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(programs[0].network.shapes["params"]))
     about = f"JAX {jax.__version__}, {hardware.describe(devices)}"
     return Contenders({"about": about, "parameters": parameters}, runs)
 
@@ -118,18 +121,12 @@ def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Calla
     padded = [chunks.pad(part, width) for part in parts]
     placed = [lift.spread((part, keep[part]), devices) for part in padded]
     states = [programs.init(ids) for ids, _ in placed]
-    drawn = [programs.epoch_batches(*chunk, np.int32(0)) for chunk in placed]
+    drawn = [programs.draw(*chunk, np.int32(0)) for chunk in placed]
 
     def run():
         for c, (ids, kept) in enumerate(placed):
-            index = programs.epoch_batches(ids, kept, np.int32(0)) if draw else drawn[c]
-            if programs.scan:
-                states[c], _ = programs.train(states[c], ids, index, np.int32(0), images, labels)
-                continue
-            for s in range(programs.steps):
-                states[c], _ = programs.train(
-                    states[c], ids, index[:, s], np.int32(s), images, labels
-                )
+            batches = programs.draw(ids, kept, np.int32(0)) if draw else drawn[c]
+            states[c], _ = programs.run_epoch(states[c], ids, batches, 0, images, labels)
         jax.block_until_ready(states)
 
     return run
@@ -137,10 +134,10 @@ def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Calla
 
 def _one_at_a_time(e: Experiment, dataset: Dataset, keep):
     """Plain JAX: one jitted step of one model, called for one model after the other."""
-    module, descent = make_module(e, dataset), optimizer.make(e, 100)
-    train = step.make_train_step(module, descent, normalize.fit(dataset.x, e.normalize), e)
+    own = recipe.make(recipes.context(e, dataset))
+    train = step.make_step(own, normalize.fit(dataset.x, e.normalize), e)
     train = jax.jit(train, donate_argnums=0)
-    init = jax.jit(step.make_init(module, descent, e.seed, dataset.x.shape[1:]))
+    init = jax.jit(step.make_init(own, e.seed))
     states = [init(m) for m in range(len(keep))]
     images, labels = jax.device_put((dataset.x, dataset.y))
     indices = np.arange(len(dataset.y) // 2, dtype=np.int32).reshape(-1, e.batch_size)
@@ -148,7 +145,7 @@ def _one_at_a_time(e: Experiment, dataset: Dataset, keep):
     def run():
         for m in range(len(states)):
             for s, index in enumerate(indices):
-                states[m], _ = train(states[m], m, index, s, images, labels)
+                states[m], _ = train(states[m], m, (index,), s, images, labels)
         jax.block_until_ready(states)
 
     return run

@@ -156,7 +156,12 @@ def main() -> None:
     )
     experiment = Experiment(model=a.model, num_models=4, batch_size=a.batch_size, **options)
     programs = Programs(
-        experiment, dataset, a.batch_size, lift.mesh(1), Plan("loop", "plain", 1), by_step=True
+        experiment,
+        dataset,
+        (a.batch_size, a.batch_size),
+        lift.mesh(1),
+        Plan("loop", "plain", 1),
+        by_step=True,
     )
     program = programs.compile_train(1).as_text()
     # Half of the examples are one batch, so that an epoch of one model is one step.

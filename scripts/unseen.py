@@ -39,5 +39,5 @@ def programs(mesh: Mesh, plan: Plan) -> Programs:
     data = dataset()
     pixel = normalize.fit(data.x[:1], "pixel")  # no statistics of data that are not there
     return Programs(
-        experiment(), data, len(data.y) // 2, mesh, plan, normalizer=pixel, by_step=True
+        experiment(), data, (len(data.y) // 2,) * 2, mesh, plan, normalizer=pixel, by_step=True
     )

@@ -46,14 +46,13 @@ def train(group: hosts.Group) -> None:
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
-    from lira_jax.models.table import has_convolution  # after the cheap checks
-    from lira_jax.runs import checkpoint
-    from lira_jax.training.loop import Trainer
+    from lira_jax.runs import checkpoint  # after the cheap checks
+    from lira_jax.training import loop
 
     # Refuses what cannot be trained before anything is fixed.
-    trainers = [Trainer(experiment, dataset, keep, run)]
+    networks = [loop.check(experiment, dataset)]
     with command.naming_target_flags(experiment):
-        trainers += [Trainer(e, dataset, keep, targets) for targets, e in runs[1:]]
+        networks += [loop.check(e, dataset) for _, e in runs[1:]]
     for run, _ in runs:
         run.write_once("labels.npy", dataset.y)
         run.write_once("keep.npy", keep)
@@ -61,7 +60,7 @@ def train(group: hosts.Group) -> None:
             run.write_once("sources.npy", dataset.sources)
     group.set_up_is_done()
     ids = group.share(asked)
-    convolutional = any(has_convolution(t.params) for t in trainers)
+    convolutional = any(network.convolutional for network in networks)
     folders = [run.checkpoints() for run, _ in runs]
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
     number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
@@ -69,8 +68,8 @@ def train(group: hosts.Group) -> None:
         note_finished(len(ids), len(todo), "trained already")
         workers.run("train", todo, number)
     else:
-        while trainers:  # gone when it is done, for each has the data on the device
-            trainers.pop(0).train_all(ids)
+        for run, e in runs:
+            loop.train(e, dataset, keep, run, ids)
     group.finish(
         "train",
         lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)],
@@ -86,13 +85,15 @@ def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
     if not last:
         return f"metrics.jsonl says nothing of these {kind}"
     healthy = [r for r in last.values() if not r["diverged"]] or list(last.values())
-    mean = {
-        n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")
-    }
-    text = (
-        f"trained {len(last)} {kind}: accuracy {mean['train_accuracy']} on members, "
-        f"{mean['out_accuracy']} on non-members of the pool"
-    )
+    text = f"trained {len(last)} {kind}"
+    if healthy[0]["train_accuracy"] is not None:
+        mean = {
+            n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")
+        }
+        text += (
+            f": accuracy {mean['train_accuracy']} on members, {mean['out_accuracy']} on "
+            "non-members of the pool"
+        )
     if healthy[0]["test_accuracy"] is not None:
         text += f", {np.mean([r['test_accuracy'] for r in healthy]):.1%} on the test set"
     diverged = sorted(r["model"] for r in last.values() if r["diverged"])

@@ -19,17 +19,15 @@ def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
     return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
 
 
-def sweep(
-    step: Callable, variables, images, labels, batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Runs a lifted scoring step over all examples.
+def sweep(step: Callable, state, images, labels, batch_size: int) -> Iterator:
+    """Runs a lifted step over all examples.
 
     The next batch is dispatched before the last one is fetched, so the device does not wait.
 
     Args:
-      step: (variables, images, labels, index) -> (logits [models, B, queries, classes],
-        phi [models, B, queries]), from `forward.make_score_step` by `lift.lift`.
-      variables: of all models, leading axis [models].
+      step: (state, images, labels, index) -> any pytree of arrays [models, B, ...], of the examples
+        `index`; lifted by `lift.lift` with three shared arguments.
+      state: of all models, leading axis [models].
       images, labels: on the devices, or numpy arrays in host memory, of which each batch is sent on
         its own.
       batch_size: examples a batch.
@@ -43,9 +41,9 @@ def sweep(
     for start in range(0, total, batch_size):
         index = np.minimum(start + within, total - 1)
         if isinstance(images, np.ndarray):
-            result = step(variables, images[index], labels[index], within)
+            result = step(state, images[index], labels[index], within)
         else:
-            result = step(variables, images, labels, index)
+            result = step(state, images, labels, index)
         if pending is not None:
             yield _fetch(*pending)
         pending = result, min(batch_size, total - start)
@@ -53,6 +51,5 @@ def sweep(
         yield _fetch(*pending)
 
 
-def _fetch(result, count):
-    logits, phi = jax.device_get(result)
-    return logits[:, :count], phi[:, :count]
+def _fetch(result, count: int):
+    return jax.tree.map(lambda array: array[:, :count], jax.device_get(result))

@@ -5,8 +5,6 @@ To add a family, write a module with the fields num_classes, dtype and conv_form
 """
 
 import functools
-import importlib
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ import jax.numpy as jnp
 
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import FIELDS
+from lira_jax.models import own
 from lira_jax.models.alexnet import AlexNet
 from lira_jax.models.cnn import Cnn
 from lira_jax.models.conv import FORMS
@@ -55,7 +54,7 @@ FAMILIES = {
     "salem_cnn": Family(SalemCnn, True, {"activation": "relu"}),
 }
 
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def create(
@@ -87,7 +86,7 @@ def create(
         that cannot be imported or called or returns something else.
     """
     for flag, value, choices in (
-        ("compute_dtype", dtype, _DTYPES),
+        ("compute_dtype", dtype, DTYPES),
         ("conv_form", conv_form, FORMS),
         ("activation", activation, ACTIVATIONS),
     ):
@@ -96,8 +95,8 @@ def create(
     if ":" not in name and name not in FAMILIES:
         raise bad_choice("--model", name, [*FAMILIES, "package.module:function"])
 
-    own = ":" in name
-    options = {} if own else dict(FAMILIES[name].options)
+    of_the_user = ":" in name
+    options = {} if of_the_user else dict(FAMILIES[name].options)
     given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
     for flag, value in given.items():
         if value == FIELDS[flag].default:
@@ -108,12 +107,12 @@ def create(
                 f"--{flag}={shown}: --model={name} has no such option; leave the flag out"
             )
         options[flag] = value
-    if own:
-        return _from_factory(name, num_classes, _DTYPES[dtype])
+    if of_the_user:
+        return _from_factory(name, num_classes, DTYPES[dtype])
     family = FAMILIES[name]
     if family.convolution:
         options["conv_form"] = conv_form
-    return family.build(num_classes=num_classes, dtype=_DTYPES[dtype], **options)
+    return family.build(num_classes=num_classes, dtype=DTYPES[dtype], **options)
 
 
 def has_convolution(params) -> bool:
@@ -126,21 +125,8 @@ def has_convolution(params) -> bool:
 
 
 def _from_factory(name: str, num_classes: int, dtype) -> nn.Module:
-    module_name, _, function_name = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), function_name, None)
-    except (ImportError, ValueError, TypeError) as error:
-        raise UserError(
-            f"--model={name}: cannot import {module_name!r} ({error}); is its folder on PYTHONPATH?"
-        ) from error
-    if not callable(factory):
-        raise UserError(f"--model={name}: {module_name} has no function {function_name!r}")
-    try:
-        inspect.signature(factory).bind(num_classes=num_classes, dtype=dtype)
-    except TypeError as error:
-        raise UserError(
-            f"--model={name}: it must take num_classes= and dtype= ({error})"
-        ) from error
+    factory = own.function("--model", name)
+    own.must_take("--model", name, factory, num_classes=num_classes, dtype=dtype)
     module = factory(num_classes=num_classes, dtype=dtype)
     if not isinstance(module, nn.Module):
         raise UserError(

@@ -1,7 +1,7 @@
 """Checkpoints, one folder a model, so that any process can go on with any model in any grouping.
 
     checkpoints/0007/epoch_0020   training state after 20 epochs (orbax); only the newest is kept
-    checkpoints/0007/final        params and batch_stats of the finished model (orbax)
+    checkpoints/0007/final        the finished model's variables (orbax)
 
 Orbax writes under a temporary name and renames, so a folder that exists is whole.
 """

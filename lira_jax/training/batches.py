@@ -10,12 +10,6 @@ import jax
 import jax.numpy as jnp
 
 
-def steps_per_epoch(num_examples: int, pkeep: float, batch_size: int) -> int:
-    """Steps of one epoch, the same for all models: the mean number of members, rounded up to whole
-    batches."""
-    return -(-round(num_examples * pkeep) // batch_size)
-
-
 def passes_in_epoch(fewest_members: int, steps: int, batch_size: int) -> int:
     """How many passes over its members one epoch of any model can touch."""
     return -(-steps * batch_size // fewest_members) + 1

@@ -5,22 +5,24 @@ or not.
 """
 
 import dataclasses
+import time
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lira_jax.data import augment, masks, normalize
+from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
-from lira_jax.ensemble import lift
+from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
-from lira_jax.models import table as models
-from lira_jax.signals import forward
-from lira_jax.training import batches, optimizer, step
+from lira_jax.models import network
+from lira_jax.models import recipe as recipes
+from lira_jax.models.table import has_convolution
+from lira_jax.training import batches, step
+from lira_jax.training import recipe as training_recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,20 +45,23 @@ class Programs:
 
     Attributes:
       steps: of one epoch.
-      state: shapes of ONE model's TrainState.
-      scan: whether `train` is a whole epoch.
+      recipe, network: of ONE model.
+      state: shapes of ONE model's state.
+      scan: whether an epoch is one program.
       init: (model_ids) -> state.
-      epoch_batches: (model_ids, keep, epoch) -> indices [models, steps, B].
-      train: as `step.scan_epoch` (scan), `step.make_train_step`, or `step.on_batch` (data on the
-        host). The state's memory is reused.
-      score: as `forward.make_score_step`, of the plain query.
+      draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
+        of members and, if the recipe asks for them, of non-members.
+      train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
+      evaluate: (state, images, labels, index) -> (finite [models, B], correct [models, B], or None
+        if the outputs are no logits) on plain examples.
+      compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
     def __init__(
         self,
         experiment: Experiment,
         dataset: Dataset,
-        fewest_members: int,
+        members: tuple[int, int],
         devices: Mesh,
         plan: Plan,
         *,
@@ -66,69 +71,129 @@ class Programs:
         """Builds the programs.
 
         Args:
-          fewest_members: of any model of the run, so that programs do not depend on the chunk.
+          members: the fewest and the most of any model of the run, so that programs do not depend
+            on the chunk.
           devices: as `lift.mesh` gives them, or of a topology that is only compiled for.
           normalizer: of the data set, if it is at hand; fitted by default.
           by_step: never scan over an epoch.
+
+        Raises:
+          UserError: the model or the recipe does not fit the data.
         """
         e = self.experiment = experiment
         self.dataset, self.devices, self.plan = dataset, devices, plan
-        module = make_module(e, dataset, plan.conv_form)
-        share = masks.members_share(e.masks, e.pkeep)
-        self.steps = batches.steps_per_epoch(len(dataset.y), share, e.batch_size)
-        descent = optimizer.make(e, self.steps * e.epochs)
         normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
-        init = step.make_init(module, descent, e.seed, dataset.x.shape[1:])
+        self.recipe = training_recipe.make(recipes.context(e, dataset, plan.conv_form))
+        self.network = network.of_recipe(self.recipe, e.recipe, dataset, normalizer)
+        self.steps = recipes.steps_per_epoch(e, len(dataset.y))
+        init = step.make_init(self.recipe, e.seed)
         self.state = jax.eval_shape(init, 0)
-        self.convolutional = models.has_convolution(self.state.params)
         self.resident = e.data_on == "device"
         # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is
         # many programs.
         on_cpu = devices.devices.flat[0].platform == "cpu"
-        self.scan = self.resident and not by_step and not (self.convolutional and on_cpu)
-
-        train = step.make_train_step(module, descent, normalizer, e)
+        convolutional = has_convolution(self.state)  # also of what only training needs
+        self.scan = self.resident and not by_step and not (convolutional and on_cpu)
+        self.one_step = step.make_step(self.recipe, normalizer, e)
         if self.scan:
-            train = step.scan_epoch(train)
-        elif not self.resident:
-            train = step.on_batch(train)
-        passes = batches.passes_in_epoch(fewest_members, self.steps, e.batch_size)
-
-        def epoch_batches(model_id, keep, epoch):
-            key = step.batch_key(e.seed, model_id)
-            return batches.epoch_batches(
-                key, keep, epoch, steps=self.steps, batch_size=e.batch_size, passes=passes
-            )
+            train = step.scan_epoch(self.one_step)
+        elif self.resident:
+            train = self.one_step
+        else:
+            train = step.make_step_on_batches(self.recipe, normalizer, e)
 
         # Initial weights and batches are random bits and sorting: vmap serves them well everywhere.
         self.init = lift.lift(init, "vmap", devices)
-        self.epoch_batches = lift.lift(epoch_batches, "vmap", devices, shared=1)
+        self.draw = lift.lift(self._draw_one(members), "vmap", devices, shared=1)
         self.train = lift.lift(
             train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True
         )
-        score = forward.make_score_step(module, normalizer, augment.query_grid(1))
-        self.score = lift.lift(score, plan.strategy, devices, shared=3)
+        self.evaluate = lift.lift(self._evaluate_one, plan.strategy, devices, shared=3)
+        self.compile_seconds: dict[int, float] = {}
+
+    def run_epoch(self, state, model_ids, drawn, epoch: int, images, labels):
+        """Trains some models for an epoch.
+
+        Args:
+          state: of these models; its memory is reused.
+          drawn: what `draw` gives, or the first steps of it where the epoch is not one program.
+          images, labels: on the devices, or in host memory if the experiment says so.
+
+        Returns:
+          (state, metrics): name -> [models, steps].
+        """
+        first = epoch * self.steps
+        if self.scan:
+            return self.train(state, model_ids, drawn, np.int32(first), images, labels)
+        if self.resident:
+            steps = drawn[0].shape[1]
+            given = (jax.tree.map(lambda a, s=s: a[:, s], drawn) for s in range(steps))
+            shared: tuple[Any, ...] = (images, labels)
+        else:
+            given = feed.batches(images, labels, jax.device_get(drawn), self.devices)
+            shared = ()
+        taken = []
+        for s, batch in enumerate(given):
+            state, metrics = self.train(state, model_ids, batch, np.int32(first + s), *shared)
+            taken.append(metrics)
+        return state, jax.tree.map(lambda *steps: jnp.stack(steps, 1), *taken)
 
     def train_arguments(self, width: int) -> tuple:
         """Shapes of the arguments of `train` for so many models."""
-        batch, x, y = self.experiment.batch_size, self.dataset.x, self.dataset.y
+        x, y = self.dataset.x, self.dataset.y
         number = jax.ShapeDtypeStruct((), np.int32)
-        own: tuple[Any, ...] = (self.state, number)
+        size = (self.experiment.batch_size,)
         if self.resident:
-            shape = (self.steps, batch) if self.scan else (batch,)
-            own += (jax.ShapeDtypeStruct(shape, np.int32),)
+            batch: Any = jax.ShapeDtypeStruct((self.steps, *size) if self.scan else size, np.int32)
             shared = lift.abstract_replicate((x, y), self.devices)
         else:
-            own += (
-                jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype),
-                jax.ShapeDtypeStruct((batch,), y.dtype),
+            batch = (
+                jax.ShapeDtypeStruct((*size, *x.shape[1:]), x.dtype),
+                jax.ShapeDtypeStruct(size, y.dtype),
             )
             shared = ()
+        own = (self.state, number, (batch,) * (1 + self.recipe.reference))
         return (*lift.abstract_spread(own, width, self.devices), number, *shared)
 
     def compile_train(self, width: int) -> jax.stages.Compiled:
-        """Compiles `train` for so many models; a call of `train` then does not compile again."""
-        return self.train.lower(*self.train_arguments(width)).compile()
+        """Compiles `train` for so many models; `run_epoch` then compiles nothing."""
+        started = time.monotonic()
+        compiled = self.train.lower(*self.train_arguments(width)).compile()
+        self.compile_seconds.setdefault(width, time.monotonic() - started)
+        return compiled
+
+    def flops_per_image(self) -> float:
+        """Floating-point operations of one training step of one model, an image, as XLA counts them
+        before optimising."""
+        e, x, y = self.experiment, self.dataset.x, self.dataset.y
+        index = jax.ShapeDtypeStruct((e.batch_size,), jnp.int32)
+        data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (x, y))
+        indices = (index,) * (1 + self.recipe.reference)
+        cost = jax.jit(self.one_step).lower(self.state, 0, indices, 0, *data).cost_analysis()
+        return float(cost.get("flops", 0)) / e.batch_size if cost else 0.0
+
+    def _draw_one(self, members: tuple[int, int]):
+        e, (fewest, most) = self.experiment, members
+        shape = {"steps": self.steps, "batch_size": e.batch_size}
+
+        def passes(smallest: int) -> int:
+            return batches.passes_in_epoch(smallest, self.steps, e.batch_size)
+
+        def draw(model_id, keep, epoch):
+            key = step.batch_key(e.seed, model_id)
+            drawn = (batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),)
+            if self.recipe.reference:
+                key, n = step.reference_key(e.seed, model_id), len(self.dataset.y) - most
+                drawn += (batches.epoch_batches(key, ~keep, epoch, passes=passes(n), **shape),)
+            return drawn
+
+        return draw
+
+    def _evaluate_one(self, state, images, labels, index):
+        outputs = self.network.outputs(self.recipe.variables(state), images[index])
+        finite = jnp.isfinite(outputs.reshape(len(index), -1)).all(-1)
+        correct = outputs.argmax(-1) == labels[index] if self.network.classifies else None
+        return finite, correct
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
@@ -143,40 +208,3 @@ def bytes_needed(compiled: jax.stages.Compiled) -> int:
         - m.alias_size_in_bytes
         + m.temp_size_in_bytes
     )
-
-
-def make_module(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") -> nn.Module:
-    """The experiment's model for the data set's classes."""
-    e = experiment
-    return models.create(
-        e.model,
-        dataset.num_classes,
-        depth=e.depth,
-        width=e.width,
-        hidden=e.hidden,
-        activation=e.activation,
-        dtype=e.compute_dtype,
-        conv_form=conv_form,
-    )
-
-
-def abstract_variables(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
-    """Shapes and types of one model's params and batch_stats."""
-    module = make_module(experiment, dataset)
-    example = np.zeros((1, *dataset.x.shape[1:]), np.float32)
-    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
-
-
-def flops_per_image(experiment: Experiment, dataset: Dataset, normalizer: Normalizer) -> float:
-    """Floating-point operations of one training step of one model, an image, as XLA counts them
-    before optimising."""
-    e = experiment
-    module = make_module(e, dataset)
-    descent = optimizer.make(e, e.epochs)
-    init = step.make_init(module, descent, e.seed, dataset.x.shape[1:])
-    train = step.make_train_step(module, descent, normalizer, e)
-    index = jax.ShapeDtypeStruct((e.batch_size,), jnp.int32)
-    data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (dataset.x, dataset.y))
-    cost = jax.jit(train).lower(jax.eval_shape(init, 0), 0, index, 0, *data).cost_analysis()
-    return float(cost.get("flops", 0)) / e.batch_size if cost else 0.0

@@ -1,31 +1,20 @@
-"""Training of ONE model: its initial state and its step. Nothing here knows of ensembles."""
+"""One training step of ONE model on the data set. Nothing here knows of ensembles.
+
+All randomness of a model comes from its key, and each use of it has a stream of its own.
+"""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
 from lira_jax.data import augment
 from lira_jax.data.normalize import Normalizer
 from lira_jax.experiment import Experiment
+from lira_jax.models.recipe import Batch, Recipe
 
-_INIT, _BATCHES, _AUGMENT = range(3)  # uses of a model's key
-
-
-class TrainState(NamedTuple):
-    """What training changes: weights, BatchNorm's running statistics, the optimiser's memory."""
-
-    params: Any
-    batch_stats: Any
-    opt_state: Any
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        """As the module's apply takes them."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
+# Streams of a model's key; another number for one of them would change every result.
+_INIT, _BATCHES, _AUGMENT, _STEP, _REFERENCE, _AUGMENT_REFERENCE = range(6)
 
 
 def model_key(seed: int, model_id):
@@ -38,85 +27,77 @@ def batch_key(seed: int, model_id):
     return jax.random.fold_in(model_key(seed, model_id), _BATCHES)
 
 
-def make_init(
-    module: nn.Module,
-    optimizer: optax.GradientTransformation,
-    seed: int,
-    example_shape: tuple[int, ...],
-) -> Callable:
-    """Builds init(model_id) -> TrainState."""
+def reference_key(seed: int, model_id):
+    """The key of one model's batches of non-members."""
+    return jax.random.fold_in(model_key(seed, model_id), _REFERENCE)
 
-    def init(model_id) -> TrainState:
-        key = jax.random.fold_in(model_key(seed, model_id), _INIT)
-        variables = module.init(key, jnp.zeros((1, *example_shape)), train=False)
-        params = variables["params"]
-        return TrainState(params, variables.get("batch_stats", {}), optimizer.init(params))
+
+def make_init(recipe: Recipe, seed: int) -> Callable:
+    """Builds init(model_id) -> state."""
+
+    def init(model_id):
+        return recipe.init(jax.random.fold_in(model_key(seed, model_id), _INIT))
 
     return init
 
 
-def make_train_step(
-    module: nn.Module,
-    optimizer: optax.GradientTransformation,
-    normalize: Normalizer,
-    experiment: Experiment,
-) -> Callable:
-    """Builds train_step(state, model_id, index, step, images, labels) -> (state, loss).
+def make_step(recipe: Recipe, normalize: Normalizer, experiment: Experiment) -> Callable:
+    """Builds train_step(state, model_id, indices, step, images, labels) -> (state, metrics).
 
-    Args of the result: index int [B], the batch; step int, from 0; images [N, ...] and labels [N],
-    resident on the device. The loss is the cross-entropy of the (smoothed) labels without the
-    penalty.
+    Args of the result: indices, a tuple of int [B], the batch and, if the recipe asks for them,
+    non-members; step int, from 0; images [N, ...] and labels [N], resident on the device.
     """
-    e = experiment
+    take = _make_step(recipe, normalize, experiment)
 
-    def train_step(state: TrainState, model_id, index, step, images, labels):
-        key = jax.random.fold_in(jax.random.fold_in(model_key(e.seed, model_id), _AUGMENT), step)
+    def train_step(state, model_id, indices, step, images, labels):
+        return take(state, model_id, [(images, labels, index) for index in indices], step)
+
+    return train_step
+
+
+def make_step_on_batches(recipe: Recipe, normalize: Normalizer, experiment: Experiment) -> Callable:
+    """As `make_step`, for a step that is given its examples: the same result.
+
+    Returns:
+      train_step(state, model_id, batches, step) -> (state, metrics); batches, a tuple of (images
+      [B, ...], labels [B]).
+    """
+    take = _make_step(recipe, normalize, experiment)
+
+    def train_step(state, model_id, batches, step):
+        return take(state, model_id, [(x, y, jnp.arange(len(y))) for x, y in batches], step)
+
+    return train_step
+
+
+def _make_step(recipe: Recipe, normalize: Normalizer, e: Experiment) -> Callable:
+    def batch_of(key, images, labels, index) -> Batch:
         view_key, cutout_key = jax.random.split(key)
         x = normalize(
             augment.random_view(view_key, images, index, augment=e.augment, shift=e.shift)
         )
         if e.augment == "mirror_shift_cutout":
             x = augment.random_cutout(cutout_key, x, e.cutout)
-        y = labels[index]
+        return Batch(x, labels[index], jnp.ones(len(index), jnp.float32))
 
-        def loss_of(params):
-            logits, updates = module.apply(
-                {"params": params, "batch_stats": state.batch_stats},
-                x,
-                train=True,
-                mutable=["batch_stats"],
-            )
-            targets = optax.smooth_labels(jax.nn.one_hot(y, logits.shape[-1]), e.label_smoothing)
-            loss = optax.softmax_cross_entropy(logits.astype(jnp.float32), targets).mean()
-            return loss, updates.get("batch_stats", {})
+    def take(state, model_id, given, step):
+        def key(stream: int):
+            return jax.random.fold_in(jax.random.fold_in(model_key(e.seed, model_id), stream), step)
 
-        (loss, batch_stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        return TrainState(optax.apply_updates(state.params, updates), batch_stats, opt_state), loss
+        batch = batch_of(key(_AUGMENT), *given[0])
+        if recipe.reference:
+            batch = batch._replace(reference=batch_of(key(_AUGMENT_REFERENCE), *given[1]))
+        return recipe.step(state, batch, key(_STEP))
 
-    return train_step
-
-
-def on_batch(train_step: Callable) -> Callable:
-    """Turns a step that picks its batch from the resident data into one that is given the batch.
-
-    Returns:
-      step(state, model_id, images [B, ...], labels [B], step) -> (state, loss), with the same
-      result.
-    """
-
-    def of_batch(state, model_id, images, labels, step):
-        return train_step(state, model_id, jnp.arange(len(labels)), step, images, labels)
-
-    return of_batch
+    return take
 
 
 def scan_epoch(train_step: Callable) -> Callable:
-    """Turns a step into a whole epoch in one program.
+    """Turns a step on resident data into a whole epoch in one program.
 
     Returns:
-      train_epoch(state, model_id, indices [S, B], first_step, images, labels) -> (state, losses
-      [S]).
+      train_epoch(state, model_id, indices, first_step, images, labels) -> (state, metrics [S]);
+      indices, a tuple of int [S, B].
     """
 
     def train_epoch(state, model_id, indices, first_step, images, labels):
@@ -124,6 +105,7 @@ def scan_epoch(train_step: Callable) -> Callable:
             index, step = batch
             return train_step(state, model_id, index, step, images, labels)
 
-        return jax.lax.scan(body, state, (indices, first_step + jnp.arange(len(indices))))
+        steps = first_step + jnp.arange(len(indices[0]))
+        return jax.lax.scan(body, state, (indices, steps))
 
     return train_epoch

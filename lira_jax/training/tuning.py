@@ -15,40 +15,13 @@ import jax
 import numpy as np
 
 from lira_jax.ensemble import chunks, hardware, lift
-from lira_jax.experiment import Experiment
 from lira_jax.models.conv import FORMS
-from lira_jax.models.table import has_convolution
 from lira_jax.training.programs import Plan, Programs, bytes_needed
 
 BUDGET_SHARE = 0.02  # of the expected seconds of training
 BUDGET_MOST = 600.0  # seconds
-FIRST_WIDTH = 16  # models side by side when forms are compared
-WIDEST = 256
 WORTHWHILE = 1.02  # times faster, for another width to be taken
 _TRIAL_SECONDS = 0.5
-# Of dense networks side by side on a CPU (BUILD_NOTES.md has the measurement): up to so many
-# weights, and from so many models on, vmap is faster than a loop.
-CACHED_WEIGHTS = 4_000_000
-WORTH_BATCHING = 4
-
-_DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
-_CPU = [
-    ("loop", "plain"),
-    ("unroll", "plain"),
-    ("vmap", "patches"),
-    ("vmap", "unrolled"),
-    ("vmap", "shifted"),
-]
-_ACCELERATOR = [
-    ("vmap", "grouped"),
-    ("vmap", "plain"),
-    ("loop", "plain"),
-    ("vmap", "unrolled"),
-    ("map", "plain"),
-    ("vmap", "shifted"),
-    ("vmap", "patches"),
-    ("unroll", "plain"),
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,59 +32,6 @@ class Timing:
     plan: Plan
     images_per_second: float
     compile_seconds: float
-
-
-def plan_by_rule(experiment: Experiment, models: int, devices, params) -> Plan:
-    """The plan where nothing is measured.
-
-    Args:
-      models: that are to be trained.
-      params: of one model, or their shapes.
-
-    Raises:
-      UserError: `map` was asked for convolutional models on a CPU.
-    """
-    e, asked = experiment, experiment.models_per_chunk
-    convolutional, platform = has_convolution(params), devices.devices.flat[0].platform
-    strategy = lift.choose_strategy(e.strategy, convolutional=convolutional, platform=platform)
-    if e.strategy == "auto" and strategy == "vmap" and not asked and platform == "cpu":
-        asked = min(_in_cache(params), chunks.width(strategy, 0, models, devices))
-        if _in_cache(params) < WORTH_BATCHING:
-            strategy = "loop"
-    form = "plain" if e.conv_form == "auto" else e.conv_form
-    return Plan(strategy, form, chunks.width(strategy, asked, models, devices))
-
-
-def plans(experiment: Experiment, models: int, devices, params) -> list[Plan]:
-    """The plans that auto compares first, in order of promise; the rule's own strategy is the
-    first.
-
-    Args:
-      models: that are to be trained.
-      params: of one model, or their shapes.
-    """
-    e, known, first_width = experiment, _DENSE, FIRST_WIDTH
-    on_cpu = devices.devices.flat[0].platform == "cpu"
-    if has_convolution(params):
-        known = _CPU if on_cpu else _ACCELERATOR
-    elif on_cpu:
-        first_width = min(first_width, max(2, _in_cache(params)))
-        rule = plan_by_rule(e, models, devices, params).strategy
-        known = sorted(known, key=lambda plan: plan[0] != rule)
-    found = []
-    for strategy, form in known:
-        # Only under vmap is there a choice of forms. A user's own model has convolutions of its
-        # own.
-        free = e.conv_form in ("auto", form) or strategy != "vmap"
-        if free and not (":" in e.model and form != "plain"):
-            asked = e.models_per_chunk or (first_width if strategy in ("vmap", "map") else 0)
-            found.append(Plan(strategy, form, chunks.width(strategy, asked, models, devices)))
-    return found
-
-
-def _in_cache(params) -> int:
-    """Dense models side by side whose training step finds the weights in a CPU's caches."""
-    return max(1, CACHED_WEIGHTS // sum(leaf.size for leaf in jax.tree.leaves(params)))
 
 
 def worth_measuring(flops: float, devices) -> bool:
@@ -128,7 +48,7 @@ def choose(
     trial: Callable[[Plan], Timing | None],
     expected_seconds: Callable[[Timing], float],
     *,
-    widest: int = WIDEST,
+    widest: int,
     budget: float | None = None,
 ) -> list[Timing]:
     """Times candidates, then other widths of the fastest, while the budget lasts.
@@ -177,13 +97,13 @@ def choose(
 
 
 def time_step(
-    programs: Programs, plan: Plan, state, keep: np.ndarray, images, labels, *, limit: int
+    programs: Programs, state, keep: np.ndarray, images, labels, *, limit: int
 ) -> Timing | None:
     """Times training steps of a plan with real batches.
 
     Args:
       programs: of the plan, by step.
-      state: TrainState of one model a device, repeated to the plan's width.
+      state: of one model a device, repeated to the plan's width.
       keep: bool [width, N].
       images, labels: on the devices, or in host memory if the experiment says so.
       limit: bytes of memory of a device.
@@ -191,20 +111,14 @@ def time_step(
     Returns:
       The timing, or None if the program does not fit.
     """
-    devices, width = programs.devices, plan.width
+    devices, width = programs.devices, programs.plan.width
     try:
-        started = time.monotonic()
         compiled = programs.compile_train(width)
-        compile_seconds = time.monotonic() - started
         if bytes_needed(compiled) > limit:
             return None
         model_ids, keep = lift.spread((np.arange(width, dtype=np.int32), keep), devices)
-        index = programs.epoch_batches(model_ids, keep, np.int32(0))[:, 0]
-        if programs.resident:
-            own, shared = (index,), (images, labels)
-        else:
-            index = jax.device_get(index)
-            own, shared = lift.spread((images[index], labels[index]), devices), ()
+        drawn = programs.draw(model_ids, keep, np.int32(0))
+        one_step = jax.tree.map(lambda index: index[:, :1], drawn)
         copies = width // devices.size
         state = lift.spread(
             jax.tree.map(lambda a: np.repeat(np.asarray(a), copies, 0), state), devices
@@ -212,14 +126,15 @@ def time_step(
         durations: list[float] = []
         while len(durations) < 4 or (sum(durations) < _TRIAL_SECONDS and len(durations) < 50):
             started = time.monotonic()
-            state, loss = programs.train(state, model_ids, *own, np.int32(len(durations)), *shared)
-            loss.block_until_ready()
+            state, metrics = programs.run_epoch(
+                state, model_ids, one_step, len(durations), images, labels
+            )
+            jax.block_until_ready(metrics)
             durations.append(time.monotonic() - started)
         # The fastest: others include what happens once, such as page faults of a heap that is still
         # growing.
-        return Timing(
-            plan, width * programs.experiment.batch_size / min(durations), compile_seconds
-        )
+        speed = width * programs.experiment.batch_size / min(durations)
+        return Timing(programs.plan, speed, programs.compile_seconds[width])
     except jax.errors.JaxRuntimeError as error:
         if not chunks.out_of_memory(error):
             raise

@@ -11,7 +11,7 @@ from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.signals.score import score_models
-from lira_jax.training.loop import Trainer
+from lira_jax.training import loop
 
 X = np.arange(60, dtype=np.uint8).reshape(20, 3)
 Y = np.arange(20, dtype=np.int32)
@@ -25,6 +25,15 @@ def test_batches_are_those_of_the_indices_in_order():
         np.testing.assert_array_equal(images, X[INDICES[:, s]])
         np.testing.assert_array_equal(labels, Y[INDICES[:, s]])
         assert len(images.devices()) == 2
+
+
+def test_several_batches_a_step_come_together():
+    mine, others = INDICES, (INDICES + 1) % 20
+    found = list(feed.batches(X, Y, (mine, others), lift.mesh(1)))
+    assert len(found) == 7
+    for s, ((images, _), (_, labels)) in enumerate(found):
+        np.testing.assert_array_equal(images, X[mine[:, s]])
+        np.testing.assert_array_equal(labels, Y[others[:, s]])
 
 
 def test_a_failure_in_the_thread_reaches_the_caller():
@@ -70,7 +79,7 @@ def most_on_devices(path, monkeypatch, data_on):
 
     lift_one = lift.lift
     monkeypatch.setattr(lift, "lift", lambda *a, **k: Watched(lift_one(*a, **k), look))
-    monkeypatch.setattr("lira_jax.training.loop.usual_batch", lambda *_, **__: 16)
+    monkeypatch.setattr("lira_jax.training.metrics.usual_batch", lambda *_, **__: 16)
     e = Experiment(
         num_models=2,
         model="mlp",
@@ -87,7 +96,7 @@ def most_on_devices(path, monkeypatch, data_on):
     run = RunDirectory(path)
     run.settle_experiment(e, {f.name for f in dataclasses.fields(e)})
     mesh = lift.mesh(1)
-    Trainer(e, dataset, masks.draw("balanced", 2, 1200), run, mesh).train_all([0, 1])
+    loop.train(e, dataset, masks.draw("balanced", 2, 1200), run, [0, 1], mesh)
     score_models(e, dataset, run, [0, 1], mesh)
     assert len(images) > 300
     return max(images), max(size)

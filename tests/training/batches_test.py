@@ -8,7 +8,7 @@ from lira_jax.training import batches
 
 
 def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
-    steps = batches.steps_per_epoch(len(keep), pkeep, batch_size)
+    steps = -(-round(len(keep) * pkeep) // batch_size)
     passes = batches.passes_in_epoch(fewest or int(keep.sum()), steps, batch_size)
     key = jax.random.key(seed)
     return np.concatenate(

@@ -14,7 +14,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import RunDirectory, logits_name, scores_name
 from lira_jax.signals.score import score_models
-from lira_jax.training.loop import Trainer
+from lira_jax.training import loop
 
 
 def data(seed=0, n=60):
@@ -56,7 +56,7 @@ def train(path, experiment, ids=None, devices=1, dataset=None):
     keep = masks.draw(experiment.masks, experiment.num_models, len(dataset.y), seed=experiment.seed)
     ids = list(range(experiment.num_models)) if ids is None else ids
     mesh = lift.mesh(devices)
-    outcomes = Trainer(experiment, dataset, keep, run, mesh).train_all(ids)
+    outcomes = loop.train(experiment, dataset, keep, run, ids, mesh)
     score_models(experiment, dataset, run, ids, mesh)
     return {i: (run.read(logits_name(i)), run.read(scores_name(i))) for i in ids}, outcomes
 
@@ -169,7 +169,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
 def test_finished_models_are_not_trained_again(tmp_path, monkeypatch):
     first, outcomes = train(tmp_path, MLP)
     assert len(outcomes) == 4
-    monkeypatch.setattr(Trainer, "train_chunk", None)
+    monkeypatch.setattr(loop, "train_chunk", None)
     again, outcomes = train(tmp_path, MLP)
     assert outcomes == []
     assert_same(first, again, exact=True)

@@ -14,9 +14,8 @@ from training.loop_test import CONVOLUTIONAL, MLP, assert_same, data, train
 from lira_jax.data import masks, normalize
 from lira_jax.ensemble import hardware, lift
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.training import tuning
-from lira_jax.training.loop import Trainer
-from lira_jax.training.programs import Plan, Programs, bytes_needed, flops_per_image
+from lira_jax.training import loop, planning, tuning
+from lira_jax.training.programs import Plan, Programs, bytes_needed
 from lira_jax.training.tuning import Timing
 
 CNN = dataclasses.replace(CONVOLUTIONAL, model="cnn", width=2)
@@ -49,8 +48,8 @@ def test_a_short_training_times_only_the_first_plan():
     def trial(plan):
         return Timing(plan, 100.0, compile_seconds=2.0)
 
-    assert [t.plan for t in tuning.choose(PLANS, trial, lambda t: 60.0)] == PLANS[:1]
-    assert len(tuning.choose(PLANS, trial, lambda t: 3600.0)) > len(PLANS)
+    assert [t.plan for t in tuning.choose(PLANS, trial, lambda t: 60.0, widest=256)] == PLANS[:1]
+    assert len(tuning.choose(PLANS, trial, lambda t: 3600.0, widest=256)) > len(PLANS)
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -120,13 +119,15 @@ def test_what_is_written_out_for_each_model_must_pay_for_its_compilation():
 
 
 def test_nothing_fits():
-    assert tuning.choose(PLANS, lambda plan: None, lambda t: 1.0) == []
+    assert tuning.choose(PLANS, lambda plan: None, lambda t: 1.0, widest=256) == []
 
 
 def test_plans_keep_what_the_flags_fix():
     def plans(**fields):
         e = dataclasses.replace(CNN, num_models=64, **fields)
-        return {(p.strategy, p.conv_form, p.width) for p in tuning.plans(e, 64, mesh, kernel)}
+        return {
+            (p.strategy, p.conv_form, p.width) for p in planning.candidates(e, 64, mesh, kernel)
+        }
 
     kernel = {"kernel": np.zeros((3, 3, 3, 2))}
     mesh = lift.mesh(2)
@@ -154,15 +155,15 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
         lift.mesh(1),
         np.zeros(weights),
     )
-    assert tuning.plan_by_rule(e, 64, mesh, params) == first
-    candidates = tuning.plans(e, 64, mesh, params)
-    assert candidates[0] == dataclasses.replace(first, width=min(first.width, tuning.FIRST_WIDTH))
+    assert planning.plan_by_rule(e, 64, mesh, params) == first
+    candidates = planning.candidates(e, 64, mesh, params)
+    assert candidates[0] == dataclasses.replace(first, width=min(first.width, planning.FIRST_WIDTH))
     assert {plan.strategy for plan in candidates} == {"vmap", "loop", "map"}
     if first.strategy == "vmap":  # also where there are too few models to fill the caches
-        assert tuning.plan_by_rule(e, 2, mesh, params) == dataclasses.replace(first, width=2)
+        assert planning.plan_by_rule(e, 2, mesh, params) == dataclasses.replace(first, width=2)
     asked = dataclasses.replace(e, strategy="vmap")
     assert (
-        tuning.plan_by_rule(asked, 64, mesh, params).width == 64
+        planning.plan_by_rule(asked, 64, mesh, params).width == 64
     )  # what was asked for is left alone
 
 
@@ -175,7 +176,7 @@ def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_num
 ):
     expected, _ = train(tmp_path / "loop", dataclasses.replace(experiment, strategy="loop"))
     monkeypatch.setattr(tuning, "BUDGET_SHARE", 1e6)
-    monkeypatch.setattr(tuning, "_CPU", [("loop", "plain"), ("vmap", "patches")])
+    monkeypatch.setattr(planning, "_CPU", [("loop", "plain"), ("vmap", "patches")])
     found, _ = train(tmp_path / "auto", experiment, ids=[0, 1, 2])
     assert_same(found, expected)
     (kept,) = json.loads((tmp_path / "auto" / "plan.json").read_text()).values()
@@ -198,38 +199,39 @@ def test_forms_of_the_convolution_agree(form, tmp_path):
     assert_same(found, expected)
 
 
-def trainer(experiment, path, devices=1):
-    dataset = data()
+def job(experiment, devices=1):
+    dataset, mesh = data(), lift.mesh(devices)
     keep = masks.draw("balanced", experiment.num_models, len(dataset.y))
-    return Trainer(experiment, dataset, keep, RunDirectory(path), lift.mesh(devices))
+    images, labels = dataset.x, dataset.y
+    if experiment.data_on == "device":
+        images, labels = lift.replicate((images, labels), mesh)
+    normalizer = normalize.fit(dataset.x, "auto")
+    return planning.Job(experiment, dataset, keep, mesh, normalizer, images, labels)
 
 
 @pytest.mark.slow
 def test_the_chunk_is_made_to_fit_into_memory_and_trains_all_the_same(tmp_path, monkeypatch):
     experiment = dataclasses.replace(MLP, strategy="vmap", num_models=8)
-    t = trainer(experiment, tmp_path / "sizes")
-    t._prepare(8)
-    needed = {w: bytes_needed(t._compile(w)) for w in (1, 2, 3, 4, 8)}
+    programs = job(experiment).programs(Plan("vmap", "plain", 8))
+    needed = {w: bytes_needed(programs.compile_train(w)) for w in (1, 2, 3, 4, 8)}
     assert sorted(needed.values()) == list(needed.values())
     monkeypatch.setattr(hardware, "usable_bytes", lambda device: (needed[3] + needed[4]) // 2)
-    t = trainer(experiment, tmp_path / "fits")
-    t._prepare(8)
-    assert t.programs.plan.width == 3
-    assert len(t.train_all(range(8))) == 8
-    assert all(r["chunk_models"] <= 3 for r in t.run.read_metrics())
+    assert planning.fitting(programs, 8) == 3
+    _, outcomes = train(tmp_path, experiment)
+    assert len(outcomes) == 8
+    assert all(r["chunk_models"] <= 3 for r in RunDirectory(tmp_path).read_metrics())
 
 
-def test_the_program_that_fits_is_not_compiled_again(tmp_path, monkeypatch, caplog):
+def test_the_program_that_fits_is_not_compiled_again(monkeypatch, caplog):
     experiment = dataclasses.replace(MLP, strategy="vmap", num_models=8)
-    t = trainer(experiment, tmp_path / "sizes")
-    t._prepare(8)
-    needed = [bytes_needed(t._compile(w)) for w in (2, 3)]
+    programs = job(experiment).programs(Plan("vmap", "plain", 8))
+    needed = [bytes_needed(programs.compile_train(w)) for w in (2, 3)]
     monkeypatch.setattr(hardware, "usable_bytes", lambda device: sum(needed) // 2)
-    t = trainer(experiment, tmp_path / "fits")
-    t._prepare(8)
+    programs = job(experiment).programs(Plan("vmap", "plain", 8))
+    width = planning.fitting(programs, 8)
     with jax.log_compiles():
-        t.programs.compile_train(t.programs.plan.width)
-    assert t.programs.plan.width == 2
+        programs.compile_train(width)
+    assert width == 2
     assert not [
         r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")
     ]
@@ -241,14 +243,14 @@ def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoin
 ):
     experiment = dataclasses.replace(MLP, strategy="vmap", checkpoint_every=1)
     expected, _ = train(tmp_path / "whole", experiment)
-    epoch = Trainer._epoch
+    run_epoch = Programs.run_epoch
 
-    def exhausted(self, state, model_ids, keep, number):
-        if number == 2 and len(model_ids) > 2:
+    def exhausted(self, state, model_ids, drawn, epoch, *data):
+        if epoch == 2 and len(model_ids) > 2:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        return epoch(self, state, model_ids, keep, number)
+        return run_epoch(self, state, model_ids, drawn, epoch, *data)
 
-    monkeypatch.setattr(Trainer, "_epoch", exhausted)
+    monkeypatch.setattr(Programs, "run_epoch", exhausted)
     found, outcomes = train(tmp_path / "halved", experiment)
     assert [o.model for o in outcomes] == [0, 1, 2, 3]
     assert_same(found, expected)
@@ -262,24 +264,27 @@ def test_the_shapes_are_those_that_training_runs_so_nothing_is_compiled_twice(
     experiment, tmp_path, caplog
 ):
     strategy = "loop" if experiment is CNN else "vmap"
-    t = trainer(dataclasses.replace(experiment, strategy=strategy), tmp_path, devices=2)
+    planned, run = (
+        job(dataclasses.replace(experiment, strategy=strategy), 2),
+        RunDirectory(tmp_path),
+    )
     with jax.log_compiles():
-        t.train_all(range(4))
+        loop.train(
+            planned.experiment, planned.dataset, planned.keep, run, range(4), planned.devices
+        )
     compiled = [
         r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")
     ]
-    assert (
-        len(compiled) == 5
-    )  # init, epoch_batches, train, and score on the pool and on the test set
+    assert len(compiled) == 5  # init, draw, train, and evaluate on the pool and on the test set
 
 
-def test_flops_of_a_dense_net_are_counted(tmp_path):
+def test_flops_of_a_dense_net_are_counted():
     experiment = dataclasses.replace(MLP, hidden=(64, 32), augment="none", batch_size=16)
     weights = 64 * 64 + 64 * 32 + 32 * 3
     # Forward 2, weight gradient 2, input gradient 2 (not of the first layer) operations a weight
     # and image.
     matmuls = 6 * weights - 2 * 64 * 64
-    found = flops_per_image(experiment, data(), normalize.fit(data().x, "pixel"))
+    found = job(experiment).programs(Plan("loop", "plain", 1)).flops_per_image()
     assert matmuls < found < 1.6 * matmuls  # and the optimiser
 
 
@@ -292,13 +297,10 @@ def test_metrics_tell_compilation_apart_from_training(tmp_path):
 
 
 @pytest.mark.slow
-def test_eight_devices_train_without_talking(tmp_path):
-    t = trainer(dataclasses.replace(CNN, num_models=8), tmp_path, devices=4)
+def test_eight_models_on_four_devices_train_without_talking():
+    planned = job(dataclasses.replace(CNN, num_models=8), devices=4)
     for strategy in ("vmap", "unroll"):
-        programs = Programs(
-            t.experiment, t.dataset, t.fewest_members, t.devices, Plan(strategy, "plain", 8)
-        )
-        text = programs.compile_train(8).as_text()
+        text = planned.programs(Plan(strategy, "plain", 8)).compile_train(8).as_text()
         for word in (
             "all-gather",
             "all-reduce",

@@ -1,0 +1,140 @@
+"""ONE trained model as scoring and training's own accuracy see it, described once."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from lira_jax.data import normalize
+from lira_jax.data.dataset import Dataset
+from lira_jax.data.normalize import Normalizer
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+from lira_jax.models import own, table
+from lira_jax.models import recipe as recipes
+from lira_jax.models.recipe import Recipe
+
+COLLECTIONS = ("params", "batch_stats")
+"""Kinds of variables that a module may have; others would be lost between two steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One model in evaluation mode; pure functions, to be lifted to many.
+
+    Attributes:
+      init: (key) -> variables, what checkpoints/NNNN/final holds.
+      outputs: (variables, inputs) -> float32 [B, ...]. Inputs [B, ...] are raw, as in the data set;
+        it normalises them. BatchNorm uses its running statistics.
+      shapes: ShapeDtypeStructs of the variables.
+      convolutional: whether the variables hold a kernel of a two-dimensional convolution.
+      classifies: whether outputs are logits [B, num_classes].
+      signals: of the user's own recipe, name -> measure(outputs, labels); empty otherwise.
+    """
+
+    init: Callable
+    outputs: Callable
+    shapes: Any
+    convolutional: bool
+    classifies: bool
+    signals: Mapping[str, Callable]
+
+
+def make(
+    experiment: Experiment,
+    dataset: Dataset,
+    normalizer: Normalizer | None = None,
+    conv_form: str = "plain",
+) -> Network:
+    """The network that an experiment trains.
+
+    Args:
+      dataset: of the run; only its shapes and classes are read where the normalizer is given.
+      normalizer: of the data set's pool; fitted by default.
+      conv_form: how convolutions batch over models, a key of conv.FORMS.
+
+    Raises:
+      UserError: as `table.create` and `recipe.load`, or the model cannot take such examples.
+    """
+    normalizer = normalizer or normalize.fit(dataset.x, experiment.normalize)
+    context = recipes.context(experiment, dataset, conv_form)
+    if experiment.recipe:
+        return of_recipe(recipes.load(context), experiment.recipe, dataset, normalizer)
+    init = initialiser(context.module, context.example_shape)
+    return _describe(init, evaluator(context.module), dataset, normalizer, {})
+
+
+def of_recipe(recipe: Recipe, name: str, dataset: Dataset, normalizer: Normalizer) -> Network:
+    """The network that a recipe trains.
+
+    Args:
+      name: what --recipe says, or "".
+
+    Raises:
+      UserError: a function of the user's own recipe fails.
+    """
+
+    def init(key):
+        return recipe.variables(recipe.init(key))
+
+    try:
+        return _describe(init, recipe.outputs, dataset, normalizer, recipe.signals)
+    except UserError:
+        raise
+    except Exception as error:
+        if not name:
+            raise
+        raise UserError(f"--recipe={name}: {own.failure(error)}") from error
+
+
+def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) -> Network:
+    def of_raw(variables, inputs):
+        return outputs(variables, normalizer(inputs)).astype(jnp.float32)
+
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    examples = jax.ShapeDtypeStruct((2, *dataset.x.shape[1:]), dataset.x.dtype)
+    result = jax.eval_shape(of_raw, shapes, examples)
+    return Network(
+        init=init,
+        outputs=of_raw,
+        shapes=shapes,
+        convolutional=table.has_convolution(shapes),
+        classifies=result.shape == (2, dataset.num_classes),
+        signals=signals,
+    )
+
+
+def initialiser(module: nn.Module, example_shape: tuple[int, ...]) -> Callable:
+    """Builds init(key) -> the module's variables, {"params": ..., "batch_stats": ...}.
+
+    The result raises a UserError where the module has variables of another kind.
+    """
+
+    def init(key):
+        rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
+        variables = module.init(rngs, jnp.zeros((1, *example_shape)), train=False)
+        variables = nn.meta.unbox(variables)
+        other = sorted(set(variables) - set(COLLECTIONS))
+        if other:
+            raise UserError(
+                f"--model: the network has variables of the kind {other[0]!r}; only "
+                f"{' and '.join(COLLECTIONS)} are kept from step to step, so make it do with these"
+            )
+        return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+    return init
+
+
+def evaluator(module: nn.Module) -> Callable:
+    """Builds outputs(variables, normalised inputs [B, ...]) -> [B, ...] in evaluation mode."""
+    # An NNX module is built anew in each call, and its Dropout wants a key even where it is off.
+    rngs = {"dropout": jax.random.key(0)} if isinstance(module, nnx.bridge.ToLinen) else None
+
+    def outputs(variables, inputs):
+        return module.apply(variables, inputs, train=False, rngs=rngs)
+
+    return outputs

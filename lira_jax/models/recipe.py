@@ -1,0 +1,141 @@
+"""What a recipe is: how ONE model is trained and read, as pure functions.
+
+Training calls all of them, scoring `init`, `variables` and `outputs` alone, so the type stands
+below both. training/recipe.py has the recipe that is trained where the user brings none.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+
+from lira_jax.data import masks
+from lira_jax.data.dataset import Dataset
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+from lira_jax.models import own, table
+
+
+class Batch(NamedTuple):
+    """The examples of one training step of one model.
+
+    Attributes:
+      inputs: float32 [B, ...], augmented and normalised as the flags say.
+      labels: int32 [B].
+      weights: float32 [B], 0 for padding and 1 otherwise.
+      reference: as many non-members of this model, a Batch; None unless the recipe asks for it.
+    """
+
+    inputs: Any
+    labels: Any
+    weights: Any
+    reference: "Batch | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How one model is trained, as pure functions of one model; many are trained by lifting them.
+
+    A state is a pytree of arrays of any structure (weights of several networks, the memory of
+    several optimisers); a step gives back the same structure, shapes and types.
+
+    Attributes:
+      init: (key) -> state.
+      step: (state, Batch, key) -> (state, metrics); metrics is a dict of scalars, "loss" among
+        them, whose means over an epoch go to metrics.jsonl. The key is new in every step.
+      variables: (state) -> the part that the finished model needs, a pytree of arrays.
+      outputs: (variables, inputs) -> [B, ...] in evaluation mode, of inputs that are normalised as
+        those of a Batch. A result [B, num_classes] is taken for logits; any other can only be
+        scored by signals of the recipe's own.
+      reference: whether a Batch brings non-members.
+      signals: name -> measure(outputs, labels) -> float32 [B], higher = more likely a member.
+    """
+
+    init: Callable
+    step: Callable
+    variables: Callable
+    outputs: Callable
+    reference: bool = False
+    signals: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a recipe is made for.
+
+    `training.optimizer.make(context.experiment, context.total_steps)` is the optimiser, with its
+    schedule, that the flags describe.
+
+    Attributes:
+      experiment: all flags.
+      example_shape: of one input, (H, W, C) or (D,).
+      num_classes: K; labels are 0..K-1.
+      total_steps: of the training of one model.
+      module: the Linen module of --model; call `module.apply(variables, inputs, train=...)`.
+      dtype: of the computation, jnp.float32 or jnp.bfloat16.
+    """
+
+    experiment: Experiment
+    example_shape: tuple[int, ...]
+    num_classes: int
+    total_steps: int
+    module: nn.Module
+    dtype: Any
+
+
+def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
+    """Steps of one epoch, the same for all models: the mean number of members, rounded up to whole
+    batches."""
+    e = experiment
+    return -(-round(num_examples * masks.members_share(e.masks, e.pkeep)) // e.batch_size)
+
+
+def context(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") -> Context:
+    """The context of an experiment.
+
+    Raises:
+      UserError: as `table.create`.
+    """
+    e = experiment
+    module = table.create(
+        e.model,
+        dataset.num_classes,
+        depth=e.depth,
+        width=e.width,
+        hidden=e.hidden,
+        activation=e.activation,
+        dtype=e.compute_dtype,
+        conv_form=conv_form,
+    )
+    return Context(
+        experiment=e,
+        example_shape=dataset.x.shape[1:],
+        num_classes=dataset.num_classes,
+        total_steps=e.epochs * steps_per_epoch(e, len(dataset.x)),
+        module=module,
+        dtype=table.DTYPES[e.compute_dtype],
+    )
+
+
+def load(context: Context) -> Recipe:
+    """The recipe of the user's own that --recipe names.
+
+    Raises:
+      UserError: it cannot be imported or called, or returns something else.
+    """
+    name = context.experiment.recipe
+    factory = own.function("--recipe", name)
+    own.must_take("--recipe", name, factory, "a context")
+    try:
+        recipe = factory(context)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"--recipe={name}: {own.failure(error)}") from error
+    if not isinstance(recipe, Recipe):
+        raise UserError(
+            f"--recipe={name}: it must return a lira_jax.models.recipe.Recipe, not "
+            f"{type(recipe).__name__}"
+        )
+    return recipe

@@ -1,0 +1,155 @@
+"""What happens beside the training of a chunk of models, epoch after epoch.
+
+A hook is called after each epoch, while the devices may still compute it; hooks are called in the
+order of their list.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from lira_jax.runs import checkpoint
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.training import event_files
+from lira_jax.training import metrics as metrics_lib
+from lira_jax.training.metrics import Outcome
+from lira_jax.training.programs import Programs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Epoch:
+    """What a hook is told.
+
+    Attributes:
+      models: ids of the chunk's models.
+      width: models side by side, padding counted.
+      first: epochs that the models had behind them when this process took them up.
+      done: epochs that they have behind them now.
+      last: whether they are finished.
+      started: time.monotonic() when this process took them up.
+      state: of the models, [width, ...], on the devices.
+      metrics: of this epoch, name -> [width, steps], on the devices.
+      evaluate: () -> outcomes of the models as they are now.
+    """
+
+    models: list[int]
+    width: int
+    first: int
+    done: int
+    last: bool
+    started: float
+    state: Any
+    metrics: Mapping[str, Any]
+    evaluate: Callable[[], list[Outcome]]
+
+    @functools.cached_property
+    def outcomes(self) -> list[Outcome]:
+        """Of the models as they are now; computed once, for all hooks that ask."""
+        return self.evaluate()
+
+
+class Hook:
+    """The interface of hooks."""
+
+    def after_epoch(self, epoch: Epoch) -> None:
+        """Called after each epoch of each chunk."""
+        raise NotImplementedError
+
+    def abandoned(self) -> None:
+        """Called when memory ran out in a chunk: its models go on in smaller chunks."""
+
+
+class ShowProgress(Hook):
+    """Keeps the progress bar. Metrics are fetched one epoch late, while the device computes the
+    next."""
+
+    def __init__(self, bar: tqdm, programs: Programs, num_models: int):
+        """`num_models` are to be trained in all."""
+        self.bar, self.programs, self.num_models = bar, programs, num_models
+        self.finished: list[Outcome] = []
+        self.waiting: Epoch | None = None
+        self.before = bar.n  # of this chunk
+
+    def after_epoch(self, epoch: Epoch) -> None:
+        if self.waiting:
+            self._show(self.waiting)
+        # What is known of an epoch but its state, whose memory the next epoch takes.
+        self.waiting = dataclasses.replace(epoch, state=None, evaluate=list)
+        if epoch.last:
+            self.finished += epoch.outcomes
+            self._show(self.waiting)
+            self.waiting, self.before = None, self.bar.n
+
+    def abandoned(self) -> None:
+        self.waiting, self.bar.n = None, self.before
+
+    def _show(self, epoch: Epoch) -> None:
+        e = self.programs.experiment
+        shown = [f"{len(self.finished)}/{self.num_models} models", f"epoch {epoch.done}/{e.epochs}"]
+        known = [o for o in self.finished if o.out_accuracy is not None]
+        if known:
+            kind = "out" if known[0].test_accuracy is None else "test"
+            shown.append(f"{kind} {np.mean([getattr(o, f'{kind}_accuracy') for o in known]):.1%}")
+        loss = np.asarray(epoch.metrics["loss"])[: len(epoch.models)].mean()
+        shown.append(f"loss {loss:.3f}")
+        self.bar.set_postfix_str(", ".join(shown), refresh=False)
+        self.bar.update(len(epoch.models) * self.programs.steps * e.batch_size)
+
+
+class LogMetrics(Hook):
+    """Writes metrics.jsonl, and TensorBoard's files if they are asked for."""
+
+    def __init__(self, run: RunDirectory, programs: Programs, flops_per_image: float):
+        self.run, self.programs, self.flops_per_image = run, programs, flops_per_image
+        self.events = event_files.EventFiles(run.tensorboard())
+
+    def after_epoch(self, epoch: Epoch) -> None:
+        e = self.programs.experiment
+        if not (epoch.last or (e.log_every and epoch.done % e.log_every == 0)):
+            return
+        records = metrics_lib.records(
+            epoch.outcomes,
+            epoch.metrics,
+            self.programs,
+            epoch=epoch.done,
+            epochs_run=epoch.done - epoch.first,
+            seconds=time.monotonic() - epoch.started,
+            width=epoch.width,
+            flops_per_image=self.flops_per_image,
+        )
+        self.run.append_metrics(records)
+        if e.tensorboard:
+            self.events.append(records)
+        for outcome in epoch.outcomes if epoch.last else []:
+            if outcome.diverged:
+                logging.error(
+                    "MODEL %d HAS DIVERGED: %s; no attack will use it",
+                    outcome.model,
+                    outcome.diverged,
+                )
+
+
+class SaveCheckpoints(Hook):
+    """Saves what an interrupted training resumes from, and in the end what the models are."""
+
+    def __init__(self, run: RunDirectory, programs: Programs):
+        self.folder, self.programs = run.checkpoints(), programs
+
+    def after_epoch(self, epoch: Epoch) -> None:
+        every = self.programs.experiment.checkpoint_every
+        if not (epoch.last or (every and epoch.done % every == 0)):
+            return
+        state = jax.device_get(epoch.state)
+        for row, i in enumerate(epoch.models):
+            own = jax.tree.map(lambda a, row=row: np.asarray(a[row]), state)
+            if epoch.last:
+                own = jax.tree.map(np.asarray, self.programs.recipe.variables(own))
+            name = checkpoint.FINAL if epoch.last else checkpoint.epoch_name(epoch.done)
+            checkpoint.save(self.folder, i, name, own)

@@ -1,0 +1,166 @@
+"""How ONE model is trained: the supervised recipe, and the check of a recipe of the user's own."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lira_jax.errors import UserError
+from lira_jax.models import network, own
+from lira_jax.models import recipe as recipes
+from lira_jax.models.recipe import Batch, Context, Recipe
+from lira_jax.training import losses, optimizer
+
+RESERVED = (
+    "model",
+    "epoch",
+    "train_accuracy",
+    "out_accuracy",
+    "test_accuracy",
+    "diverged",
+    "compile_seconds",
+    "flops_per_second",
+    "flop_utilisation",
+)
+"""Fields of metrics.jsonl that no metric of a step may be named like; neither may chunk_..."""
+
+
+class TrainState(NamedTuple):
+    """What supervised training changes: weights, BatchNorm's running statistics, the optimiser's
+    memory."""
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+def make(context: Context) -> Recipe:
+    """The recipe of an experiment: the user's own if --recipe names one, supervised otherwise.
+
+    Raises:
+      UserError: the user's own recipe cannot be loaded, or does not do what a recipe must.
+    """
+    if not context.experiment.recipe:
+        return supervised(context)
+    recipe = recipes.load(context)
+    check(recipe, context)
+    return recipe
+
+
+def mean_gradient(loss_of: Callable, params, batch: Batch, key):
+    """The gradient rule of ordinary training: the gradient of the mean loss.
+
+    Args:
+      loss_of: (params, batch, key) -> (loss, what else it returns).
+
+    Returns:
+      ((loss, what else it returns), gradient).
+    """
+    return jax.value_and_grad(loss_of, has_aux=True)(params, batch, key)
+
+
+def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
+    """Cross-entropy of the labels, descended by the optimiser of the flags.
+
+    Args:
+      gradient: the gradient rule, as `mean_gradient`.
+    """
+    e, module = context.experiment, context.module
+    initial = network.initialiser(module, context.example_shape)
+    descent = optimizer.make(e, context.total_steps)
+
+    def init(key) -> TrainState:
+        variables = initial(key)
+        return TrainState(**variables, opt_state=descent.init(variables["params"]))
+
+    def step(state: TrainState, batch: Batch, key):
+        def loss_of(params, batch, key):
+            logits, updates = module.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                batch.inputs,
+                train=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": key},
+            )
+            loss = losses.cross_entropy(logits, batch.labels, e.label_smoothing)
+            return losses.weighted_mean(loss, batch.weights), updates.get("batch_stats", {})
+
+        (loss, batch_stats), slope = gradient(loss_of, state.params, batch, key)
+        updates, opt_state = descent.update(slope, state.opt_state, state.params)
+        state = TrainState(optax.apply_updates(state.params, updates), batch_stats, opt_state)
+        return state, {"loss": loss}
+
+    def variables(state: TrainState):
+        return {"params": state.params, "batch_stats": state.batch_stats}
+
+    return Recipe(init, step, variables, outputs=network.evaluator(module))
+
+
+def check(recipe: Recipe, context: Context) -> None:
+    """Traces the functions of a user's recipe, without computing anything.
+
+    Raises:
+      UserError: one fails, or returns something that cannot be trained, saved or logged.
+    """
+    e = context.experiment
+
+    def fails(what: str) -> UserError:
+        return UserError(f"--recipe={e.recipe}: {what}")
+
+    def traced(what: str, function: Callable, *arguments):
+        try:
+            return jax.eval_shape(function, *arguments)
+        except UserError:
+            raise
+        except Exception as error:
+            raise fails(f"{what} fails: {own.failure(error)}") from error
+
+    def array(shape, dtype) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    key, b = jax.eval_shape(lambda: jax.random.key(0)), e.batch_size
+    batch = Batch(
+        array((b, *context.example_shape), jnp.float32), array((b,), jnp.int32), array((b,), "f4")
+    )
+    if recipe.reference:
+        batch = batch._replace(reference=batch)
+    state = traced("init", recipe.init, key)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if not hasattr(leaf, "dtype") or jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended):
+            where = jax.tree_util.keystr(path)
+            raise fails(
+                f"state{where} is no array that can be saved; keep numbers, and of a random key "
+                "jax.random.key_data"
+            )
+    result = traced("step", recipe.step, state, batch, key)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise fails(f"step must return (state, metrics), not {type(result).__name__}")
+    after, metrics = result
+    if difference := _difference(state, after):
+        raise fails(f"step changes the state's {difference}")
+    if not isinstance(metrics, dict) or "loss" not in metrics:
+        raise fails('step must return (state, metrics) with metrics a dict that has "loss"')
+    for name, value in metrics.items():
+        if getattr(value, "shape", None) != ():
+            raise fails(f"the metric {name!r} of step is no scalar; return its mean over the batch")
+        if name in RESERVED or name.startswith("chunk_"):
+            raise fails(f"the metric {name!r} of step has the name of a field of metrics.jsonl")
+    variables = traced("variables", recipe.variables, state)
+    outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
+    shape = getattr(outputs, "shape", None)
+    if not shape or shape[0] != b:
+        raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
+
+
+def _difference(before, after) -> str:
+    """In what two trees of arrays differ, in words; "" if in nothing."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        return f"structure from {jax.tree.structure(before)} to {jax.tree.structure(after)}"
+    pairs = zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True)
+    for (path, a), b in pairs:
+        if (a.shape, a.dtype) != (b.shape, b.dtype):
+            where = jax.tree_util.keystr(path)
+            return f"{where} from {a.dtype} {list(a.shape)} to {b.dtype} {list(b.shape)}"
+    return ""
