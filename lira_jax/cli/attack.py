@@ -1,14 +1,11 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
-import dataclasses
 import importlib.util
-import os
-import pathlib
 
 import numpy as np
 from absl import flags
 
-from lira_jax import experiment, progress
+from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack
 from lira_jax.audit import probes as false_alarms
@@ -18,11 +15,11 @@ from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation import exposure
 from lira_jax.evaluation.assessment import Assessment
-from lira_jax.interop import read as layouts
-from lira_jax.interop.targets import read_targets
+from lira_jax.interop import evidence as evidence_lib
+from lira_jax.interop.read import recognise
 from lira_jax.report import tables
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.evidence import Loaded, load_evidence, load_probe, with_shadows_of
+from lira_jax.runs.evidence import load_probe
 
 flags.DEFINE_string(
     "attacks",
@@ -75,7 +72,8 @@ def main() -> None:
             f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma "
             "separated"
         ) from None
-    run, shadow_run, loaded, out = read_evidence()
+    source, out = read_evidence()
+    run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     evidence, models = loaded.evidence, loaded.models
     shadows = len(models) - (evidence.targets is not None)
     if shadows < FEW_SHADOWS - 1:
@@ -101,7 +99,7 @@ def main() -> None:
         **audit.about_models(evidence),
     }
     if shadow_run is not None:
-        about |= about_shadows(run, shadow_run, out)
+        about |= evidence_lib.about_shadows(source, out)
         progress.note(
             f"the targets are the models of {run.path}, their shadow models those of "
             f"{shadow_run.path}"
@@ -119,7 +117,7 @@ def main() -> None:
         print(
             "\nExposure by source (Carlini et al. 2022, VII-B)\n" + tables.exposure_by_source(found)
         )
-    if run is not None and (found := probe(run, shadow_run, loaded, table, results)):
+    if run is not None and (found := probe(source, table, results)):
         about["probes"] = found
         print(
             "\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n"
@@ -159,81 +157,19 @@ def chosen(text: str) -> list[str]:
     return [n for n in ATTACKS if n in names]
 
 
-def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, RunDirectory]:
-    """Reads what the flags name.
-
-    Returns:
-      The run of the targets, None for another tool's; the run of their shadows, None for the same;
-      what is attacked; and where results go.
-    """
-    workdir, out, targets = (
-        pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets")
-    )
-    outside, shadows, run, shadow_run = targets.exists(), command.FLAGS.shadows, None, None
-    asked = "all" if outside else command.FLAGS.targets
-    foreign = layouts.recognise(workdir)
-    if not command.FLAGS.out and (foreign or shadows):
+def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
+    """Reads what the flags name; where results go comes second."""
+    workdir, out = command.FLAGS.workdir, command.FLAGS.out
+    asked, shadows = command.FLAGS.targets, command.FLAGS.shadows
+    foreign = recognise(workdir)
+    if not out and (foreign or shadows):
         why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
         raise UserError(f"--out=: {why}; name a directory for the results")
-    if shadows and (foreign or outside):
-        raise UserError(
-            f"--shadows={shadows}: the targets must be models of a run of lira_jax, such as "
-            "--targets=all"
-        )
     if foreign:
-        evidence, models = layouts.read(workdir)
-        evidence = select(evidence, models, asked)
-        loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
+        source = evidence_lib.read_foreign(workdir, asked, shadows)
     else:
-        (run, settled), *own_targets = command.with_targets(*command.open_run())
-        if shadows:
-            shadow_run = RunDirectory(shadows)
-        elif own_targets and not outside:
-            shadow_run, (run, settled) = run, own_targets[0]
-        loaded = load_evidence(run, settled, asked)
-        if outside and settled.masks == "disjoint":
-            raise UserError(
-                f"--targets={targets}: not with --masks=disjoint; name models of the run"
-            )
-    if shadow_run is not None:
-        loaded = with_shadows_of(shadow_run, run, loaded)
-    if outside:
-        evidence = with_outside_targets(loaded.evidence, targets)
-        loaded = dataclasses.replace(loaded, evidence=evidence, targets=[command.FLAGS.targets])
-    return run, shadow_run, loaded, RunDirectory(out if command.FLAGS.out else workdir)
-
-
-def select(evidence: Evidence, models: list[int], targets: str) -> Evidence:
-    """The evidence with the named models as targets.
-
-    Raises:
-      UserError: a name that is not among the models.
-    """
-    if targets == "all":
-        return evidence
-    try:
-        positions = [models.index(int(t)) for t in targets.split(",")]
-    except ValueError:
-        raise UserError(
-            f"--targets={targets}: give some of the models {models}, comma separated"
-        ) from None
-    return dataclasses.replace(evidence, targets=np.array(positions))
-
-
-def with_outside_targets(evidence: Evidence, path: pathlib.Path) -> Evidence:
-    """The evidence with the targets of a file; every model is a shadow."""
-    _, num_examples, num_queries = evidence.phi.shape
-    phi, logits, members = read_targets(
-        path, evidence.labels, num_examples, num_queries, evidence.shadow_logits.shape[-1]
-    )
-    return dataclasses.replace(
-        evidence,
-        phi=evidence.phi[:, :, : phi.shape[2]],
-        targets=None,
-        outside_phi=phi,
-        outside_logits=logits,
-        outside_members=members,
-    )
+        source = evidence_lib.read_own(command.with_targets(*command.open_run()), asked, shadows)
+    return source, RunDirectory(out or workdir)
 
 
 def save_exposure(evidence: Evidence, out: RunDirectory) -> np.ndarray | None:
@@ -255,32 +191,19 @@ def exposure_by_source(run: RunDirectory, exposed: np.ndarray) -> dict[str, dict
     return exposure.by_source(exposed, run.read("sources.npy", exposed.shape), names)
 
 
-def about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from
-    the results."""
-    return {
-        "shadows": str(shadow_run.path),
-        "target_run": os.path.relpath(run.path, out.path),
-        "target_recipe": experiment.recipe_differences(
-            run.read_experiment(), shadow_run.read_experiment()
-        ),
-    }
-
-
 def probe(
-    run: RunDirectory,
-    shadow_run: RunDirectory | None,
-    loaded: Loaded,
+    source: evidence_lib.Source,
     table: dict[str, Attack],
     results: dict[str, Assessment],
 ) -> dict:
     """False positives on each set of probes that the run has been scored on, and on the pool's
     non-members."""
+    run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     names = probes.parse(run.read_experiment().probes)
     if not names:
         return {}
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
-    if foreign or loaded.targets == [command.FLAGS.targets]:
+    if foreign or source.outside:
         progress.note(
             "left out the probes: they are counted where targets and shadows are models of one run"
         )
