@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from lira_jax import progress
-from lira_jax.attacks import metrics
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import Attack
 from lira_jax.errors import UserError
@@ -73,7 +73,7 @@ def on_probes(
             progress.note(f"left out {name} on probes: {error}")
         else:
             rates[name] = _over_targets(scores >= limits[:, None])
-    score = np.exp(metrics.of_models(metrics.maximum_score, probes.target_logits, probes.labels))
+    score = np.exp(statistics.of_models(statistics.maximum_score, probes.of_targets("logits"), probes.labels))
     return {
         "num_probes": len(probes.labels),
         "maximum_score": float(score.mean()),
@@ -84,7 +84,7 @@ def on_probes(
 def on_nonmembers(evidence: Evidence, results: dict[str, Assessment]) -> dict:
     """The same of the pool's own non-members, to compare with; without intervals."""
     score = np.exp(
-        metrics.of_models(metrics.maximum_score, evidence.target_logits, evidence.labels)
+        statistics.of_models(statistics.maximum_score, evidence.of_targets("logits"), evidence.labels)
     )
     rates = {
         name: {"value": float(results[name].decisions["1:1"]["far"])}

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.attacks import metrics
-from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.attacks.table import ABLATION, ATTACKS, Attack
 from lira_jax.audit import fewer_shadows
 from lira_jax.errors import UserError
@@ -44,9 +43,10 @@ def run_attacks(
       UserError: an attack cannot be run, naming it.
     """
     members, results, left_out = evidence.members, {}, {}
-    correct = (
-        None if evidence.logits is None else evidence.target_logits.argmax(-1) == evidence.labels
-    )
+    evidence.read(signal for name in names for signal in table[name].needs)
+    correct = None
+    if "logits" in evidence.signals:
+        correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -101,7 +101,7 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[i
       UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no
         spread.
     """
-    if evidence.targets is None or evidence.outside_phi is not None:
+    if not isinstance(evidence.targets, Inside):
         raise UserError(
             "--num_shadows: it needs targets that are models of the run, by the same recipe as "
             "the shadows"
@@ -113,9 +113,9 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[i
                 f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow"
             )
     spread = np.linspace(
-        0, len(evidence.targets) - 1, min(MOST_CURVE_TARGETS, len(evidence.targets))
+        0, evidence.targets.number - 1, min(MOST_CURVE_TARGETS, evidence.targets.number)
     )
-    targets = evidence.targets[np.unique(spread.round().astype(int))]
+    targets = evidence.targets.models[np.unique(spread.round().astype(int))]
     found, members = [], evidence.keep[targets]
     for count in progress.each("shadows", counts, "numbers"):
         few = [fewer_shadows.restrict(evidence, int(t), count) for t in targets]
@@ -135,24 +135,19 @@ def about_models(evidence: Evidence) -> dict:
         are unknown.
     """
     members = evidence.members
-    if evidence.logits is None or members is None:
+    if "logits" not in evidence.signals or members is None:
         return {}
-    correct = evidence.target_logits.argmax(-1) == evidence.labels
-    entropy = metrics.of_models(metrics.modified_entropy, evidence.logits, evidence.labels)
-    outside = evidence.outside_logits
-    if outside is not None:
-        outside = metrics.of_models(metrics.modified_entropy, outside, evidence.labels)
+    logits = evidence.of_targets("logits")
+    correct = logits.argmax(-1) == evidence.labels
     found = {
         "accuracy": {
             "members": _by_target(correct, members),
             "nonmembers": _by_target(correct, ~members),
         },
-        "calibration": _calibration(evidence.target_logits, evidence.labels, members),
+        "calibration": _calibration(logits, evidence.labels, members),
     }
     if evidence.keep.any():  # else there are no shadows' members to learn the score from
-        scores = privacy_risk_score(
-            entropy, evidence.labels, evidence.keep, evidence.targets, outside
-        )
+        scores = ATTACKS["privacy_risk"].run(evidence)
         found["risk"] = {
             "cumulative": risk.cumulative_distribution(scores, members),
             "calibration": risk.calibration(scores, members, prior=0.5),

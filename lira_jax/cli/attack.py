@@ -7,7 +7,7 @@ from absl import flags
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack, on_signals
 from lira_jax.audit import probes as false_alarms
 from lira_jax.audit import run as audit
 from lira_jax.cli import command
@@ -18,6 +18,7 @@ from lira_jax.evaluation.assessment import Assessment
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.read import recognise
 from lira_jax.report import tables
+from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import load_probe
 
@@ -75,7 +76,7 @@ def main() -> None:
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     evidence, models = loaded.evidence, loaded.models
-    shadows = len(models) - (evidence.targets is not None)
+    shadows = evidence.num_shadows
     if shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
@@ -87,10 +88,11 @@ def main() -> None:
             whole = np.full((len(scores), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = scores
             scores = whole
-        out.write(f"attacks/{name}.npy", scores.astype(np.float32))
+        out.write(directory.attack(name), scores.astype(np.float32))
 
     everything = command.FLAGS.attacks in ("all", "fast")
     table = {**ATTACKS, **COMPATIBLE[compat]}
+    table |= on_signals(names, table)
     results = audit.run_attacks(evidence, table, names, save, skip_failures=everything)
     about = {
         "targets": loaded.targets,
@@ -139,8 +141,8 @@ def main() -> None:
         print(
             "\nWith fewer shadow models (Carlini et al. 2022, figure 9)\n" + tables.as_text(shown)
         )
-    out.write_text("results.csv", tables.as_csv(results))
-    out.write_json("results.json", tables.as_json(results, **about))
+    out.write_text(directory.RESULTS_TABLE, tables.as_csv(results))
+    out.write_json(directory.RESULTS, tables.as_json(results, **about))
 
 
 def chosen(text: str) -> list[str]:
@@ -151,10 +153,11 @@ def chosen(text: str) -> list[str]:
     if text == "fast":
         return [n for n in installed if not ATTACKS[n].slow]
     names = [n.strip() for n in text.split(",")]
+    others = on_signals(names, ATTACKS)
     for name in names:
-        if name not in ATTACKS:
+        if name not in ATTACKS and name not in others:
             raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
-    return [n for n in ATTACKS if n in names]
+    return [n for n in (*ATTACKS, *others) if n in names]
 
 
 def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
@@ -175,20 +178,20 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
 def save_exposure(evidence: Evidence, out: RunDirectory) -> np.ndarray | None:
     """Writes exposure.npy and returns it, where every example has enough models in and out."""
     try:
-        exposed = exposure.exposure(evidence.phi, evidence.keep)
+        exposed = exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
         progress.note(f"left out exposure.npy: {error}")
         return None
-    out.write("exposure.npy", exposed.astype(np.float32))
+    out.write(directory.EXPOSURE, exposed.astype(np.float32))
     return exposed
 
 
 def exposure_by_source(run: RunDirectory, exposed: np.ndarray) -> dict[str, dict[str, float]]:
     """Exposures of the pool and of the outliers put into it; empty if there are none."""
-    if not run.has("sources.npy"):
+    if not run.has(directory.SOURCES):
         return {}
     names = outliers.names(run.read_experiment().outliers_from)
-    return exposure.by_source(exposed, run.read("sources.npy", exposed.shape), names)
+    return exposure.by_source(exposed, run.read(directory.SOURCES, exposed.shape), names)
 
 
 def probe(
@@ -207,6 +210,9 @@ def probe(
         progress.note(
             "left out the probes: they are counted where targets and shadows are models of one run"
         )
+        return {}
+    if "logits" not in loaded.evidence.signals:
+        progress.note("left out the probes: they need logits, lira-score --signals=phi,logits")
         return {}
     found = {"(non-members)": false_alarms.on_nonmembers(loaded.evidence, results)}
     for name in progress.each("probes", names, "sets"):

@@ -47,12 +47,12 @@ def write_page(run: RunDirectory) -> None:
             dataset = None
         found = material.read_examples(run, found, dataset)
     run.write_text(
-        "report/index.html",
+        directory.PAGE,
         page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}),
     )
     for name, figure in static_figures(found).items():
         figures.save(figure, run.replacing, name)
-    note(f"the page is {run.path / 'report/index.html'}, figures are beside it")
+    note(f"the page is {run.path / directory.PAGE}, figures are beside it")
 
 
 def static_figures(found: material.Material) -> dict:
@@ -90,8 +90,8 @@ def write_comparison(run: RunDirectory, others: list[str]) -> None:
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
-    run.write_text("report/compare.html", compare.render(runs, compare.distinct_names(paths)))
-    note(f"the comparison is {run.path / 'report/compare.html'}")
+    run.write_text(directory.COMPARISON, compare.render(runs, compare.distinct_names(paths)))
+    note(f"the comparison is {run.path / directory.COMPARISON}")
 
 
 def spelled_out(arguments: list[str]) -> list[str]:

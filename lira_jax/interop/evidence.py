@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, recipe_differences
 from lira_jax.interop import read, targets
@@ -68,7 +69,7 @@ def read_foreign(workdir: str | os.PathLike, asked: str = "all", shadows: str = 
         _refuse_shadows(shadows, True)
     evidence, models = read.read(workdir)
     evidence = _with_targets(evidence, models, "all" if outside else asked)
-    loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
+    loaded = Loaded(evidence, models, [models[t] for t in evidence.targets.models])
     return _with_outside(Source(loaded, outside=outside), asked)
 
 
@@ -115,4 +116,4 @@ def _with_targets(evidence: Evidence, models: list[int], asked: str) -> Evidence
         raise UserError(
             f"--targets={asked}: give some of the models {models}, comma separated"
         ) from None
-    return dataclasses.replace(evidence, targets=np.array(positions))
+    return dataclasses.replace(evidence, targets=Inside(np.array(positions)))

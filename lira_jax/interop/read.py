@@ -22,6 +22,7 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
 from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
 from lira_jax.runs.files import load_npy
@@ -77,8 +78,8 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
     label is the one class under which the logits give the stored score.
 
     Returns:
-      The evidence, with every model a target, and the ids of its models, ascending. evidence.logits
-      is None if the directory holds scores alone.
+      The evidence, with every model a target, and the ids of its models, ascending. Its
+      signals are phi and, unless the directory holds scores alone, logits.
 
     Raises:
       UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; no way to
@@ -117,7 +118,9 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
         progress.note(
             f"note: {path}: no query is known to be the plain example; the first is taken for it"
         )
-    return Evidence(labels, keep, phi, plain, np.arange(len(dumps))), [dump.model for dump in dumps]
+    signals = {"phi": phi} if plain is None else {"phi": phi, "logits": plain}
+    everyone = Inside(np.arange(len(dumps)))
+    return Evidence.of_arrays(labels, keep, everyone, **signals), [d.model for d in dumps]
 
 
 def grid_order(queries: int) -> np.ndarray | None:

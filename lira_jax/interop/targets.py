@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Outside
 from lira_jax.errors import UserError
 from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
 from lira_jax.runs.files import load_npy
@@ -83,18 +85,15 @@ def read_targets(
 
 def with_targets_of(evidence: Evidence, path: str | pathlib.Path) -> Evidence:
     """The evidence with the targets of a file (`read_targets`); every model is a shadow."""
-    _, num_examples, num_queries = evidence.phi.shape
+    signals, labels = evidence.signals, evidence.labels
+    _, num_examples, num_queries = signals["phi"].shape
     phi, logits, members = read_targets(
-        path, evidence.labels, num_examples, num_queries, evidence.shadow_logits.shape[-1]
+        path, labels, num_examples, num_queries, signals["logits"].shape[-1]
     )
-    return dataclasses.replace(
-        evidence,
-        phi=evidence.phi[:, :, : phi.shape[2]],
-        targets=None,
-        outside_phi=phi,
-        outside_logits=logits,
-        outside_members=members,
-    )
+    if phi.shape[2] != num_queries:
+        signals = signals.plain()
+    outside = Outside(Signals({"phi": phi, "logits": logits}, labels), members)
+    return dataclasses.replace(evidence, signals=signals, targets=outside)
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:

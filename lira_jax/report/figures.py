@@ -21,7 +21,7 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
       replacing: RunDirectory.replacing.
     """
     for suffix in SUFFIXES:
-        with replacing(f"report/{name}{suffix}") as path:
+        with replacing(directory.figure(name, suffix)) as path:
             figure.savefig(path, dpi=150, format=suffix[1:], bbox_inches="tight")
     plt.close(figure)
 

@@ -64,14 +64,14 @@ def read_results(run: directory.RunDirectory) -> Material:
     Raises:
       UserError: results.json is missing, damaged or without an evaluated attack.
     """
-    results = run.read_json("results.json", written_by="lira-attack")
+    results = run.read_json(directory.RESULTS, written_by="lira-attack")
     if not isinstance(results, dict) or not results.get("attacks"):
         raise UserError(
-            f"{run.path / 'results.json'} holds no evaluated attack: run lira-attack again"
+            f"{run.path / directory.RESULTS} holds no evaluated attack: run lira-attack again"
         )
     stored = (
-        run.read_json("experiment.json", "lira-train")
-        if (run.path / "experiment.json").exists()
+        run.read_json(directory.EXPERIMENT, "lira-train")
+        if (run.path / directory.EXPERIMENT).exists()
         else {}
     )
     target_run = directory.RunDirectory(run.path / results.get("target_run", "."))
@@ -89,11 +89,11 @@ def read_examples(
       UserError: a dump is missing or damaged.
     """
     models = material.results["models"]
-    labels = run.read("labels.npy", (None,))
-    keep = run.read("keep.npy", (material.experiment["num_models"], len(labels)))[models]
+    labels = run.read(directory.POOL.labels, (None,))
+    keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     for row, model in enumerate(progress.each("read", models, "models")):
-        phi[row] = run.read(directory.scores_name(model), (len(labels), None))[:, 0]
+        phi[row] = run.read(directory.POOL.signal("phi", model), (len(labels), None))[:, 0]
     try:
         exposure = exposure_lib.exposure(phi[:, :, None], keep)
     except UserError as error:  # too few models in or out of some training set

@@ -4,12 +4,13 @@ import numpy as np
 
 
 def diagnose(
-    correct: np.ndarray, finite: np.ndarray, labels: np.ndarray, keep: np.ndarray
+    correct: np.ndarray | None, finite: np.ndarray, labels: np.ndarray, keep: np.ndarray
 ) -> str | None:
     """What is wrong with a model, in a few words, or None.
 
     Args:
-      correct: bool [examples], whether the plain query's prediction is right.
+      correct: bool [examples], whether the plain query's prediction is right; None if
+        it predicts no labels.
       finite: bool [examples], whether its outputs are finite.
       labels: int [examples].
       keep: bool [examples], its members.
@@ -21,6 +22,8 @@ def diagnose(
     """
     if not finite.all():
         return f"NaN or infinite outputs on {np.count_nonzero(~finite)} examples"
+    if correct is None:
+        return None
     members = np.count_nonzero(keep)
     chance = np.bincount(labels[keep]).max() / members
     accuracy = correct[keep].mean()

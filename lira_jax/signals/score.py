@@ -89,11 +89,11 @@ def score_models(
             writers = [
                 (
                     files.enter_context(
-                        run.rows_writer(directory.logits_name(i, probe), logits_shape, np.float32)
+                        run.rows_writer(view.signal("logits", i), logits_shape, np.float32)
                     ),
                     files.enter_context(
                         run.rows_writer(
-                            directory.scores_name(i, probe), (num_examples, e.queries), np.float32
+                            view.signal("phi", i), (num_examples, e.queries), np.float32
                         )
                     ),
                 )
