@@ -11,6 +11,7 @@ from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import charts, compare, figures, material, page, wording
 from lira_jax.runs import data as run_data
+from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 
 flags.DEFINE_list(

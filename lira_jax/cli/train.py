@@ -8,7 +8,7 @@ from lira_jax.experiment import FIELDS
 from lira_jax.launch import workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
 from lira_jax.training import event_files
 
 SUMMARY = (

@@ -25,6 +25,7 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
 from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
+from lira_jax.runs.directory import EXPERIMENT
 from lira_jax.runs.files import load_npy
 
 # Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors
@@ -57,7 +58,7 @@ def recognise(path: str | pathlib.Path) -> str | None:
     """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
     them."""
     path = pathlib.Path(path)
-    if not path.is_dir() or (path / "experiment.json").exists():
+    if not path.is_dir() or (path / EXPERIMENT).exists():
         return None
     if (path / "keep_indices.npy").exists():
         return "lira_analysis"

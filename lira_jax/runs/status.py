@@ -112,8 +112,7 @@ def _inspect(run: RunDirectory, e: Experiment, targets: Status | None) -> Status
     models = range(e.num_models)
     trained = [m for m in models if checkpoint.is_finished(folder, m)]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
-    signals = names(e.signals)
-    scored = [m for m in models if {POOL.signal(n, m) for n in signals} <= whole]
+    scored = [m for m in models if {POOL.signal(n, m) for n in e.signal_names} <= whole]
     metrics = run.read_metrics()
     last = {record["model"]: record for record in metrics if "model" in record}
     files = [p for p in run.path.rglob("*") if p.is_file()]
