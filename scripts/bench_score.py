@@ -24,14 +24,15 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
+from lira_jax.models import network
 from lira_jax.signals import forward
 from lira_jax.training import tuning
-from lira_jax.training.programs import Programs, abstract_variables, make_module
+from lira_jax.training.programs import Programs
 
 
 def make_programs(experiment: Experiment, dataset: Dataset, devices) -> Programs:
     """The programs that lira-train and lira-score take where nothing has been measured."""
-    params = abstract_variables(experiment, dataset)["params"]
+    params = network.make(experiment, dataset).shapes["params"]
     plan = tuning.plan_by_rule(experiment, experiment.num_models, devices, params)
     return Programs(experiment, dataset, len(dataset.y) // 2, devices, plan)
 
@@ -52,8 +53,7 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
       batch: images of one model in a step, queries counted; 0 for lira-score's default.
     """
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
-    module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
-    step = forward.make_score_step(module, normalizer, augment.query_grid(queries))
+    step = forward.make_score_step(network.make(e, dataset), augment.query_grid(queries))
     step = lift.lift(step, programs.plan.strategy, devices, shared=3)
     batch = batch or usual_batch(devices, convolutional=programs.convolutional)
     images, labels = lift.replicate((dataset.x, dataset.y), devices)
@@ -70,7 +70,10 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
 def training_forward(programs: Programs) -> Callable[[], None]:
     """The forward pass of training, to the logits, over as many images as there are examples."""
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
-    module, normalizer = make_module(e, dataset), normalize.fit(dataset.x, e.normalize)
+    module, normalizer = (
+        network.make_module(e, dataset.num_classes),
+        normalize.fit(dataset.x, e.normalize),
+    )
 
     def of_one_model(variables, index, images):
         logits, _ = module.apply(

@@ -37,9 +37,10 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.models import network
 from lira_jax.models.conv import FORMS
 from lira_jax.training import optimizer, step
-from lira_jax.training.programs import Plan, Programs, make_module
+from lira_jax.training.programs import Plan, Programs
 
 ALONE = "one at a time"
 CLASSES = 10
@@ -137,7 +138,7 @@ def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Calla
 
 def _one_at_a_time(e: Experiment, dataset: Dataset, keep):
     """Plain JAX: one jitted step of one model, called for one model after the other."""
-    module, descent = make_module(e, dataset), optimizer.make(e, 100)
+    module, descent = network.make_module(e, dataset.num_classes), optimizer.make(e, 100)
     train = step.make_train_step(module, descent, normalize.fit(dataset.x, e.normalize), e)
     train = jax.jit(train, donate_argnums=0)
     init = jax.jit(step.make_init(module, descent, e.seed, dataset.x.shape[1:]))

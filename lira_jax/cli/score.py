@@ -35,11 +35,10 @@ def score(group: hosts.Group) -> None:
     dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     sets = make_probes(runs, dataset)
 
-    from lira_jax.models.table import has_convolution  # after the cheap checks
+    from lira_jax.models import network  # after the cheap checks
     from lira_jax.signals.score import is_scored, score_models
-    from lira_jax.training.programs import abstract_variables
 
-    convolutional = any(has_convolution(abstract_variables(e, dataset)["params"]) for _, e in runs)
+    convolutional = any(network.make(e, dataset).convolutional for _, e in runs)
     dumps = [(run, probe) for run, _ in runs for probe in ("", *sets)]
     missing = {dump: [i for i in ids if not is_scored(dump[0], i, dump[1])] for dump in dumps}
     todo = sorted(set().union(*missing.values()))

@@ -8,16 +8,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lira_jax import progress
-from lira_jax.data import augment, normalize
+from lira_jax.data import augment
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
-from lira_jax.models import table as models
+from lira_jax.models import network as networks
 from lira_jax.runs import checkpoint, directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.signals import forward
-from lira_jax.training.programs import abstract_variables, make_module
 
 
 def is_scored(run: RunDirectory, model: int, probe: str = "") -> bool:
@@ -55,17 +54,14 @@ def score_models(
     progress.note_finished(
         len(ids), len(todo), "scored already" + (f" on {probe}" if probe else "")
     )
-    module = make_module(e, dataset)
-    like = abstract_variables(e, dataset)
-    like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
+    network = networks.make(e, dataset)
+    like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     devices = devices or lift.mesh()
-    convolutional = models.has_convolution(like["params"])
+    convolutional = network.convolutional
     strategy = lift.choose_strategy(
         e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform
     )
-    step = forward.make_score_step(
-        module, normalize.fit(dataset.x, e.normalize), augment.query_grid(e.queries)
-    )
+    step = forward.make_score_step(network, augment.query_grid(e.queries))
     step = lift.lift(step, strategy, devices, shared=3)
     images, labels = examples.x, examples.y
     if e.data_on == "device":

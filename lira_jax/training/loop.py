@@ -16,13 +16,13 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, feed, hardware, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
+from lira_jax.models import network as networks
 from lira_jax.runs import checkpoint, health
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import event_files, step, tuning
 from lira_jax.training.programs import (
     Plan,
     Programs,
-    abstract_variables,
     bytes_needed,
     flops_per_image,
 )
@@ -67,7 +67,7 @@ class Trainer:
         self.folder = run.checkpoints()
         self.devices = devices or lift.mesh()
         self.fewest_members = int(keep.sum(1).min())
-        self.params = abstract_variables(e, dataset)["params"]
+        self.params = networks.make(e, dataset).shapes["params"]
         self._by_rule(e.num_models)
 
     def train_all(self, ids: Sequence[int]) -> list[Outcome]:

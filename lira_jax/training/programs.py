@@ -7,7 +7,6 @@ or not.
 import dataclasses
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +17,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
+from lira_jax.models import network as networks
 from lira_jax.models import table as models
 from lira_jax.signals import forward
 from lira_jax.training import batches, optimizer, step
@@ -73,7 +73,7 @@ class Programs:
         """
         e = self.experiment = experiment
         self.dataset, self.devices, self.plan = dataset, devices, plan
-        module = make_module(e, dataset, plan.conv_form)
+        module = networks.make_module(e, dataset.num_classes, plan.conv_form)
         share = masks.members_share(e.masks, e.pkeep)
         self.steps = batches.steps_per_epoch(len(dataset.y), share, e.batch_size)
         descent = optimizer.make(e, self.steps * e.epochs)
@@ -106,7 +106,8 @@ class Programs:
         self.train = lift.lift(
             train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True
         )
-        score = forward.make_score_step(module, normalizer, augment.query_grid(1))
+        network = networks.make(e, dataset, normalizer, plan.conv_form)
+        score = forward.make_score_step(network, augment.query_grid(1))
         self.score = lift.lift(score, plan.strategy, devices, shared=3)
 
     def train_arguments(self, width: int) -> tuple:
@@ -145,34 +146,11 @@ def bytes_needed(compiled: jax.stages.Compiled) -> int:
     )
 
 
-def make_module(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") -> nn.Module:
-    """The experiment's model for the data set's classes."""
-    e = experiment
-    return models.create(
-        e.model,
-        dataset.num_classes,
-        depth=e.depth,
-        width=e.width,
-        hidden=e.hidden,
-        activation=e.activation,
-        dtype=e.compute_dtype,
-        conv_form=conv_form,
-    )
-
-
-def abstract_variables(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
-    """Shapes and types of one model's params and batch_stats."""
-    module = make_module(experiment, dataset)
-    example = np.zeros((1, *dataset.x.shape[1:]), np.float32)
-    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
-
-
 def flops_per_image(experiment: Experiment, dataset: Dataset, normalizer: Normalizer) -> float:
     """Floating-point operations of one training step of one model, an image, as XLA counts them
     before optimising."""
     e = experiment
-    module = make_module(e, dataset)
+    module = networks.make_module(e, dataset.num_classes)
     descent = optimizer.make(e, e.epochs)
     init = step.make_init(module, descent, e.seed, dataset.x.shape[1:])
     train = step.make_train_step(module, descent, normalizer, e)

@@ -162,7 +162,7 @@ def test_torch_networks_have_as_many_parameters(model):
 
     from lira_jax.data.dataset import Dataset
     from lira_jax.experiment import Experiment
-    from lira_jax.training.programs import abstract_variables
+    from lira_jax.models import network
 
     options = {
         "mlp": {"hidden": (16, 8)},
@@ -170,9 +170,9 @@ def test_torch_networks_have_as_many_parameters(model):
         "wide_resnet": {"depth": 10, "width": 2},
     }[model]
     experiment, shape = Experiment(model=model, **options), bench_train.SHAPES[model]
-    ours = abstract_variables(
+    ours = network.make(
         experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10)
-    )["params"]
+    ).shapes["params"]
     body, head = {
         "mlp": bench_torch.mlp,
         "cnn": bench_torch.cnn,
