@@ -218,7 +218,6 @@ class Scoring:
         fixed_by="nothing",
     )
 
-
     @property
     def signal_names(self) -> list[str]:
         """The names in `signals`."""

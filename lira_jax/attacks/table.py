@@ -25,7 +25,6 @@ from lira_jax.attacks.shared.inputs import by_query
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.errors import UserError, bad_choice
 
-
 Run = Callable[[Evidence], np.ndarray]
 Read = Callable[[Signals], np.ndarray]
 

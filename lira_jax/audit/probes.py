@@ -73,7 +73,7 @@ def on_probes(
             progress.note(f"left out {name} on probes: {error}")
         else:
             rates[name] = _over_targets(scores >= limits[:, None])
-    score = np.exp(statistics.of_models(statistics.maximum_score, probes.of_targets("logits"), probes.labels))
+    score = _maximum_score(probes)
     return {
         "num_probes": len(probes.labels),
         "maximum_score": float(score.mean()),
@@ -83,15 +83,19 @@ def on_probes(
 
 def on_nonmembers(evidence: Evidence, results: dict[str, Assessment]) -> dict:
     """The same of the pool's own non-members, to compare with; without intervals."""
-    score = np.exp(
-        statistics.of_models(statistics.maximum_score, evidence.of_targets("logits"), evidence.labels)
-    )
+    score = _maximum_score(evidence)
     rates = {
         name: {"value": float(results[name].decisions["1:1"]["far"])}
         for name in ATTACKS
         if name in results and results[name].decisions
     }
     return {"maximum_score": float(score[~evidence.members].mean()), "false_positive_rate": rates}
+
+
+def _maximum_score(evidence: Evidence) -> np.ndarray:
+    """float64 [targets, examples]."""
+    logits = evidence.of_targets("logits")
+    return np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels))
 
 
 def _over_targets(alarms: np.ndarray) -> dict:

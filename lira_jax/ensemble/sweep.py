@@ -1,6 +1,7 @@
 """Sweeps models over examples in batches and streams the results to the host."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,16 +20,14 @@ def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
     return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
 
 
-def sweep(
-    step: Callable, variables, images, labels, batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def sweep(step: Callable, variables, images, labels, batch_size: int) -> Iterator[Any]:
     """Runs a lifted scoring step over all examples.
 
     The next batch is dispatched before the last one is fetched, so the device does not wait.
 
     Args:
-      step: (variables, images, labels, index) -> (logits [models, B, queries, classes],
-        phi [models, B, queries]), from `forward.make_score_step` by `lift.lift`.
+      step: (variables, images, labels, index) -> arrays [models, B, ...] in a tuple or dict, lifted
+        by `lift.lift`.
       variables: of all models, leading axis [models].
       images, labels: on the devices, or numpy arrays in host memory, of which each batch is sent on
         its own.
@@ -54,5 +53,4 @@ def sweep(
 
 
 def _fetch(result, count):
-    logits, phi = jax.device_get(result)
-    return logits[:, :count], phi[:, :count]
+    return jax.tree.map(lambda array: array[:, :count], jax.device_get(result))

@@ -10,6 +10,7 @@ import numpy as np
 
 from lira_jax.report import picture
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
+from lira_jax.runs import directory
 
 SUFFIXES = (".png", ".pdf")
 

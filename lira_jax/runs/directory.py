@@ -49,6 +49,11 @@ class View:
     folder: str
 
     @property
+    def name(self) -> str:
+        """Of a set of probes; empty for the pool."""
+        return self.folder.rpartition("/")[2]
+
+    @property
     def labels(self) -> str:
         """Name of the labels, int32 [examples]."""
         return self._under("labels.npy")
@@ -366,9 +371,7 @@ class RunDirectory:
         """Keeps in plan.json how training is lifted on some devices, and the timings that say so,
         if there are any."""
         with self._lock():
-            self.write_json(
-                PLAN, {**self.read_plans(), where: {"plan": plan, "timings": timings}}
-            )
+            self.write_json(PLAN, {**self.read_plans(), where: {"plan": plan, "timings": timings}})
 
     def read_plans(self) -> dict:
         """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}.

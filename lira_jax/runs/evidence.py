@@ -69,9 +69,7 @@ def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Lo
     return Loaded(everything.models(np.array(healthy)), healthy, asked)
 
 
-def saved_signals(
-    run: RunDirectory, view: View, models: list[int], labels: np.ndarray
-) -> Signals:
+def saved_signals(run: RunDirectory, view: View, models: list[int], labels: np.ndarray) -> Signals:
     """The signals that are saved of some models, none of them read yet.
 
     Raises:
@@ -136,15 +134,11 @@ def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int,
         else:
             found[model] = _of_outputs(signals, model, keep[model], trained.get(model))
         if found[model]:
-            progress.note(
-                f"WARNING: model {model} has diverged and is left out: {found[model]}"
-            )
+            progress.note(f"WARNING: model {model} has diverged and is left out: {found[model]}")
     return found
 
 
-def _of_outputs(
-    signals: Signals, model: int, keep: np.ndarray, trained: str | None
-) -> str | None:
+def _of_outputs(signals: Signals, model: int, keep: np.ndarray, trained: str | None) -> str | None:
     own = {name: signals.of_model(name, model) for name in signals.saved}
     flat = [array.reshape(len(array), -1) for array in own.values()]
     finite = np.all([np.isfinite(array).all(-1) for array in flat], axis=0)

@@ -272,10 +272,7 @@ def _line(stage: str, finished: bool, text: str) -> str:
 def _stale(run: RunDirectory) -> list[str]:
     results, page = run.path / RESULTS, run.path / PAGE
     scores = [
-        r.path / name
-        for r in (run, run.targets())
-        for name in r.dumps()
-        if POOL.signals([name])
+        r.path / name for r in (run, run.targets()) for name in r.dumps() if POOL.signals([name])
     ]
     stale = []
     if results.exists() and any(p.exists() and _written(p) > _written(results) for p in scores):

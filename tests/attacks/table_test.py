@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside, Outside
 from lira_jax.attacks.table import ABLATION, ATTACKS, COMPATIBLE
 from lira_jax.data import masks
 from lira_jax.evaluation.roc import auc, roc, tpr_at_fpr
@@ -31,12 +32,12 @@ def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
     phi = np.take_along_axis(logits, labels[None, :, None, None], -1)[..., 0] - np.logaddexp.reduce(
         others, -1
     )
-    return Evidence(
+    return Evidence.of_arrays(
         labels,
         keep,
-        phi.astype(np.float32),
-        logits[:, :, 0].astype(np.float32),
-        np.arange(num_models),
+        Inside(np.arange(num_models)),
+        phi=phi.astype(np.float32),
+        logits=logits[:, :, 0].astype(np.float32),
     )
 
 
@@ -91,16 +92,10 @@ def test_noise_is_at_chance_when_a_quarter_is_kept(name):
 
 def test_outside_targets_are_attacked_without_our_membership_of_them():
     e = evidence(17, 300, gap=2.0, seed=3)
-    rest = Evidence(
-        e.labels,
-        e.keep[1:],
-        e.phi[1:],
-        e.logits[1:],
-        None,
-        e.phi[:1],
-        e.logits[:1],
-        outside_members=None,
-    )
+    first, others = np.array([0]), np.arange(1, 17)
+    outside = Outside(e.signals.of(models=first))
+    rest = dataclasses.replace(e, targets=outside).models(others)
+    assert rest.members is None
     for name in FAST:
         scores = ATTACKS[name].run(rest)
         assert scores.shape == (1, 300)
@@ -110,7 +105,7 @@ def test_outside_targets_are_attacked_without_our_membership_of_them():
 
 def test_named_targets_are_rows_of_all_targets():
     e = evidence(8, 200, gap=1.0, seed=4)
-    some = dataclasses.replace(e, targets=np.array([5, 2]))
+    some = dataclasses.replace(e, targets=Inside(np.array([5, 2])))
     for name in FAST:
         np.testing.assert_allclose(
             ATTACKS[name].run(some), ATTACKS[name].run(e)[[5, 2]], atol=1e-9, err_msg=name
