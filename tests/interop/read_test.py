@@ -107,7 +107,7 @@ def test_every_layout_is_recognised_and_read(tmp_path, layout, outputs):
     assert layouts.recognise(path) == layout
     evidence, ids = layouts.read(path)
     assert ids == IDS
-    np.testing.assert_array_equal(evidence.targets, np.arange(M))
+    np.testing.assert_array_equal(evidence.targets.models, np.arange(M))
     np.testing.assert_array_equal(evidence.keep, keep)
     np.testing.assert_array_equal(evidence.labels, labels)
     np.testing.assert_array_equal(evidence.signals["phi"], ours(layout, scores).astype(np.float32))
@@ -160,7 +160,7 @@ def test_scores_alone_are_enough_with_labels(tmp_path, layout, outputs):
             layouts.read(path)
         np.save(path / "labels.npy", outputs[1])
     evidence, _ = layouts.read(path)
-    assert evidence.signals["logits"] is None
+    assert evidence.signals.saved == ("phi",)
     np.testing.assert_array_equal(
         evidence.signals["phi"], ours(layout, outputs[3]).astype(np.float32)
     )

@@ -139,7 +139,7 @@ def test_targets_of_one_run_meet_shadows_of_another(tmp_path):
     assert loaded.models == [0, 1, 2, 3, 4, 5, 7]
     assert loaded.targets == [0, 1, 2, 4, 5, 7]  # 3 has diverged here, the counterpart of 6 there
     evidence = loaded.evidence
-    assert [loaded.models[t] for t in evidence.targets] == loaded.targets
+    assert [loaded.models[t] for t in evidence.targets.models] == loaded.targets
     for row, target in enumerate(loaded.targets):
         np.testing.assert_array_equal(
             evidence.of_targets("phi")[row], mine.read(directory.POOL.signal("phi", target))[:, :1]
