@@ -88,7 +88,7 @@ def main() -> None:
             whole = np.full((len(scores), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = scores
             scores = whole
-        out.write(directory.attack(name), scores.astype(np.float32))
+        out.write(directory.attack_name(name), scores.astype(np.float32))
 
     everything = command.FLAGS.attacks in ("all", "fast")
     table = {**ATTACKS, **COMPATIBLE[compat]}
@@ -141,8 +141,8 @@ def main() -> None:
         print(
             "\nWith fewer shadow models (Carlini et al. 2022, figure 9)\n" + tables.as_text(shown)
         )
-    out.write_text(directory.RESULTS_TABLE, tables.as_csv(results))
-    out.write_json(directory.RESULTS, tables.as_json(results, **about))
+    out.write_text(directory.RESULTS_CSV, tables.as_csv(results))
+    out.write_json(directory.RESULTS_JSON, tables.as_json(results, **about))
 
 
 def chosen(text: str) -> list[str]:

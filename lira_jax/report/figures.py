@@ -22,7 +22,7 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
       replacing: RunDirectory.replacing.
     """
     for suffix in SUFFIXES:
-        with replacing(directory.figure(name, suffix)) as path:
+        with replacing(directory.picture_name(name, suffix)) as path:
             figure.savefig(path, dpi=150, format=suffix[1:], bbox_inches="tight")
     plt.close(figure)
 

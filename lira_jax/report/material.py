@@ -64,10 +64,10 @@ def read_results(run: directory.RunDirectory) -> Material:
     Raises:
       UserError: results.json is missing, damaged or without an evaluated attack.
     """
-    results = run.read_json(directory.RESULTS, written_by="lira-attack")
+    results = run.read_json(directory.RESULTS_JSON, written_by="lira-attack")
     if not isinstance(results, dict) or not results.get("attacks"):
         raise UserError(
-            f"{run.path / directory.RESULTS} holds no evaluated attack: run lira-attack again"
+            f"{run.path / directory.RESULTS_JSON} holds no evaluated attack: run lira-attack again"
         )
     stored = (
         run.read_json(directory.EXPERIMENT, "lira-train")

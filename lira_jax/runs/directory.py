@@ -31,8 +31,8 @@ SOURCES = "sources.npy"
 METRICS = "metrics.jsonl"
 PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
-RESULTS = "results.json"
-RESULTS_TABLE = "results.csv"
+RESULTS_JSON = "results.json"
+RESULTS_CSV = "results.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -92,7 +92,7 @@ def probes(name: str) -> View:
     return View(f"probes/{name}")
 
 
-def attack(name: str) -> str:
+def attack_name(name: str) -> str:
     """Name of the scores of an attack, float32 [targets, examples]."""
     return f"{_ATTACKS}{name}.npy"
 
@@ -102,7 +102,7 @@ def attack_of(file: str) -> str | None:
     return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
 
 
-def figure(name: str, suffix: str) -> str:
+def picture_name(name: str, suffix: str) -> str:
     """Name of a picture of the report."""
     return f"report/{name}{suffix}"
 
