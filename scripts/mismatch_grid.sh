@@ -7,7 +7,7 @@
 #
 # For each value of FLAG (such as model, hidden, optimizer, augment) it trains and scores the models of CONFIG in
 # DIR/VALUE; then the models of each are attacked with those of each as shadows, and a table of the attack ATTACK
-# (default lira_online_fixed) and the figure FIGURE (default auc; a column of results.csv) is printed: a row for
+# (default lira_online_fixed) and the metric METRIC (default auc; a column of results.csv) is printed: a row for
 # the targets' value, a column for the shadows'. Flags after the values go to training and scoring. Run again, it goes on.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,7 +16,7 @@ if [[ $# -lt 4 || ${1:-} == -* ]]; then sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 
 config=$1 dir=$2 flag=$3; shift 3
 values=()
 while [[ $# -gt 0 && $1 != --* ]]; do values+=("$1"); shift; done
-attack=${ATTACK:-lira_online_fixed} figure=${FIGURE:-auc}
+attack=${ATTACK:-lira_online_fixed} metric=${METRIC:-auc}
 
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 name() { tr -c 'A-Za-z0-9._\n-' '_' <<< "$1"; }
@@ -32,18 +32,18 @@ for target in "${values[@]}"; do
   done
 done
 
-python - "$dir/attacks" "$flag" "$attack" "$figure" $(for value in "${values[@]}"; do name "$value"; done) <<'PYTHON'
+python - "$dir/attacks" "$flag" "$attack" "$metric" $(for value in "${values[@]}"; do name "$value"; done) <<'PYTHON'
 import csv, pathlib, sys
 
-folder, flag, attack, figure, *values = sys.argv[1:]
+folder, flag, attack, metric, *values = sys.argv[1:]
 width = max(12, *(len(value) + 2 for value in values))
-print(f"{figure} of {attack}: targets' {flag} in rows, shadows' in columns")
+print(f"{metric} of {attack}: targets' {flag} in rows, shadows' in columns")
 print("".ljust(width) + "".join(value.rjust(width) for value in values))
 for target in values:
     cells = []
     for shadow in values:
         with open(pathlib.Path(folder) / f"{target}-by-{shadow}" / "results.csv") as file:
             row = next(row for row in csv.DictReader(file) if row["attack"] == attack)
-        cells.append(f"{float(row[figure]):.4f}" if row[figure] else "-")
+        cells.append(f"{float(row[metric]):.4f}" if row[metric] else "-")
     print(target.ljust(width) + "".join(cell.rjust(width) for cell in cells))
 PYTHON

@@ -8,7 +8,7 @@ Target t of one run is judged by shadow model t + 1 (counted round) of the other
 same run: class thresholds and attack networks come from the shadow's members and as many of its
   non-members, drawn at random, and
 balanced accuracy is over the target's members and as many of its non-members (Song and Mittal 2021,
-sections 3.1 and 5.1). For each figure it prints the mean over targets in percent, the 95 % interval
+sections 3.1 and 5.1). For each metric it prints the mean over targets in percent, the 95 % interval
 of the mean (Student t) and the 95 % interval of ONE further split, where a published figure of a
 single split should lie.
 """
@@ -71,7 +71,7 @@ def attack_network(features: np.ndarray, members: np.ndarray) -> MLPClassifier:
 def judge(
     own, own_members, own_labels, shadow, shadow_members, shadow_labels, rng
 ) -> dict[str, float]:
-    """All figures of one target and one shadow model; logits [examples, classes], members bool
+    """All metrics of one target and one shadow model; logits [examples, classes], members bool
     [examples].
 
     "half known": the network is trained on half of the target's own members and non-members, as if

@@ -9,8 +9,9 @@ from lira_jax import progress
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import Attack
+from lira_jax.audit.results import FalsePositiveRate, ProbeResults
 from lira_jax.errors import UserError
-from lira_jax.evaluation.assessment import Assessment
+from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.intervals import clopper_pearson
 
 ATTACKS = (
@@ -36,9 +37,9 @@ def on_probes(
     probes: Evidence,
     evidence: Evidence,
     table: dict[str, Attack],
-    results: dict[str, Assessment],
+    results: dict[str, AttackResults],
     seed: int = 0,
-) -> dict:
+) -> ProbeResults:
     """False-positive rates on one set of probes at the thresholds of the attacks on the pool.
 
     Hintersdorf et al. 2022, table 1. A threshold is the attack's own, or chosen on other targets'
@@ -52,8 +53,7 @@ def on_probes(
       seed: of which out models a probe has.
 
     Returns:
-      num_probes; maximum_score, the mean largest confidence; false_positive_rate: attack -> value,
-      low and high (95 %, over targets; of one target, over probes) and per_target. For JSON.
+      The rates; their intervals are over targets; of one target, over probes.
     """
     # All shadows are out models of a probe, but an offline attack with more of them than it has for
     # an example of the pool has another distribution, to which the threshold does not belong. So
@@ -72,24 +72,24 @@ def on_probes(
         except UserError as error:
             progress.note(f"left out {name} on probes: {error}")
         else:
-            rates[name] = _over_targets(scores >= limits[:, None])
+            rates[name] = _over_targets(scores >= np.array(limits)[:, None])
     score = _maximum_score(probes)
-    return {
-        "num_probes": len(probes.labels),
-        "maximum_score": float(score.mean()),
-        "false_positive_rate": rates,
-    }
+    return ProbeResults(
+        maximum_score=float(score.mean()),
+        false_positive_rate=rates,
+        num_probes=len(probes.labels),
+    )
 
 
-def on_nonmembers(evidence: Evidence, results: dict[str, Assessment]) -> dict:
+def on_nonmembers(evidence: Evidence, results: dict[str, AttackResults]) -> ProbeResults:
     """The same of the pool's own non-members, to compare with; without intervals."""
     score = _maximum_score(evidence)
     rates = {
-        name: {"value": float(results[name].decisions["1:1"]["far"])}
+        name: FalsePositiveRate(results[name].decisions["1:1"].far)
         for name in ATTACKS
         if name in results and results[name].decisions
     }
-    return {"maximum_score": float(score[~evidence.members].mean()), "false_positive_rate": rates}
+    return ProbeResults(float(score[~evidence.members].mean()), rates)
 
 
 def _maximum_score(evidence: Evidence) -> np.ndarray:
@@ -98,7 +98,7 @@ def _maximum_score(evidence: Evidence) -> np.ndarray:
     return np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels))
 
 
-def _over_targets(alarms: np.ndarray) -> dict:
+def _over_targets(alarms: np.ndarray) -> FalsePositiveRate:
     """Mean rate of alarms, bool [targets, probes], with its interval."""
     own = alarms.mean(1)
     if len(own) == 1:
@@ -108,9 +108,9 @@ def _over_targets(alarms: np.ndarray) -> dict:
         # them.
         margin = stats.t.ppf(0.975, len(own) - 1) * own.std(ddof=1) / np.sqrt(len(own))
         low, high = max(own.mean() - margin, 0), min(own.mean() + margin, 1)
-    return {
-        "value": float(own.mean()),
-        "low": float(low),
-        "high": float(high),
-        "per_target": own.tolist(),
-    }
+    return FalsePositiveRate(
+        value=float(own.mean()),
+        low=float(low),
+        high=float(high),
+        per_target=tuple(own.tolist()),
+    )

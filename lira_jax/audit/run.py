@@ -1,194 +1,212 @@
-"""Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
+"""The sequence of an audit: attacks, the models themselves, exposure, probes, ablation, fewer
+shadows."""
 
-import time
-from collections.abc import Callable, Sequence
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from lira_jax import progress
+from lira_jax import experiment, progress
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.shared.targets import Inside
-from lira_jax.attacks.table import ABLATION, ATTACKS, Attack
-from lira_jax.audit import fewer_shadows
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
+from lira_jax.audit.ablation import ablation
+from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.model_facts import model_facts
+from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
+from lira_jax.audit.probes import on_nonmembers, on_probes
+from lira_jax.audit.results import Results
+from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
-from lira_jax.evaluation import calibration, risk, shadow_threshold
-from lira_jax.evaluation.assessment import Assessment, assess
-from lira_jax.evaluation.summary import Summary, evaluate
+from lira_jax.evaluation import exposure
+from lira_jax.runs import directory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.evidence import Loaded, load_probe
 
-CURVE_ATTACKS = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed")
-MOST_CURVE_TARGETS = 16
+NONMEMBERS = "(non-members)"
+"""What the pool's own non-members are called among the sets of probes."""
 
 
-def run_attacks(
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What an audit is asked for.
+
+    Attributes:
+      attacks: names of the attacks.
+      compat: one of COMPATIBLE: another tool's definitions.
+      skip_failures: pass over attacks that the evidence does not suffice for, with a note.
+      ablation: also what each component of LiRA adds.
+      num_shadows: also LiRA with so many random shadows.
+    """
+
+    attacks: Sequence[str]
+    compat: str = ""
+    skip_failures: bool = True
+    ablation: bool = False
+    num_shadows: Sequence[int] = ()
+
+
+def audit_evidence(
     evidence: Evidence,
-    table: dict[str, Attack],
-    names: Sequence[str],
-    save: Callable[[str, np.ndarray], None],
+    request: Request,
+    start: Results,
     *,
-    skip_failures: bool,
-) -> dict[str, Assessment]:
-    """Runs attacks, saves their scores and assesses them where the targets' membership is known.
+    save: Callable[[str, np.ndarray], None] = lambda name, array: None,
+    write: Callable[[Results], None] = lambda results: None,
+    sources: tuple[np.ndarray, Sequence[str]] | None = None,
+    probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
+) -> Results:
+    """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
     Args:
       evidence: what the attacks may look at.
-      table: the attacks by name.
-      names: of those to run.
-      save: called with (name, scores float64 [targets, examples]).
-      skip_failures: pass over attacks that this evidence does not suffice for, with a note.
+      request: what is asked for.
+      start: what is known beforehand: which models, which targets, which definitions.
+      save: called with the name of a dump in the run directory and its array, such as
+        attacks/NAME.npy, float64 [targets, examples], as soon as it is made.
+      write: called with all that is known, each time that a part is added.
+      sources: int [examples], where each example comes from, and the names of the sources.
+      probe_sets: name -> reads what the same models, with the same targets, say of these probes.
 
     Returns:
-      name -> assessment; empty if the membership is unknown.
+      The results; as `start` where the membership of the targets is unknown.
 
     Raises:
-      UserError: an attack cannot be run, naming it.
+      UserError: an attack or a part cannot be made, naming the flag.
     """
-    members, results, left_out = evidence.members, {}, {}
-    evidence.read(signal for name in names for signal in table[name].needs)
-    correct = None
-    if "logits" in evidence.signals:
-        correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
-    with progress.bar("attack", len(names), "attacks") as bar:
-        for name in names:
-            bar.set_postfix_str(name)
-            started = time.monotonic()
-            try:
-                scores = table[name].run(evidence)
-            except UserError as error:
-                if not skip_failures:
-                    raise UserError(f"--attacks={name}: {error}") from None
-                left_out[name] = error
-            else:
-                save(name, scores)
-                if members is not None:
-                    results[name] = assess(
-                        scores, members, evidence.labels, correct, table[name].threshold
-                    )
-                seconds = time.monotonic() - started
-                if seconds > 30:
-                    progress.note(f"{name} took {seconds:.0f} s")
-            bar.update()
-    if left_out and not evidence.keep.any():
-        progress.note(
-            "no shadow trained on an example under attack (disjoint masks), so attacks that learn "
-            f"from shadows' members are left out: {', '.join(left_out)}"
-        )
-    else:
-        for name, error in left_out.items():
-            progress.note(f"left out {name}: {error}")
+    check_counts(evidence, request.num_shadows)
+    table = {**ATTACKS, **COMPATIBLE[request.compat]}
+    table |= on_signals(request.attacks, table)
+    attacks = run_attacks(
+        evidence,
+        table,
+        request.attacks,
+        lambda name, scores: save(directory.attack(name), scores),
+        skip_failures=request.skip_failures,
+    )
+    exposed = _exposure(evidence)
+    if exposed is not None:
+        save(directory.EXPOSURE, exposed)
+    results = start
+    if not attacks:
+        return results
+
+    def add(**parts) -> None:
+        nonlocal results
+        results = dataclasses.replace(results, **parts)
+        write(results)
+
+    add(attacks=attacks)
+    add(**model_facts(evidence))
+    if sources is not None and exposed is not None:
+        add(exposure_by_source=exposure.by_source(exposed, *sources))
+    if probe_sets:
+        found = {NONMEMBERS: on_nonmembers(evidence, attacks)}
+        for name in progress.each("probes", list(probe_sets), "sets"):
+            found[name] = on_probes(probe_sets[name](), evidence, table, attacks)
+        add(probes=found)
+    if request.ablation:
+        add(ablation=ablation(evidence))
+    if request.num_shadows:
+        add(num_shadows=number_of_shadows(evidence, request.num_shadows))
     return results
 
 
-def ablation(evidence: Evidence) -> list[tuple[str, Summary]]:
-    """What each component of LiRA adds: the 13 rows of Carlini et al. 2022, table II, in order."""
-    known = {}
-    for _, run in progress.each("ablation", ABLATION, "rows"):
-        if run not in known:
-            known[run] = evaluate(run(evidence), evidence.members)
-    return [(name, known[run]) for name, run in ABLATION]
-
-
-def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> list[tuple[int, str, Summary]]:
-    """LiRA with random subsets of the shadow models (Carlini et al. 2022, figure 9).
+def audit_run(
+    loaded: Loaded,
+    request: Request,
+    out: RunDirectory,
+    *,
+    run: RunDirectory | None = None,
+    shadow_run: RunDirectory | None = None,
+    known: Callable[[Results], None] = lambda results: None,
+) -> Results:
+    """Makes an audit and writes attacks/*.npy, exposure.npy, results.csv and results.json.
 
     Args:
-      counts: even numbers of shadows, half of them in and half out for every example. At most 16
-        targets are attacked, evenly spread over the models.
+      loaded: what is attacked.
+      request: what is asked for.
+      out: where results go.
+      run: the run directory of the targets; None for another tool's.
+      shadow_run: that of the shadow models, if it is another one.
+      known: called with all that is known, each time that a part has been added and written.
 
     Returns:
-      (number of shadows, attack, summary).
+      The results; without attacks where the membership of the targets is unknown.
 
     Raises:
-      UserError: a count is odd, more than the masks allow, or below 4: one score of a kind has no
-        spread.
+      UserError: as `audit_evidence`, or a dump is missing or damaged.
     """
-    if not isinstance(evidence.targets, Inside):
-        raise UserError(
-            "--num_shadows: it needs targets that are models of the run, by the same recipe as "
-            "the shadows"
-        )
-    most = fewer_shadows.most(evidence.keep)
-    for count in counts:
-        if count % 2 or not 4 <= count <= most:
-            raise UserError(
-                f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow"
-            )
-    spread = np.linspace(
-        0, evidence.targets.number - 1, min(MOST_CURVE_TARGETS, evidence.targets.number)
+
+    def save(name: str, array: np.ndarray) -> None:
+        if loaded.examples is not None and array.ndim == 2:  # the rest of the pool is not attacked
+            whole = np.full((len(array), len(loaded.examples)), np.nan)
+            whole[:, loaded.examples] = array
+            array = whole
+        out.write(name, array.astype(np.float32))
+
+    def write(results: Results) -> None:
+        results.write(out)
+        known(results)
+
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
+    if shadow_run is not None:
+        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
+    return audit_evidence(
+        loaded.evidence,
+        request,
+        start,
+        save=save,
+        write=write,
+        sources=None if run is None else _sources(run),
+        probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded),
     )
-    targets = evidence.targets.models[np.unique(spread.round().astype(int))]
-    found, members = [], evidence.keep[targets]
-    for count in progress.each("shadows", counts, "numbers"):
-        few = [fewer_shadows.restrict(evidence, int(t), count) for t in targets]
-        for name in CURVE_ATTACKS:
-            scores = np.concatenate([ATTACKS[name].run(e) for e in few])
-            found.append((count, name, evaluate(scores, members)))
-    return found
 
 
-def about_models(evidence: Evidence) -> dict:
-    """Accuracy and calibration of the targets, and their privacy risk scores, for JSON.
+def _exposure(evidence: Evidence) -> np.ndarray | None:
+    """Exposure of every example, where each has enough models in and out."""
+    try:
+        return exposure.exposure(evidence.signals["phi"], evidence.keep)
+    except UserError as error:
+        progress.note(f"left out exposure.npy: {error}")
+        return None
 
-    Returns:
-      accuracy: of each target on its members and non-members. calibration: Hintersdorf et al. 2022,
-        tables 2 and 3,
-      means over targets. risk: Song and Mittal 2021, section 4. Empty where logits or membership
-        are unknown.
-    """
-    members = evidence.members
-    if "logits" not in evidence.signals or members is None:
-        return {}
-    logits = evidence.of_targets("logits")
-    correct = logits.argmax(-1) == evidence.labels
-    found = {
-        "accuracy": {
-            "members": _by_target(correct, members),
-            "nonmembers": _by_target(correct, ~members),
-        },
-        "calibration": _calibration(logits, evidence.labels, members),
+
+def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
+    """How the targets differ from the shadow models of another run, and where they are as seen from
+    the results."""
+    return {
+        "shadows": str(shadow_run.path),
+        "target_run": os.path.relpath(run.path, out.path),
+        "target_recipe": experiment.recipe_differences(
+            run.read_experiment(), shadow_run.read_experiment()
+        ),
     }
-    if evidence.keep.any():  # else there are no shadows' members to learn the score from
-        scores = ATTACKS["privacy_risk"].run(evidence)
-        found["risk"] = {
-            "cumulative": risk.cumulative_distribution(scores, members),
-            "calibration": risk.calibration(scores, members, prior=0.5),
-            "precision_recall": risk.precision_recall(scores, members, prior=0.5),
-            "by_class": risk.risk_by_class(scores, members, correct, evidence.labels),
-        }
-    return without_nan(found)
 
 
-def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> dict[str, float]:
-    """Means over targets; false positives are those of the maximum score attack at the shadows'
-    threshold."""
-    pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
-    confidence = np.stack([c for c, _ in pairs])
-    limits = shadow_threshold.thresholds(confidence, members)
-    limits = np.median(confidence, axis=1) if limits is None else limits
-    found = []
-    for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):
-        unseen = ~inside  # whether a model is calibrated shows on what it has not trained on
-        found.append(
-            {
-                "ece": calibration.expected_calibration_error(own[unseen], correct[unseen]),
-                "oe": calibration.overconfidence_error(own[unseen], correct[unseen]),
-                "score_shift": calibration.score_shift(own, inside),
-                **calibration.mean_maximum_score(own, own >= limit, inside),
-            }
+def _sources(run: RunDirectory) -> tuple[np.ndarray, list[str]] | None:
+    """Where each example of the pool comes from, if outliers were put into it."""
+    if not run.has(directory.SOURCES):
+        return None
+    names = outliers.names(run.read_experiment().outliers_from)
+    return run.read(directory.SOURCES, (None,)), names
+
+
+def _probe_sets(
+    run: RunDirectory, shadow_run: RunDirectory | None, loaded: Loaded
+) -> dict[str, Callable[[], Evidence]]:
+    """The sets of probes that the run has been scored on; none where they say nothing."""
+    names = probes.parse(run.read_experiment().probes)
+    foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
+    outside = any(isinstance(target, str) for target in loaded.targets)
+    if names and "logits" not in loaded.evidence.signals:
+        progress.note("left out the probes: they need logits, lira-score --signals=phi,logits")
+        return {}
+    if names and (foreign or outside):
+        progress.note(
+            "left out the probes: they are counted where targets and shadows are models of one run"
         )
-    known = {name: [one[name] for one in found if not np.isnan(one[name])] for name in found[0]}
-    return {name: float(np.mean(values)) if values else np.nan for name, values in known.items()}
-
-
-def _by_target(correct: np.ndarray, where: np.ndarray) -> list[float]:
-    return [float(c[w].mean()) if w.any() else np.nan for c, w in zip(correct, where, strict=True)]
-
-
-def without_nan(value):
-    """The same JSON value with None for NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {str(k): without_nan(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(v) for v in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+        return {}
+    return {
+        name: lambda name=name: load_probe(shadow_run or run, name, loaded, run) for name in names
+    }

@@ -1,25 +1,20 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
-import sys
-
-import numpy as np
 from absl import flags
 
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import command
 from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import charts, compare, figures, material, page, wording
+from lira_jax.report import compare, figures, material, page
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import COMPARISON, PAGE, RunDirectory
 
 flags.DEFINE_list(
     "compare",
     [],
     "Run directories to set beside --workdir on one page, report/compare.html in it: "
-    "--compare=RUN_B,RUN_C. Without --workdir the first one named takes its place, and they may "
-    "stand apart: --compare RUN_A RUN_B.",
+    "--compare=RUN_B,RUN_C.",
 )
 
 SUMMARY = (
@@ -48,41 +43,12 @@ def write_page(run: RunDirectory) -> None:
             dataset = None
         found = material.read_examples(run, found, dataset)
     run.write_text(
-        directory.PAGE,
+        PAGE,
         page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}),
     )
-    for name, figure in static_figures(found).items():
+    for name, figure in figures.draw(found).items():
         figures.save(figure, run.replacing, name)
-    note(f"the page is {run.path / directory.PAGE}, figures are beside it")
-
-
-def static_figures(found: material.Material) -> dict:
-    """Name -> matplotlib figure, of what the results hold."""
-    results = found.results
-    attacks = results["attacks"]
-    shown = {
-        name: attacks[name]
-        for name in charts.familiar(list(attacks), wording.headline(attacks).attack)
-    }
-    curves = {
-        name: (np.array(r["roc"]["fpr"]), np.array(r["roc"]["tpr"]), r["auc"]["value"])
-        for name, r in shown.items()
-    }
-    drawn = {"roc": figures.roc(curves, 1 / min(r["num_nonmembers"] for r in attacks.values()))}
-    if found.exposure is not None:
-        x = found.dataset.x if found.dataset is not None and found.dataset.is_image else None
-        drawn["exposure"] = figures.exposure_histograms(
-            found.phi, found.keep, found.labels, found.exposure, x
-        )
-    if results.get("ablation"):
-        drawn["ablation"] = figures.ablation(results["ablation"])
-    if results.get("num_shadows"):
-        drawn["num_shadows"] = figures.number_of_shadows(results["num_shadows"])
-    if results.get("risk"):
-        drawn["privacy_risk"] = figures.privacy_risk(
-            results["risk"]["cumulative"], results["risk"]["calibration"]
-        )
-    return drawn
+    note(f"the page is {run.path / PAGE}, figures are beside it")
 
 
 def write_comparison(run: RunDirectory, others: list[str]) -> None:
@@ -91,35 +57,11 @@ def write_comparison(run: RunDirectory, others: list[str]) -> None:
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
-    run.write_text(directory.COMPARISON, compare.render(runs, compare.distinct_names(paths)))
-    note(f"the comparison is {run.path / directory.COMPARISON}")
-
-
-def spelled_out(arguments: list[str]) -> list[str]:
-    """Turns `--compare A B` into `--compare=A,B`, and takes the first of them as --workdir if none
-    is given."""
-    rest, compared, taking = [], [], False
-    for argument in arguments:
-        name, equals, value = argument.lstrip("-").partition("=")
-        if argument.startswith("-"):
-            taking = name == "compare"
-            if not taking:
-                rest.append(argument)
-            elif equals:
-                compared += value.split(",")
-        elif taking:
-            compared.append(argument)
-        else:
-            rest.append(argument)
-    if not compared:
-        return arguments
-    if not any(a.lstrip("-").split("=")[0] in ("workdir", "help") for a in rest):
-        rest.append(f"--workdir={compared[0]}")
-    return [*rest, f"--compare={','.join(compared)}"]
+    run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths)))
+    note(f"the comparison is {run.path / COMPARISON}")
 
 
 def cli() -> None:
-    sys.argv[1:] = spelled_out(sys.argv[1:])
     command.run("lira-report", SUMMARY, ["compare"], main)
 
 

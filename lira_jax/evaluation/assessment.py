@@ -1,73 +1,62 @@
-"""Everything that is said of one attack: pooled figures, hard decisions, groups of examples,
-epsilon."""
+"""Everything that is said of one attack: metrics over all pairs and over groups of them, hard
+decisions, epsilon."""
 
 import dataclasses
-import math
 
 import numpy as np
 
 from lira_jax.evaluation import shadow_threshold
-from lira_jax.evaluation.decisions import decision_figures
+from lira_jax.evaluation.decisions import Decisions, decision_metrics
 from lira_jax.evaluation.epsilon import epsilon_over_targets
-from lira_jax.evaluation.roc import figures, roc
-from lira_jax.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
-from lira_jax.evaluation.summary import Summary, evaluate
+from lira_jax.evaluation.roc import metrics, roc
+from lira_jax.evaluation.summary import Row, Summary, evaluate
 
 RATIOS = {
     "5:1": 5.0,
     "1:1": 1.0,
     "1:5": 0.2,
 }  # members : non-members, Rezaei and Liu (2021), table 2
-COLUMNS = (*SUMMARY_COLUMNS, "balanced_accuracy_shadow_threshold", "far_shadow_threshold")
 DELTA = 1e-5
 CONFIDENCE = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Assessment:
-    """What `assess` finds.
+class Epsilon:
+    """A lower bound on epsilon of (epsilon, delta)-differential privacy.
 
     Attributes:
-      summary: pooled figures over all pairs, with intervals.
-      correct, misclassified: the same over the pairs whose plain query the target classifies
-        correctly or not (Rezaei and Liu 2021, table 4); None where these hold no members or no
-        non-members.
-      per_class: class -> its pooled figures, without intervals.
-      decisions: member : non-member ratio -> figures of hard decisions, at thresholds that are the
-        attack's own or chosen on the other targets; None with a single target and no threshold of
-        the attack's own.
-      thresholds: float64 [targets], of these decisions: member where score >= threshold; or None.
-      epsilon: lower bound on epsilon of differential privacy at DELTA and CONFIDENCE.
+      value: the bound, at least 0.
+      delta: of the guarantee.
+      confidence: probability that the bound is below the true epsilon.
     """
 
-    summary: Summary
-    correct: Summary | None
-    misclassified: Summary | None
+    value: float
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
+
+
+@dataclasses.dataclass(frozen=True)
+class AttackResults(Summary):
+    """What `assess` finds: a summary over all pairs, and more.
+
+    Attributes:
+      correct: metrics over the pairs whose plain query the target classifies correctly (Rezaei and
+        Liu 2021, table 4); None where these are unknown or hold no members or no non-members.
+      misclassified: the same over the other pairs.
+      per_class: class -> metric -> its value over the class's examples, without interval.
+      decisions: member : non-member ratio, one of RATIOS, -> metrics of hard decisions, at
+        `thresholds`; None without these.
+      epsilon: lower bound on epsilon of differential privacy.
+      thresholds: [targets], member where score >= threshold: the attack's own, or chosen on the
+        other targets; None with a single target and no threshold of the attack's own.
+    """
+
+    correct: Row | None
+    misclassified: Row | None
     per_class: dict[int, dict[str, float]]
-    decisions: dict[str, dict[str, float]] | None
-    thresholds: np.ndarray | None
-    epsilon: float
-
-    def as_row(self, attack: str) -> dict:
-        """The row of results.csv."""
-        decided = self.decisions["1:1"] if self.decisions else {}
-        return {
-            **self.summary.as_row(attack),
-            "balanced_accuracy_shadow_threshold": decided.get("balanced_accuracy"),
-            "far_shadow_threshold": decided.get("far"),
-        }
-
-    def as_dict(self) -> dict:
-        """The entry of results.json."""
-        groups = {"correct": self.correct, "misclassified": self.misclassified}
-        return {
-            **self.summary.as_dict(),
-            **{name: group and group.as_row(name) for name, group in groups.items()},
-            "per_class": {str(k): _json(v) for k, v in self.per_class.items()},
-            "decisions": self.decisions
-            and {ratio: _json(v) for ratio, v in self.decisions.items()},
-            "epsilon": {"value": self.epsilon, "delta": DELTA, "confidence": CONFIDENCE},
-        }
+    decisions: dict[str, Decisions] | None
+    epsilon: Epsilon
+    thresholds: tuple[float, ...] | None = None
 
 
 def assess(
@@ -76,7 +65,7 @@ def assess(
     labels: np.ndarray,
     correct: np.ndarray | None,
     threshold: float | None = None,
-) -> Assessment:
+) -> AttackResults:
     """Assesses an attack.
 
     Args:
@@ -95,30 +84,28 @@ def assess(
     if limits is not None:
         decided = scores >= limits[:, None]
         decisions = {
-            name: decision_figures(decided, members, ratio) for name, ratio in RATIOS.items()
+            name: decision_metrics(decided, members, ratio) for name, ratio in RATIOS.items()
         }
-    return Assessment(
-        summary=evaluate(scores, members),
-        correct=None if correct is None else _group(scores, members, correct),
-        misclassified=None if correct is None else _group(scores, members, ~correct),
+    return AttackResults(
+        **vars(evaluate(scores, members)),
+        correct=None if correct is None else _group("correct", scores, members, correct),
+        misclassified=None
+        if correct is None
+        else _group("misclassified", scores, members, ~correct),
         per_class={
-            int(k): figures(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
+            int(k): metrics(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
             for k in np.unique(labels)
             if _both(members[:, labels == k])
         },
         decisions=decisions,
-        thresholds=limits,
-        epsilon=epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE),
+        epsilon=Epsilon(epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE)),
+        thresholds=None if limits is None else tuple(limits.tolist()),
     )
 
 
-def _group(scores: np.ndarray, members: np.ndarray, where: np.ndarray) -> Summary | None:
-    return evaluate(scores, members, where) if _both(members[where]) else None
+def _group(name: str, scores: np.ndarray, members: np.ndarray, where: np.ndarray) -> Row | None:
+    return evaluate(scores, members, where).row(name) if _both(members[where]) else None
 
 
 def _both(members: np.ndarray) -> bool:
     return bool(members.any() and not members.all())
-
-
-def _json(numbers: dict[str, float]) -> dict[str, float | None]:
-    return {k: None if math.isnan(v) else float(v) for k, v in numbers.items()}

@@ -4,11 +4,37 @@ Hintersdorf, Struppek and Kersting (2022), "To Trust or Not To Trust Prediction 
 Membership Inference Attacks".
 """
 
+import dataclasses
+
 import numpy as np
 from scipy.special import softmax
 from scipy.stats import wasserstein_distance
 
 from lira_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """How far maximum scores can be trusted (tables 2 and 3); NaN where nothing is to be averaged.
+
+    Attributes:
+      ece: expected calibration error on non-members, for on them it shows whether a model is
+        calibrated.
+      oe: overconfidence error on non-members.
+      score_shift: earth mover's distance between members' and non-members' maximum scores.
+      true_positives: mean maximum score of members called members by the maximum score attack.
+      false_positives: of non-members called members.
+      true_negatives: of non-members called non-members.
+      false_negatives: of members called non-members.
+    """
+
+    ece: float
+    oe: float
+    score_shift: float
+    true_positives: float
+    false_positives: float
+    true_negatives: float
+    false_negatives: float
 
 
 def confidence_and_correctness(

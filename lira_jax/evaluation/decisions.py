@@ -1,4 +1,6 @@
-"""Figures of an attack that says yes or no, and the threshold that makes a score say so."""
+"""Metrics of an attack that says yes or no, and the threshold that makes a score say so."""
+
+import dataclasses
 
 import numpy as np
 
@@ -6,9 +8,36 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import roc
 
 
-def decision_figures(
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """Metrics of hard decisions; a ratio of nothing is NaN.
+
+    Attributes:
+      accuracy: fraction of the pairs that are decided rightly.
+      balanced_accuracy: mean of the recalls of members and non-members.
+      far: false alarm rate, the fraction of non-members called members.
+      precision_member: fraction of the pairs called members that are; NaN where none was called so.
+      recall_member: fraction of the members called so.
+      f1_member: harmonic mean of the two.
+      precision_nonmember: fraction of the pairs called non-members that are.
+      recall_nonmember: fraction of the non-members called so.
+      f1_nonmember: harmonic mean of the two.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    far: float
+    precision_member: float
+    recall_member: float
+    f1_member: float
+    precision_nonmember: float
+    recall_nonmember: float
+    f1_nonmember: float
+
+
+def decision_metrics(
     decisions: np.ndarray, members: np.ndarray, members_per_nonmember: float | None = None
-) -> dict[str, float]:
+) -> Decisions:
     """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard
     decisions.
 
@@ -20,11 +49,6 @@ def decision_figures(
       decisions: bool, any shape such as [targets, examples]: "member", says the attack.
       members: bool, the same shape: the truth.
       members_per_nonmember: the mix to report for, such as 5, 1 or 1 / 5; None leaves it as it is.
-
-    Returns:
-      accuracy, balanced_accuracy, far (false alarms / non-members), and {precision, recall,
-      f1}_{member, nonmember}. A ratio of nothing is NaN: precision where no pair was called so,
-      recall where there is no such pair.
 
     Raises:
       UserError: shapes differ, or the mix is not positive.
@@ -47,17 +71,17 @@ def decision_figures(
     if members_per_nonmember is not None:
         tp, fn = members_per_nonmember * _ratio(tp, num_members), members_per_nonmember * miss_rate
         fp, tn = far, _ratio(tn, num_nonmembers)
-    return {
-        "accuracy": _ratio(tp + tn, tp + tn + fp + fn),
-        "balanced_accuracy": 1 - (far + miss_rate) / 2,
-        "far": far,
-        "precision_member": _ratio(tp, tp + fp),
-        "recall_member": 1 - miss_rate,
-        "f1_member": _ratio(2 * tp, 2 * tp + fp + fn),
-        "precision_nonmember": _ratio(tn, tn + fn),
-        "recall_nonmember": 1 - far,
-        "f1_nonmember": _ratio(2 * tn, 2 * tn + fp + fn),
-    }
+    return Decisions(
+        accuracy=_ratio(tp + tn, tp + tn + fp + fn),
+        balanced_accuracy=1 - (far + miss_rate) / 2,
+        far=far,
+        precision_member=_ratio(tp, tp + fp),
+        recall_member=1 - miss_rate,
+        f1_member=_ratio(2 * tp, 2 * tp + fp + fn),
+        precision_nonmember=_ratio(tn, tn + fn),
+        recall_nonmember=1 - far,
+        f1_nonmember=_ratio(2 * tn, 2 * tn + fp + fn),
+    )
 
 
 def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:

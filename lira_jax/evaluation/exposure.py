@@ -1,10 +1,28 @@
 """How exposed each example is: how far its scores in and out of training lie apart."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from lira_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceExposure:
+    """Exposure of the examples of one source.
+
+    Attributes:
+      num_examples: of the source.
+      lower_quartile: one of the exposures, as all three are; inf among them.
+      median: of the exposures.
+      upper_quartile: of the exposures.
+    """
+
+    num_examples: int
+    lower_quartile: float
+    median: float
+    upper_quartile: float
 
 
 def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False) -> np.ndarray:
@@ -49,7 +67,7 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
 
 def by_source(
     exposed: np.ndarray, sources: np.ndarray, names: Sequence[str]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, SourceExposure]:
     """Quartiles of the exposure of examples from different sources.
 
     LiRA (Carlini et al. 2022), section VII-B: outliers are more exposed than the pool they were put
@@ -61,8 +79,7 @@ def by_source(
       names: of the sources.
 
     Returns:
-      name -> num_examples, lower_quartile, median and upper_quartile, each one of the exposures
-      (inf among them); without the sources that have no example.
+      name -> exposure; without the sources that have no example.
     """
     found = {}
     for number, name in enumerate(names):
@@ -71,9 +88,5 @@ def by_source(
             quartiles = np.quantile(
                 own, (0.25, 0.5, 0.75), method="inverted_cdf"
             )  # no mean of inf and a number
-            keys = ("lower_quartile", "median", "upper_quartile")
-            found[name] = {
-                "num_examples": own.size,
-                **dict(zip(keys, quartiles.tolist(), strict=True)),
-            }
+            found[name] = SourceExposure(int(own.size), *quartiles.tolist())
     return found

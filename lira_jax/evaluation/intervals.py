@@ -1,4 +1,4 @@
-"""95 % intervals of the figures of a ROC curve, from one target or from several."""
+"""95 % intervals of the metrics of a ROC curve, from one target or from several."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import betaincinv, expit, logit
 
-from lira_jax.evaluation.roc import TPR_AT, Roc, auc, figures, thin
+from lira_jax.evaluation.roc import TPR_AT, Roc, auc, metrics, thin
 
 Interval = tuple[float, float]
 _CONFIDENCE = 0.95
@@ -54,7 +54,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
       roc: the curve.
 
     Returns:
-      Figure name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
+      Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
     best = np.argmax(roc.tpr - roc.fpr)
     tpr_low, tpr_high = _tpr_interval(roc, best)
@@ -75,10 +75,10 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
 def target_intervals(
     roc: Roc, scores: Sequence[np.ndarray], members: Sequence[np.ndarray], *, resamples: int = 1000
 ) -> dict[str, Interval]:
-    """Intervals of the pooled figures from two or more targets: targets are the independent units.
+    """Intervals of the pooled metrics from two or more targets: targets are the independent units.
 
     Bootstrap standard error over targets times the Student-t quantile with T - 1 degrees of
-    freedom, about the pooled figure; above 1/2 on the logit scale. In simulations with unlike
+    freedom, about the pooled metric; above 1/2 on the logit scale. In simulations with unlike
     targets (T = 2 to 64; AUC, balanced accuracy, TPR) this held 93 to 99 %. Others did not:
     bootstrap percentiles 50 % at T = 2 and 80 % at T = 4; the jackknife, which cannot see a
     quantile's noise, 73 % where few false alarms decide a TPR; the plain scale 82 % at an AUC of
@@ -98,7 +98,7 @@ def target_intervals(
       resamples: bootstrap draws, the same ones at every call.
 
     Returns:
-      Figure name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
+      Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
     thresholds = thin(roc, _THRESHOLDS).thresholds
     tp = np.stack([_alarms(s[m], thresholds) for s, m in zip(scores, members, strict=True)])
@@ -107,18 +107,18 @@ def target_intervals(
     draws = np.random.default_rng(0).multinomial(
         num_targets, np.full(num_targets, 1 / num_targets), size=resamples
     )
-    resampled = _resampled_figures(draws @ tp, draws @ fp)
+    resampled = _resampled_metrics(draws @ tp, draws @ fp)
     quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
     at_least = example_intervals(roc)
     intervals = {}
-    for name, figure in figures(roc).items():
+    for name, metric in metrics(roc).items():
         half = quantile * unbiased * np.std(resampled[name])
-        if 0.5 < figure < 1:
-            half /= figure * (1 - figure)
-            low, high = expit(logit(figure) - half), expit(logit(figure) + half)
+        if 0.5 < metric < 1:
+            half /= metric * (1 - metric)
+            low, high = expit(logit(metric) - half), expit(logit(metric) + half)
         else:
-            low, high = figure - half, figure + half
+            low, high = metric - half, metric + half
         inner_low, inner_high = at_least[name]
         intervals[name] = float(np.clip(low, 0, inner_low)), float(np.clip(high, inner_high, 1))
     return intervals
@@ -154,8 +154,8 @@ def _alarms(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return scores.size - np.searchsorted(np.sort(scores), thresholds).astype(np.float64)
 
 
-def _resampled_figures(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
-    """`figures` from alarm counts [resamples, thresholds]; the last column counts everybody."""
+def _resampled_metrics(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
+    """`metrics` from alarm counts [resamples, thresholds]; the last column counts everybody."""
     drawn = (tp[:, -1] > 0) & (
         fp[:, -1] > 0
     )  # groups can be so small that a resample has no members

@@ -1,9 +1,10 @@
 """What privacy risk scores say and whether they are right.
 
 Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
-4. A risk score is a probability of membership, see attacks/privacy_risk.py. All results are made of
-lists and floats.
+4. A risk score is a probability of membership, see attacks/privacy_risk.py.
 """
+
+import dataclasses
 
 import numpy as np
 from scipy import stats
@@ -13,33 +14,90 @@ from lira_jax.errors import UserError
 THRESHOLDS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
+@dataclasses.dataclass(frozen=True)
+class RiskDistribution:
+    """The cumulative distribution of the members' risk scores (figure 1).
+
+    Attributes:
+      risk: the grid from 0 to 1.
+      fraction: of the members, with at most this risk; NaN without members.
+    """
+
+    risk: tuple[float, ...]
+    fraction: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RiskCalibration:
+    """Predicted risk against the fraction of members among pairs of about this risk (figure 3).
+
+    Attributes:
+      count: pairs in each bin of the risk, [bins].
+      predicted: their mean risk, NaN in empty bins.
+      actual: the fraction of them that are members, NaN in empty bins.
+      rmse: root mean square over the pairs of their bin's predicted - actual.
+    """
+
+    count: tuple[int, ...]
+    predicted: tuple[float, ...]
+    actual: tuple[float, ...]
+    rmse: float
+
+
+@dataclasses.dataclass(frozen=True)
+class PrecisionRecall:
+    """Calling everybody a member whose risk is at least a threshold (table 6).
+
+    Attributes:
+      threshold: on the risk.
+      precision: NaN where nobody's risk is so high.
+      recall: NaN without members.
+    """
+
+    threshold: tuple[float, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RiskByClass:
+    """Risk and generalisation of each class (figure 8); NaN in classes without such pairs.
+
+    Attributes:
+      risk: mean over the class's members, [classes].
+      generalization_gap: accuracy on its members minus accuracy on its non-members, [classes].
+      pearson: correlation of the two over classes that have both; NaN with fewer than 2 of them or
+        where either does not vary.
+      spearman: rank correlation of the same.
+    """
+
+    risk: tuple[float, ...]
+    generalization_gap: tuple[float, ...]
+    pearson: float
+    spearman: float
+
+
 def cumulative_distribution(
     risk: np.ndarray, members: np.ndarray, steps: int = 100
-) -> dict[str, list[float]]:
+) -> RiskDistribution:
     """The cumulative distribution of the members' risk scores (figure 1).
 
     Args:
       risk: [targets, examples] in [0, 1].
       members: bool [targets, examples].
       steps: between risk 0 and 1.
-
-    Returns:
-      risk: the grid, [steps + 1]; fraction: of the members, with at most this risk, NaN without
-        members.
     """
     risk, members = _pairs(risk, members)
     grid = np.arange(steps + 1) / steps
     known = np.sort(risk[members])
     below = np.searchsorted(known, grid, side="right").astype(np.float64)
-    return {
-        "risk": grid.tolist(),
-        "fraction": _ratio(below, np.full(grid.shape, known.size)).tolist(),
-    }
+    fraction = _ratio(below, np.full(grid.shape, known.size))
+    return RiskDistribution(tuple(grid.tolist()), tuple(fraction.tolist()))
 
 
 def calibration(
     risk: np.ndarray, members: np.ndarray, *, bins: int = 10, prior: float | None = None
-) -> dict[str, float | list[float]]:
+) -> RiskCalibration:
     """Predicted risk against the fraction of members among pairs of about this risk (figure 3).
 
     Args:
@@ -48,10 +106,6 @@ def calibration(
       bins: of equal width, [0, 1 / bins], (1 / bins, 2 / bins], ..., (1 - 1 / bins, 1].
       prior: weights members and non-members so that this fraction are members: the prior that the
         scores were made for; None counts the pairs as they are.
-
-    Returns:
-      count, predicted (mean risk) and actual (fraction of members) of each bin, [bins], NaN in
-      empty ones; rmse: root mean square over the pairs of their bin's predicted - actual.
     """
     risk, members = _pairs(risk, members)
     weights = _weights(members, prior)
@@ -63,12 +117,12 @@ def calibration(
     actual = _ratio(np.bincount(which, weights * members, minlength=bins), weight)
     used = weight > 0
     square = np.sum(weight[used] * (predicted - actual)[used] ** 2)
-    return {
-        "count": count.tolist(),
-        "predicted": predicted.tolist(),
-        "actual": actual.tolist(),
-        "rmse": float(np.sqrt(_ratio(square, weight.sum()))),
-    }
+    return RiskCalibration(
+        count=tuple(count.tolist()),
+        predicted=tuple(predicted.tolist()),
+        actual=tuple(actual.tolist()),
+        rmse=float(np.sqrt(_ratio(square, weight.sum()))),
+    )
 
 
 def precision_recall(
@@ -77,7 +131,7 @@ def precision_recall(
     thresholds: tuple[float, ...] = THRESHOLDS,
     *,
     prior: float | None = None,
-) -> dict[str, list[float]]:
+) -> PrecisionRecall:
     """Precision and recall of calling everybody a member whose risk is at least a threshold (table
     6).
 
@@ -86,9 +140,6 @@ def precision_recall(
       members: bool [targets, examples].
       thresholds: on the risk.
       prior: as for `calibration`.
-
-    Returns:
-      threshold, precision (NaN where nobody's risk is so high) and recall (NaN without members).
     """
     risk, members = _pairs(risk, members)
     weights = _weights(members, prior)
@@ -96,16 +147,16 @@ def precision_recall(
     alarms = [risk >= threshold for threshold in thresholds]
     tp = np.array([member_weight[alarm].sum() for alarm in alarms])
     called = np.array([weights[alarm].sum() for alarm in alarms])
-    return {
-        "threshold": list(thresholds),
-        "precision": _ratio(tp, called).tolist(),
-        "recall": _ratio(tp, np.full(tp.shape, member_weight.sum())).tolist(),
-    }
+    return PrecisionRecall(
+        threshold=tuple(thresholds),
+        precision=tuple(_ratio(tp, called).tolist()),
+        recall=tuple(_ratio(tp, np.full(tp.shape, member_weight.sum())).tolist()),
+    )
 
 
 def risk_by_class(
     risk: np.ndarray, members: np.ndarray, correct: np.ndarray, labels: np.ndarray
-) -> dict[str, float | list[float]]:
+) -> RiskByClass:
     """Whether classes that the targets generalize worse to are at higher risk (figure 8).
 
     Args:
@@ -113,12 +164,6 @@ def risk_by_class(
       members: bool [targets, examples].
       correct: bool [targets, examples], whether the target's prediction is the label.
       labels: int [examples].
-
-    Returns:
-      risk: mean over the class's members, [classes]; generalization_gap: accuracy on its members
-      minus accuracy on its non-members, [classes]; NaN where there are none. pearson and spearman:
-      the correlation of the two over classes that have both; NaN with fewer than 2 of them or where
-      either does not vary.
 
     Raises:
       UserError: shapes differ.
@@ -146,12 +191,12 @@ def risk_by_class(
     x, y = mean_risk[known], gap[known]
     # Means of equal risks differ by rounding, and that must not be correlated with anything.
     varies = x.size >= 2 and min(np.ptp(x), np.ptp(y)) > 1e-12
-    return {
-        "risk": mean_risk.tolist(),
-        "generalization_gap": gap.tolist(),
-        "pearson": float(stats.pearsonr(x, y).statistic) if varies else np.nan,
-        "spearman": float(stats.spearmanr(x, y).statistic) if varies else np.nan,
-    }
+    return RiskByClass(
+        risk=tuple(mean_risk.tolist()),
+        generalization_gap=tuple(gap.tolist()),
+        pearson=float(stats.pearsonr(x, y).statistic) if varies else np.nan,
+        spearman=float(stats.spearmanr(x, y).statistic) if varies else np.nan,
+    )
 
 
 def _pairs(risk: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

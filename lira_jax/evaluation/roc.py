@@ -1,4 +1,4 @@
-"""The ROC curve of an attack and the figures read off it. Higher score = more likely a member."""
+"""The ROC curve of an attack and the metrics read off it. Higher score = more likely a member."""
 
 import dataclasses
 
@@ -84,8 +84,8 @@ def tpr_at_fpr(roc: Roc, fpr: float) -> float:
     return float(roc.tpr[np.searchsorted(roc.fpr, fpr, side="right") - 1])
 
 
-def figures(roc: Roc) -> dict[str, float]:
-    """The figures of results.csv: auc, balanced_accuracy and the names of TPR_AT."""
+def metrics(roc: Roc) -> dict[str, float]:
+    """The metrics of results.csv: auc, balanced_accuracy and the names of TPR_AT."""
     return {
         "auc": auc(roc),
         "balanced_accuracy": balanced_accuracy(roc),

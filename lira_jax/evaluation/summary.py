@@ -1,85 +1,90 @@
-"""One attack's figures over all targets, with intervals: a row of results.csv, an entry of
-results.json."""
+"""One attack's metrics over all targets, with intervals."""
 
 import dataclasses
-import math
+from typing import Any
 
 import numpy as np
 
 from lira_jax.errors import UserError
-from lira_jax.evaluation.intervals import Interval, example_intervals, target_intervals
-from lira_jax.evaluation.roc import TPR_AT, Roc, figures, roc, thin
+from lira_jax.evaluation.estimate import Estimate, Metric
+from lira_jax.evaluation.intervals import example_intervals, target_intervals
+from lira_jax.evaluation.roc import TPR_AT, metrics, roc, thin
 
-FIGURES = ("auc", "balanced_accuracy", *TPR_AT)
-COLUMNS = (
-    *("attack", "num_targets", "num_members", "num_nonmembers"),
-    *FIGURES,
-    *(f"{name}_{end}" for name in FIGURES for end in ("low", "high")),
-)
+METRICS = ("auc", "balanced_accuracy", *TPR_AT)
+"""Names of the metrics that are read off a ROC, in the order of results.csv."""
+
+
+def _as_columns(metrics: dict[str, Estimate]) -> dict[str, float]:
+    return {n: e.value for n, e in metrics.items()} | {
+        f"{n}_{end}": getattr(e, end) for n, e in metrics.items() for end in ("low", "high")
+    }
+
+
+def _from_columns(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {n: {"value": row[n], "low": row[f"{n}_low"], "high": row[f"{n}_high"]} for n in METRICS}
+
+
+COLUMNS = {"spread": _as_columns, "gather": _from_columns}
+"""How metrics lie in a row of a table: auc, auc_low, auc_high and so on (see audit/codec.py)."""
+BESIDE = {"spread": dict, "gather": lambda entry: {name: entry[name] for name in METRICS}}
+"""How metrics lie in an entry of results.json: beside what else is said of the attack."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Metrics of a variant of an attack, or of an attack on a group of pairs.
+
+    Attributes:
+      attack: name of the variant or the group.
+      num_targets: targets with at least one pair.
+      num_members: (target, example) pairs where the target trained on the example.
+      num_nonmembers: the other pairs.
+      metrics: name, one of METRICS, -> estimate on the ROC of all pairs; a TPR at an FPR below
+        1 / num_nonmembers is NaN.
+    """
+
+    attack: str
+    num_targets: int
+    num_members: int
+    num_nonmembers: int
+    metrics: dict[str, Estimate] = dataclasses.field(metadata=COLUMNS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Points of a ROC curve, ascending.
+
+    Attributes:
+      fpr: fraction of non-members called members.
+      tpr: fraction of members called members.
+    """
+
+    fpr: tuple[float, ...]
+    tpr: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Figures of one attack. A TPR at an FPR below 1 / num_nonmembers is NaN here and None in a
-    row.
+    """What `evaluate` finds.
 
     Attributes:
       num_targets: targets with at least one pair.
       num_members: (target, example) pairs where the target trained on the example.
       num_nonmembers: the other pairs.
-      pooled: figure name -> value on the ROC of all pairs.
-      intervals: figure name -> (low, high), 95 %.
-      per_target: figure name -> float64 [targets], each on the target's own ROC; NaN too where a
-        target has no members or no non-members among its pairs.
-      curve: the pooled ROC, thinned.
+      metrics: name, one of METRICS, -> metric; a TPR at an FPR below 1 / num_nonmembers is NaN.
+      roc: the ROC of all pairs, thinned.
     """
 
     num_targets: int
     num_members: int
     num_nonmembers: int
-    pooled: dict[str, float]
-    intervals: dict[str, Interval]
-    per_target: dict[str, np.ndarray]
-    curve: Roc
+    metrics: dict[str, Metric] = dataclasses.field(metadata=BESIDE)
+    roc: Curve
 
-    @property
-    def mean(self) -> dict[str, float]:
-        """Figure name -> mean over the targets that have it, NaN where none has."""
-        known = {name: values[~np.isnan(values)] for name, values in self.per_target.items()}
-        return {
-            name: float(np.mean(values)) if values.size else np.nan
-            for name, values in known.items()
-        }
-
-    def as_row(self, attack: str) -> dict[str, str | int | float | None]:
-        """The row of results.csv: COLUMNS, in their order."""
-        row = {
-            name: getattr(self, name) for name in ("num_targets", "num_members", "num_nonmembers")
-        }
-        row |= {name: _none_if_nan(self.pooled[name]) for name in FIGURES}
-        for name in FIGURES:
-            low, high = self.intervals[name]
-            row |= {f"{name}_low": _none_if_nan(low), f"{name}_high": _none_if_nan(high)}
-        return {"attack": attack, **row}
-
-    def as_dict(self) -> dict:
-        """The entry of results.json: numbers, lists and None only."""
-        return {
-            "num_targets": self.num_targets,
-            "num_members": self.num_members,
-            "num_nonmembers": self.num_nonmembers,
-            **{
-                name: {
-                    "value": _none_if_nan(self.pooled[name]),
-                    "low": _none_if_nan(self.intervals[name][0]),
-                    "high": _none_if_nan(self.intervals[name][1]),
-                    "mean": _none_if_nan(self.mean[name]),
-                    "per_target": [_none_if_nan(value) for value in self.per_target[name].tolist()],
-                }
-                for name in FIGURES
-            },
-            "roc": {"fpr": self.curve.fpr.tolist(), "tpr": self.curve.tpr.tolist()},
-        }
+    def row(self, attack: str) -> Row:
+        """The same without the curve and single targets."""
+        kept = {n: Estimate(m.value, m.low, m.high) for n, m in self.metrics.items()}
+        return Row(attack, self.num_targets, self.num_members, self.num_nonmembers, kept)
 
 
 def evaluate(
@@ -89,7 +94,7 @@ def evaluate(
     *,
     roc_points: int = 1000,
 ) -> Summary:
-    """Figures of an attack over all targets.
+    """Metrics of an attack over all targets.
 
     Args:
       scores: [targets, examples], higher = more likely a member.
@@ -107,29 +112,39 @@ def evaluate(
             f"attack scores {scores.shape}, members {members.shape} and pairs that count "
             f"{where.shape}: give three arrays [targets, examples]"
         )
-    pooled = roc(scores[where], members[where])
+    curve = roc(scores[where], members[where])
     targets = np.flatnonzero(where.any(1))
     scores = [scores[t, where[t]] for t in targets]
     members = [members[t, where[t]] for t in targets]
-    own = [_own_figures(s, m) for s, m in zip(scores, members, strict=True)]
+    own = [_own_metrics(s, m) for s, m in zip(scores, members, strict=True)]
+    pooled = metrics(curve)
+    intervals = (
+        example_intervals(curve) if targets.size == 1 else target_intervals(curve, scores, members)
+    )
+    few = thin(curve, roc_points)
     return Summary(
-        num_targets=targets.size,
-        num_members=pooled.num_members,
-        num_nonmembers=pooled.num_nonmembers,
-        pooled=figures(pooled),
-        intervals=example_intervals(pooled)
-        if targets.size == 1
-        else target_intervals(pooled, scores, members),
-        per_target={name: np.array([f[name] for f in own]) for name in FIGURES},
-        curve=thin(pooled, roc_points),
+        num_targets=int(targets.size),
+        num_members=curve.num_members,
+        num_nonmembers=curve.num_nonmembers,
+        metrics={
+            name: _metric(pooled[name], intervals[name], [one[name] for one in own])
+            for name in METRICS
+        },
+        roc=Curve(tuple(few.fpr.tolist()), tuple(few.tpr.tolist())),
     )
 
 
-def _own_figures(scores: np.ndarray, members: np.ndarray) -> dict[str, float]:
+def _metric(value: float, interval: tuple[float, float], per_target: list[float]) -> Metric:
+    known = [v for v in per_target if not np.isnan(v)]
+    return Metric(
+        value,
+        *interval,
+        mean=float(np.mean(known)) if known else np.nan,
+        per_target=tuple(per_target),
+    )
+
+
+def _own_metrics(scores: np.ndarray, members: np.ndarray) -> dict[str, float]:
     if members.all() or not members.any():
-        return dict.fromkeys(FIGURES, np.nan)
-    return figures(roc(scores, members))
-
-
-def _none_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value
+        return dict.fromkeys(METRICS, np.nan)
+    return metrics(roc(scores, members))

@@ -11,7 +11,7 @@ import numpy as np
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
-from lira_jax.experiment import Experiment, recipe_differences
+from lira_jax.experiment import Experiment
 from lira_jax.interop import read, targets
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_evidence, with_shadows_of
@@ -71,19 +71,6 @@ def read_foreign(workdir: str | os.PathLike, asked: str = "all", shadows: str = 
     evidence = _with_targets(evidence, models, "all" if outside else asked)
     loaded = Loaded(evidence, models, [models[t] for t in evidence.targets.models])
     return _with_outside(Source(loaded, outside=outside), asked)
-
-
-def about_shadows(source: Source, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from
-    the results; for JSON, empty where both are of one run."""
-    run, shadow_run = source.run, source.shadow_run
-    if run is None or shadow_run is None:
-        return {}
-    return {
-        "shadows": str(shadow_run.path),
-        "target_run": os.path.relpath(run.path, out.path),
-        "target_recipe": recipe_differences(run.read_experiment(), shadow_run.read_experiment()),
-    }
 
 
 def _refuse_shadows(shadows: str, refuse: bool) -> None:

@@ -5,12 +5,13 @@ import math
 import numpy as np
 from scipy import stats
 
+from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import charts, page, sections, wording
+from lira_jax.report import page, sections, wording
+from lira_jax.report.charts.leakage import Point, trade_off
+from lira_jax.report.charts.roc import roc, styles
 from lira_jax.report.material import Material
-
-Estimate = tuple[float, float | None, float | None]  # value and its 95 % interval
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:
@@ -19,13 +20,11 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     MOVER: Zou and Donner 2008, "Construction of confidence limits about effect measures", equation
     4. It keeps the asymmetry of intervals near 0, which adding standard errors does not.
     """
-    value = b[0] - a[0]
-    if None in a or None in b:
-        return value, None, None
-    return (
+    value = b.value - a.value
+    return Estimate(
         value,
-        value - math.hypot(b[0] - b[1], a[2] - a[0]),
-        value + math.hypot(b[2] - b[0], a[0] - a[1]),
+        value - math.hypot(b.value - b.low, a.high - a.value),
+        value + math.hypot(b.high - b.value, a.value - a.low),
     )
 
 
@@ -33,11 +32,11 @@ def mean_estimate(values: list[float]) -> Estimate:
     """Mean over models with Student's interval; none with a single model."""
     mean = float(np.mean(values))
     if len(values) < 2:
-        return mean, None, None
+        return Estimate(mean)
     half = float(
         stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     )
-    return mean, mean - half, mean + half
+    return Estimate(mean, mean - half, mean + half)
 
 
 def distinct_names(paths: list[str]) -> list[str]:
@@ -57,8 +56,8 @@ def render(runs: list[Material], names: list[str]) -> str:
       runs: at least two, as read_results gives them.
       names: distinct, of the runs.
     """
-    figure = common_figure(runs)
-    best = [max(r.results["attacks"], key=lambda n, r=r: _value(r, n, figure)) for r in runs]
+    metric = common_metric(runs)
+    best = [max(r.results.attacks, key=lambda n, r=r: _value(r, n, metric)) for r in runs]
     groups = [sections.accuracies(r) for r in runs]
     held_out = next(
         (g for g in ("test set", "non-members") if all(g in one for one in groups)), None
@@ -67,30 +66,24 @@ def render(runs: list[Material], names: list[str]) -> str:
         _estimates(r, attack, own) for r, attack, own in zip(runs, best, groups, strict=True)
     ]
     labels = [f"{name}: {attack}" for name, attack in zip(names, best, strict=True)]
-    entries = {
-        label: r.results["attacks"][a] for label, r, a in zip(labels, runs, best, strict=True)
-    }
-    style = charts.styles(labels, labels)
-    drawn = {"roc": charts.roc(entries, style, labels)}
+    entries = {label: r.results.attacks[a] for label, r, a in zip(labels, runs, best, strict=True)}
+    style = styles(labels, labels)
+    drawn = {"roc": roc(entries, style, labels)}
     if held_out:
         points = [
-            {
-                "name": name,
-                "accuracy": e[held_out][0],
-                **dict(zip(("value", "low", "high"), e[figure], strict=True)),
-            }
+            Point(name, e[held_out].value, e[metric])
             for name, e in zip(names, estimates, strict=True)
         ]
-        drawn["trade-off"] = charts.trade_off(points, f"accuracy on {held_out}", figure)
-    columns = [c for c in estimates[0] if any(c in e and e[c][0] is not None for e in estimates)]
+        drawn["trade-off"] = trade_off(points, f"accuracy on {held_out}", metric)
+    columns = [c for c in estimates[0] if any(c in e and e[c].is_known for e in estimates)]
     return page.fill(
         "compare.html",
         drawn,
         names=names,
-        sentence=_sentence(names, [e[figure] for e in estimates], figure),
+        sentence=_sentence(names, [e[metric] for e in estimates], metric),
         curves=page.curves(style, labels),
         accuracy_name=f"Accuracy on {held_out}",
-        figure_name=wording.COLUMN[figure],
+        metric_name=wording.COLUMN[metric],
         table=_table(columns, [(n, a, e) for n, a, e in zip(names, best, estimates, strict=True)]),
         differences=_table(
             columns,
@@ -108,27 +101,22 @@ def render(runs: list[Material], names: list[str]) -> str:
     )
 
 
-def common_figure(runs: list[Material]) -> str:
-    """The headline's figure, as far as every run resolves it."""
-    for figure in wording.HEADLINE:
-        if all(
-            any(e[figure]["value"] is not None for e in r.results["attacks"].values()) for r in runs
-        ):
-            return figure
+def common_metric(runs: list[Material]) -> str:
+    """The headline's metric, as far as every run resolves it."""
+    for metric in wording.HEADLINE:
+        if all(any(a.metrics[metric].is_known for a in r.results.attacks.values()) for r in runs):
+            return metric
     return "auc"
 
 
-def _value(run: Material, attack: str, figure: str) -> float:
-    value = run.results["attacks"][attack][figure]["value"]
-    return -math.inf if value is None else value
+def _value(run: Material, attack: str, metric: str) -> float:
+    found = run.results.attacks[attack].metrics[metric]
+    return found.value if found.is_known else -math.inf
 
 
 def _estimates(run: Material, attack: str, groups: dict[str, list[float]]) -> dict[str, Estimate]:
-    entry = run.results["attacks"][attack]
-    found = {
-        f: tuple(entry[f][end] for end in ("value", "low", "high"))
-        for f in (*reversed(TPR_AT), "auc")
-    }
+    metrics = run.results.attacks[attack].metrics
+    found: dict[str, Estimate] = {m: metrics[m] for m in (*reversed(TPR_AT), "auc")}
     found |= {group: mean_estimate(values) for group, values in groups.items()}
     if {"members", "non-members"} <= groups.keys():
         found["gap"] = difference(found["non-members"], found["members"])
@@ -136,7 +124,7 @@ def _estimates(run: Material, attack: str, groups: dict[str, list[float]]) -> di
 
 
 def _difference(a: Estimate | None, b: Estimate | None) -> Estimate | None:
-    return None if a is None or b is None or a[0] is None or b[0] is None else difference(a, b)
+    return None if a is None or b is None else difference(a, b)
 
 
 def _table(columns: list[str], rows: list[tuple[str, str, dict]], signed: bool = False) -> dict:
@@ -160,27 +148,26 @@ def _table(columns: list[str], rows: list[tuple[str, str, dict]], signed: bool =
 
 
 def _cell(column: str, estimate: Estimate | None, signed: bool) -> dict:
-    if estimate is None:
-        return wording.cell(column, None)
-    if not signed or estimate[0] is None:
-        return wording.cell(column, *estimate)
+    if estimate is None or not estimate.is_known or not signed:
+        return wording.cell(column, estimate)
     scale, form = (1, "{:+.3f}") if column == "auc" else (100, "{:+.2f}")
-    text, *ends = [None if v is None else form.format(scale * v) for v in estimate]
-    interval = "" if None in ends else f"{ends[0]} to {ends[1]}"
-    return {"text": text, "interval": interval, "sort": repr(float(estimate[0]))}
+    text, low, high = (
+        form.format(scale * v) for v in (estimate.value, estimate.low, estimate.high)
+    )
+    interval = f"{low} to {high}" if estimate.has_interval else ""
+    return {"text": text, "interval": interval, "sort": repr(float(estimate.value))}
 
 
-def _sentence(names: list[str], found: list[Estimate], figure: str) -> str:
+def _sentence(names: list[str], found: list[Estimate], metric: str) -> str:
     """The least and the most leaking run, and whether they differ beyond their intervals."""
-    order = sorted(range(len(found)), key=lambda i: found[i][0])
+    order = sorted(range(len(found)), key=lambda i: found[i].value)
     least, most = order[0], order[-1]
-    text = (lambda v: f"{v:.3f}") if figure == "auc" else (lambda v: wording.percents([v])[0])
-    low = difference(found[least], found[most])[1]
-    alike = low is None or low <= 0
+    text = (lambda v: f"{v:.3f}") if metric == "auc" else (lambda v: wording.percents([v])[0])
+    apart = difference(found[least], found[most]).low > 0
     return (
-        f"{names[least]} leaks least and {names[most]} most: {wording.COLUMN[figure]} of "
-        f"{text(found[least][0])} and {text(found[most][0])}"
-        + (", a difference within the uncertainty of the measurement." if alike else ".")
+        f"{names[least]} leaks least and {names[most]} most: {wording.COLUMN[metric]} of "
+        f"{text(found[least].value)} and {text(found[most].value)}"
+        + ("." if apart else ", a difference within the uncertainty of the measurement.")
     )
 
 

@@ -1,6 +1,6 @@
 """Static figures, each saved as PNG and PDF."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 
@@ -8,8 +8,12 @@ matplotlib.use("Agg")  # no display is needed, or looked for
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lira_jax.report import picture
+from lira_jax.audit.results import PrivacyRisk, ShadowRow
+from lira_jax.evaluation.summary import Row, Summary
+from lira_jax.report import picture, wording
+from lira_jax.report.charts.roc import familiar
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
+from lira_jax.report.material import Material
 from lira_jax.runs import directory
 
 SUFFIXES = (".png", ".pdf")
@@ -22,31 +26,55 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
       replacing: RunDirectory.replacing.
     """
     for suffix in SUFFIXES:
-        with replacing(directory.picture_name(name, suffix)) as path:
+        with replacing(directory.figure(name, suffix)) as path:
             figure.savefig(path, dpi=150, format=suffix[1:], bbox_inches="tight")
     plt.close(figure)
 
 
-def roc(curves: dict[str, tuple[np.ndarray, np.ndarray, float]], lowest_fpr: float) -> plt.Figure:
+def draw(material: Material) -> dict[str, plt.Figure]:
+    """Name -> figure, of what the results hold."""
+    results = material.results
+    best = wording.headline(results.attacks).attack
+    shown = {name: results.attacks[name] for name in familiar(list(results.attacks), best)}
+    drawn = {"roc": roc(shown, 1 / min(a.num_nonmembers for a in results.attacks.values()))}
+    if material.exposure is not None:
+        x = (
+            material.dataset.x
+            if material.dataset is not None and material.dataset.is_image
+            else None
+        )
+        drawn["exposure"] = exposure_histograms(
+            material.phi, material.keep, material.labels, material.exposure, x
+        )
+    if results.ablation:
+        drawn["ablation"] = ablation(results.ablation)
+    if results.num_shadows:
+        drawn["num_shadows"] = number_of_shadows(results.num_shadows)
+    if results.risk:
+        drawn["privacy_risk"] = privacy_risk(results.risk)
+    return drawn
+
+
+def roc(curves: Mapping[str, Summary], lowest_fpr: float) -> plt.Figure:
     """Log-log ROC of the attacks (LiRA figure 1 and VI-A), with the diagonal of guessing.
 
     Args:
-      curves: attack -> (fpr, tpr, auc).
+      curves: attack -> what it finds.
       lowest_fpr: smallest false-positive rate that can be resolved, where the axes begin.
     """
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
     floor = 10 ** np.floor(np.log10(lowest_fpr))
     axes.plot([floor, 1], [floor, 1], color="grey", linestyle=":", label="guessing")
-    for i, (name, (fpr, tpr, auc)) in enumerate(curves.items()):
+    for i, (name, found) in enumerate(curves.items()):
         style = ("-", "--", "-.")[i // len(COLOURS) % 3]
         axes.step(
-            fpr,
-            tpr,
+            found.roc.fpr,
+            found.roc.tpr,
             where="post",
             color=COLOURS[i % len(COLOURS)],
             linestyle=style,
             linewidth=1.4,
-            label=f"{name} (AUC {auc:.3f})",
+            label=f"{name} (AUC {found.metrics['auc'].value:.3f})",
         )
     axes.set(
         xscale="log",
@@ -104,25 +132,26 @@ def exposure_histograms(
     return figure
 
 
-def ablation(rows: list[dict]) -> plt.Figure:
+def ablation(rows: Sequence[Row]) -> plt.Figure:
     """What each component of LiRA adds, as bars on a log axis with 95 % intervals (LiRA table II).
 
     Args:
-      rows: of results.json, in order; a TPR that is None is left out.
+      rows: in order; a TPR that is not known is left out.
     """
     named = {"tpr_at_1e-2": "TPR at 1 % FPR", "tpr_at_1e-3": "TPR at 0.1 % FPR"}
-    shown = {f: title for f, title in named.items() if any(row[f] is not None for row in rows)}
+    shown = {m: title for m, title in named.items() if any(r.metrics[m].is_known for r in rows)}
     figure, axes = plt.subplots(figsize=(6.8, 0.36 * len(rows) + 1.2), layout="constrained")
-    lowest = min((row[f] for f in shown for row in rows if row[f]), default=1e-3)
+    values = [row.metrics[m].value for m in shown for row in rows]
+    lowest = min((v for v in values if v > 0), default=1e-3)
     places = np.arange(len(rows), dtype=np.float64)
     for k, (name, title) in enumerate(shown.items()):
         known = [
-            (place, row) for place, row in zip(places, rows, strict=True) if row[name] is not None
+            (place, row.metrics[name])
+            for place, row in zip(places, rows, strict=True)
+            if row.metrics[name].is_known
         ]
-        values = np.array([row[name] for _, row in known])
-        errors = np.array(
-            [[row[name] - row[f"{name}_low"], row[f"{name}_high"] - row[name]] for _, row in known]
-        ).T
+        values = np.array([e.value for _, e in known])
+        errors = np.array([[e.value - e.low, e.high - e.value] for _, e in known]).T
         axes.barh(
             [place + 0.36 * k - 0.18 for place, _ in known],
             values,
@@ -133,28 +162,26 @@ def ablation(rows: list[dict]) -> plt.Figure:
             ecolor=GREY,
         )
     axes.set(xscale="log", xlim=(lowest / 2, 1), xlabel="true positive rate", yticks=places)
-    axes.set_yticklabels([row["attack"] for row in rows], fontsize=8)
+    axes.set_yticklabels([row.attack for row in rows], fontsize=8)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
     return figure
 
 
-def number_of_shadows(rows: list[dict]) -> plt.Figure:
-    """TPR against the number of shadow models, with 95 % intervals (LiRA figure 9).
-
-    Args:
-      rows: of results.json.
-    """
-    name = "tpr_at_1e-3" if any(row["tpr_at_1e-3"] is not None for row in rows) else "tpr_at_1e-2"
+def number_of_shadows(rows: Sequence[ShadowRow]) -> plt.Figure:
+    """TPR against the number of shadow models, with 95 % intervals (LiRA figure 9)."""
+    resolved = any(row.metrics["tpr_at_1e-3"].is_known for row in rows)
+    name = "tpr_at_1e-3" if resolved else "tpr_at_1e-2"
     figure, axes = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
-    for k, attack in enumerate(dict.fromkeys(row["attack"] for row in rows)):
-        own = [row for row in rows if row["attack"] == attack and row[name] is not None]
+    for k, attack in enumerate(dict.fromkeys(row.attack for row in rows)):
+        own = [row for row in rows if row.attack == attack and row.metrics[name].is_known]
         values, lows, highs = (
-            np.array([row[name + end] for row in own]) for end in ("", "_low", "_high")
+            np.array([getattr(row.metrics[name], end) for row in own])
+            for end in ("value", "low", "high")
         )
         axes.errorbar(
-            [row["num_shadows"] for row in own],
+            [row.num_shadows for row in own],
             values,
             np.maximum([values - lows, highs - values], 0),
             color=COLOURS[k % len(COLOURS)],
@@ -162,7 +189,7 @@ def number_of_shadows(rows: list[dict]) -> plt.Figure:
             capsize=2,
             label=attack,
         )
-    counts = sorted({row["num_shadows"] for row in rows})
+    counts = sorted({row.num_shadows for row in rows})
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set(xlabel="shadow models", ylabel=f"TPR at {'0.1' if name.endswith('3') else '1'} % FPR")
@@ -172,28 +199,19 @@ def number_of_shadows(rows: list[dict]) -> plt.Figure:
     return figure
 
 
-def privacy_risk(cumulative: dict, calibration: dict) -> plt.Figure:
+def privacy_risk(found: PrivacyRisk) -> plt.Figure:
     """Distribution of members' privacy risk scores, and their calibration (Song and Mittal 2021,
-    figures 1 and 3).
-
-    Args:
-      cumulative, calibration: of results.json.
-    """
+    figures 1 and 3)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-    left.plot(cumulative["risk"], cumulative["fraction"], color=IN)
+    left.plot(found.cumulative.risk, found.cumulative.fraction, color=IN)
     left.set(
         xlabel="privacy risk score",
         ylabel="members with at most this risk",
         xlim=(0, 1),
         ylim=(0, 1.02),
     )
-    pairs = np.array(
-        [
-            p
-            for p in zip(calibration["predicted"], calibration["actual"], strict=True)
-            if None not in p
-        ]
-    ).reshape(-1, 2)
+    pairs = np.array([found.calibration.predicted, found.calibration.actual]).T
+    pairs = pairs[~np.isnan(pairs).any(1)]
     right.plot([0, 1], [0, 1], color="grey", linestyle=":")
     right.plot(pairs[:, 0], pairs[:, 1], color=OUT, marker="o")
     right.set(

@@ -1,11 +1,13 @@
 """What a page is made of, read from a run directory; whatever is missing stays None."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.audit.results import Results
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
@@ -18,7 +20,7 @@ class Material:
 
     Attributes:
       name: of the run directory.
-      results: results.json.
+      results: what lira-attack has found.
       stored: experiment.json; empty for results of another tool's dumps.
       metrics: the last record of each model that lira-attack used.
       target_metrics: that of each target, of the same run or another; empty for targets from
@@ -31,7 +33,7 @@ class Material:
     """
 
     name: str
-    results: dict[str, Any]
+    results: Results
     stored: dict[str, Any]
     metrics: list[dict[str, Any]]
     target_metrics: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -46,12 +48,6 @@ class Material:
         """The experiment's fields, empty if unknown."""
         return self.stored.get("experiment", {})
 
-    @property
-    def target_recipe(self) -> dict[str, Any]:
-        """The fields in which the targets' recipe differs from the shadow models'; empty if it is
-        the same."""
-        return self.results.get("target_recipe", {})
-
     def class_name(self, label: int) -> str:
         """The label's name, or its number."""
         names = self.dataset.class_names if self.dataset is not None else ()
@@ -64,19 +60,15 @@ def read_results(run: directory.RunDirectory) -> Material:
     Raises:
       UserError: results.json is missing, damaged or without an evaluated attack.
     """
-    results = run.read_json(directory.RESULTS_JSON, written_by="lira-attack")
-    if not isinstance(results, dict) or not results.get("attacks"):
-        raise UserError(
-            f"{run.path / directory.RESULTS_JSON} holds no evaluated attack: run lira-attack again"
-        )
+    results = Results.read(run.path)
     stored = (
         run.read_json(directory.EXPERIMENT, "lira-train")
         if (run.path / directory.EXPERIMENT).exists()
         else {}
     )
-    target_run = directory.RunDirectory(run.path / results.get("target_run", "."))
-    metrics = _last_records(run, results.get("models", []))
-    target_metrics = _last_records(target_run, results.get("targets", []))
+    target_run = directory.RunDirectory(run.path / (results.target_run or "."))
+    metrics = _last_records(run, results.models)
+    target_metrics = _last_records(target_run, results.targets)
     return Material(run.path.resolve().name, results, stored, metrics, target_metrics)
 
 
@@ -88,7 +80,7 @@ def read_examples(
     Raises:
       UserError: a dump is missing or damaged.
     """
-    models = material.results["models"]
+    models = list(material.results.models)
     labels = run.read(directory.POOL.labels, (None,))
     keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
@@ -104,7 +96,7 @@ def read_examples(
     )
 
 
-def _last_records(run: directory.RunDirectory, models: list) -> list[dict[str, Any]]:
+def _last_records(run: directory.RunDirectory, models: Collection) -> list[dict[str, Any]]:
     """The last record of metrics.jsonl of each of these models, as far as there is one."""
     last = {r["model"]: r for r in run.read_metrics() if r.get("model") in models}
     return [last[model] for model in sorted(last)]

@@ -1,6 +1,7 @@
 """The page of one run: a single HTML file that opens from disk."""
 
 import datetime
+import math
 import shlex
 from typing import Any
 
@@ -10,9 +11,15 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import charts, gallery, sections, wording
+from lira_jax.report import gallery, sections, wording
+from lira_jax.report.charts.chart import Chart
+from lira_jax.report.charts.leakage import shadow_curve
+from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
+from lira_jax.report.charts.risk import risk_calibration, risk_distribution
+from lira_jax.report.charts.roc import familiar, roc, styles
 from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
@@ -36,13 +43,13 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
       material: the run.
       summaries: attack -> (what it does, source).
     """
-    attacks = material.results["attacks"]
+    attacks = material.results.attacks
     headline = wording.headline(attacks)
     best = attacks[headline.attack]
-    shown = charts.familiar(list(attacks), headline.attack)
-    style = charts.styles(list(attacks), shown)
+    shown = familiar(list(attacks), headline.attack)
+    style = styles(list(attacks), shown)
     groups = sections.accuracies(material)
-    risk = material.results.get("risk")
+    risk = material.results.risk
     cards = gallery.cards(material)
     return fill(
         "page.html",
@@ -51,8 +58,8 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         headline=headline,
         attacks=attacks,
         best=best,
-        guessing=f"{100 * TPR_AT[headline.figure]:g} %"
-        if headline.leaks and headline.figure in TPR_AT
+        guessing=f"{100 * TPR_AT[headline.metric]:g} %"
+        if headline.leaks and headline.metric in TPR_AT
         else "",
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
@@ -60,22 +67,20 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         summaries=[(name, *summaries[name]) for name in attacks if name in summaries],
         accuracy_table=sections.accuracy_table(groups),
         gap=sections.generalisation(groups),
-        calibration=_calibration(material.results.get("calibration")),
+        calibration=_calibration(material.results.calibration),
         cards=cards,
         exposed=_exposed(material),
-        sources=sections.source_table(material.results.get("exposure_by_source") or {}),
-        probes=sections.probe_table(material.results.get("probes") or {}),
+        sources=sections.source_table(material.results.exposure_by_source),
+        probes=sections.probe_table(material.results.probes),
         class_table=sections.class_table(material, headline.attack),
-        most_boxes=charts.MOST_BOXES,
+        most_boxes=MOST_BOXES,
         split=sections.split_table({name: attacks[name] for name in shown}),
         split_all=sections.split_table(attacks),
-        risk=sections.risk_table(risk["precision_recall"]) if risk else None,
-        risk_rmse=f"{risk['calibration']['rmse']:.3f}"
-        if risk and risk["calibration"]["rmse"] is not None
+        risk=sections.risk_table(risk.precision_recall) if risk else None,
+        risk_rmse=f"{risk.calibration.rmse:.3f}"
+        if risk and not math.isnan(risk.calibration.rmse)
         else "",
-        ablation=sections.ablation_table(material.results["ablation"])
-        if material.results.get("ablation")
-        else None,
+        ablation=sections.ablation_table(material.results.ablation),
         target_recipe=sections.recipe(material),
         facts=sections.facts(material),
         settings=sections.settings(material),
@@ -86,7 +91,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     )
 
 
-def fill(template: str, drawn: dict[str, charts.Chart], **values) -> str:
+def fill(template: str, drawn: dict[str, Chart], **values) -> str:
     """A template with all that it needs inside: style, script, plotly and the charts' data."""
 
     def source(name):
@@ -131,46 +136,45 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
-    if material.results.get("compat"):
-        lines[2].append(f"--compat={material.results['compat']}")
+    if material.results.compat:
+        lines[2].append(f"--compat={material.results.compat}")
     return [shlex.join(line) for line in lines]
 
 
-def _charts(material: Material, style, shown, groups) -> dict[str, charts.Chart]:
+def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     results = material.results
-    drawn = {"roc": charts.roc(results["attacks"], style, shown)}
+    drawn = {"roc": roc(results.attacks, style, shown)}
     if groups:
-        drawn["accuracy"] = charts.accuracy(groups)
+        drawn["accuracy"] = accuracy(groups)
     if material.exposure is not None:
         names = [material.class_name(k) for k in range(int(material.labels.max()) + 1)]
         finite = np.isfinite(material.exposure)
         if finite.any():
-            drawn["classes"] = charts.class_exposure(
+            drawn["classes"] = class_exposure(
                 material.exposure[finite], material.labels[finite], names
             )
-    if results.get("risk"):
-        drawn["risk-distribution"] = charts.risk_distribution(results["risk"]["cumulative"])
-        drawn["risk-calibration"] = charts.risk_calibration(results["risk"]["calibration"])
-    if results.get("num_shadows"):
-        rows = results["num_shadows"]
-        figure = next(
-            (f for f in ("tpr_at_1e-3", "tpr_at_1e-2") if any(r[f] is not None for r in rows)),
-            "auc",
+    if results.risk:
+        drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
+        drawn["risk-calibration"] = risk_calibration(results.risk.calibration)
+    if results.num_shadows:
+        rows = results.num_shadows
+        metric = next(
+            (m for m in wording.HEADLINE if any(r.metrics[m].is_known for r in rows)), "auc"
         )
-        drawn["shadows"] = charts.shadow_curve(rows, figure)
+        drawn["shadows"] = shadow_curve(rows, metric)
     return drawn
 
 
 def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:
-    """(title, value, note): the figures to remember."""
-    best = material.results["attacks"][headline.attack]
+    """(title, value, note): the numbers to remember."""
+    best = material.results.attacks[headline.attack].metrics
     tiles = []
-    for figure in [*TPR_AT, "auc"]:
-        if best[figure]["value"] is not None and figure != headline.figure and len(tiles) < 3:
-            text = wording.cell(figure, *(best[figure][end] for end in ("value", "low", "high")))
+    for metric in [*TPR_AT, "auc"]:
+        if best[metric].is_known and metric != headline.metric and len(tiles) < 3:
+            text = wording.cell(metric, best[metric])
             tiles.append(
                 (
-                    wording.COLUMN[figure],
+                    wording.COLUMN[metric],
                     text["text"],
                     text["interval"] and f"95 %: {text['interval']}",
                 )
@@ -202,5 +206,7 @@ def _exposed(material: Material) -> dict[str, str]:
     }
 
 
-def _calibration(values: dict[str, float | None] | None) -> dict[str, str] | None:
-    return values and {name: "unknown" if v is None else f"{v:.3f}" for name, v in values.items()}
+def _calibration(found: Calibration | None) -> dict[str, str] | None:
+    return found and {
+        name: "unknown" if math.isnan(v) else f"{v:.3f}" for name, v in vars(found).items()
+    }

@@ -1,59 +1,67 @@
 """The tables and lists of the page, as text that its template only places."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from lira_jax.audit.results import ProbeResults
+from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.exposure import SourceExposure
+from lira_jax.evaluation.risk import PrecisionRecall
 from lira_jax.evaluation.roc import TPR_AT
+from lira_jax.evaluation.summary import Row
 from lira_jax.report.material import Material
 from lira_jax.report.wording import COLUMN, cell, percents
 
 
-def attack_table(attacks: dict[str, dict]) -> dict[str, Any]:
+def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
     """The table of all attacks; a TPR that no attack resolves has no column.
 
     Args:
-      attacks: "attacks" of results.json.
+      attacks: of Results.
 
     Returns:
       columns: headings; rows: name, about and cells; unresolved: headings left out.
     """
-    resolved = [
-        f for f in TPR_AT if any(entry[f]["value"] is not None for entry in attacks.values())
-    ]
-    figures = [*reversed(resolved), "balanced_accuracy", "auc"]
+    resolved = [m for m in TPR_AT if any(a.metrics[m].is_known for a in attacks.values())]
+    metrics = [*reversed(resolved), "balanced_accuracy", "auc"]
     rows = []
-    for name, entry in attacks.items():
-        decided = (entry.get("decisions") or {}).get("1:1", {})
-        cells = [cell(f, *(entry[f][end] for end in ("value", "low", "high"))) for f in figures]
-        cells += [cell(f, decided.get(f)) for f in ("balanced_accuracy", "far")]
-        epsilon = (entry.get("epsilon") or {}).get("value")
-        cells.append({**cell("auc", epsilon), "text": "–" if epsilon is None else f"{epsilon:.2f}"})
+    for name, found in attacks.items():
+        decided = found.decisions and found.decisions["1:1"]
+        cells = [cell(m, found.metrics[m]) for m in metrics]
+        cells += [
+            cell("balanced_accuracy", decided and Estimate(decided.balanced_accuracy)),
+            cell("far", decided and Estimate(decided.far)),
+            _number(found.epsilon.value, "{:.2f}"),
+        ]
         rows.append({"name": name, "about": "", "cells": cells})
     return {
         "columns": [
             *(
-                COLUMN[f].replace("balanced accuracy", "balanced accuracy (oracle)")
-                for f in figures
+                COLUMN[m].replace("balanced accuracy", "balanced accuracy (oracle)")
+                for m in metrics
             ),
             "balanced accuracy (shadow)",
             "false alarm rate (shadow)",
             "ε at least",
         ],
         "rows": rows,
-        "unresolved": [COLUMN[f] for f in TPR_AT if f not in resolved],
+        "unresolved": [COLUMN[m] for m in TPR_AT if m not in resolved],
     }
 
 
 def accuracies(material: Material) -> dict[str, list[float]]:
     """Group of examples -> accuracy of each target, from results.json, else from metrics.jsonl."""
-    found = material.results.get("accuracy") or {}
+    found = material.results.accuracy
     groups = {
-        "members": found.get("members") or _metric(material, "train_accuracy"),
-        "non-members": found.get("nonmembers") or _metric(material, "out_accuracy"),
-        "test set": _metric(material, "test_accuracy"),
+        "members": found.members if found else _logged(material, "train_accuracy"),
+        "non-members": found.nonmembers if found else _logged(material, "out_accuracy"),
+        "test set": _logged(material, "test_accuracy"),
     }
-    groups = {name: [v for v in values if v is not None] for name, values in groups.items()}
+    groups = {n: [v for v in values if not math.isnan(v)] for n, values in groups.items()}
     return {name: values for name, values in groups.items() if values}
 
 
@@ -72,53 +80,47 @@ def generalisation(groups: dict[str, list[float]]) -> dict[str, str] | None:
     return {"gap": f"{100 * gap:.2f}", "naive": f"{100 * (1 + gap) / 2:.2f} %"}
 
 
-def split_table(attacks: dict[str, dict]) -> dict[str, Any] | None:
-    """Figures on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if
+def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
+    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if
     unknown."""
-    known = {n: e for n, e in attacks.items() if e.get("correct") or e.get("misclassified")}
-    if not known:
+    groups = {
+        "correct": {n: a.correct for n, a in attacks.items()},
+        "misclassified": {n: a.misclassified for n, a in attacks.items()},
+    }
+    found = [row for rows in groups.values() for row in rows.values() if row]
+    if not found:
         return None
-    tpr = [
-        f
-        for f in TPR_AT
-        if any(
-            (e.get(g) or {}).get(f) is not None
-            for e in known.values()
-            for g in ("correct", "misclassified")
-        )
-    ]
-    figures = ["auc", *tpr[:2]]
-    groups = ("correct", "misclassified")
-    rows = []
-    for name, entry in known.items():
-        cells = []
-        for figure in figures:
-            for group in groups:
-                row = entry.get(group) or {}
-                cells.append(
-                    cell(figure, *(row.get(figure + end) for end in ("", "_low", "_high")))
-                )
-        rows.append({"name": name, "about": "", "cells": cells})
-    sizes = next(iter(known.values()))
+    tpr = [m for m in TPR_AT if any(row.metrics[m].is_known for row in found)]
+    metrics = ["auc", *tpr[:2]]
+    shown = [n for n in attacks if any(rows[n] for rows in groups.values())]
     return {
-        "columns": [f"{COLUMN[f]}, {g}" for f in figures for g in groups],
-        "rows": rows,
+        "columns": [f"{COLUMN[m]}, {g}" for m in metrics for g in groups],
+        "rows": [
+            {
+                "name": name,
+                "about": "",
+                "cells": [
+                    cell(m, rows[name] and rows[name].metrics[m])
+                    for m in metrics
+                    for rows in groups.values()
+                ],
+            }
+            for name in shown
+        ],
         "sizes": [
-            (g, f"{sizes[g]['num_members']:,}", f"{sizes[g]['num_nonmembers']:,}")
-            for g in groups
-            if sizes.get(g)
+            (group, f"{row.num_members:,}", f"{row.num_nonmembers:,}")
+            for group, rows in groups.items()
+            if (row := rows[shown[0]])
         ],
     }
 
 
 def class_table(material: Material, best: str) -> dict[str, Any]:
     """A row a class: exposure, the best attack's AUC, risk and gap, as far as they are known."""
-    per_class = material.results["attacks"][best].get("per_class") or {}
-    by_class = (material.results.get("risk") or {}).get("by_class") or {}
+    per_class = material.results.attacks[best].per_class
+    by_class = material.results.risk and material.results.risk.by_class
     labels = material.labels
-    known = {int(k) for k in per_class} | (
-        set() if labels is None else set(np.unique(labels).tolist())
-    )
+    known = set(per_class) | (set() if labels is None else set(np.unique(labels).tolist()))
     rows = []
     for k in sorted(known):
         own = None if material.exposure is None else material.exposure[labels == k]
@@ -131,9 +133,9 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
                     _number(
                         None if own is None or not own.size else float(np.median(own)), "{:.3f}"
                     ),
-                    _number(per_class.get(str(k), {}).get("auc"), "{:.3f}"),
-                    _number(_at(by_class.get("risk"), k), "{:.3f}"),
-                    _number(_at(by_class.get("generalization_gap"), k), "{:.3f}"),
+                    _number(per_class.get(k, {}).get("auc"), "{:.3f}"),
+                    _number(by_class and _at(by_class.risk, k), "{:.3f}"),
+                    _number(by_class and _at(by_class.generalization_gap, k), "{:.3f}"),
                 ],
             }
         )
@@ -141,69 +143,61 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
     return {"columns": columns, "rows": rows}
 
 
-def ablation_table(rows: list[dict]) -> dict[str, Any]:
-    """What each component of LiRA adds (LiRA table II)."""
-    figures = [f for f in ("auc", *TPR_AT) if any(row[f] is not None for row in rows)]
+def ablation_table(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """What each component of LiRA adds (LiRA table II); None without rows."""
+    if not rows:
+        return None
+    metrics = [m for m in ("auc", *TPR_AT) if any(row.metrics[m].is_known for row in rows)]
     return {
-        "columns": [COLUMN[f] for f in figures],
+        "columns": [COLUMN[m] for m in metrics],
         "rows": [
-            {
-                "name": row["attack"],
-                "about": "",
-                "cells": [
-                    cell(f, *(row[f + end] for end in ("", "_low", "_high"))) for f in figures
-                ],
-            }
+            {"name": row.attack, "about": "", "cells": [cell(m, row.metrics[m]) for m in metrics]}
             for row in rows
         ],
     }
 
 
-def source_table(sources: dict[str, dict]) -> list[tuple[str, ...]]:
+def source_table(sources: Mapping[str, SourceExposure]) -> list[tuple[str, ...]]:
     """(source, examples, quartiles of exposure) of the pool and of the outliers put into it."""
-    quartiles = ("lower_quartile", "median", "upper_quartile")
-    text = lambda v: "–" if v is None else f"{v:.3f}"  # noqa: E731
-    return [
-        (name, f"{row['num_examples']:,}", *(text(row[q]) for q in quartiles))
-        for name, row in sources.items()
-    ]
+    rows = []
+    for name, found in sources.items():
+        quartiles = (found.lower_quartile, found.median, found.upper_quartile)
+        rows.append(
+            (name, f"{found.num_examples:,}", *(_number(q, "{:.3f}")["text"] for q in quartiles))
+        )
+    return rows
 
 
-def probe_table(probes: dict[str, dict]) -> dict[str, Any] | None:
+def probe_table(probes: Mapping[str, ProbeResults]) -> dict[str, Any] | None:
     """False-positive rate of each attack on each set of probes; None without probes."""
-    attacks = dict.fromkeys(name for row in probes.values() for name in row["false_positive_rate"])
+    attacks = dict.fromkeys(name for p in probes.values() for name in p.false_positive_rate)
     if not attacks:
         return None
     rows = []
     for name in attacks:
-        rates = [row["false_positive_rate"].get(name) or {} for row in probes.values()]
-        cells = [
-            cell("far", *(rate.get(end) for end in ("value", "low", "high"))) for rate in rates
-        ]
+        cells = [cell("far", p.false_positive_rate.get(name)) for p in probes.values()]
         rows.append({"name": name, "about": "", "cells": cells})
     return {"columns": list(probes), "rows": rows}
 
 
-def risk_table(precision_recall: dict[str, list]) -> list[tuple[str, str, str]]:
+def risk_table(found: PrecisionRecall) -> list[tuple[str, str, str]]:
     """(threshold, precision, recall) of the privacy risk score (Song and Mittal 2021, table 6)."""
-    columns = (precision_recall[name] for name in ("threshold", "precision", "recall"))
+    rows = zip(found.threshold, found.precision, found.recall, strict=True)
     return [
-        (f"{t:g}", "–" if p is None else f"{100 * p:.1f} %", "–" if r is None else percents([r])[0])
-        for t, p, r in zip(*columns, strict=True)
+        (f"{t:g}", "–" if math.isnan(p) else f"{100 * p:.1f} %", percents([r])[0] or "–")
+        for t, p, r in rows
     ]
 
 
 def facts(material: Material) -> list[tuple[str, str]]:
     """What was trained, with what and on what, in the order a reader asks."""
     e, stored = material.experiment, material.stored
-    trained = material.metrics + (
-        material.target_metrics if "target_run" in material.results else []
-    )
+    trained = material.metrics + (material.target_metrics if material.results.target_run else [])
     seconds = sum(r["chunk_seconds"] / r["chunk_models"] for r in trained if r.get("chunk_models"))
-    used = len(material.results.get("models", []))
+    used = len(material.results.models)
     targets = (
-        material.target_recipe
-        and f"{len(material.results['targets'])} of another recipe: {recipe(material)}"
+        material.results.target_recipe
+        and f"{len(material.results.targets)} of another recipe: {recipe(material)}"
     )
     found = [
         ("data", " ".join(str(e[n]) for n in ("dataset", "data_path") if e.get(n))),
@@ -228,7 +222,8 @@ def facts(material: Material) -> list[tuple[str, str]]:
 
 def recipe(material: Material) -> str:
     """In what the targets' recipe differs from the shadow models'."""
-    return ", ".join(f"{name}={setting(value)}" for name, value in material.target_recipe.items())
+    differences = material.results.target_recipe
+    return ", ".join(f"{name}={setting(value)}" for name, value in differences.items())
 
 
 def settings(material: Material) -> list[tuple[str, str]]:
@@ -241,8 +236,9 @@ def setting(value) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _metric(material: Material, name: str) -> list[float]:
-    return [record.get(name) for record in material.target_metrics]
+def _logged(material: Material, name: str) -> list[float]:
+    values = [record.get(name) for record in material.target_metrics]
+    return [math.nan if value is None else value for value in values]
 
 
 def _number(value, form: str) -> dict[str, str]:
@@ -254,5 +250,5 @@ def _number(value, form: str) -> dict[str, str]:
     }
 
 
-def _at(values: list | None, k: int):
-    return values[k] if values is not None and k < len(values) else None
+def _at(values: Sequence[float], k: int) -> float | None:
+    return values[k] if k < len(values) else None

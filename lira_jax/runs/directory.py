@@ -31,8 +31,8 @@ SOURCES = "sources.npy"
 METRICS = "metrics.jsonl"
 PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
-RESULTS_JSON = "results.json"
-RESULTS_CSV = "results.csv"
+RESULTS = "results.json"
+RESULTS_TABLE = "results.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -92,7 +92,7 @@ def probes(name: str) -> View:
     return View(f"probes/{name}")
 
 
-def attack_name(name: str) -> str:
+def attack(name: str) -> str:
     """Name of the scores of an attack, float32 [targets, examples]."""
     return f"{_ATTACKS}{name}.npy"
 
@@ -102,7 +102,7 @@ def attack_of(file: str) -> str | None:
     return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
 
 
-def picture_name(name: str, suffix: str) -> str:
+def figure(name: str, suffix: str) -> str:
     """Name of a picture of the report."""
     return f"report/{name}{suffix}"
 
@@ -436,9 +436,9 @@ class RunDirectory:
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
             ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{path} is not JSON ({error}): restore it, or start anew in another --workdir"
-            ) from None
+            again = f"run {written_by} again"
+            mend = again if name == RESULTS else "restore it, or start anew in another --workdir"
+            raise UserError(f"{path} is not JSON ({error}): {mend}") from None
 
     def _exists(self, name: str) -> bool:
         return self._file(name).exists()

@@ -15,7 +15,7 @@ from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import (
     PAGE,
     POOL,
-    RESULTS_JSON,
+    RESULTS,
     RunDirectory,
     attack_of,
 )
@@ -104,11 +104,11 @@ def _inspect(run: RunDirectory, e: Experiment, targets: Status | None) -> Status
     whole = dumps.keys() - damaged.keys()
     if targets:
         damaged |= {f"targets/{name}": text for name, text in targets.damaged.items()}
-    if (run.path / RESULTS_JSON).exists():
+    if (run.path / RESULTS).exists():
         try:
-            run.read_json(RESULTS_JSON, "lira-attack")
+            run.read_json(RESULTS, "lira-attack")
         except UserError as error:
-            damaged[RESULTS_JSON] = str(error)
+            damaged[RESULTS] = str(error)
     models = range(e.num_models)
     trained = [m for m in models if checkpoint.is_finished(folder, m)]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
@@ -128,7 +128,7 @@ def _inspect(run: RunDirectory, e: Experiment, targets: Status | None) -> Status
         diverged={m: r["diverged"] for m, r in last.items() if r.get("diverged")},
         scored=scored,
         attacks=sorted(attack for n in whole if (attack := attack_of(n)) is not None),
-        evaluated=(run.path / RESULTS_JSON).exists(),
+        evaluated=(run.path / RESULTS).exists(),
         stale=_stale(run),
         reported=(run.path / PAGE).exists(),
         damaged=damaged,
@@ -150,7 +150,7 @@ def as_text(status: Status) -> str:
     for kind, part in parts.items():
         n, done = part.num_models, len(part.scored)
         lines.append(_line("score", done == n, f"{done} of {n} {kind} finished"))
-    attacks = f"{len(s.attacks)} attacks saved" + (f", {RESULTS_JSON} is here" if s.evaluated else "")
+    attacks = f"{len(s.attacks)} attacks saved" + (f", {RESULTS} is here" if s.evaluated else "")
     old = {"attack": "; older than the scores", "report": "; older than the results"}
     lines.append(
         _line(
@@ -270,7 +270,7 @@ def _line(stage: str, finished: bool, text: str) -> str:
 
 
 def _stale(run: RunDirectory) -> list[str]:
-    results, page = run.path / RESULTS_JSON, run.path / PAGE
+    results, page = run.path / RESULTS, run.path / PAGE
     scores = [
         r.path / name for r in (run, run.targets()) for name in r.dumps() if POOL.signals([name])
     ]

@@ -69,7 +69,7 @@ def test_score_approaches_the_true_posterior_of_each_class():
 def test_scores_are_calibrated_for_their_prior(prior):
     metric, labels, keep = _scores(16, 4000, 1.0)
     score = privacy_risk_score(metric, labels, keep, np.arange(8), prior=prior)
-    assert risk_lib.calibration(score, keep[:8], prior=prior)["rmse"] < 0.02
+    assert risk_lib.calibration(score, keep[:8], prior=prior).rmse < 0.02
     assert np.ptp(score) > 0.3
 
 

@@ -11,7 +11,7 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit import probes as false_alarms
+from lira_jax.audit import probes as audit_probes
 from lira_jax.evaluation.assessment import assess
 
 CLASSES = 4
@@ -57,7 +57,7 @@ def attacked(evidence):
             None,
             ATTACKS[name].threshold,
         )
-        for name in false_alarms.ATTACKS
+        for name in audit_probes.ATTACKS
     }
 
 
@@ -66,19 +66,19 @@ def test_probes_like_nonmembers_have_the_rate_of_nonmembers():
     the rate."""
     evidence = pool()
     results = attacked(evidence)
-    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)[
-        "false_positive_rate"
-    ]
-    expected = false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]
-    assert set(found) == set(expected) == set(false_alarms.ATTACKS)
+    found = audit_probes.on_probes(
+        probes_for(evidence), evidence, ATTACKS, results
+    ).false_positive_rate
+    expected = audit_probes.on_nonmembers(evidence, results).false_positive_rate
+    assert set(found) == set(expected) == set(audit_probes.ATTACKS)
     for name, rate in found.items():
-        assert abs(rate["value"] - expected[name]["value"]) < 4 * np.sqrt(0.25 / 1500 * 2), name
+        assert abs(rate.value - expected[name].value) < 4 * np.sqrt(0.25 / 1500 * 2), name
 
 
 def test_rates_are_counts_at_the_thresholds_of_the_pool():
     evidence = pool(num_models=6, num_examples=300)
     results, probes = attacked(evidence), probes_for(evidence, count=100, sharpness=3.0)
-    found = false_alarms.on_probes(probes, evidence, ATTACKS, results)
+    found = audit_probes.on_probes(probes, evidence, ATTACKS, results)
     top, total = [], 0.0
     for target in range(6):
         limit = results["maximum_score"].thresholds[target]
@@ -86,25 +86,26 @@ def test_rates_are_counts_at_the_thresholds_of_the_pool():
         p /= p.sum(-1, keepdims=True)
         top.append(sum(bool(np.log(row.max()) >= limit) for row in p) / 100)
         total += p.max(-1).mean() / 6
-    rate = found["false_positive_rate"]["maximum_score"]
-    assert rate["per_target"] == pytest.approx(top)
-    assert rate["value"] == pytest.approx(np.mean(top))
-    assert rate["low"] < rate["value"] < rate["high"]
-    assert found["maximum_score"] == pytest.approx(total)
-    assert found["num_probes"] == 100
+    rate = found.false_positive_rate["maximum_score"]
+    assert rate.per_target == pytest.approx(top)
+    assert rate.value == pytest.approx(np.mean(top))
+    assert rate.low < rate.value < rate.high
+    assert found.maximum_score == pytest.approx(total)
+    assert found.num_probes == 100
 
 
+@pytest.mark.slow
 def test_sure_models_raise_false_alarms():
     evidence = pool()
     results = attacked(evidence)
     rates = [
-        false_alarms.on_probes(probes_for(evidence, sharpness=s), evidence, ATTACKS, results)[
-            "false_positive_rate"
-        ]
+        audit_probes.on_probes(
+            probes_for(evidence, sharpness=s), evidence, ATTACKS, results
+        ).false_positive_rate
         for s in (0.2, 1.0, 20.0)
     ]
     for name in ("maximum_score", "entropy"):
-        calm, as_trained, sure = (rate[name]["value"] for rate in rates)
+        calm, as_trained, sure = (rate[name].value for rate in rates)
         assert calm < 0.01 < as_trained < sure
         assert sure > 0.95
 
@@ -112,30 +113,26 @@ def test_sure_models_raise_false_alarms():
 def test_one_target_has_thresholds_only_where_the_attack_brings_them():
     evidence = pool(targets=np.array([2]))
     results = attacked(evidence)
-    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)[
-        "false_positive_rate"
-    ]
+    found = audit_probes.on_probes(
+        probes_for(evidence), evidence, ATTACKS, results
+    ).false_positive_rate
     assert set(found) == {"correctness"}
     probes = probes_for(evidence)
     right = (probes.signals["logits"][2].argmax(-1) == probes.labels).mean()
-    assert found["correctness"]["value"] == pytest.approx(right)
-    assert found["correctness"]["low"] < right < found["correctness"]["high"]
-    assert set(false_alarms.on_nonmembers(evidence, results)["false_positive_rate"]) == {
-        "correctness"
-    }
+    assert found["correctness"].value == pytest.approx(right)
+    assert found["correctness"].low < right < found["correctness"].high
+    assert set(audit_probes.on_nonmembers(evidence, results).false_positive_rate) == {"correctness"}
 
 
 def test_only_attacks_that_were_made_are_counted():
     evidence = pool(num_models=6, num_examples=200)
     results = {"loss": attacked(evidence)["loss"]}
-    found = false_alarms.on_probes(probes_for(evidence), evidence, ATTACKS, results)
-    assert set(found["false_positive_rate"]) == {"loss"}
+    found = audit_probes.on_probes(probes_for(evidence), evidence, ATTACKS, results)
+    assert set(found.false_positive_rate) == {"loss"}
     probes = probes_for(evidence)
     signals = {"phi": np.full((6, 1500, 1), -50, np.float32), "logits": probes.signals["logits"]}
     probes = dataclasses.replace(probes, signals=Signals(signals, probes.labels))
     assert (
-        false_alarms.on_probes(probes, evidence, ATTACKS, results)["false_positive_rate"]["loss"][
-            "value"
-        ]
+        audit_probes.on_probes(probes, evidence, ATTACKS, results).false_positive_rate["loss"].value
         == 0
     )

@@ -39,6 +39,7 @@ def start_on_slurm(name, workdir):
     return [small_run.start(auto, **job, SLURM_PROCID=str(p)) for p in range(2)]
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_the_hosts_make_the_dumps_of_one(tmp_path):
     run = tmp_path / "run"
     first, second = start_both("train", run)
@@ -163,6 +164,7 @@ def test_wrong_flags_are_named(given, message):
         gather(*given)
 
 
+@pytest.mark.slow
 def test_those_who_do_not_come_are_not_waited_for():
     meeting = [f"--coordinator=127.0.0.1:{free_port()}", "--num_processes=2", "--process_id=0"]
     with pytest.raises(

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -17,39 +15,48 @@ def simulated():
     return scores, members, labels, correct
 
 
-def test_groups_are_the_figures_of_their_pairs_alone(simulated):
+def test_groups_are_the_metrics_of_their_pairs_alone(simulated):
     scores, members, labels, correct = simulated
     found = assess(*simulated)
-    assert found.summary.pooled == evaluate(scores, members).pooled
-    assert found.correct.pooled["auc"] == evaluate(scores, members, correct).pooled["auc"]
+    assert repr(found.metrics) == repr(evaluate(scores, members).metrics)
+    assert repr(found.correct) == repr(evaluate(scores, members, correct).row("correct"))
     assert found.misclassified is None  # every member is classified correctly
     assert set(found.per_class) == {0, 1, 2}
     only = np.broadcast_to(labels == 2, members.shape)
-    assert found.per_class[2]["auc"] == pytest.approx(evaluate(scores, members, only).pooled["auc"])
+    alone = evaluate(scores, members, only).metrics["auc"].value
+    assert found.per_class[2]["auc"] == pytest.approx(alone)
     assert found.per_class[2]["auc"] > found.per_class[0]["auc"]
 
 
 def test_ratios_change_precision_but_not_the_false_alarm_rate(simulated):
     decisions = assess(*simulated).decisions
-    assert decisions["5:1"]["far"] == decisions["1:5"]["far"]
+    assert decisions["5:1"].far == decisions["1:5"].far
     assert (
-        decisions["5:1"]["precision_member"]
-        > decisions["1:1"]["precision_member"]
-        > decisions["1:5"]["precision_member"]
+        decisions["5:1"].precision_member
+        > decisions["1:1"].precision_member
+        > decisions["1:5"].precision_member
     )
+
+
+def test_the_decisions_are_those_at_the_thresholds(simulated):
+    scores, members, _, _ = simulated
+    found = assess(*simulated)
+    called = scores >= np.array(found.thresholds)[:, None]
+    alarms = (called & ~members).sum() / (~members).sum()
+    assert found.decisions["1:1"].far == pytest.approx(alarms)
+
+
+def test_one_target_has_no_threshold_that_others_chose(simulated):
+    scores, members, labels, correct = simulated
+    found = assess(scores[:1], members[:1], labels, correct[:1])
+    assert found.decisions is None
+    assert found.thresholds is None
 
 
 def test_an_attacks_own_threshold_is_used(simulated):
     scores, members, labels, correct = simulated
-    assert assess(scores, members, labels, correct, threshold=np.inf).decisions["1:1"]["far"] == 0
-    assert assess(scores, members, labels, correct, threshold=-np.inf).decisions["1:1"]["far"] == 1
-
-
-def test_everything_fits_json_without_nan(simulated):
-    scores, members, labels, correct = simulated
-    for rows in (slice(None), slice(1)):
-        entry = assess(scores[rows], members[rows], labels, correct[rows]).as_dict()
-        json.dumps(entry, allow_nan=False)
+    assert assess(scores, members, labels, correct, threshold=np.inf).decisions["1:1"].far == 0
+    assert assess(scores, members, labels, correct, threshold=-np.inf).decisions["1:1"].far == 1
 
 
 def test_noise_has_no_epsilon():
@@ -58,4 +65,4 @@ def test_noise_has_no_epsilon():
     found = assess(
         rng.normal(size=members.shape), members, np.zeros(500, int), np.ones(members.shape, bool)
     )
-    assert found.epsilon == 0
+    assert found.epsilon.value == 0

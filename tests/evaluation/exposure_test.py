@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lira_jax.errors import UserError
-from lira_jax.evaluation.exposure import by_source, exposure
+from lira_jax.evaluation.exposure import SourceExposure, by_source, exposure
 
 
 def _dump(num_models=8, num_examples=20, queries=3, seed=0):
@@ -73,15 +73,5 @@ def test_by_source_gives_the_quartiles_of_each():
     sources = np.array([0, 1, 0, 1, 0, 1, 0, 0])
     found = by_source(exposed, sources, ["pool", "npz:x.npz", "absent"])
     assert list(found) == ["pool", "npz:x.npz"]
-    assert found["pool"] == {
-        "num_examples": 5,
-        "lower_quartile": 2.0,
-        "median": 3.0,
-        "upper_quartile": 4.0,
-    }
-    assert found["npz:x.npz"] == {
-        "num_examples": 3,
-        "lower_quartile": 5.0,
-        "median": np.inf,
-        "upper_quartile": np.inf,
-    }
+    assert found["pool"] == SourceExposure(5, 2.0, 3.0, 4.0)
+    assert found["npz:x.npz"] == SourceExposure(3, 5.0, np.inf, np.inf)

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from lira_jax.evaluation.intervals import clopper_pearson, example_intervals, target_intervals
-from lira_jax.evaluation.roc import auc, figures, roc
+from lira_jax.evaluation.roc import auc, metrics, roc
 
 _SIMULATIONS = 400
 # A nominal 95 % interval that truly holds 93 % falls below this in one test of 200.
@@ -168,14 +168,14 @@ def test_equal_targets_are_no_proof_of_certainty():
 
 
 @pytest.mark.parametrize("shift", [0.0, 2.0, 9.0])
-def test_intervals_contain_their_figure_and_stay_in_the_unit_interval(shift):
+def test_intervals_contain_their_metric_and_stay_in_the_unit_interval(shift):
     rng = np.random.default_rng(5)
     members = rng.random((3, 400)) < 0.5
     scores = rng.normal(size=members.shape) + members * shift * np.array([[0.5], [1], [2]])
     curve = roc(scores.ravel(), members.ravel())
     for intervals in (example_intervals(curve), target_intervals(curve, scores, members)):
         assert np.isnan(intervals["tpr_at_1e-3"]).all()  # some 600 non-members
-        for name, value in figures(curve).items():
+        for name, value in metrics(curve).items():
             low, high = intervals[name]
             if name in ("tpr_at_1e-3", "tpr_at_1e-4", "tpr_at_1e-5"):
                 assert np.isnan([low, high, value]).all()

@@ -1,4 +1,3 @@
-import json
 import math
 
 import numpy as np
@@ -19,10 +18,10 @@ def _calibrated(seed=0, shape=(4, 5000)):
 def test_cumulative_distribution_equals_counting_members():
     risk, members = _calibrated(shape=(2, 60))
     curve = risk_lib.cumulative_distribution(risk, members, steps=20)
-    assert len(curve["risk"]) == 21
-    assert curve["fraction"][-1] == 1
+    assert len(curve.risk) == 21
+    assert curve.fraction[-1] == 1
     known = risk[members].tolist()
-    for at, fraction in zip(curve["risk"], curve["fraction"], strict=True):
+    for at, fraction in zip(curve.risk, curve.fraction, strict=True):
         assert fraction == sum(r <= at for r in known) / len(known)
 
 
@@ -37,19 +36,19 @@ def test_calibration_equals_counting():
             if k / 10 < r <= (k + 1) / 10 or (k == 0 and r == 0)
         ]
         predicted, actual = (sum(column) / len(own) for column in zip(*own, strict=True))
-        assert result["count"][k] == len(own)
-        assert result["predicted"][k] == pytest.approx(predicted)
-        assert result["actual"][k] == pytest.approx(actual)
+        assert result.count[k] == len(own)
+        assert result.predicted[k] == pytest.approx(predicted)
+        assert result.actual[k] == pytest.approx(actual)
         square += len(own) * (predicted - actual) ** 2
-    assert result["rmse"] == pytest.approx(math.sqrt(square / risk.size))
+    assert result.rmse == pytest.approx(math.sqrt(square / risk.size))
 
 
 def test_rmse_is_small_for_calibrated_risks_and_the_bias_for_biased_ones():
     risk, members = _calibrated()
     # 2000 pairs a bin: a standard error of at most .011.
-    assert risk_lib.calibration(risk, members)["rmse"] < 0.02
+    assert risk_lib.calibration(risk, members).rmse < 0.02
     biased = np.full(risk.shape, 0.9)
-    assert risk_lib.calibration(biased, members)["rmse"] == pytest.approx(abs(0.9 - members.mean()))
+    assert risk_lib.calibration(biased, members).rmse == pytest.approx(abs(0.9 - members.mean()))
 
 
 def test_a_prior_weights_the_pairs_as_leaving_out_members_would():
@@ -59,10 +58,8 @@ def test_a_prior_weights_the_pairs_as_leaving_out_members_would():
     prior = fewer.mean()
     left = risk_lib.precision_recall(np.delete(risk, half, axis=1), fewer)
     weighted = risk_lib.precision_recall(risk, members, prior=prior)
-    np.testing.assert_allclose(weighted["precision"], left["precision"], atol=0.05)
-    np.testing.assert_allclose(
-        weighted["recall"], risk_lib.precision_recall(risk, members)["recall"]
-    )
+    np.testing.assert_allclose(weighted.precision, left.precision, atol=0.05)
+    np.testing.assert_allclose(weighted.recall, risk_lib.precision_recall(risk, members).recall)
     # Exactly: each pair of members repeated or not makes the same share as the weight.
     doubled = np.tile(risk[members], 2), np.ones(2 * members.sum(), bool)
     risk2, members2 = (
@@ -70,7 +67,8 @@ def test_a_prior_weights_the_pairs_as_leaving_out_members_would():
         np.append(members, doubled[1][: members.sum()]),
     )
     for function in (risk_lib.calibration, risk_lib.precision_recall):
-        expected, got = function(risk2, members2), function(risk, members, prior=members2.mean())
+        expected = vars(function(risk2, members2))
+        got = vars(function(risk, members, prior=members2.mean()))
         for key in set(expected) - {"count"}:
             np.testing.assert_allclose(got[key], expected[key])
 
@@ -78,23 +76,23 @@ def test_a_prior_weights_the_pairs_as_leaving_out_members_would():
 def test_precision_and_recall_equal_counting():
     risk, members = _calibrated(shape=(3, 70))
     result = risk_lib.precision_recall(risk, members)
-    assert result["threshold"] == [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]
+    assert result.threshold == (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     pairs = list(zip(risk.ravel(), members.ravel(), strict=True))
-    for k, threshold in enumerate(result["threshold"]):
+    for k, threshold in enumerate(result.threshold):
         called = [m for r, m in pairs if r >= threshold]
-        assert result["precision"][k] == pytest.approx(sum(called) / len(called))
-        assert result["recall"][k] == pytest.approx(sum(called) / members.sum())
+        assert result.precision[k] == pytest.approx(sum(called) / len(called))
+        assert result.recall[k] == pytest.approx(sum(called) / members.sum())
 
 
 def test_ratios_of_nothing_are_nan():
     risk = np.full((1, 4), 0.55)
     nobody = np.zeros((1, 4), bool)
     result = risk_lib.precision_recall(risk, nobody)
-    assert np.isnan(result["precision"][:5]).all()
-    assert result["precision"][5] == 0
-    assert np.isnan(result["recall"]).all()
-    assert np.isnan(risk_lib.cumulative_distribution(risk, nobody)["fraction"]).all()
-    assert np.isnan(risk_lib.calibration(risk, nobody)["actual"]).sum() == 9
+    assert np.isnan(result.precision[:5]).all()
+    assert result.precision[5] == 0
+    assert np.isnan(result.recall).all()
+    assert np.isnan(risk_lib.cumulative_distribution(risk, nobody).fraction).all()
+    assert np.isnan(risk_lib.calibration(risk, nobody).actual).sum() == 9
 
 
 def test_risk_by_class_equals_counting():
@@ -112,10 +110,10 @@ def test_risk_by_class_equals_counting():
             sum(correct[p] for p in inside) / len(inside)
             - sum(correct[p] for p in outside) / len(outside)
         )
-    np.testing.assert_allclose(result["risk"], mean_risk)
-    np.testing.assert_allclose(result["generalization_gap"], gap)
-    assert result["pearson"] == pytest.approx(stats.pearsonr(mean_risk, gap).statistic)
-    assert result["spearman"] == pytest.approx(stats.spearmanr(mean_risk, gap).statistic)
+    np.testing.assert_allclose(result.risk, mean_risk)
+    np.testing.assert_allclose(result.generalization_gap, gap)
+    assert result.pearson == pytest.approx(stats.pearsonr(mean_risk, gap).statistic)
+    assert result.spearman == pytest.approx(stats.spearmanr(mean_risk, gap).statistic)
 
 
 def test_classes_with_one_kind_of_pairs_are_left_out_of_the_correlation():
@@ -128,9 +126,9 @@ def test_classes_with_one_kind_of_pairs_are_left_out_of_the_correlation():
     result = risk_lib.risk_by_class(
         np.repeat([0.9, 0.8, 0.7, 0.1], 4)[None], members, correct, labels
     )
-    np.testing.assert_allclose(result["generalization_gap"], [1, 0.5, 0, np.nan])
-    assert result["pearson"] == pytest.approx(1)
-    assert result["spearman"] == pytest.approx(1)
+    np.testing.assert_allclose(result.generalization_gap, [1, 0.5, 0, np.nan])
+    assert result.pearson == pytest.approx(1)
+    assert result.spearman == pytest.approx(1)
 
 
 def test_risks_that_differ_by_rounding_alone_have_no_correlation():
@@ -138,20 +136,7 @@ def test_risks_that_differ_by_rounding_alone_have_no_correlation():
     members = np.arange(60).reshape(2, 30) % 4 < 2
     correct = members & (labels != 1)
     result = risk_lib.risk_by_class(np.full((2, 30), 0.3), members, correct, labels)
-    assert np.isnan([result["pearson"], result["spearman"]]).all()
-
-
-def test_results_are_ready_for_json():
-    risk, members = _calibrated(shape=(2, 500))
-    labels = np.arange(500) % 5
-    json.dumps(
-        [
-            risk_lib.cumulative_distribution(risk, members),
-            risk_lib.calibration(risk, members),
-            risk_lib.precision_recall(risk, members),
-            risk_lib.risk_by_class(risk, members, members, labels),
-        ]
-    )
+    assert np.isnan([result.pearson, result.spearman]).all()
 
 
 @pytest.mark.parametrize("bad", [1.5, -0.1, np.nan])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lira_jax.evaluation import shadow_threshold
-from lira_jax.evaluation.decisions import best_threshold, decision_figures
+from lira_jax.evaluation.decisions import best_threshold, decision_metrics
 
 
 def simulated(gap, targets=6, examples=400, seed=0):
@@ -21,7 +21,7 @@ def test_thresholds_equal_the_naive_choice_on_all_other_targets():
 
         def power(at, others=others):
             decided = scores[others] >= at
-            return decision_figures(decided, members[others])["balanced_accuracy"]
+            return decision_metrics(decided, members[others]).balanced_accuracy
 
         assert power(threshold) == pytest.approx(power(chosen), abs=1e-12)
 
@@ -40,7 +40,7 @@ def test_noise_is_decided_at_chance_while_an_oracle_is_above():
     for seed in range(60):
         scores, members = simulated(0.0, targets=4, examples=50, seed=seed)
         decided = scores >= shadow_threshold.thresholds(scores, members)[:, None]
-        accuracies.append(decision_figures(decided, members)["balanced_accuracy"])
+        accuracies.append(decision_metrics(decided, members).balanced_accuracy)
     assert abs(np.mean(accuracies) - 0.5) < 4 * np.std(accuracies) / np.sqrt(60)
 
 

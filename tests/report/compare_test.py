@@ -7,28 +7,35 @@ import pytest
 from report import synthetic_run
 from scipy import stats
 
+from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.intervals import clopper_pearson
 from lira_jax.report import compare, material
 
 
+def ends(found):
+    return found.value, found.low, found.high
+
+
 def test_symmetric_intervals_add_in_quadrature():
-    value, low, high = compare.difference((0.5, 0.2, 0.8), (0.6, 0.2, 1.0))
-    assert (value, low, high) == pytest.approx((0.1, 0.1 - 0.5, 0.1 + 0.5))
+    found = compare.difference(Estimate(0.5, 0.2, 0.8), Estimate(0.6, 0.2, 1.0))
+    assert ends(found) == pytest.approx((0.1, 0.1 - 0.5, 0.1 + 0.5))
 
 
 def test_an_end_comes_from_the_ends_that_push_it():
     # The difference is low where b is low and a is high.
-    value, low, high = compare.difference((0.1, 0.1, 0.4), (0.3, 0.26, 0.3))
-    assert value - low == pytest.approx(math.hypot(0.3, 0.04))
-    assert high == pytest.approx(value)
+    found = compare.difference(Estimate(0.1, 0.1, 0.4), Estimate(0.3, 0.26, 0.3))
+    assert found.value - found.low == pytest.approx(math.hypot(0.3, 0.04))
+    assert found.high == pytest.approx(found.value)
 
 
 def test_a_run_does_not_differ_from_itself_and_order_is_the_sign():
-    a, b = (0.1, 0.08, 0.13), (0.3, 0.2, 0.45)
-    assert compare.difference(a, a)[0] == 0
-    value, low, high = compare.difference(a, b)
-    assert compare.difference(b, a) == pytest.approx((-value, -high, -low))
-    assert compare.difference(a, (0.3, None, None)) == (pytest.approx(0.2), None, None)
+    a, b = Estimate(0.1, 0.08, 0.13), Estimate(0.3, 0.2, 0.45)
+    assert compare.difference(a, a).value == 0
+    value, low, high = ends(compare.difference(a, b))
+    assert ends(compare.difference(b, a)) == pytest.approx((-value, -high, -low))
+    without = compare.difference(a, Estimate(0.3))
+    assert without.value == pytest.approx(0.2)
+    assert not without.has_interval
 
 
 def test_the_interval_of_a_difference_covers():
@@ -36,8 +43,8 @@ def test_the_interval_of_a_difference_covers():
     p, q, n, trials = 0.02, 0.08, 500, 2000
     hits, width = 0, []
     for x, y in zip(rng.binomial(n, p, trials), rng.binomial(n, q, trials), strict=True):
-        a, b = ((k / n, *(float(end) for end in clopper_pearson(k, n))) for k in (x, y))
-        _, low, high = compare.difference(a, b)
+        a, b = (Estimate(k / n, *map(float, clopper_pearson(k, n))) for k in (x, y))
+        _, low, high = ends(compare.difference(a, b))
         hits += low <= q - p <= high
         width.append(high - low)
     assert hits / trials > 0.95 - 3 * math.sqrt(0.05 * 0.95 / trials)
@@ -47,10 +54,12 @@ def test_the_interval_of_a_difference_covers():
 
 def test_the_mean_of_models_has_students_interval():
     values = [0.9, 0.92, 0.95, 0.91]
-    mean, low, high = compare.mean_estimate(values)
     expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    assert (mean, low, high) == pytest.approx((np.mean(values), *expected))
-    assert compare.mean_estimate([0.9]) == (0.9, None, None)
+    found = ends(compare.mean_estimate(values))
+    assert found == pytest.approx((np.mean(values), *expected))
+    alone = compare.mean_estimate([0.9])
+    assert alone.value == 0.9
+    assert not alone.has_interval
 
 
 @pytest.mark.parametrize(
@@ -78,12 +87,9 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     rows = re.findall(r'<th scope="row" data-sort="([^"]*)"', html)
     assert rows[:2] == ["first", rows[1]]
     assert len(rows) == 3  # two runs, one difference
-    figure = compare.common_figure(runs)
-    best = [
-        max(e[figure]["value"] for e in r.results["attacks"].values() if e[figure]["value"])
-        for r in runs
-    ]
-    assert f'data-sort="{best[1] - best[0]!r}"' in html
+    metric = compare.common_metric(runs)
+    best = [np.nanmax([a.metrics[metric].value for a in r.results.attacks.values()]) for r in runs]
+    assert f'data-sort="{float(best[1] - best[0])!r}"' in html
     drawn = json.loads(re.search(r'id="charts">(.*?)</script>', html, re.DOTALL)[1])
     assert drawn.keys() == {"roc", "trade-off"}
     assert [c["y"][0] for c in drawn["trade-off"]["data"]] == pytest.approx(best, rel=1e-4)

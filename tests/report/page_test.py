@@ -11,6 +11,7 @@ from report import synthetic_run
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import load
 from lira_jax.data.dataset import Dataset
+from lira_jax.evaluation.summary import Curve
 from lira_jax.report import gallery, material, page
 
 SUMMARIES = {name: (attack.summary, attack.source) for name, attack in ATTACKS.items()}
@@ -97,15 +98,17 @@ def test_the_page_is_put_together_right(usual):
 
 def test_the_table_holds_the_results(usual):
     found, _, parsed = usual
-    attacks = found.results["attacks"]
+    attacks = found.results.attacks
     assert parsed.rows["attack-table"].keys() == attacks.keys()
     for name, cells in parsed.rows["attack-table"].items():
         assert (
-            float(cells[0]) == attacks[name]["tpr_at_1e-2"]["value"]
+            float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
         )  # 240 non-members resolve no lower FPR
-        assert float(cells[2]) == attacks[name]["auc"]["value"]
-        assert float(cells[3]) == attacks[name]["decisions"]["1:1"]["balanced_accuracy"]
-    assert parsed.rows["split-table"]["loss"][0] == repr(attacks["loss"]["correct"]["auc"])
+        assert float(cells[2]) == attacks[name].metrics["auc"].value
+        assert float(cells[3]) == attacks[name].decisions["1:1"].balanced_accuracy
+    assert parsed.rows["split-table"]["loss"][0] == repr(
+        attacks["loss"].correct.metrics["auc"].value
+    )
 
 
 def test_the_most_exposed_examples_are_shown_in_order(usual):
@@ -175,7 +178,7 @@ def test_without_the_data_and_without_a_run_the_results_remain(usual):
     assert not parsed.all("img")
     assert parsed.all("svg")
     text, parsed = render(material.Material("dump", found.results, {}, []))
-    assert parsed.rows["attack-table"].keys() == found.results["attacks"].keys()
+    assert parsed.rows["attack-table"].keys() == found.results.attacks.keys()
     assert "lira-train" not in text
 
 
@@ -191,18 +194,18 @@ def test_commands_hold_what_is_not_default(usual):
 def test_a_large_run_makes_a_page_below_ten_megabytes(usual):
     found, _, _ = usual
     rng = np.random.default_rng(0)
-    points = {"fpr": np.sort(rng.random(1000)).tolist(), "tpr": np.sort(rng.random(1000)).tolist()}
-    one = {**found.results["attacks"]["lira_online"], "roc": points}
+    points = Curve(*(tuple(np.sort(rng.random(1000)).tolist()) for _ in range(2)))
+    one = dataclasses.replace(found.results.attacks["lira_online"], roc=points)
     models, examples = 256, 300
     keep = rng.random((models, examples)) < 0.5
     labels = rng.integers(0, 100, examples)
     large = dataclasses.replace(
         found,
-        results={
-            **found.results,
-            "attacks": {name: one for name in ATTACKS},
-            "models": list(range(models)),
-        },
+        results=dataclasses.replace(
+            found.results,
+            attacks={name: one for name in ATTACKS},
+            models=tuple(range(models)),
+        ),
         labels=labels,
         keep=keep,
         phi=rng.normal(size=(models, examples)),

@@ -4,13 +4,12 @@ import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
-from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit import run as audit
+from lira_jax.audit.results import Results
+from lira_jax.audit.run import Request, audit_evidence
 from lira_jax.data import dataset as datasets
 from lira_jax.data import load
 from lira_jax.experiment import Experiment
 from lira_jax.interop.arrays import phi_from_logits
-from lira_jax.report import tables
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 
@@ -90,25 +89,8 @@ def write(
     attacked = Inside(np.arange(models) if targets is None else np.array(targets))
     evidence = Evidence.of_arrays(labels, keep, attacked, **signals)
     names = [n for n in NAMES if logits or n.startswith("lira")]
-    results = audit.run_attacks(
-        evidence,
-        ATTACKS,
-        names,
-        lambda name, s: run.write(f"attacks/{name}.npy", s),
-        skip_failures=True,
-    )
-    about = {
-        "targets": list(range(models)),
-        "models": list(range(models)),
-        "compat": "",
-        **audit.about_models(evidence),
-    }
-    if extras:
-        about["ablation"] = [summary.as_row(name) for name, summary in audit.ablation(evidence)]
-        about["num_shadows"] = [
-            {"num_shadows": n, **summary.as_row(name)}
-            for n, name, summary in audit.number_of_shadows(evidence, [4, 6])
-        ]
-    run.write_text("results.csv", tables.as_csv(results))
-    run.write_json("results.json", tables.as_json(results, **about))
+    request = Request(names, ablation=extras, num_shadows=(4, 6) if extras else ())
+    everybody = tuple(range(models))
+    results = audit_evidence(evidence, request, Results(everybody, everybody), save=run.write)
+    results.write(run)
     return run

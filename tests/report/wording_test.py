@@ -1,17 +1,17 @@
+import math
+
 import pytest
 
-from lira_jax.evaluation.summary import FIGURES
+from lira_jax.evaluation.estimate import Estimate, Metric
+from lira_jax.evaluation.summary import METRICS, Curve, Summary
 from lira_jax.report.wording import PERCENT, cell, headline, percents
 
 
 def entry(**known):
-    """An entry of results.json, with the given (value, low, high) and nothing else known."""
-    unknown = {"value": None, "low": None, "high": None}
-    given = {
-        name.replace("tpr_", "tpr_at_1e-"): dict(zip(unknown, ends, strict=True))
-        for name, ends in known.items()
-    }
-    return {**dict.fromkeys(FIGURES, unknown), **given}
+    """What an attack finds, with the given (value, low, high) and nothing else known."""
+    given = {n.replace("tpr_", "tpr_at_1e-"): Metric(*ends) for n, ends in known.items()}
+    metrics = {**dict.fromkeys(METRICS, Metric(math.nan)), **given}
+    return Summary(1, 10**5, 10**5, metrics, Curve((0.0, 1.0), (0.0, 1.0)))
 
 
 def said(attacks):
@@ -66,7 +66,7 @@ def test_without_any_resolved_tpr_the_auc_is_the_answer():
     ("values", "expected"),
     [
         ([0.0841, 0.079, 0.089], ["8.4", "7.9", "8.9"]),
-        ([0.000712, 0.0, None], ["0.071", "0", ""]),
+        ([0.000712, 0.0, math.nan], ["0.071", "0", ""]),
         ([0.0, 0.0, 0.000064], ["0", "0", "0.0064"]),
         ([1.0, 0.99, 1.0], ["100.0", "99.0", "100.0"]),
     ],
@@ -77,8 +77,10 @@ def test_percentages_show_two_digits_and_share_their_decimals(values, expected):
 
 def test_an_unknown_value_is_a_dash_and_sorts_as_nothing():
     assert cell("tpr_at_1e-3", None) == {"text": "–", "interval": "", "sort": ""}
-    assert cell("auc", 0.5, 0.4, 0.6) == {
+    assert cell("auc", Estimate(math.nan)) == cell("auc", None)
+    assert cell("auc", Estimate(0.5, 0.4, 0.6)) == {
         "text": "0.500",
         "interval": "0.400 to 0.600",
         "sort": "0.5",
     }
+    assert cell("auc", Estimate(0.5))["interval"] == ""

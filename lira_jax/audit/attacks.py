@@ -1,0 +1,71 @@
+"""Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lira_jax import progress
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.table import Attack
+from lira_jax.errors import UserError
+from lira_jax.evaluation.assessment import AttackResults, assess
+
+
+def run_attacks(
+    evidence: Evidence,
+    table: dict[str, Attack],
+    names: Sequence[str],
+    save: Callable[[str, np.ndarray], None],
+    *,
+    skip_failures: bool,
+) -> dict[str, AttackResults]:
+    """Runs attacks, saves their scores and assesses them where the targets' membership is known.
+
+    Args:
+      evidence: what the attacks may look at.
+      table: the attacks by name.
+      names: of those to run.
+      save: called with (name, scores float64 [targets, examples]).
+      skip_failures: pass over attacks that this evidence does not suffice for, with a note.
+
+    Returns:
+      name -> what it finds; empty if the membership is unknown.
+
+    Raises:
+      UserError: an attack cannot be run, naming it.
+    """
+    members, results, left_out = evidence.members, {}, {}
+    evidence.read(signal for name in names for signal in table[name].needs)
+    correct = None
+    if "logits" in evidence.signals:
+        correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
+    with progress.bar("attack", len(names), "attacks") as bar:
+        for name in names:
+            bar.set_postfix_str(name)
+            started = time.monotonic()
+            try:
+                scores = table[name].run(evidence)
+            except UserError as error:
+                if not skip_failures:
+                    raise UserError(f"--attacks={name}: {error}") from None
+                left_out[name] = error
+            else:
+                save(name, scores)
+                if members is not None:
+                    results[name] = assess(
+                        scores, members, evidence.labels, correct, table[name].threshold
+                    )
+                seconds = time.monotonic() - started
+                if seconds > 30:
+                    progress.note(f"{name} took {seconds:.0f} s")
+            bar.update()
+    if left_out and not evidence.keep.any():
+        progress.note(
+            "no shadow trained on an example under attack (disjoint masks), so attacks that learn "
+            f"from shadows' members are left out: {', '.join(left_out)}"
+        )
+    else:
+        for name, error in left_out.items():
+            progress.note(f"left out {name}: {error}")
+    return results

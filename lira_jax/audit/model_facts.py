@@ -1,0 +1,74 @@
+"""What is said of the targets themselves: accuracy, calibration and privacy risk."""
+
+from typing import Any
+
+import numpy as np
+
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit.results import Accuracy, PrivacyRisk
+from lira_jax.evaluation import calibration, risk, shadow_threshold
+from lira_jax.evaluation.calibration import Calibration
+
+
+def model_facts(evidence: Evidence) -> dict[str, Any]:
+    """The fields accuracy, calibration and risk of Results, as far as they can be known.
+
+    Args:
+      evidence: of the audit.
+
+    Returns:
+      The three fields; without risk where no shadow trained on an example under attack, and empty
+      where logits or membership are unknown.
+    """
+    members = evidence.members
+    if "logits" not in evidence.signals or members is None:
+        return {}
+    logits = evidence.of_targets("logits")
+    correct = logits.argmax(-1) == evidence.labels
+    found = {
+        "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
+        "calibration": _calibration(logits, evidence.labels, members),
+    }
+    if evidence.keep.any():  # else there are no shadows' members to learn the score from
+        found["risk"] = _privacy_risk(evidence, members, correct)
+    return found
+
+
+def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) -> PrivacyRisk:
+    scores = ATTACKS["privacy_risk"].run(evidence)
+    return PrivacyRisk(
+        cumulative=risk.cumulative_distribution(scores, members),
+        calibration=risk.calibration(scores, members, prior=0.5),
+        precision_recall=risk.precision_recall(scores, members, prior=0.5),
+        by_class=risk.risk_by_class(scores, members, correct, evidence.labels),
+    )
+
+
+def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration:
+    """Means over targets; false positives are those of the maximum score attack at the shadows'
+    threshold."""
+    pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
+    confidence = np.stack([c for c, _ in pairs])
+    limits = shadow_threshold.thresholds(confidence, members)
+    limits = np.median(confidence, axis=1) if limits is None else limits
+    found = []
+    for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):
+        unseen = ~inside  # whether a model is calibrated shows on what it has not trained on
+        found.append(
+            {
+                "ece": calibration.expected_calibration_error(own[unseen], correct[unseen]),
+                "oe": calibration.overconfidence_error(own[unseen], correct[unseen]),
+                "score_shift": calibration.score_shift(own, inside),
+                **calibration.mean_maximum_score(own, own >= limit, inside),
+            }
+        )
+    known = {name: [one[name] for one in found if not np.isnan(one[name])] for name in found[0]}
+    return Calibration(
+        **{name: float(np.mean(values)) if values else np.nan for name, values in known.items()}
+    )
+
+
+def _by_target(correct: np.ndarray, where: np.ndarray) -> tuple[float, ...]:
+    pairs = zip(correct, where, strict=True)
+    return tuple(float(c[w].mean()) if w.any() else np.nan for c, w in pairs)

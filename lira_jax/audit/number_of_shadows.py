@@ -1,0 +1,62 @@
+"""LiRA with fewer shadow models: Carlini et al. 2022, figure 9."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lira_jax import progress
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit import fewer_shadows
+from lira_jax.audit.results import ShadowRow
+from lira_jax.errors import UserError
+from lira_jax.evaluation.summary import evaluate
+
+CURVE_ATTACKS = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed")
+MOST_CURVE_TARGETS = 16
+
+
+def check_counts(evidence: Evidence, counts: Sequence[int]) -> None:
+    """Checks that the curve can be made, before an hour is spent on what comes first.
+
+    Raises:
+      UserError: the targets are no models of the run; a count is odd, more than the masks allow,
+        or below 4: one score of a kind has no spread.
+    """
+    if counts and not isinstance(evidence.targets, Inside):
+        raise UserError(
+            "--num_shadows: it needs targets that are models of the run, by the same recipe as "
+            "the shadows"
+        )
+    for count in counts:
+        most = fewer_shadows.most(evidence.keep)
+        if count % 2 or not 4 <= count <= most:
+            raise UserError(
+                f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow"
+            )
+
+
+def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> tuple[ShadowRow, ...]:
+    """LiRA with random subsets of the shadow models.
+
+    Args:
+      evidence: whose targets are among its models. At most 16 targets are attacked, evenly spread
+        over the models.
+      counts: even numbers of shadows, half of them in and half out for every example.
+
+    Raises:
+      UserError: as `check_counts`.
+    """
+    check_counts(evidence, counts)
+    everyone = evidence.targets.models
+    spread = np.linspace(0, len(everyone) - 1, min(MOST_CURVE_TARGETS, len(everyone)))
+    targets = everyone[np.unique(spread.round().astype(int))]
+    found, members = [], evidence.keep[targets]
+    for count in progress.each("shadows", counts, "numbers"):
+        few = [fewer_shadows.restrict(evidence, int(t), count) for t in targets]
+        for name in CURVE_ATTACKS:
+            scores = np.concatenate([ATTACKS[name].run(e) for e in few])
+            row = evaluate(scores, members).row(name)
+            found.append(ShadowRow(**vars(row), num_shadows=count))
+    return tuple(found)

@@ -1,0 +1,205 @@
+"""What an audit finds: the schema of results.json, and results.csv.
+
+docs/run_directory.md describes both files for those who read them by other means.
+"""
+
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+from typing import Any
+
+from lira_jax.audit import codec
+from lira_jax.errors import UserError
+from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.exposure import SourceExposure
+from lira_jax.evaluation.risk import (
+    PrecisionRecall,
+    RiskByClass,
+    RiskCalibration,
+    RiskDistribution,
+)
+from lira_jax.evaluation.summary import METRICS, Row
+from lira_jax.runs import directory
+from lira_jax.runs.directory import RunDirectory
+
+VERSION = 2
+"""Of the schema. Version 1 had no `version`, no `thresholds`, and left out what was not known."""
+
+CSV_COLUMNS = (
+    *("attack", "num_targets", "num_members", "num_nonmembers"),
+    *METRICS,
+    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
+    *("balanced_accuracy_shadow_threshold", "far_shadow_threshold"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """Accuracy of the targets on the plain images.
+
+    Attributes:
+      members: of each target, on the examples it trained on; NaN without any.
+      nonmembers: of each target, on the others.
+    """
+
+    members: tuple[float, ...]
+    nonmembers: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PrivacyRisk:
+    """What the privacy risk score says of the targets (Song and Mittal 2021, section 4).
+
+    Attributes:
+      cumulative: distribution of the members' scores.
+      calibration: the scores against the fraction that are members.
+      precision_recall: of calling everybody a member whose score reaches a threshold.
+      by_class: mean score and accuracy gap of each class.
+    """
+
+    cumulative: RiskDistribution
+    calibration: RiskCalibration
+    precision_recall: PrecisionRecall
+    by_class: RiskByClass
+
+
+@dataclasses.dataclass(frozen=True)
+class FalsePositiveRate(Estimate):
+    """How often an attack takes probes for members: mean over targets, with its interval.
+
+    Attributes:
+      per_target: the rate of each target; empty for the pool's non-members.
+    """
+
+    per_target: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeResults:
+    """What attacks say of one set of probes, which no model trained on (Hintersdorf et al. 2022).
+
+    Attributes:
+      maximum_score: mean largest confidence of the targets.
+      false_positive_rate: attack -> rate.
+      num_probes: how many probes; None for the pool's non-members.
+    """
+
+    maximum_score: float
+    false_positive_rate: dict[str, FalsePositiveRate]
+    num_probes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ShadowRow(Row):
+    """Metrics of an attack with a random few of the shadow models.
+
+    Attributes:
+      num_shadows: how many, half of them trained on the example.
+    """
+
+    num_shadows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """All that an audit finds; results.json is this as JSON, with null for NaN.
+
+    Attributes:
+      targets: the models under attack; for a target from outside, where it comes from.
+      models: the models whose outputs the attacks used, targets among them where these are models
+        of the run.
+      compat: value of --compat; empty for our own definitions.
+      shadows: path of the run of the shadow models, where it is not that of the targets.
+      target_run: path of the run of the targets then, as seen from the results.
+      target_recipe: settings of the targets' recipe that differ from the shadow models'.
+      accuracy: of the targets; None where logits are unknown, as for the next two.
+      calibration: how far the targets' maximum scores can be trusted, mean over targets.
+      risk: privacy risk scores; None too where no shadow trained on an example under attack.
+      exposure_by_source: source -> exposure, of the pool and the outliers put into it; empty
+        without outliers.
+      probes: set of probes -> what attacks say of it, the pool's non-members first; empty without
+        probes.
+      ablation: what each component of LiRA adds, in the order of LiRA's table II; empty without
+        --ablation.
+      num_shadows: LiRA with fewer shadow models; empty without --num_shadows.
+      attacks: attack -> what it finds.
+      version: of the schema.
+    """
+
+    targets: tuple[int | str, ...]
+    models: tuple[int | str, ...]
+    compat: str = ""
+    shadows: str | None = None
+    target_run: str | None = None
+    target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    accuracy: Accuracy | None = None
+    calibration: Calibration | None = None
+    risk: PrivacyRisk | None = None
+    exposure_by_source: dict[str, SourceExposure] = dataclasses.field(default_factory=dict)
+    probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)
+    ablation: tuple[Row, ...] = ()
+    num_shadows: tuple[ShadowRow, ...] = ()
+    attacks: dict[str, AttackResults] = dataclasses.field(default_factory=dict)
+    version: int = VERSION
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "Results":
+        """The results in a run directory, or wherever lira-attack --out has put them.
+
+        Raises:
+          UserError: there are none, or what is there was damaged or written by something else.
+        """
+        folder = RunDirectory(pathlib.Path(path))
+        value = folder.read_json(directory.RESULTS, written_by="lira-attack")
+        return cls.from_json(value, str(folder.path / directory.RESULTS))
+
+    @classmethod
+    def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":
+        """The results that `to_json`, or version 1, has made this JSON of.
+
+        Args:
+          value: what json.loads gives.
+          where: the file, for errors.
+
+        Raises:
+          UserError: it is of a newer version, holds no evaluated attack, or is something else.
+        """
+        if not isinstance(value, dict) or not value.get("attacks"):
+            raise UserError(f"{where} holds no evaluated attack: run lira-attack again")
+        version = value.get("version", 1)
+        if not isinstance(version, int) or version > VERSION:
+            raise UserError(
+                f"{where} has version {version!r} and this lira_jax knows those up to {VERSION}: "
+                "install a newer one, or run lira-attack again"
+            )
+        try:
+            return codec.decode(cls, {**value, "version": VERSION})
+        except ValueError as error:
+            raise UserError(f"{where}: {error}; run lira-attack again") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """What results.json holds."""
+        return {"version": self.version, **codec.encode(self)}
+
+    def to_csv(self) -> str:
+        """What results.csv holds: a row an attack; an empty cell stands for what is not known."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for name, found in self.attacks.items():
+            decided = found.decisions and found.decisions["1:1"]
+            at_shadow_threshold = {
+                "balanced_accuracy_shadow_threshold": decided and decided.balanced_accuracy,
+                "far_shadow_threshold": decided and decided.far,
+            }
+            writer.writerow(codec.encode(found.row(name)) | codec.encode(at_shadow_threshold))
+        return text.getvalue()
+
+    def write(self, folder: RunDirectory) -> None:
+        """Writes results.csv and results.json, each in one step."""
+        folder.write_text(directory.RESULTS_TABLE, self.to_csv())
+        folder.write_json(directory.RESULTS, self.to_json())

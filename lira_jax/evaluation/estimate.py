@@ -1,0 +1,43 @@
+"""Numbers with their 95 % intervals."""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A number and its interval. NaN stands for what a run cannot know.
+
+    Attributes:
+      value: the number.
+      low: lower end of its 95 % interval.
+      high: upper end.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value."""
+        return not math.isnan(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both ends are known."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric(Estimate):
+    """A metric of an attack: its value and interval on the pairs of all targets, and each target's.
+
+    Attributes:
+      mean: over the targets that have a value of their own.
+      per_target: [targets], each on the target's own ROC; NaN too where a target has no members or
+        no non-members among its pairs.
+    """
+
+    mean: float = math.nan
+    per_target: tuple[float, ...] = ()

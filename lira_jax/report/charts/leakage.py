@@ -1,0 +1,125 @@
+"""A metric of the attacks against the number of shadow models, and against accuracy."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lira_jax.audit.results import ShadowRow
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.report.charts.chart import DASHES, SYMBOLS, Chart, label, layout, short
+from lira_jax.report.colours import COLOURS, GREY
+from lira_jax.report.wording import COLUMN
+
+
+def shadow_curve(rows: Sequence[ShadowRow], metric: str) -> Chart:
+    """A metric against the number of shadow models (LiRA figure 9)."""
+    data = []
+    for i, name in enumerate(dict.fromkeys(row.attack for row in rows)):
+        own = [row for row in rows if row.attack == name and row.metrics[metric].is_known]
+        if not own:
+            continue
+        estimates = [row.metrics[metric] for row in own]
+        data.append(
+            {
+                "x": [row.num_shadows for row in own],
+                "y": short([e.value for e in estimates]),
+                "mode": "lines+markers",
+                "name": name,
+                "hovertemplate": "%{x} shadow models<br>%{y:.3~%}",
+                "error_y": _errors(estimates)
+                | {"color": COLOURS[i % len(COLOURS)], "thickness": 1},
+                "line": {
+                    "color": COLOURS[i % len(COLOURS)],
+                    "dash": DASHES[i % len(DASHES)],
+                    "width": 2,
+                },
+                "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
+            }
+        )
+    counts = sorted({row.num_shadows for row in rows})
+    return {
+        "data": data,
+        "layout": layout(
+            "shadow models",
+            COLUMN[metric],
+            {"type": "log", "tickvals": counts},
+            {"tickformat": ".2~%", "rangemode": "tozero"},
+            height=380,
+            showlegend=True,
+        ),
+        "alt": "How the attacks grow with the number of shadow models.",
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A run in the chart of accuracy against leakage.
+
+    Attributes:
+      name: of the run.
+      accuracy: of its models.
+      found: the metric of its best attack.
+    """
+
+    name: str
+    accuracy: float
+    found: Estimate
+
+
+def trade_off(points: Sequence[Point], accuracy_name: str, metric: str) -> Chart:
+    """Accuracy against a metric of the attacks, a point a run, with intervals."""
+    middle = np.mean([min(p.accuracy for p in points), max(p.accuracy for p in points)])
+    data = [
+        {
+            "x": short([p.accuracy]),
+            "y": short([p.found.value]),
+            "mode": "markers+text",
+            "text": [f"  {label(p.name)}  "],
+            "textposition": "middle right" if p.accuracy <= middle else "middle left",
+            "name": label(p.name),
+            "cliponaxis": False,
+            "marker": {
+                "color": COLOURS[i % len(COLOURS)],
+                "size": 12,
+                "symbol": SYMBOLS[i % len(SYMBOLS)],
+            },
+            "error_y": _errors([p.found]) | {"color": GREY, "thickness": 1},
+            "hovertemplate": "accuracy %{x:.2%}<br>%{y:.3~%}",
+        }
+        for i, p in enumerate(points)
+    ]
+    return {
+        "data": data,
+        "layout": layout(
+            accuracy_name,
+            COLUMN[metric],
+            {"tickformat": ".1~%"},
+            {"tickformat": ".2~%"},
+            height=400,
+            showlegend=False,
+        ),
+        "alt": "Accuracy against "
+        + COLUMN[metric]
+        + ": "
+        + "; ".join(
+            f"{p.name} {100 * p.accuracy:.1f} %, {100 * p.found.value:.2f} %" for p in points
+        ),
+    }
+
+
+def _errors(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """Asymmetric error bars; a missing end has length 0."""
+
+    def lengths(end: str) -> list[float]:
+        gaps = [abs(getattr(e, end) - e.value) for e in estimates]
+        return short([0 if math.isnan(gap) else gap for gap in gaps])
+
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": lengths("high"),
+        "arrayminus": lengths("low"),
+    }

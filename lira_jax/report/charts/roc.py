@@ -1,0 +1,105 @@
+"""Log-log ROC curves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lira_jax.evaluation.roc import Roc, thin
+from lira_jax.evaluation.summary import Summary
+from lira_jax.report.charts.chart import DASHES, Chart, label, layout, short
+from lira_jax.report.colours import COLOURS
+
+ROC_POINTS = 240  # a curve, so that 40 attacks take half a megabyte
+# Drawn at first, if they were run; the others wait for their checkbox.
+FAMILIAR = (
+    "lira_online",
+    "lira_offline",
+    "lira_online_fixed",
+    "rmia_online",
+    "attack_r",
+    "class_modified_entropy",
+    "loss",
+)
+MOST_FAMILIAR = 6
+
+
+def familiar(attacks: Sequence[str], best: str) -> list[str]:
+    """The attacks that a reader wants to see first: the best one, then the well-known."""
+    known = [best, *(name for name in FAMILIAR if name in attacks and name != best)]
+    return (known if len(known) > 1 else [best, *(n for n in attacks if n != best)])[:MOST_FAMILIAR]
+
+
+def styles(attacks: Sequence[str], first: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Colour and dash of each attack; those shown first get the colours undashed."""
+    order = [*first, *(name for name in attacks if name not in first)]
+    return {
+        name: {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i // len(COLOURS) % len(DASHES)]}
+        for i, name in enumerate(order)
+    }
+
+
+def roc(
+    curves: Mapping[str, Summary], style: dict[str, dict[str, str]], shown: Sequence[str]
+) -> Chart:
+    """Log-log ROC (LiRA, section VI-A) as steps.
+
+    Args:
+      curves: name -> what its attack finds.
+      style: as `styles` gives it.
+      shown: names that are visible at first.
+    """
+    floor = 10.0 ** np.floor(np.log10(1 / min(found.num_nonmembers for found in curves.values())))
+    data = [
+        {
+            "x": [floor, 1],
+            "y": [floor, 1],
+            "mode": "lines",
+            "name": "guessing",
+            "hoverinfo": "skip",
+            "line": {"color": "#9ca3af", "dash": "dot", "width": 1.5},
+        }
+    ]
+    for name, found in curves.items():
+        fpr, tpr = log_steps(found, floor)
+        data.append(
+            {
+                "x": fpr,
+                "y": tpr,
+                "mode": "lines",
+                "name": label(name),
+                "meta": name,
+                "visible": name in shown,
+                "line": {**style[name], "width": 2.2, "shape": "hv"},
+                "hovertemplate": "FPR %{x:.2~e}<br>TPR %{y:.3~%}",
+            }
+        )
+    axis = {
+        "type": "log",
+        "range": [float(np.log10(floor)), 0],
+        "dtick": 1,
+        "exponentformat": "power",
+    }
+    return {
+        "data": data,
+        "layout": layout(
+            "false positive rate",
+            "true positive rate",
+            axis,
+            axis,
+            height=470,
+            showlegend=False,
+        ),
+        "alt": "Log-log ROC curves of the attacks; the table below holds their values.",
+    }
+
+
+def log_steps(found: Summary, floor: float) -> tuple[list[float], list[float]]:
+    """A ROC that a log axis can hold: it begins at `floor` with the TPR reached
+    there."""
+    fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
+    whole = Roc(fpr, tpr, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
+    few = thin(whole, ROC_POINTS)
+    above = few.fpr > floor
+    first = tpr[np.searchsorted(fpr, floor, side="right") - 1]
+    x, y = np.append(floor, few.fpr[above]), np.append(first, few.tpr[above])
+    return short(x), short(np.where(y > 0, y, floor / 10))  # log 0 would break the line

@@ -1,0 +1,84 @@
+"""Results as text for a terminal."""
+
+from collections.abc import Iterable, Mapping
+
+from lira_jax.audit.results import ProbeResults, Results
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.exposure import SourceExposure
+
+_SHOWN = {
+    "auc": "AUC",
+    "balanced_accuracy": "bal. acc.",
+    "tpr_at_1e-2": "TPR@1%",
+    "tpr_at_1e-3": "TPR@0.1%",
+    "tpr_at_1e-4": "TPR@0.01%",
+}
+
+
+def parts(results: Results) -> dict[str, str]:
+    """Title -> text of each part of the results that is known, in the order of an audit.
+
+    The first, all attacks, has an empty title.
+    """
+    found = {"": _metrics((name, r.metrics) for name, r in results.attacks.items())}
+    if results.exposure_by_source:
+        found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
+            results.exposure_by_source
+        )
+    if results.probes:
+        found["False positives on probes, percent (Hintersdorf et al. 2022)"] = _false_positives(
+            results.probes
+        )
+    if results.ablation:
+        found["What each component of LiRA adds (Carlini et al. 2022, table II)"] = _metrics(
+            (row.attack, row.metrics) for row in results.ablation
+        )
+    if results.num_shadows:
+        found["With fewer shadow models (Carlini et al. 2022, figure 9)"] = _metrics(
+            (f"{row.num_shadows:4d} {row.attack}", row.metrics) for row in results.num_shadows
+        )
+    return found
+
+
+def _metrics(rows: Iterable[tuple[str, Mapping[str, Estimate]]]) -> str:
+    """Metrics with their 95 % intervals; percent but for the AUC."""
+    cells = [[name, *(_cell(metric, found[metric]) for metric in _SHOWN)] for name, found in rows]
+    return _grid([["attack", *_SHOWN.values()], *cells])
+
+
+def _false_positives(probes: Mapping[str, ProbeResults]) -> str:
+    """A row a set of probes, a column an attack; rates in percent."""
+    attacks = list(dict.fromkeys(name for p in probes.values() for name in p.false_positive_rate))
+    rows = [["probes", "max. score", *attacks]]
+    for name, found in probes.items():
+        rates = [found.false_positive_rate.get(attack) for attack in attacks]
+        shown = ["-" if rate is None else f"{100 * rate.value:.1f}" for rate in rates]
+        rows.append([name, f"{found.maximum_score:.3f}", *shown])
+    return _grid(rows)
+
+
+def _exposure(sources: Mapping[str, SourceExposure]) -> str:
+    """A row a source."""
+    rows = [["source", "examples", "lower quartile", "median", "upper quartile"]]
+    for name, s in sources.items():
+        quartiles = (s.lower_quartile, s.median, s.upper_quartile)
+        rows.append([name, str(s.num_examples), *(f"{q:.3f}" for q in quartiles)])
+    return _grid(rows)
+
+
+def _grid(rows: list[list[str]]) -> str:
+    """Columns of equal width, a rule under the first row."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _cell(metric: str, e: Estimate) -> str:
+    if not e.is_known:
+        return "-"
+    if metric == "auc":
+        return f"{e.value:.4f} [{e.low:.4f}, {e.high:.4f}]"
+    return f"{100 * e.value:.2f} [{100 * e.low:.2f}, {100 * e.high:.2f}]"

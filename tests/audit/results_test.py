@@ -1,0 +1,199 @@
+"""results.json and results.csv: what is written is what is read, by this version and the first."""
+
+import copy
+import dataclasses
+import json
+import math
+import pathlib
+import re
+import typing
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+
+from lira_jax.audit.results import VERSION, Results, ShadowRow
+from lira_jax.errors import UserError
+from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.estimate import Estimate, Metric
+from lira_jax.evaluation.summary import METRICS, Row
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs/run_directory.md"
+# As version 1 wrote it, without the other attacks and shortened: see `first` for what it holds.
+FIRST = json.loads((pathlib.Path(__file__).parent / "results_version_1.json").read_text())
+
+numbers = st.floats(-1e6, 1e6) | st.just(math.nan)
+whole = st.integers(0, 10**6)
+names = st.text(max_size=5)
+
+
+def values(kind):
+    """Values of a field's type."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is float:
+        return numbers
+    if kind is int:
+        return whole
+    if kind is str:
+        return names
+    if kind is typing.Any:
+        return st.none() | whole | names
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=2)
+    if dataclasses.is_dataclass(kind):
+        return objects(kind)
+    return st.one_of([st.none() if a is type(None) else values(a) for a in arguments])
+
+
+def objects(kind, **fixed):
+    hints = typing.get_type_hints(kind)
+    drawn = {f.name: values(hints[f.name]) for f in dataclasses.fields(kind)}
+    if "metrics" in drawn:  # every one of them is known to a row, and no other
+        item = typing.get_args(hints["metrics"])[1]
+        drawn["metrics"] = st.fixed_dictionaries({name: values(item) for name in METRICS})
+    return st.builds(kind, **{**drawn, **fixed})
+
+
+results = objects(
+    Results,
+    version=st.just(VERSION),
+    attacks=st.dictionaries(names, objects(AttackResults), min_size=1, max_size=2),
+)
+
+
+@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.given(results)
+def test_what_is_written_is_what_is_read(found):
+    text = json.dumps(found.to_json(), allow_nan=False)
+    again = Results.from_json(json.loads(text))
+    assert again == found  # NaN too: what is read has the very math.nan that was drawn
+
+
+def test_the_first_version_is_read():
+    found = Results.from_json(FIRST)
+    entry, lira = FIRST["attacks"]["lira_online"], found.attacks["lira_online"]
+    assert found.version == VERSION
+    assert found.targets == tuple(FIRST["targets"])
+    assert lira.num_members == entry["num_members"]
+    for name in METRICS:
+        for end in ("value", "low", "high", "mean"):
+            read, written = getattr(lira.metrics[name], end), entry[name][end]
+            assert read == written or (written is None and math.isnan(read))
+    assert list(lira.roc.fpr) == entry["roc"]["fpr"]
+    assert lira.correct.metrics["auc"] == Estimate(
+        *(entry["correct"][f"auc{end}"] for end in ("", "_low", "_high"))
+    )
+    assert lira.per_class[1]["auc"] == entry["per_class"]["1"]["auc"]
+    assert lira.decisions["5:1"].far == entry["decisions"]["5:1"]["far"]
+    assert lira.epsilon.delta == entry["epsilon"]["delta"]
+    assert lira.thresholds is None
+    assert found.accuracy.nonmembers == tuple(FIRST["accuracy"]["nonmembers"])
+    assert found.calibration.ece == FIRST["calibration"]["ece"]
+    assert math.isnan(found.risk.precision_recall.precision[0])
+    assert found.exposure_by_source["pool"].median == FIRST["exposure_by_source"]["pool"]["median"]
+    assert found.probes["noise"].num_probes == FIRST["probes"]["noise"]["num_probes"]
+    unknown = found.probes["(non-members)"]
+    assert unknown.num_probes is None
+    assert not unknown.false_positive_rate["loss"].has_interval
+    assert found.ablation[0].attack == FIRST["ablation"][0]["attack"]
+    assert found.num_shadows[0].num_shadows == FIRST["num_shadows"][0]["num_shadows"]
+    assert (found.shadows, found.target_run, found.target_recipe) == (None, None, {})
+
+
+def test_what_the_first_version_held_lies_where_it_lay():
+    """So that scripts which read results.json need not change."""
+
+    def assert_holds(new, old, where):
+        if isinstance(old, dict):
+            for key, value in old.items():
+                assert_holds(new[key], value, f"{where}.{key}")
+        else:
+            assert new == old, where
+
+    assert_holds(Results.from_json(FIRST).to_json(), FIRST, "results")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda r: r.update(version=VERSION + 1), f"has version {VERSION + 1} .* up to {VERSION}"),
+        (lambda r: r.update(version="new"), "has version 'new'"),
+        (lambda r: r.update(attacks={}), "holds no evaluated attack"),
+        (lambda r: r.pop("targets"), "targets is missing"),
+        (lambda r: r["attacks"]["lira_online"].pop("auc"), "attacks.lira_online.auc is missing"),
+        (
+            lambda r: r["ablation"][0].update({"tpr_at_1e-3_low": "x"}),
+            r"ablation\[0\].tpr_at_1e-3.low is 'x', not a number",
+        ),
+        (lambda r: r.update(risk=[1]), r"risk is \[1\], not an object"),
+    ],
+)
+def test_foreign_json_is_one_line_with_the_file_and_the_fix(tmp_path, damage, message):
+    value = copy.deepcopy(FIRST)
+    damage(value)
+    (tmp_path / "results.json").write_text(json.dumps(value))
+    with pytest.raises(UserError, match=message) as raised:
+        Results.read(tmp_path)
+    assert str(raised.value).startswith(str(tmp_path / "results.json"))
+    assert str(raised.value).endswith("run lira-attack again")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"attacks": {"loss": ', "\xff", "[]", "3"])
+def test_damaged_text_is_one_line_with_the_file_and_the_fix(tmp_path, text):
+    (tmp_path / "results.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"results.json .*run lira-attack again$"):
+        Results.read(tmp_path)
+
+
+def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
+    found = Results.from_json(FIRST)
+    few = dataclasses.replace(found.attacks["lira_online"], decisions=None)
+    found = dataclasses.replace(found, attacks={**found.attacks, "few": few})
+    header, first, second = found.to_csv().splitlines()
+    ends = ("low", "high")
+    assert header.split(",") == [
+        *("attack", "num_targets", "num_members", "num_nonmembers"),
+        *("auc", "balanced_accuracy", "tpr_at_1e-2", "tpr_at_1e-3", "tpr_at_1e-4", "tpr_at_1e-5"),
+        *(f"{m}_{end}" for m in ("auc", "balanced_accuracy") for end in ends),
+        *(f"tpr_at_1e-{k}_{end}" for k in (2, 3, 4, 5) for end in ends),
+        *("balanced_accuracy_shadow_threshold", "far_shadow_threshold"),
+    ]
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    entry = FIRST["attacks"]["lira_online"]
+    assert row["attack"] == "lira_online"
+    assert float(row["auc"]) == entry["auc"]["value"]
+    assert float(row["tpr_at_1e-2_high"]) == entry["tpr_at_1e-2"]["high"]
+    assert row["tpr_at_1e-5"] == row["tpr_at_1e-5_low"] == ""
+    assert float(row["far_shadow_threshold"]) == entry["decisions"]["1:1"]["far"]
+    assert second == ",".join(["few", *first.split(",")[1:-2], "", ""])
+
+
+def dataclasses_in(kind, found):
+    """Every dataclass that a type is made of."""
+    if dataclasses.is_dataclass(kind) and kind not in found:
+        found.append(kind)
+        for hint in typing.get_type_hints(kind).values():
+            dataclasses_in(hint, found)
+    for argument in typing.get_args(kind):
+        dataclasses_in(argument, found)
+    return found
+
+
+def test_the_documentation_names_every_field_and_no_other():
+    sections = re.findall(r"^### [^\n]*\(`(\w+)`\)\n(.*?)(?=^##|\Z)", DOCS.read_text(), re.M | re.S)
+    documented = {
+        name: re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", text, re.M)))
+        for name, text in sections
+    }
+    # An Estimate is in the file only as columns of a row.
+    kinds = [kind for kind in dataclasses_in(Results, []) if kind is not Estimate]
+    assert {AttackResults, Metric, Row, ShadowRow} < set(kinds)
+    assert documented.keys() == {kind.__name__ for kind in kinds}
+    for kind in kinds:
+        fields = [f.name for f in dataclasses.fields(kind)]
+        if "metrics" in fields:  # they lie flat beside the other fields
+            fields = [*(name for name in fields if name != "metrics"), *METRICS]
+        assert sorted(documented[kind.__name__]) == sorted(fields), kind

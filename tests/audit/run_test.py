@@ -1,0 +1,108 @@
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+from audit.small_evidence import small_evidence, with_outside_targets
+
+from lira_jax.audit import run as audit
+from lira_jax.audit.results import Results
+from lira_jax.errors import UserError
+from lira_jax.evaluation.exposure import exposure
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.evidence import Loaded
+
+START = Results(targets=tuple(range(8)), models=tuple(range(8)))
+EVERYTHING = audit.Request(("loss", "lira_offline"), ablation=True, num_shadows=(4, 6))
+
+
+def probed(evidence):
+    """What the models say of examples that none trained on."""
+    other = small_evidence(gap=0.0, seed=1)
+    return dataclasses.replace(other, keep=np.zeros_like(evidence.keep), targets=evidence.targets)
+
+
+def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
+    evidence, written, saved = small_evidence(), [], {}
+    found = audit.audit_evidence(
+        evidence,
+        EVERYTHING,
+        START,
+        save=saved.__setitem__,
+        write=written.append,
+        sources=(np.arange(120) % 2, ["pool", "noise"]),
+        probe_sets={"noise": lambda: probed(evidence)},
+    )
+    empty = START.to_json()
+    known = [{k for k, v in r.to_json().items() if v != empty[k]} for r in written]
+    assert known[0] == {"attacks"}
+    assert all(earlier < later for earlier, later in itertools.pairwise(known))
+    assert known[-1] == {
+        *("attacks", "accuracy", "calibration", "risk", "exposure_by_source"),
+        *("probes", "ablation", "num_shadows"),
+    }
+    assert found == written[-1]
+    assert list(found.attacks) == ["loss", "lira_offline"]
+    assert list(found.probes) == ["(non-members)", "noise"]
+    assert saved.keys() == {"attacks/loss.npy", "attacks/lira_offline.npy", "exposure.npy"}
+    np.testing.assert_array_equal(
+        saved["exposure.npy"], exposure(evidence.signals["phi"], evidence.keep)
+    )
+
+
+@pytest.mark.parametrize("error", [UserError("no"), MemoryError(), KeyboardInterrupt()])
+def test_an_ablation_that_fails_leaves_the_attacks(tmp_path, monkeypatch, error):
+    def fail(evidence):
+        raise error
+
+    monkeypatch.setattr(audit, "ablation", fail)
+    loaded = Loaded(small_evidence(), list(range(8)), list(range(8)))
+    with pytest.raises(type(error)):
+        audit.audit_run(loaded, EVERYTHING, RunDirectory(tmp_path))
+    found = Results.read(tmp_path)
+    assert list(found.attacks) == ["loss", "lira_offline"]
+    assert found.risk is not None
+    assert (found.ablation, found.num_shadows) == ((), ())
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 3
+    assert not [p for p in tmp_path.iterdir() if "@" in p.name]
+
+
+def test_impossible_numbers_of_shadows_are_refused_before_anything_is_run(tmp_path):
+    request = dataclasses.replace(EVERYTHING, num_shadows=(4, 5))
+    loaded = Loaded(small_evidence(), list(range(8)), list(range(8)))
+    with pytest.raises(UserError, match="--num_shadows=5: give even numbers from 4 to 6"):
+        audit.audit_run(loaded, request, RunDirectory(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path):
+    evidence = small_evidence()
+    outside = with_outside_targets(evidence, 1)
+    loaded = Loaded(outside, list(range(8)), ["target.npy"])
+    request = audit.Request(("loss",), ablation=True)
+    found = audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    assert found.attacks == {}
+    assert np.load(tmp_path / "attacks/loss.npy").shape == (1, 120)
+    assert (tmp_path / "exposure.npy").exists()
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_examples_that_are_not_attacked_have_no_score(tmp_path):
+    evidence, attacked = small_evidence(), np.arange(200) < 120
+    loaded = Loaded(evidence, list(range(8)), list(range(8)), attacked)
+    audit.audit_run(loaded, audit.Request(("loss",)), RunDirectory(tmp_path))
+    scores = np.load(tmp_path / "attacks/loss.npy")
+    assert scores.shape == (8, 200)
+    np.testing.assert_array_equal(np.isfinite(scores), np.broadcast_to(attacked, scores.shape))
+
+
+def test_the_file_tells_what_was_attacked_with_what(tmp_path):
+    loaded = Loaded(small_evidence(targets=[2, 5]), [10, *range(7)], [1, 4])
+    request = audit.Request(("lira_online",), compat="tf_privacy")
+    audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found["targets"] == [1, 4]
+    assert found["models"] == [10, 0, 1, 2, 3, 4, 5, 6]
+    assert found["compat"] == "tf_privacy"
+    assert found["attacks"]["lira_online"]["num_targets"] == 2
