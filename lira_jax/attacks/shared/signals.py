@@ -4,6 +4,7 @@ A *signal* is a number, or a few, that one model gives of each example, and that
 members: phi, the logits, the loss. An attack that needs phi alone never reads the logits.
 """
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -140,6 +141,9 @@ class _Mapped:
 
 def missing(name: str, saved: Sequence[str]) -> UserError:
     """The error of a signal that is neither saved nor can be derived."""
+    near = difflib.get_close_matches(name, [*saved, *DERIVED, "phi", "logits"], n=1)
+    if near and near[0] != name:
+        return UserError(f"there is no signal {name}: did you mean {near[0]}?")
     needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]
     both = ",".join([*saved, *needed])
     return UserError(

@@ -87,6 +87,11 @@ def test_derived_signals_are_offered_where_what_they_need_is_saved():
     assert "hinge" not in phi_alone
 
 
+def test_a_misspelt_signal_is_told_apart_from_one_that_is_not_saved():
+    with pytest.raises(UserError, match=r"no signal hinje: did you mean hinge\?"):
+        Signals({"phi": saved()["phi"]}, LABELS)["hinje"]
+
+
 @pytest.mark.parametrize("name", ["logits", "hinge"])
 def test_a_signal_that_is_not_saved_says_how_to_get_it(name):
     with pytest.raises(UserError, match=r"logits, which is not saved.*--signals=phi,logits$"):
