@@ -22,6 +22,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import roc as roc_lib
 from lira_jax.experiment import Experiment
 from lira_jax.interop import read as layouts
+from lira_jax.interop import write
 from lira_jax.interop.arrays import phi_from_logits
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
@@ -129,7 +130,7 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
     run, experiment, labels, keep = scored(
         tmp_path / "run", queries=queries, save_logits=save_logits, models=4
     )
-    for layout in export_lib.FORMATS:
+    for layout in write.FORMATS:
         export(run, experiment, tmp_path / layout, layout)
         assert layouts.recognise(tmp_path / layout) == layout
         evidence, ids = layouts.read(tmp_path / layout)
