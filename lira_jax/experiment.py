@@ -208,6 +208,12 @@ class Scoring:
         fixed_by="score",
         choices=("plain", "all"),
     )
+    signals: str = _field(
+        "phi,logits",
+        "What is saved of every model, comma separated (see lira_jax/signals/table.py): phi, "
+        "logits, and what a recipe of your own brings. More can be added at any time.",
+        fixed_by="nothing",
+    )
     probes: str = _field(
         "",
         "Examples that are in no training set, scored beside the pool to count false alarms, "
@@ -216,6 +222,11 @@ class Scoring:
         "tfds:NAME. More can be added at any time.",
         fixed_by="nothing",
     )
+
+    @property
+    def signal_names(self) -> list[str]:
+        """The names in `signals`."""
+        return [name.strip() for name in self.signals.split(",") if name.strip()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -400,6 +411,8 @@ def validate(experiment: Experiment) -> Experiment:
             "which must be a whole number below num_models: change num_models (an even number "
             "when pkeep is 0.5) or take --masks=bernoulli",
         )
+    if not e.signal_names:
+        raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
     if e.num_models < 2:
         raise UserError(
             f"--num_models={e.num_models}: a target needs shadow models; give at least 2"

@@ -23,16 +23,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from lira_jax import progress
-from lira_jax.attacks import metrics
 from lira_jax.attacks.class_thresholds import class_thresholds
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.trained import confidences
 from lira_jax.errors import UserError
-from lira_jax.runs.directory import RunDirectory, logits_name
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory
 
 METRICS = {
-    "confidence": metrics.confidence,
-    "entropy": metrics.entropy,
-    "modified entropy": metrics.modified_entropy,
+    "confidence": statistics.log_confidence,
+    "entropy": statistics.entropy,
+    "modified entropy": statistics.modified_entropy,
 }
 
 
@@ -40,8 +40,8 @@ def read(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits [models, examples, classes], keep [models, examples] and labels [examples] of a scored
     run."""
     run = RunDirectory(path)
-    keep, labels = run.read("keep.npy", (None, None)), run.read("labels.npy", (None,))
-    return np.stack([run.read(logits_name(m)) for m in range(len(keep))]), keep, labels
+    keep, labels = run.read(KEEP, (None, None)), run.read(POOL.labels, (None,))
+    return np.stack([run.read(POOL.signal("logits", m)) for m in range(len(keep))]), keep, labels
 
 
 def even(keep: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -5,12 +5,12 @@ To add an attack, write a pure function of arrays in a file of its own and a lin
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.attacks import metrics, reference_attacks, thresholds, trained
+from lira_jax.attacks import reference_attacks, thresholds, trained
 from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.class_thresholds import class_threshold_attack
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
@@ -19,7 +19,14 @@ from lira_jax.attacks.long import long_attack
 from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.reference_lira import reference_lira
 from lira_jax.attacks.rmia import rmia
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.inputs import by_query
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.errors import UserError, bad_choice
+
+Run = Callable[[Evidence], np.ndarray]
+Read = Callable[[Signals], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,112 +37,191 @@ class Attack:
       run: the attack.
       summary: what it does, in a line.
       source: the paper and its section or equation.
+      needs: the saved signals that it reads.
       threshold: of attacks that decide: member where the score is at least this.
       slow: whether it trains something for every target.
       extra: a package it needs that lira_jax does not install.
+      on_signal: what it is called on any other scalar signal, such as watson in watson@hinge; empty
+        if it makes sense on its own signal alone.
+      run_on: name of a signal -> the attack on it, if there is `on_signal`.
     """
 
-    run: Callable[[Evidence], np.ndarray]
+    run: Run
     summary: str
     source: str
+    needs: tuple[str, ...] = ("phi",)
     threshold: float | None = None
     slow: bool = False
     extra: str = ""
+    on_signal: str = ""
+    run_on: Callable[[str], Run] | None = None
 
 
-def _on_phi(attack: Callable, **options) -> Callable[[Evidence], np.ndarray]:
+def _against(attack: Callable, read: Read, **options) -> Run:
+    """An attack function on arrays (signal, keep, targets, observed), on what `read` takes of the
+    signals."""
+    return lambda e: attack(read(e.signals), e.keep, **e.targets.arguments(read), **options)
+
+
+def _on_phi(attack: Callable, **options) -> Run:
     """An attack on phi of all queries."""
-    return lambda e: attack(e.phi, e.keep, e.targets, e.outside_phi, **options)
+    return _against(attack, lambda s: s["phi"], **options)
 
 
-def _on_plain(attack: Callable, signal: Callable, **options) -> Callable[[Evidence], np.ndarray]:
+def _on_plain(attack: Callable, signal: Callable, **options) -> Run:
     """An attack on a signal of the plain query, from phi [models, examples, queries]."""
+    return _against(attack, lambda s: signal(s["phi"]), **options)
+
+
+def _scalar(signals: Signals, name: str) -> np.ndarray:
+    """A signal of one number a query, float [models, examples, queries].
+
+    Raises:
+      UserError: it is not saved, or has more numbers than one.
+    """
+    array = signals[name]
+    if name == "logits" or array.ndim not in (2, 3):
+        raise UserError(f"{name} is not one number an example; take a scalar signal, such as hinge")
+    return by_query(array)
+
+
+def _scalar_plain(signals: Signals, name: str) -> np.ndarray:
+    """The same of the plain query, float64 [models, examples]."""
+    return _scalar(signals, name)[:, :, 0].astype(np.float64)
+
+
+def _lira(name: str, summary: str, source: str, attack: Callable = lira, **options) -> Attack:
+    """A form of LiRA, on all queries of any scalar signal."""
+    return Attack(
+        _on_phi(attack, **options),
+        summary,
+        source,
+        on_signal=name,
+        run_on=lambda signal: _against(attack, lambda s: _scalar(s, signal), **options),
+    )
+
+
+def _by_hardness(
+    name: str, attack: Callable, signal: Callable, summary: str, source: str, **bounds
+) -> Attack:
+    """An attack on lists of the plain query of any scalar signal."""
+    return Attack(
+        _on_plain(attack, signal),
+        summary,
+        source,
+        on_signal=name,
+        run_on=lambda other: _against(attack, lambda s: _scalar_plain(s, other), **bounds),
+    )
+
+
+def _within_bounds(signal: np.ndarray, keep: np.ndarray, targets=None, observed=None) -> np.ndarray:
+    """Attack R on a signal without natural bounds: those of all that is there, models and
+    targets."""
+    both = [signal] if observed is None else [signal, observed]
+    low, high = min(float(a.min()) for a in both), max(float(a.max()) for a in both)
+    return reference_attacks.attack_r(signal, keep, targets, observed, low=low, high=high)
+
+
+def _by_class(attack: Callable, read: Read) -> Run:
+    """An attack on a statistic of the plain query, class by class."""
+    return lambda e: attack(read(e.signals), e.labels, e.keep, **e.targets.arguments(read))
+
+
+def _statistic(statistic: statistics.Statistic) -> Read:
+    """A statistic of the plain logits."""
+    return lambda s: statistics.of_models(statistic, s["logits"], s.labels)
+
+
+def _class_threshold(statistic: statistics.Statistic, summary: str) -> Attack:
+    return Attack(
+        _by_class(class_threshold_attack, _statistic(statistic)),
+        summary,
+        "Song and Mittal 2021, 3.1.2",
+        ("logits",),
+        0.0,
+        on_signal="class_threshold",
+        run_on=lambda name: _by_class(class_threshold_attack, lambda s: _scalar_plain(s, name)),
+    )
+
+
+def _global(statistic: statistics.Statistic) -> Run:
+    return lambda e: statistics.of_models(statistic, e.of_targets("logits"), e.labels)
+
+
+def _threshold_on(name: str) -> Run:
+    """The target's own signal."""
 
     def run(e: Evidence) -> np.ndarray:
-        outside = None if e.outside_phi is None else signal(e.outside_phi)
-        return attack(signal(e.phi), e.keep, e.targets, outside, **options)
+        if name == "logits":
+            _scalar(e.signals, name)
+        return by_query(e.of_targets(name))[:, :, 0].astype(np.float64)
 
     return run
 
 
-def _by_class(attack: Callable, metric: metrics.Metric) -> Callable[[Evidence], np.ndarray]:
-    """An attack on a metric of the plain logits, class by class."""
-
+def _trained(name: str, summary: str, source: str, extra: str = "") -> Attack:
     def run(e: Evidence) -> np.ndarray:
-        outside = (
-            None
-            if e.outside_logits is None
-            else metrics.of_models(metric, e.outside_logits, e.labels)
-        )
-        return attack(
-            metrics.of_models(metric, e.shadow_logits, e.labels),
-            e.labels,
-            e.keep,
-            e.targets,
-            outside,
-        )
+        def read(s: Signals) -> np.ndarray:
+            return s["logits"]
 
-    return run
-
-
-def _global(metric: metrics.Metric) -> Callable[[Evidence], np.ndarray]:
-    return lambda e: metrics.of_models(metric, e.target_logits, e.labels)
-
-
-def _trained(name: str) -> Callable[[Evidence], np.ndarray]:
-    def run(e: Evidence) -> np.ndarray:
-        targets = e.outside_logits if e.targets is None else e.targets
-        with progress.bar(f"  {name}", len(targets), "targets", leave=False) as bar:
+        with progress.bar(f"  {name}", e.targets.number, "targets", leave=False) as bar:
             return trained.trained_attack(
-                e.shadow_logits,
+                read(e.signals),
                 e.labels,
                 e.keep,
-                e.targets,
-                e.outside_logits,
+                **e.targets.arguments(read),
                 progress=bar.update,
                 **trained.VARIANTS[name],
             )
 
-    return run
+    return Attack(run, summary, source, ("logits",), slow=True, extra=extra)
 
 
 def _long(e: Evidence) -> np.ndarray:
-    return long_attack(e.phi, e.shadow_logits, e.keep, e.targets, e.outside_phi)
+    own = e.targets.arguments(lambda s: s["phi"])
+    return long_attack(e.signals["phi"], e.signals["logits"], e.keep, **own)
 
 
 _phi, _loss = thresholds.phi_plain, thresholds.loss
 
 ATTACKS: dict[str, Attack] = {
     # The likelihood ratio attack
-    "lira_online": Attack(
-        _on_phi(lira),
+    "lira_online": _lira(
+        "lira_online",
         "likelihood ratio of in and out Gaussians, a variance an example",
         "Carlini et al. 2022, algorithm 1",
     ),
-    "lira_online_fixed": Attack(
-        _on_phi(lira, variance="residual"),
+    "lira_online_fixed": _lira(
+        "lira_online_fixed",
         "the same, one variance for all examples (few shadows)",
         "Carlini et al. 2022, VI-B",
+        variance="residual",
     ),
-    "lira_offline": Attack(
-        _on_phi(lira, form="one_sided"),
+    "lira_offline": _lira(
+        "lira_offline",
         "one-sided test against the out Gaussian",
         "Carlini et al. 2022, equation 4",
+        form="one_sided",
     ),
-    "lira_offline_fixed": Attack(
-        _on_phi(lira, form="one_sided", variance="residual"),
+    "lira_offline_fixed": _lira(
+        "lira_offline_fixed",
         "the same, one variance for all examples",
         "Carlini et al. 2022, VI-B",
+        form="one_sided",
+        variance="residual",
     ),
-    "lira_offline_density": Attack(
-        _on_phi(lira, form="density"),
+    "lira_offline_density": _lira(
+        "lira_offline_density",
         "minus the out Gaussian's log density, two-sided",
         "tensorflow/privacy, mi_lira_2021",
+        form="density",
     ),
-    "lira_offline_density_fixed": Attack(
-        _on_phi(lira, form="density", variance="residual"),
+    "lira_offline_density_fixed": _lira(
+        "lira_offline_density_fixed",
         "the same, one variance for all examples",
         "tensorflow/privacy, mi_lira_2021",
+        form="density",
+        variance="residual",
     ),
     # Other attacks that know how hard an example is
     "rmia_online": Attack(
@@ -152,22 +238,30 @@ ATTACKS: dict[str, Attack] = {
     "base_offline": Attack(
         _on_phi(base, online=False), "the same, from out shadows", "Lassila et al. 2025"
     ),
-    "sablayrolles_loss": Attack(
-        _on_plain(sablayrolles, _loss),
+    "sablayrolles_loss": _by_hardness(
+        "sablayrolles",
+        sablayrolles,
+        _loss,
         "loss against the middle of its in and out means",
         "Sablayrolles et al. 2019",
     ),
-    "sablayrolles_phi": Attack(
-        _on_plain(sablayrolles, _phi),
+    "sablayrolles_phi": _by_hardness(
+        "sablayrolles",
+        sablayrolles,
+        _phi,
         "phi against the middle of its in and out means",
         "Sablayrolles et al. 2019",
     ),
-    "watson_loss": Attack(
-        _on_plain(watson, _loss), "loss against its out mean", "Watson et al. 2022"
+    "watson_loss": _by_hardness(
+        "watson", watson, _loss, "loss against its out mean", "Watson et al. 2022"
     ),
-    "watson_phi": Attack(_on_plain(watson, _phi), "phi against its out mean", "Watson et al. 2022"),
-    "offset": Attack(
-        _on_plain(offset, _phi),
+    "watson_phi": _by_hardness(
+        "watson", watson, _phi, "phi against its out mean", "Watson et al. 2022"
+    ),
+    "offset": _by_hardness(
+        "offset",
+        offset,
+        _phi,
         "phi against the middle of its in and out medians",
         "tensorflow_privacy library",
     ),
@@ -175,122 +269,119 @@ ATTACKS: dict[str, Attack] = {
         _on_plain(reference_attacks.attack_r, _loss),
         "percentile of the loss among out shadows",
         "Ye et al. 2022, attack R",
+        on_signal="attack_r",
+        run_on=lambda name: _against(_within_bounds, lambda s: _scalar_plain(s, name)),
     ),
     "attack_p": Attack(
-        lambda e: reference_attacks.attack_p(_loss(e.target_phi)),
+        lambda e: reference_attacks.attack_p(_loss(e.of_targets("phi"))),
         "percentile of the loss in the pool",
         "Ye et al. 2022, attack P",
     ),
     "long": Attack(
-        _long, "p-value of the loss, only for examples with few neighbours", "Long et al. 2018"
+        _long,
+        "p-value of the loss, only for examples with few neighbours",
+        "Long et al. 2018",
+        ("phi", "logits"),
     ),
     # Attacks that learn from shadow models' outputs
-    "shokri": Attack(
-        _trained("shokri"),
-        "a network a class on the confidence vector",
-        "Shokri et al. 2017, V-D",
-        slow=True,
+    "shokri": _trained(
+        "shokri", "a network a class on the confidence vector", "Shokri et al. 2017, V-D"
     ),
-    "salem_top3": Attack(
-        _trained("salem_top3"),
+    "salem_top3": _trained(
+        "salem_top3",
         "a network on the top three confidences",
         "Salem et al. 2019; Hintersdorf et al. 2022",
-        slow=True,
     ),
-    "rezaei_nn": Attack(
-        _trained("rezaei_nn"),
-        "a network (128, 64) on the confidence vector",
-        "Rezaei and Liu 2021",
-        slow=True,
+    "rezaei_nn": _trained(
+        "rezaei_nn", "a network (128, 64) on the confidence vector", "Rezaei and Liu 2021"
     ),
-    "random_forest": Attack(
-        _trained("random_forest"),
-        "a random forest on the confidence vector",
-        "Rezaei and Liu 2021",
-        slow=True,
+    "random_forest": _trained(
+        "random_forest", "a random forest on the confidence vector", "Rezaei and Liu 2021"
     ),
-    "gradient_boosting": Attack(
-        _trained("gradient_boosting"),
-        "boosted trees on the confidence vector",
-        "Rezaei and Liu 2021",
-        slow=True,
+    "gradient_boosting": _trained(
+        "gradient_boosting", "boosted trees on the confidence vector", "Rezaei and Liu 2021"
     ),
-    "xgboost": Attack(
-        _trained("xgboost"),
-        "the same by xgboost",
-        "Rezaei and Liu 2021",
-        slow=True,
-        extra="xgboost",
-    ),
+    "xgboost": _trained("xgboost", "the same by xgboost", "Rezaei and Liu 2021", "xgboost"),
     # Thresholds a class, chosen on shadow models
-    "class_correctness": Attack(
-        _by_class(class_threshold_attack, metrics.correctness),
-        "correctness, thresholds by class",
-        "Song and Mittal 2021, 3.1.2",
-        0.0,
+    "class_correctness": _class_threshold(
+        statistics.correctness, "correctness, thresholds by class"
     ),
-    "class_confidence": Attack(
-        _by_class(class_threshold_attack, metrics.confidence),
-        "confidence, thresholds by class",
-        "Song and Mittal 2021, 3.1.2",
-        0.0,
+    "class_confidence": _class_threshold(
+        statistics.log_confidence, "confidence, thresholds by class"
     ),
-    "class_entropy": Attack(
-        _by_class(class_threshold_attack, metrics.entropy),
-        "entropy, thresholds by class",
-        "Song and Mittal 2021, 3.1.2",
-        0.0,
-    ),
-    "class_modified_entropy": Attack(
-        _by_class(class_threshold_attack, metrics.modified_entropy),
-        "modified entropy, thresholds by class",
-        "Song and Mittal 2021, 3.1.2",
-        0.0,
+    "class_entropy": _class_threshold(statistics.entropy, "entropy, thresholds by class"),
+    "class_modified_entropy": _class_threshold(
+        statistics.modified_entropy, "modified entropy, thresholds by class"
     ),
     "privacy_risk": Attack(
-        _by_class(privacy_risk_score, metrics.modified_entropy),
+        _by_class(privacy_risk_score, _statistic(statistics.modified_entropy)),
         "probability of membership given modified entropy and class",
         "Song and Mittal 2021, equation 13",
+        ("logits",),
         0.5,
     ),
     # Global thresholds on the target's own output
-    "loss": Attack(lambda e: _loss(e.target_phi), "minus the loss", "Yeom et al. 2018"),
+    "loss": Attack(
+        lambda e: _loss(e.of_targets("phi")),
+        "minus the loss",
+        "Yeom et al. 2018",
+        on_signal="threshold",
+        run_on=_threshold_on,
+    ),
     "confidence": Attack(
-        _global(metrics.confidence), "confidence in the label", "Song and Mittal 2021, 3.1"
+        _global(statistics.log_confidence),
+        "confidence in the label",
+        "Song and Mittal 2021, 3.1",
+        ("logits",),
     ),
     "correctness": Attack(
-        _global(metrics.correctness),
+        _global(statistics.correctness),
         "whether the prediction is right",
         "Leino and Fredrikson 2020; naive attack of Rezaei and Liu 2021",
+        ("logits",),
         1.0,
     ),
     "entropy": Attack(
-        _global(metrics.entropy), "minus the entropy of the prediction", "Song and Mittal 2021, 3.1"
+        _global(statistics.entropy),
+        "minus the entropy of the prediction",
+        "Song and Mittal 2021, 3.1",
+        ("logits",),
     ),
     "modified_entropy": Attack(
-        _global(metrics.modified_entropy),
+        _global(statistics.modified_entropy),
         "minus the modified entropy",
         "Song and Mittal 2021, equation 8",
+        ("logits",),
     ),
     "maximum_score": Attack(
-        _global(metrics.maximum_score), "the largest confidence", "Hintersdorf et al. 2022"
+        _global(statistics.maximum_score),
+        "the largest confidence",
+        "Hintersdorf et al. 2022",
+        ("logits",),
     ),
-    "phi": Attack(lambda e: _phi(e.target_phi), "the scaled logit", "Carlini et al. 2022, IV-C"),
+    "phi": Attack(
+        lambda e: _phi(e.of_targets("phi")), "the scaled logit", "Carlini et al. 2022, IV-C"
+    ),
     "phi_mean": Attack(
-        lambda e: thresholds.phi_mean(e.target_phi),
+        lambda e: thresholds.phi_mean(e.of_targets("phi")),
         "the scaled logit, mean over queries",
         "tensorflow/privacy, mi_lira_2021 (global)",
     ),
-    "zero_r": Attack(_global(metrics.zero_r), "a constant: the floor", "Rezaei and Liu 2021"),
+    "zero_r": Attack(
+        _global(statistics.zero_r), "a constant: the floor", "Rezaei and Liu 2021", ("logits",)
+    ),
 }
 
 COMPATIBLE: dict[str, dict[str, Attack]] = {
     "": {},
     "tf_privacy": {
-        name: Attack(
-            _on_phi(reference_lira, form=form, fixed=fixed),
+        name: _lira(
+            name,
             f"{name} as the reference code has it",
             "tensorflow/privacy, mi_lira_2021",
+            reference_lira,
+            form=form,
+            fixed=fixed,
         )
         for name, form, fixed in (
             ("lira_online", "online", False),
@@ -318,3 +409,32 @@ ABLATION: tuple[tuple[str, Callable[[Evidence], np.ndarray]], ...] = (
     ("+ multiple queries (offline LiRA)", ATTACKS["lira_offline"].run),
 )
 """The rows of Carlini et al. 2022, table II, in its order: what each component of LiRA adds."""
+
+
+def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, Attack]:
+    """The attacks of a table on other signals, of those names that ask for one: ATTACK@SIGNAL.
+
+    Raises:
+      UserError: the attack is not in the table, or reads no other signal.
+    """
+    bases = {attack.on_signal: attack for attack in table.values() if attack.on_signal}
+    found = {}
+    for name in names:
+        base, at, signal = name.partition("@")
+        if not at:
+            continue
+        if base not in bases and base in table:
+            raise UserError(
+                f"--attacks={name}: {base} reads no other signal than its own; these take any: "
+                f"{', '.join(bases)}"
+            )
+        if base not in bases:
+            raise bad_choice("--attacks", name, [f"{b}@{signal}" for b in bases])
+        attack = bases[base]
+        found[name] = dataclasses.replace(
+            attack,
+            run=attack.run_on(signal),
+            summary=f"{base} on the signal {signal}",
+            needs=(signal,),
+        )
+    return found

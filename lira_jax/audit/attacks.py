@@ -36,9 +36,10 @@ def run_attacks(
       UserError: an attack cannot be run, naming it.
     """
     members, results, left_out = evidence.members, {}, {}
-    correct = (
-        None if evidence.logits is None else evidence.target_logits.argmax(-1) == evidence.labels
-    )
+    evidence.read(signal for name in names for signal in table[name].needs)
+    correct = None
+    if "logits" in evidence.signals:
+        correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)

@@ -1,11 +1,10 @@
 """Picks a random few of the shadow models, example by example: how an attack fares with fewer of
 them."""
 
-import dataclasses
-
 import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Outside
 
 _STREAM = 0x666577  # sets these random numbers apart from other uses of the same seed
 
@@ -47,13 +46,10 @@ def restrict(evidence: Evidence, target: int, num_shadows: int, seed: int = 0) -
     """
     chosen = choose(evidence.keep, target, num_shadows, seed)
     columns = np.arange(evidence.keep.shape[1])
-    return dataclasses.replace(
-        evidence,
-        keep=evidence.keep[chosen, columns],
-        phi=evidence.phi[chosen, columns],
-        logits=evidence.logits[chosen, columns],
-        targets=None,
-        outside_phi=evidence.phi[target][None],
-        outside_logits=evidence.logits[target][None],
-        outside_members=evidence.keep[target][None],
+    own = evidence.signals.of(models=np.array([target]))
+    return Evidence(
+        evidence.labels,
+        evidence.keep[chosen, columns],
+        evidence.signals.mapped(lambda array: array[chosen, columns]),
+        Outside(own, evidence.keep[target][None]),
     )

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.attacks import metrics
-from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Accuracy, PrivacyRisk
 from lira_jax.evaluation import calibration, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
@@ -23,12 +22,13 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
       where logits or membership are unknown.
     """
     members = evidence.members
-    if evidence.logits is None or members is None:
+    if "logits" not in evidence.signals or members is None:
         return {}
-    correct = evidence.target_logits.argmax(-1) == evidence.labels
+    logits = evidence.of_targets("logits")
+    correct = logits.argmax(-1) == evidence.labels
     found = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
-        "calibration": _calibration(evidence.target_logits, evidence.labels, members),
+        "calibration": _calibration(logits, evidence.labels, members),
     }
     if evidence.keep.any():  # else there are no shadows' members to learn the score from
         found["risk"] = _privacy_risk(evidence, members, correct)
@@ -36,11 +36,7 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
 
 
 def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) -> PrivacyRisk:
-    entropy = metrics.of_models(metrics.modified_entropy, evidence.logits, evidence.labels)
-    outside = evidence.outside_logits
-    if outside is not None:
-        outside = metrics.of_models(metrics.modified_entropy, outside, evidence.labels)
-    scores = privacy_risk_score(entropy, evidence.labels, evidence.keep, evidence.targets, outside)
+    scores = ATTACKS["privacy_risk"].run(evidence)
     return PrivacyRisk(
         cumulative=risk.cumulative_distribution(scores, members),
         calibration=risk.calibration(scores, members, prior=0.5),

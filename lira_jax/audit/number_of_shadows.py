@@ -6,6 +6,7 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit import fewer_shadows
 from lira_jax.audit.results import ShadowRow
@@ -23,7 +24,7 @@ def check_counts(evidence: Evidence, counts: Sequence[int]) -> None:
       UserError: the targets are no models of the run; a count is odd, more than the masks allow,
         or below 4: one score of a kind has no spread.
     """
-    if counts and (evidence.targets is None or evidence.outside_phi is not None):
+    if counts and not isinstance(evidence.targets, Inside):
         raise UserError(
             "--num_shadows: it needs targets that are models of the run, by the same recipe as "
             "the shadows"
@@ -48,10 +49,9 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> tuple[Shadow
       UserError: as `check_counts`.
     """
     check_counts(evidence, counts)
-    spread = np.linspace(
-        0, len(evidence.targets) - 1, min(MOST_CURVE_TARGETS, len(evidence.targets))
-    )
-    targets = evidence.targets[np.unique(spread.round().astype(int))]
+    everyone = evidence.targets.models
+    spread = np.linspace(0, len(everyone) - 1, min(MOST_CURVE_TARGETS, len(everyone)))
+    targets = everyone[np.unique(spread.round().astype(int))]
     found, members = [], evidence.keep[targets]
     for count in progress.each("shadows", counts, "numbers"):
         few = [fewer_shadows.restrict(evidence, int(t), count) for t in targets]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from lira_jax import progress
-from lira_jax.attacks import metrics
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import Attack
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults
@@ -73,7 +73,7 @@ def on_probes(
             progress.note(f"left out {name} on probes: {error}")
         else:
             rates[name] = _over_targets(scores >= np.array(limits)[:, None])
-    score = np.exp(metrics.of_models(metrics.maximum_score, probes.target_logits, probes.labels))
+    score = _maximum_score(probes)
     return ProbeResults(
         maximum_score=float(score.mean()),
         false_positive_rate=rates,
@@ -83,15 +83,19 @@ def on_probes(
 
 def on_nonmembers(evidence: Evidence, results: dict[str, AttackResults]) -> ProbeResults:
     """The same of the pool's own non-members, to compare with; without intervals."""
-    score = np.exp(
-        metrics.of_models(metrics.maximum_score, evidence.target_logits, evidence.labels)
-    )
+    score = _maximum_score(evidence)
     rates = {
         name: FalsePositiveRate(results[name].decisions["1:1"].far)
         for name in ATTACKS
         if name in results and results[name].decisions
     }
     return ProbeResults(float(score[~evidence.members].mean()), rates)
+
+
+def _maximum_score(evidence: Evidence) -> np.ndarray:
+    """float64 [targets, examples]."""
+    logits = evidence.of_targets("logits")
+    return np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels))
 
 
 def _over_targets(alarms: np.ndarray) -> FalsePositiveRate:

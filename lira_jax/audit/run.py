@@ -9,7 +9,7 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import run_attacks
 from lira_jax.audit.model_facts import model_facts
@@ -76,6 +76,7 @@ def audit_evidence(
     """
     check_counts(evidence, request.num_shadows)
     table = {**ATTACKS, **COMPATIBLE[request.compat]}
+    table |= on_signals(request.attacks, table)
     attacks = run_attacks(
         evidence,
         table,
@@ -165,7 +166,7 @@ def audit_run(
 def _exposure(evidence: Evidence) -> np.ndarray | None:
     """Exposure of every example, where each has enough models in and out."""
     try:
-        return exposure.exposure(evidence.phi, evidence.keep)
+        return exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
         progress.note(f"left out exposure.npy: {error}")
         return None
@@ -198,6 +199,9 @@ def _probe_sets(
     names = probes.parse(run.read_experiment().probes)
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
     outside = any(isinstance(target, str) for target in loaded.targets)
+    if names and "logits" not in loaded.evidence.signals:
+        progress.note("left out the probes: they need logits, lira-score --signals=phi,logits")
+        return {}
     if names and (foreign or outside):
         progress.note(
             "left out the probes: they are counted where targets and shadows are models of one run"

@@ -1,24 +1,19 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
-import dataclasses
 import importlib.util
-import pathlib
 
-import numpy as np
 from absl import flags
 
 from lira_jax import progress
-from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import command
 from lira_jax.errors import UserError, bad_choice
-from lira_jax.interop import read as layouts
-from lira_jax.interop.targets import read_targets
+from lira_jax.interop import evidence as evidence_lib
+from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.evidence import Loaded, load_evidence, with_shadows_of
 
 flags.DEFINE_string(
     "attacks",
@@ -71,8 +66,9 @@ def main() -> None:
             f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma "
             "separated"
         ) from None
-    run, shadow_run, loaded, out = read_evidence()
-    shadows = len(loaded.models) - (loaded.evidence.targets is not None)
+    source, out = read_evidence()
+    run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    shadows = loaded.evidence.num_shadows
     if shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
@@ -114,87 +110,26 @@ def chosen(text: str) -> list[str]:
     if text == "fast":
         return [n for n in installed if not ATTACKS[n].slow]
     names = [n.strip() for n in text.split(",")]
+    others = on_signals(names, ATTACKS)
     for name in names:
-        if name not in ATTACKS:
+        if name not in ATTACKS and name not in others:
             raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
-    return [n for n in ATTACKS if n in names]
+    return [n for n in (*ATTACKS, *others) if n in names]
 
 
-def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, RunDirectory]:
-    """Reads what the flags name.
-
-    Returns:
-      The run of the targets, None for another tool's; the run of their shadows, None for the same;
-      what is attacked; and where results go.
-    """
-    workdir, out, targets = (
-        pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets")
-    )
-    outside, shadows, run, shadow_run = targets.exists(), command.FLAGS.shadows, None, None
-    asked = "all" if outside else command.FLAGS.targets
-    foreign = layouts.recognise(workdir)
-    if not command.FLAGS.out and (foreign or shadows):
+def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
+    """Reads what the flags name; where results go comes second."""
+    workdir, out = command.FLAGS.workdir, command.FLAGS.out
+    asked, shadows = command.FLAGS.targets, command.FLAGS.shadows
+    foreign = recognise(workdir)
+    if not out and (foreign or shadows):
         why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
         raise UserError(f"--out=: {why}; name a directory for the results")
-    if shadows and (foreign or outside):
-        raise UserError(
-            f"--shadows={shadows}: the targets must be models of a run of lira_jax, such as "
-            "--targets=all"
-        )
     if foreign:
-        evidence, models = layouts.read(workdir)
-        evidence = select(evidence, models, asked)
-        loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
+        source = evidence_lib.read_foreign(workdir, asked, shadows)
     else:
-        (run, settled), *own_targets = command.with_targets(*command.open_run())
-        if shadows:
-            shadow_run = RunDirectory(shadows)
-        elif own_targets and not outside:
-            shadow_run, (run, settled) = run, own_targets[0]
-        loaded = load_evidence(run, settled, asked)
-        if outside and settled.masks == "disjoint":
-            raise UserError(
-                f"--targets={targets}: not with --masks=disjoint; name models of the run"
-            )
-    if shadow_run is not None:
-        loaded = with_shadows_of(shadow_run, run, loaded)
-    if outside:
-        evidence = with_outside_targets(loaded.evidence, targets)
-        loaded = dataclasses.replace(loaded, evidence=evidence, targets=[command.FLAGS.targets])
-    return run, shadow_run, loaded, RunDirectory(out if command.FLAGS.out else workdir)
-
-
-def select(evidence: Evidence, models: list[int], targets: str) -> Evidence:
-    """The evidence with the named models as targets.
-
-    Raises:
-      UserError: a name that is not among the models.
-    """
-    if targets == "all":
-        return evidence
-    try:
-        positions = [models.index(int(t)) for t in targets.split(",")]
-    except ValueError:
-        raise UserError(
-            f"--targets={targets}: give some of the models {models}, comma separated"
-        ) from None
-    return dataclasses.replace(evidence, targets=np.array(positions))
-
-
-def with_outside_targets(evidence: Evidence, path: pathlib.Path) -> Evidence:
-    """The evidence with the targets of a file; every model is a shadow."""
-    _, num_examples, num_queries = evidence.phi.shape
-    phi, logits, members = read_targets(
-        path, evidence.labels, num_examples, num_queries, evidence.shadow_logits.shape[-1]
-    )
-    return dataclasses.replace(
-        evidence,
-        phi=evidence.phi[:, :, : phi.shape[2]],
-        targets=None,
-        outside_phi=phi,
-        outside_logits=logits,
-        outside_members=members,
-    )
+        source = evidence_lib.read_own(command.with_targets(*command.open_run()), asked, shadows)
+    return source, RunDirectory(out or workdir)
 
 
 def cli() -> None:

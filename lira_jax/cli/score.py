@@ -14,10 +14,18 @@ from lira_jax.runs import directory
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes "
-    "phi and logits. Models that are scored already are passed over. Targets of another recipe "
-    "are scored too."
+    "the signals asked for, phi and logits by default. Models that are scored already are passed "
+    "over. Targets of another recipe are scored too."
 )
-SHOWN = ["model_ids", "workers", *hosts.SHOWN, *command.SCORE_FLAGS, "probes", *command.HOW_FLAGS]
+SHOWN = [
+    "model_ids",
+    "workers",
+    *hosts.SHOWN,
+    *command.SCORE_FLAGS,
+    "signals",
+    "probes",
+    *command.HOW_FLAGS,
+]
 
 
 def main() -> None:
@@ -36,10 +44,19 @@ def score(group: hosts.Group) -> None:
     sets = make_probes(runs, dataset)
 
     from lira_jax.models import network  # after the cheap checks
-    from lira_jax.signals.score import is_scored, score_models
+    from lira_jax.signals import score as scoring
+    from lira_jax.signals import table
 
-    convolutional = any(network.make(e, dataset).convolutional for _, e in runs)
-    dumps = [(run, probe) for run, _ in runs for probe in ("", *sets)]
+    networks = [network.make(e, dataset) for _, e in runs]
+    for one in networks:
+        table.measures(experiment.signal_names, one)
+    convolutional = any(one.convolutional for one in networks)
+    views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
+    dumps = [(run, name) for run, _ in runs for name in views]
+
+    def is_scored(run: directory.RunDirectory, model: int, name: str) -> bool:
+        return not scoring.missing(run, model, experiment.signal_names, views[name])
+
     missing = {dump: [i for i in ids if not is_scored(dump[0], i, dump[1])] for dump in dumps}
     todo = sorted(set().union(*missing.values()))
     number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
@@ -48,9 +65,9 @@ def score(group: hosts.Group) -> None:
         workers.run("score", todo, number)
     else:
         for run, e in runs:
-            score_models(e, dataset, run, ids)
+            scoring.score_models(e, dataset, run, ids)
             for name, examples in sets.items():
-                score_models(e, dataset, run, ids, probe=name, examples=examples)
+                scoring.score_models(e, dataset, run, ids, view=views[name], examples=examples)
     if not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(
@@ -88,7 +105,7 @@ def make_probes(
             raise UserError(f"--probes={error}") from None
         for run, _ in runs:
             run.settle_data(dataset_lib.fingerprint(examples), f"--probes={spec}", f"probes/{name}")
-            run.write_once(directory.labels_name(name), examples.y)
+            run.write_once(directory.probes(name).labels, examples.y)
         sets[name] = examples
     return sets
 

@@ -8,7 +8,7 @@ from lira_jax.experiment import FIELDS
 from lira_jax.launch import workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
 from lira_jax.training import event_files
 
 SUMMARY = (
@@ -41,8 +41,8 @@ def train(group: hosts.Group) -> None:
     runs = command.with_targets(run, experiment)
     dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
-    if run.has("keep.npy"):
-        keep = run.read("keep.npy", shape)
+    if run.has(KEEP):
+        keep = run.read(KEEP, shape)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
@@ -54,10 +54,10 @@ def train(group: hosts.Group) -> None:
     with command.naming_target_flags(experiment):
         networks += [loop.check(e, dataset) for _, e in runs[1:]]
     for run, _ in runs:
-        run.write_once("labels.npy", dataset.y)
-        run.write_once("keep.npy", keep)
+        run.write_once(POOL.labels, dataset.y)
+        run.write_once(KEEP, keep)
         if dataset.sources is not None:
-            run.write_once("sources.npy", dataset.sources)
+            run.write_once(SOURCES, dataset.sources)
     group.set_up_is_done()
     ids = group.share(asked)
     convolutional = any(network.convolutional for network in networks)

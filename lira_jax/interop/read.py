@@ -22,8 +22,10 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
 from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
+from lira_jax.runs.directory import EXPERIMENT
 from lira_jax.runs.files import load_npy
 
 # Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors
@@ -56,7 +58,7 @@ def recognise(path: str | pathlib.Path) -> str | None:
     """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
     them."""
     path = pathlib.Path(path)
-    if not path.is_dir() or (path / "experiment.json").exists():
+    if not path.is_dir() or (path / EXPERIMENT).exists():
         return None
     if (path / "keep_indices.npy").exists():
         return "lira_analysis"
@@ -77,8 +79,8 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
     label is the one class under which the logits give the stored score.
 
     Returns:
-      The evidence, with every model a target, and the ids of its models, ascending. evidence.logits
-      is None if the directory holds scores alone.
+      The evidence, with every model a target, and the ids of its models, ascending. Its
+      signals are phi and, unless the directory holds scores alone, logits.
 
     Raises:
       UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; no way to
@@ -117,7 +119,9 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
         progress.note(
             f"note: {path}: no query is known to be the plain example; the first is taken for it"
         )
-    return Evidence(labels, keep, phi, plain, np.arange(len(dumps))), [dump.model for dump in dumps]
+    signals = {"phi": phi} if plain is None else {"phi": phi, "logits": plain}
+    everyone = Inside(np.arange(len(dumps)))
+    return Evidence.of_arrays(labels, keep, everyone, **signals), [d.model for d in dumps]
 
 
 def grid_order(queries: int) -> np.ndarray | None:

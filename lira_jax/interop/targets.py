@@ -1,13 +1,17 @@
 """Reads the outputs of targets that are not models of the run."""
 
+import dataclasses
 import pathlib
 import zipfile
 import zlib
 
 import numpy as np
 
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Outside
 from lira_jax.errors import UserError
-from lira_jax.interop import arrays as dumps
+from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
 from lira_jax.runs.files import load_npy
 
 _FORMS = ("examples, classes", "examples, queries, classes", "targets, examples, queries, classes")
@@ -47,7 +51,7 @@ def read_targets(
         raise UserError(
             f"{path} holds no logits; save them there under that name, float [{_FORMS[1]}]"
         )
-    logits = dumps.check_floats(arrays["logits"], _FORMS, f"{path}: logits")
+    logits = check_floats(arrays["logits"], _FORMS, f"{path}: logits")
     if logits.ndim == 2:
         logits = logits[:, None]
     if logits.ndim == 3:
@@ -67,16 +71,29 @@ def read_targets(
         )
     if logits.min() >= 0 and np.allclose(logits.sum(-1), 1, atol=1e-3):
         raise UserError(f"{path}: these are probabilities, not logits; save their logarithm")
-    phi = np.stack([dumps.phi_from_logits(target, labels) for target in logits])
+    phi = np.stack([phi_from_logits(target, labels) for target in logits])
 
     keep = arrays.get("keep")
     if keep is not None:
-        keep = np.atleast_2d(dumps.check_mask(keep, f"{path}: keep"))
+        keep = np.atleast_2d(check_mask(keep, f"{path}: keep"))
         if keep.shape != phi.shape[:2]:
             raise UserError(
                 f"{path}: keep has shape {keep.shape}; give [targets, examples], {phi.shape[:2]}"
             )
     return phi, logits[:, :, 0].astype(np.float32), keep
+
+
+def with_targets_of(evidence: Evidence, path: str | pathlib.Path) -> Evidence:
+    """The evidence with the targets of a file (`read_targets`); every model is a shadow."""
+    signals, labels = evidence.signals, evidence.labels
+    _, num_examples, num_queries = signals["phi"].shape
+    phi, logits, members = read_targets(
+        path, labels, num_examples, num_queries, signals["logits"].shape[-1]
+    )
+    if phi.shape[2] != num_queries:
+        signals = signals.plain()
+    outside = Outside(Signals({"phi": phi, "logits": logits}, labels), members)
+    return dataclasses.replace(evidence, signals=signals, targets=outside)
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -13,9 +13,9 @@ import lira_jax
 from lira_jax import progress
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
-from lira_jax.interop import read as layouts
-from lira_jax.runs import directory, health
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.interop.read import grid_order
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.evidence import diagnose, saved_signals
 
 FORMATS = ("tf_privacy", "lira_pytorch")
 
@@ -55,20 +55,17 @@ def export(
         raise bad_choice("--format", layout, FORMATS)
     out = pathlib.Path(out).resolve()
     _check_replaceable(out)
-    labels = run.read("labels.npy", (None,))
-    keep = run.read("keep.npy", (experiment.num_models, len(labels)))
-    to_theirs = np.argsort(layouts.grid_order(experiment.queries))
+    labels = run.read(POOL.labels, (None,))
+    keep = run.read(KEEP, (experiment.num_models, len(labels)))
+    to_theirs = np.argsort(grid_order(experiment.queries))
+    signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
+    healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
     written = []
     with _replacing(out) as folder:
-        for model in progress.each("export", range(experiment.num_models), "models"):
-            phi = run.read(directory.scores_name(model), (len(labels), experiment.queries))
-            logits = run.read(directory.logits_name(model))
+        for model in progress.each("export", healthy, "models"):
+            phi = run.read(POOL.signal("phi", model), (len(labels), experiment.queries))
+            logits = run.read(POOL.signal("logits", model))
             logits = logits[:, None] if logits.ndim == 2 else logits
-            finite = np.isfinite(phi).all(-1) & np.isfinite(logits).all((1, 2))
-            wrong = health.diagnose(logits[:, 0].argmax(-1) == labels, finite, labels, keep[model])
-            if wrong:
-                progress.note(f"WARNING: model {model} has diverged and is left out: {wrong}")
-                continue
             if not written and logits.shape[1] < experiment.queries:
                 progress.note(
                     "note: logits are those of the plain query alone, scores of all "

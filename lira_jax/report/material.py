@@ -81,11 +81,11 @@ def read_examples(
       UserError: a dump is missing or damaged.
     """
     models = list(material.results.models)
-    labels = run.read(directory.labels_name(), (None,))
+    labels = run.read(directory.POOL.labels, (None,))
     keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     for row, model in enumerate(progress.each("read", models, "models")):
-        phi[row] = run.read(directory.scores_name(model), (len(labels), None))[:, 0]
+        phi[row] = run.read(directory.POOL.signal("phi", model), (len(labels), None))[:, 0]
     try:
         exposure = exposure_lib.exposure(phi[:, :, None], keep)
     except UserError as error:  # too few models in or out of some training set

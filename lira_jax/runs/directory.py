@@ -1,49 +1,134 @@
-"""The run directory: the only module that knows its paths, file formats and hashes.
+"""The run directory: the only module that spells the names of its files.
 
-Files are written under a temporary name and renamed, so a file that exists is whole. manifest.json
-holds the sha256 of every dump; a dump counts as present only once it is in there, and its bytes are
-checked whenever it is read. Several processes may fill one run directory at the same time.
+folder.py says how they are written and checked (manifest.json, the hashes of all dumps).
 """
 
 import contextlib
 import dataclasses
-import datetime
-import fcntl
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import subprocess
-from collections.abc import Callable, Collection, Iterator
-
-import numpy as np
-from absl import logging
+from collections.abc import Collection, Iterable
 
 from lira_jax import experiment as experiment_lib
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
-from lira_jax.runs import files
+from lira_jax.runs.folder import Folder
+from lira_jax.runs.provenance import provenance
 
 EXPERIMENT = "experiment.json"
 KEEP = "keep.npy"
+"""Who trained on what, bool [models, examples]."""
+SOURCES = "sources.npy"
+"""Where each example comes from, an index of `data.outliers.names`, int [examples]."""
+METRICS = "metrics.jsonl"
+PLAN = "plan.json"
+EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
-EXPOSURE = "exposure.npy"
-SOURCES = "sources.npy"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
-FIRST_DUMP = {"train": "keep.npy", "score": "scores/"}
-"""Stage -> what exists once the fields that it fixes are fixed."""
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Some examples that the models of a run were asked about: the pool, or a set of probes. The
+    files under its folder have the same names in every view.
+
+    Attributes:
+      folder: in the run directory; empty for the run directory itself.
+    """
+
+    folder: str
+
+    @property
+    def name(self) -> str:
+        """Of a set of probes; empty for the pool."""
+        return self.folder.rpartition("/")[2]
+
+    @property
+    def labels(self) -> str:
+        """Name of the labels, int32 [examples]."""
+        return self._under("labels.npy")
+
+    def signal(self, name: str, model: int) -> str:
+        """Name of the dump of one model's signal: phi float32 [examples, queries], logits float32
+        [examples, classes] or [examples, queries, classes], others [examples, queries, ...]."""
+        return f"{self._of_signal(name)}{model:04d}.npy"
+
+    def signals(self, names: Iterable[str]) -> list[str]:
+        """The signals that some file names are dumps of, phi and logits first."""
+        found = set()
+        for file in names:
+            for signal in _SIGNAL_FOLDERS:
+                if file.startswith(self._of_signal(signal)):
+                    found.add(signal)
+            if file.startswith(self._under("signals/")):
+                found.add(file.removeprefix(self._under("signals/")).split("/")[0])
+        return sorted(found, key=lambda name: (name != "phi", name != "logits", name))
+
+    def _of_signal(self, name: str) -> str:
+        return self._under(_SIGNAL_FOLDERS.get(name, f"signals/{name}/"))
+
+    def _under(self, name: str) -> str:
+        return f"{self.folder}/{name}" if self.folder else name
 
 
-class RunDirectory:
+_SIGNAL_FOLDERS = {"phi": "scores/", "logits": "logits/"}
+
+POOL = View("")
+"""The examples that the training sets were drawn from."""
+
+
+def probes(name: str) -> View:
+    """The view of a set of probes, examples that are in no training set."""
+    return View(f"probes/{name}")
+
+
+def attack(name: str) -> str:
+    """Name of the scores of an attack, float32 [targets, examples]."""
+    return f"{_ATTACKS}{name}.npy"
+
+
+def attack_of(file: str) -> str | None:
+    """The attack whose scores a file has; None if it has no attack's."""
+    return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
+
+
+def figure(name: str, suffix: str) -> str:
+    """Name of a picture of the report."""
+    return f"report/{name}{suffix}"
+
+
+_ATTACKS, _DIAGNOSIS = "attacks/", "diagnosis/"
+
+
+def _diagnosis(model: int) -> str:
+    return f"{_DIAGNOSIS}{model:04d}"
+
+
+_WRITTEN_BY = {
+    KEEP: "lira-train",
+    "labels.npy": "lira-train",
+    SOURCES: "lira-train",
+    "scores": "lira-score",
+    "logits": "lira-score",
+    "signals": "lira-score --signals",
+    "probes": "lira-score --probes",
+    "attacks": "lira-attack",
+    EXPOSURE: "lira-attack",
+}
+
+
+_FIRST_DUMPS = {"train": (KEEP,), "score": (*_SIGNAL_FOLDERS.values(), "signals/")}
+"""Stage -> what begins to exist once the fields that it fixes are fixed."""
+
+
+class RunDirectory(Folder):
     """Reads and writes the files of one run."""
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
-        self._locked = False
+        super().__init__(pathlib.Path(path), lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
 
     # The experiment
 
@@ -53,9 +138,9 @@ class RunDirectory:
         Raises:
           UserError: there is none, or it cannot be read.
         """
-        stored = self._json("experiment.json")
+        stored = self._json(EXPERIMENT)
         fields = stored.get("experiment") if isinstance(stored, dict) else None
-        return experiment_lib.from_json(fields, str(self._file("experiment.json")))
+        return experiment_lib.from_json(fields, str(self._file(EXPERIMENT)))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:
         """Agrees on the experiment of this directory, and stores it if it is new.
@@ -72,10 +157,10 @@ class RunDirectory:
           UserError: a given field contradicts a stored one that results here depend on already, or
             the directory holds something else.
         """
-        if not self._exists("experiment.json"):
+        if not self._exists(EXPERIMENT):
             experiment_lib.validate(asked)  # before the directory is made
         with self._lock():
-            if not self._exists("experiment.json"):
+            if not self._exists(EXPERIMENT):
                 foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
                 if foreign:
                     raise UserError(
@@ -100,102 +185,13 @@ class RunDirectory:
             return settled
 
     def _is_fixed(self, stage: str) -> bool:
-        first = FIRST_DUMP.get(stage)
-        return first is not None and any(name.startswith(first) for name in self._manifest())
+        first = _FIRST_DUMPS.get(stage, ())
+        return any(name.startswith(first) for name in self._manifest())
 
     def _write_experiment(self, experiment: Experiment) -> None:
         self.write_json(
-            "experiment.json", {"experiment": experiment_lib.to_json(experiment), **_provenance()}
+            EXPERIMENT, {"experiment": experiment_lib.to_json(experiment), **provenance()}
         )
-
-    # Arrays
-
-    def has(self, name: str) -> bool:
-        """Whether the dump `name` is here, whole and in the manifest."""
-        entry = self._manifest().get(name)
-        if entry is None or not self._exists(name):
-            return False
-        if self._file(name).stat().st_size != entry["bytes"]:
-            logging.warning(
-                "%s is not as long as the manifest says; it will be made again", self._file(name)
-            )
-            return False
-        return True
-
-    def read(self, name: str, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
-        """Maps a dump into memory, read-only, after its hash and shape are checked (None: any
-        length).
-
-        What is not looked at takes no memory, such as the other queries' logits of
-        --save_logits=all.
-
-        Raises:
-          UserError: it is missing, truncated, not what the manifest says, or of another shape.
-        """
-        path, entry = self._file(name), self._manifest().get(name)
-        if not path.exists():
-            raise UserError(
-                f"{path} is missing: run the stage that writes it "
-                f"({_WRITTEN_BY[name.split('/')[0]]})"
-            )
-        if entry is not None and files.sha256(path) != entry["sha256"]:
-            raise UserError(
-                f"{path} does not match its sha256 in manifest.json: it was changed after it was "
-                f"written; delete it and run {_WRITTEN_BY[name.split('/')[0]]} again"
-            )
-        if entry is None:
-            raise UserError(
-                f"{path} is not in manifest.json: run {_WRITTEN_BY[name.split('/')[0]]} again"
-            )
-        array = files.load_npy(path, mapped=True)
-        if shape is not None and (
-            array.ndim != len(shape)
-            or any(want not in (None, has) for want, has in zip(shape, array.shape, strict=True))
-        ):
-            raise UserError(
-                f"{path} has shape {array.shape}, not {shape}: it belongs to another run"
-            )
-        return array
-
-    def write(self, name: str, array: np.ndarray) -> None:
-        """Writes a dump and enters it in the manifest."""
-        with self.rows_writer(name, array.shape, array.dtype) as write:
-            write(array)
-
-    def write_once(self, name: str, array: np.ndarray) -> None:
-        """Writes a dump unless it is here already; of processes that start together, one writes."""
-        with self._lock():
-            if not self.has(name):
-                self.write(name, array)
-
-    @contextlib.contextmanager
-    def rows_writer(
-        self, name: str, shape: tuple[int, ...], dtype
-    ) -> Iterator[Callable[[np.ndarray], None]]:
-        """Writes a dump piece by piece along its first axis, never holding it in memory.
-
-        Yields:
-          A function that appends rows. The file appears when the block ends, if all rows were
-          given.
-        """
-        dtype, rows, path = np.dtype(dtype), 0, self._file(name)
-        with files.replacing(path) as file:
-            header = {
-                "descr": np.lib.format.dtype_to_descr(dtype),
-                "fortran_order": False,
-                "shape": tuple(shape),
-            }
-            np.lib.format.write_array_header_1_0(file, header)
-
-            def write(piece: np.ndarray) -> None:
-                nonlocal rows
-                rows += len(piece)
-                file.write(np.ascontiguousarray(piece, dtype).data)
-
-            yield write
-            if rows != shape[0]:
-                raise ValueError(f"{rows} of {shape[0]} rows of {name} were written")
-        self._enter(name, {"sha256": files.sha256(path), "bytes": path.stat().st_size})
 
     # The data's identity, text, checkpoints
 
@@ -217,45 +213,36 @@ class RunDirectory:
             if before is None:
                 self._update_manifest(name, {"sha256": fingerprint})
 
+    def saved_signals(self, view: View = POOL) -> list[str]:
+        """Names of the signals of which there are dumps of some model, phi and logits first."""
+        return view.signals(self.dumps())
+
+    def record_diagnosis(self, model: int, diverged: str | None) -> None:
+        """Enters why a model has diverged, or that it has not, as its signals show."""
+        self._enter(_diagnosis(model), {"diverged": diverged})
+
+    def diagnoses(self) -> dict[int, str | None]:
+        """Model -> what `record_diagnosis` has entered."""
+        return {
+            int(name.removeprefix(_DIAGNOSIS)): entry["diverged"]
+            for name, entry in self._manifest().items()
+            if name.startswith(_DIAGNOSIS)
+        }
+
     def data_fingerprint(self) -> str | None:
         """The fingerprint that `settle_data` has entered."""
         return self._manifest().get("data", {}).get("sha256")
 
-    def write_json(self, name: str, value) -> None:
-        """Writes a JSON file in one step."""
-        self.write_text(name, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-    def read_json(self, name: str, written_by: str):
-        """Reads a JSON file; `written_by` is the command to run when it is missing."""
-        return self._json(name, written_by)
-
-    def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in one step."""
-        with files.replacing(self._file(name)) as file:
-            file.write(text.encode())
-
-    @contextlib.contextmanager
-    def replacing(self, name: str) -> Iterator[pathlib.Path]:
-        """Yields a temporary path beside `name` that takes its name when the block ends."""
-        path = self._file(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = files.temporary_name(path)
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
     def append_metrics(self, records: list[dict]) -> None:
         """Appends lines to metrics.jsonl."""
-        with self._lock(), open(self.path / "metrics.jsonl", "a") as file:
+        with self._lock(), open(self.path / METRICS, "a") as file:
             file.write("".join(json.dumps(r) + "\n" for r in records))
 
     def read_metrics(self) -> list[dict]:
         """The records of metrics.jsonl; a line cut short by a kill is passed over."""
         records = []
-        if self._exists("metrics.jsonl"):
-            for line in self._file("metrics.jsonl").read_text().splitlines():
+        if self._exists(METRICS):
+            for line in self._file(METRICS).read_text().splitlines():
                 with contextlib.suppress(json.JSONDecodeError):
                     records.append(json.loads(line))
         return records
@@ -272,9 +259,7 @@ class RunDirectory:
         """Keeps in plan.json how training is lifted on some devices, and the timings that say so,
         if there are any."""
         with self._lock():
-            self.write_json(
-                "plan.json", {**self.read_plans(), where: {"plan": plan, "timings": timings}}
-            )
+            self.write_json(PLAN, {**self.read_plans(), where: {"plan": plan, "timings": timings}})
 
     def read_plans(self) -> dict:
         """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}.
@@ -282,7 +267,7 @@ class RunDirectory:
         Nothing, if it cannot be read: all of it can be measured again.
         """
         with contextlib.suppress(UserError):
-            plans = self._json("plan.json")
+            plans = self._json(PLAN)
             return plans if isinstance(plans, dict) else {}
         return {}
 
@@ -297,129 +282,3 @@ class RunDirectory:
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""
         return self.path / "tensorboard"
-
-    # Manifest
-
-    def _manifest(self) -> dict[str, dict]:
-        return self._json("manifest.json") if self._exists("manifest.json") else {}
-
-    def _enter(self, name: str, entry: dict) -> None:
-        with self._lock():
-            self._update_manifest(name, entry)
-
-    def _update_manifest(self, name: str, entry: dict) -> None:
-        self.write_json("manifest.json", dict(sorted({**self._manifest(), name: entry}.items())))
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Serialises changes to shared files between the processes of one run; may be nested."""
-        if self._locked:
-            yield
-            return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise UserError(
-                f"--workdir={self.path}: it is a file, or below one; give a directory"
-            ) from None
-        with open(self.path / ".lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            self._locked = True
-            try:
-                yield
-            finally:
-                self._locked = False
-
-    def _json(self, name: str, written_by: str = "lira-train"):
-        path = self._file(name)
-        try:
-            return json.loads(path.read_text())
-        except FileNotFoundError:
-            raise UserError(
-                f"--workdir={self.path}: there is no {name}; run {written_by} first"
-            ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            again = f"run {written_by} again"
-            mend = again if name == RESULTS else "restore it, or start anew in another --workdir"
-            raise UserError(f"{path} is not JSON ({error}): {mend}") from None
-
-    def _exists(self, name: str) -> bool:
-        return self._file(name).exists()
-
-    def _file(self, name: str) -> pathlib.Path:
-        return self.path / name
-
-
-def scores_name(model: int, probe: str = "") -> str:
-    """Name of the dump of phi of one model, float32 [examples, queries], on the pool or on a set of
-    probes."""
-    return f"{_folder(probe)}scores/{model:04d}.npy"
-
-
-def logits_name(model: int, probe: str = "") -> str:
-    """Name of the dump of logits of one model, float32 [examples, classes] or [examples, queries,
-    classes]."""
-    return f"{_folder(probe)}logits/{model:04d}.npy"
-
-
-def attack(name: str) -> str:
-    """Name of the scores of an attack, float32 [targets, examples]."""
-    return f"attacks/{name}.npy"
-
-
-def figure(name: str, suffix: str) -> str:
-    """Name of a picture of the report."""
-    return f"report/{name}{suffix}"
-
-
-def labels_name(probe: str = "") -> str:
-    """Name of the labels, int32 [examples]."""
-    return f"{_folder(probe)}labels.npy"
-
-
-def _folder(probe: str) -> str:
-    return f"probes/{probe}/" if probe else ""
-
-
-_WRITTEN_BY = {
-    "keep.npy": "lira-train",
-    "labels.npy": "lira-train",
-    "sources.npy": "lira-train",
-    "scores": "lira-score",
-    "logits": "lira-score",
-    "probes": "lira-score --probes",
-    "attacks": "lira-attack",
-    "exposure.npy": "lira-attack",
-}
-
-
-def _provenance() -> dict:
-    """Package versions, device and git commit, for the record."""
-    import jax  # here, so that the stages that only read files start without it
-
-    versions = {"python": platform.python_version()}
-    for package in (
-        "lira_jax",
-        "jax",
-        "jaxlib",
-        "flax",
-        "optax",
-        "orbax-checkpoint",
-        "numpy",
-        "scipy",
-    ):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    here = pathlib.Path(__file__).parent
-    commit = subprocess.run(
-        ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40"],
-        capture_output=True,
-        text=True,
-    )
-    return {
-        "versions": versions,
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "git_commit": commit.stdout.strip() or None,
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }

@@ -1,15 +1,19 @@
-"""Reads the dumps of a run into the arrays that attacks take."""
+"""Reads the dumps of a run into the evidence that attacks take: signals when they are asked for."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import directory, health
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Loaded:
     examples: np.ndarray | None = None
 
 
-def load_evidence(run: directory.RunDirectory, experiment: Experiment, targets: str) -> Loaded:
-    """Loads scores, logits, masks and labels of all models that learned something.
+def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Loaded:
+    """Evidence of all models that learned something.
 
     With disjoint masks the shadows are the second half of the models, the targets come from the
     first, and the evidence is about the targets' half of the pool, where no shadow trained on
@@ -44,27 +48,12 @@ def load_evidence(run: directory.RunDirectory, experiment: Experiment, targets: 
     Raises:
       UserError: a dump is missing or damaged, or a target is a shadow or has diverged.
     """
-    labels = run.read("labels.npy", (None,))
-    num_models, num_examples = experiment.num_models, len(labels)
-    keep = run.read("keep.npy", (num_models, num_examples))
+    num_models = experiment.num_models
+    labels = run.read(POOL.labels, (None,))
+    keep = run.read(KEEP, (num_models, len(labels)))
     asked = masks.parse_ids(targets, num_models)
-    phi, logits = None, None
-    healthy = []
-    for model in progress.each("read", range(num_models), "models"):
-        own_phi = run.read(directory.scores_name(model), (num_examples, None))
-        own_logits = run.read(directory.logits_name(model))
-        if own_logits.ndim == 3:
-            own_logits = own_logits[:, 0]
-        finite = np.isfinite(own_phi).all(-1) & np.isfinite(own_logits).all(-1)
-        wrong = health.diagnose(own_logits.argmax(-1) == labels, finite, labels, keep[model])
-        if wrong:
-            progress.note(f"WARNING: model {model} has diverged and is left out: {wrong}")
-            continue
-        if phi is None:
-            phi = np.empty((num_models, *own_phi.shape), np.float32)
-            logits = np.empty((num_models, *own_logits.shape), np.float32)
-        phi[len(healthy)], logits[len(healthy)] = own_phi, own_logits
-        healthy.append(model)
+    signals = saved_signals(run, POOL, list(range(num_models)), labels)
+    healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
     if len(healthy) < 2:
         raise UserError(
             f"{run.path}: {len(healthy)} of {num_models} models learned anything; lower "
@@ -73,46 +62,113 @@ def load_evidence(run: directory.RunDirectory, experiment: Experiment, targets: 
     lost = sorted(set(asked) - set(healthy))
     if lost and targets != "all":
         raise UserError(f"--targets={targets}: model {lost[0]} has diverged; name others")
+    everything = Evidence(labels, keep, signals, Inside(np.array(asked)))
+    if experiment.masks == "disjoint":
+        return _apart(everything, healthy, asked, targets)
     asked = [t for t in asked if t in healthy]
-    positions = np.array([healthy.index(t) for t in asked])
-    evidence = Evidence(
-        labels, keep[healthy], phi[: len(healthy)], logits[: len(healthy)], positions
-    )
-    if experiment.masks != "disjoint":
-        return Loaded(evidence, healthy, asked)
-    return _apart(evidence, healthy, asked, keep, targets)
+    return Loaded(everything.models(np.array(healthy)), healthy, asked)
 
 
-def _apart(
-    evidence: Evidence, models: list[int], asked: list[int], keep: np.ndarray, flag: str
-) -> Loaded:
+def saved_signals(run: RunDirectory, view: View, models: list[int], labels: np.ndarray) -> Signals:
+    """The signals that are saved of some models, none of them read yet.
+
+    Raises:
+      UserError: there are none.
+    """
+    names = run.saved_signals(view)
+    if not names:
+        run.read(view.signal("phi", models[0]))  # which says what to do
+    return Signals({name: _Files(run, view, name, models, len(labels)) for name in names}, labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Files(Sequence):
+    """A signal's dumps, each mapped and checked against its hash when it is indexed."""
+
+    run: RunDirectory
+    view: View
+    name: str
+    models: list[int]
+    num_examples: int
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        array = self.run.read(self.view.signal(self.name, self.models[row]))
+        if len(array) != self.num_examples or array.ndim < 2:
+            raise UserError(
+                f"{self.run.path / self.view.signal(self.name, self.models[row])} has shape "
+                f"{array.shape}, not of {self.num_examples} examples: it belongs to another run"
+            )
+        return plain_logits(array) if self.name == "logits" else array
+
+
+def plain_logits(logits: np.ndarray) -> np.ndarray:
+    """Logits of the plain query [examples, classes], of those saved with --save_logits=all too."""
+    return logits[:, 0] if logits.ndim == 3 else logits
+
+
+def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int, str | None]:
+    """Model -> why it has diverged, or None.
+
+    lira-score has entered it; of a run that an older version has scored, phi and logits tell. Of
+    models without either, training's last word in metrics.jsonl counts.
+
+    Args:
+      keep: bool [models, examples].
+      signals: of all models.
+
+    Raises:
+      UserError: a model is not scored.
+    """
+    known, trained = run.diagnoses(), {r["model"]: r.get("diverged") for r in run.read_metrics()}
+    found = {}
+    dumps = run.dumps()
+    for model in progress.each("diagnose", range(len(keep)), "models"):
+        for name in signals.saved:
+            if POOL.signal(name, model) not in dumps:
+                run.read(POOL.signal(name, model))  # which says what to do
+        if model in known:
+            found[model] = known[model]
+        else:
+            found[model] = _of_outputs(signals, model, keep[model], trained.get(model))
+        if found[model]:
+            progress.note(f"WARNING: model {model} has diverged and is left out: {found[model]}")
+    return found
+
+
+def _of_outputs(signals: Signals, model: int, keep: np.ndarray, trained: str | None) -> str | None:
+    own = {name: signals.of_model(name, model) for name in signals.saved}
+    flat = [array.reshape(len(array), -1) for array in own.values()]
+    finite = np.all([np.isfinite(array).all(-1) for array in flat], axis=0)
+    if "logits" not in own:
+        return health.diagnose(None, finite, signals.labels, keep) or trained
+    correct = own["logits"].argmax(-1) == signals.labels
+    return health.diagnose(correct, finite, signals.labels, keep)
+
+
+def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str) -> Loaded:
     """The targets of disjoint masks as targets from outside, on their own half of the pool."""
+    keep = everything.keep
     first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep)
-    if flag == "all":
-        asked = [t for t in asked if t < first]
-    elif asked[-1] >= first:
+    if flag != "all" and asked[-1] >= first:
         raise UserError(
             f"--targets={flag}: with --masks=disjoint the targets are models 0 to {first - 1}"
         )
-    targets = [models.index(t) for t in asked]
-    shadows = [row for row, model in enumerate(models) if model >= first]
+    targets = [t for t in asked if t < first and t in healthy]
+    shadows = [model for model in healthy if model >= first]
     if not targets or len(shadows) < 2:
         raise UserError(
             f"{len(targets)} targets and {len(shadows)} shadow models learned anything; too few "
             "to attack"
         )
-    apart = Evidence(
-        evidence.labels[pool],
-        *(array[shadows][:, pool] for array in (evidence.keep, evidence.phi, evidence.logits)),
-        None,
-        *(array[targets][:, pool] for array in (evidence.phi, evidence.logits, evidence.keep)),
-    )
-    return Loaded(apart, [models[row] for row in shadows], asked, pool)
+    outside = Outside(everything.signals.of(models=np.array(targets)), keep[targets])
+    apart = dataclasses.replace(everything, targets=outside).models(np.array(shadows)).select(pool)
+    return Loaded(apart, shadows, targets, pool)
 
 
-def with_shadows_of(
-    other: directory.RunDirectory, run: directory.RunDirectory, loaded: Loaded
-) -> Loaded:
+def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:
     """The same targets, attacked with the models of another run: another recipe on the same data
     and masks.
 
@@ -129,42 +185,48 @@ def with_shadows_of(
     """
     flag = f"--shadows={other.path}"
     theirs = load_evidence(other, other.read_experiment(), "all")
-    masks_of = [r.read("keep.npy") for r in (run, other)]
+    masks_of = [r.read(KEEP) for r in (run, other)]
     if run.data_fingerprint() != other.data_fingerprint() or not np.array_equal(*masks_of):
         raise UserError(
             f"{flag}: it has other data or masks than {run.path}; train both with the same data "
             "flags, --seed, --num_models, --masks and --pkeep"
         )
-    mine, shadows = loaded.evidence, theirs.evidence
-    judged = (mine.target_phi, mine.target_logits, mine.members)
-    models, targets = theirs.models, loaded.targets
-    if mine.targets is not None:
+    judged = loaded.evidence.targets.apart(loaded.evidence.signals)
+    shadows, targets = theirs.evidence, loaded.targets
+    if isinstance(loaded.evidence.targets, Inside):
         # A target needs its counterpart, or leaving that out would not even the lists.
-        rows = [row for row, target in enumerate(targets) if target in models]
-        judged, targets = tuple(array[rows] for array in judged), [targets[row] for row in rows]
+        rows = [row for row, target in enumerate(targets) if target in theirs.models]
+        targets = [targets[row] for row in rows]
         if not targets:
             raise UserError(f"{flag}: the counterparts of all targets have diverged")
-        shadows = dataclasses.replace(shadows, targets=np.array([models.index(t) for t in targets]))
-    phi, logits, members = judged
-    if phi.shape[2] != shadows.phi.shape[2]:
-        progress.note(
-            f"note: {run.path} and {other.path} have other queries; only the plain one is used"
-        )
-        phi, shadows = phi[:, :, :1], dataclasses.replace(shadows, phi=shadows.phi[:, :, :1])
-    shadows = dataclasses.replace(
-        shadows, outside_phi=phi, outside_logits=logits, outside_members=members
+        counterparts = np.array([theirs.models.index(t) for t in targets])
+        judged = Counterparts(judged.outputs.of(models=np.array(rows)), counterparts)
+    shadows, judged = _same_queries(run, other, shadows, judged)
+    return Loaded(
+        dataclasses.replace(shadows, targets=judged), theirs.models, targets, theirs.examples
     )
-    return Loaded(shadows, models, targets, theirs.examples)
+
+
+def _same_queries(
+    run: RunDirectory, other: RunDirectory, shadows: Evidence, judged: Outside | Counterparts
+) -> tuple[Evidence, Outside | Counterparts]:
+    """Shadows and targets with the plain query alone, if their queries differ in number."""
+    queries = [r.read_experiment().queries for r in (run, other)]
+    if queries[0] == queries[1]:
+        return shadows, judged
+    progress.note(
+        f"note: {run.path} and {other.path} have other queries; only the plain one is used"
+    )
+    return (
+        dataclasses.replace(shadows, signals=shadows.signals.plain()),
+        dataclasses.replace(judged, outputs=judged.outputs.plain()),
+    )
 
 
 def load_probe(
-    run: directory.RunDirectory,
-    name: str,
-    loaded: Loaded,
-    target_run: directory.RunDirectory | None = None,
+    run: RunDirectory, name: str, loaded: Loaded, target_run: RunDirectory | None = None
 ) -> Evidence:
-    """Loads what the same models, with the same targets, say of a set of probes, which none trained
-    on.
+    """What the same models, with the same targets, say of a set of probes, which none trained on.
 
     Args:
       run: the run directory, scored with --probes.
@@ -175,19 +237,11 @@ def load_probe(
     Raises:
       UserError: a dump is missing or damaged.
     """
-    labels = run.read(directory.labels_name(name), (None,))
-
-    def read(source: directory.RunDirectory, models: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        phi = [source.read(directory.scores_name(m, name), (len(labels), None)) for m in models]
-        logits = [source.read(directory.logits_name(m, name)) for m in models]
-        return np.stack(phi), np.stack([a if a.ndim == 2 else a[:, 0] for a in logits])
-
-    phi, logits = read(run, loaded.models)
-    outside = (
-        (None, None)
-        if loaded.evidence.outside_phi is None
-        else read(target_run or run, loaded.targets)
-    )
-    return Evidence(
-        labels, np.zeros(phi.shape[:2], bool), phi, logits, loaded.evidence.targets, *outside
-    )
+    view = directory.probes(name)
+    labels = run.read(view.labels, (None,))
+    outputs = saved_signals(run, view, loaded.models, labels)
+    of_targets = loaded.evidence.targets
+    if not isinstance(of_targets, Inside):
+        outside = saved_signals(target_run or run, view, loaded.targets, labels)
+        of_targets = dataclasses.replace(of_targets, outputs=outside)
+    return Evidence(labels, np.zeros((len(loaded.models), len(labels)), bool), outputs, of_targets)

@@ -8,7 +8,7 @@ import os
 import pathlib
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -73,6 +73,34 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def npy_writer(
+    path: pathlib.Path, shape: tuple[int, ...], dtype
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Writes a .npy file piece by piece along its first axis, never holding it in memory.
+
+    Yields:
+      A function that appends rows. The file appears when the block ends, if all rows were given.
+    """
+    dtype, rows = np.dtype(dtype), 0
+    with replacing(path) as file:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": tuple(shape),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+
+        def write(piece: np.ndarray) -> None:
+            nonlocal rows
+            rows += len(piece)
+            file.write(np.ascontiguousarray(piece, dtype).data)
+
+        yield write
+        if rows != shape[0]:
+            raise ValueError(f"{rows} of {shape[0]} rows of {path} were written")
 
 
 def sha256(path: pathlib.Path) -> str:

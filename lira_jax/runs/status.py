@@ -11,7 +11,14 @@ import time
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, target_experiment
-from lira_jax.runs import checkpoint, directory
+from lira_jax.runs import checkpoint
+from lira_jax.runs.directory import (
+    PAGE,
+    POOL,
+    RESULTS,
+    RunDirectory,
+    attack_of,
+)
 from lira_jax.runs.files import writer_of
 
 STAGES = ("train", "score", "attack", "report")
@@ -29,7 +36,7 @@ class Status:
       partial: model -> (epochs of its newest checkpoint, of how many).
       last_metrics: the newest line of metrics.jsonl, or None.
       diverged: model -> why no attack will use it.
-      scored: models with whole scores and logits.
+      scored: models whose signals are all whole.
       attacks: names of saved attack scores.
       evaluated: whether results.json is here.
       stale: what is older than the files it was made from: attack, report.
@@ -73,7 +80,7 @@ class Status:
         return "report" if not self.reported or "report" in self.stale else None
 
 
-def inspect(run: directory.RunDirectory) -> Status:
+def inspect(run: RunDirectory) -> Status:
     """Reads every dump and checks its hash; nothing is changed.
 
     Raises:
@@ -85,33 +92,27 @@ def inspect(run: directory.RunDirectory) -> Status:
     return _inspect(run, experiment, targets)
 
 
-def _inspect(run: directory.RunDirectory, e: Experiment, targets: Status | None) -> Status:
+def _inspect(run: RunDirectory, e: Experiment, targets: Status | None) -> Status:
     folder = run.checkpoints()
-    manifest = (
-        run.read_json("manifest.json", "lira-train")
-        if (run.path / "manifest.json").exists()
-        else {}
-    )
+    dumps = run.dumps()
     damaged = {}
-    for name in manifest:
-        if "bytes" not in manifest[name]:  # a fingerprint of data, not of a file here
-            continue
+    for name in dumps:
         try:
             run.read(name)
         except UserError as error:
             damaged[name] = str(error)
-    whole = {name for name in manifest if "bytes" in manifest[name]} - damaged.keys()
+    whole = dumps.keys() - damaged.keys()
     if targets:
         damaged |= {f"targets/{name}": text for name, text in targets.damaged.items()}
-    if (run.path / "results.json").exists():
+    if (run.path / RESULTS).exists():
         try:
-            run.read_json("results.json", "lira-attack")
+            run.read_json(RESULTS, "lira-attack")
         except UserError as error:
-            damaged["results.json"] = str(error)
+            damaged[RESULTS] = str(error)
     models = range(e.num_models)
     trained = [m for m in models if checkpoint.is_finished(folder, m)]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
-    scored = [m for m in models if {directory.scores_name(m), directory.logits_name(m)} <= whole]
+    scored = [m for m in models if {POOL.signal(n, m) for n in e.signal_names} <= whole]
     metrics = run.read_metrics()
     last = {record["model"]: record for record in metrics if "model" in record}
     files = [p for p in run.path.rglob("*") if p.is_file()]
@@ -126,14 +127,10 @@ def _inspect(run: directory.RunDirectory, e: Experiment, targets: Status | None)
         last_metrics=metrics[-1] if metrics else None,
         diverged={m: r["diverged"] for m, r in last.items() if r.get("diverged")},
         scored=scored,
-        attacks=sorted(
-            n.removeprefix("attacks/").removesuffix(".npy")
-            for n in whole
-            if n.startswith("attacks/")
-        ),
-        evaluated=(run.path / "results.json").exists(),
-        stale=_stale(run, e.num_models),
-        reported=(run.path / "report/index.html").exists(),
+        attacks=sorted(attack for n in whole if (attack := attack_of(n)) is not None),
+        evaluated=(run.path / RESULTS).exists(),
+        stale=_stale(run),
+        reported=(run.path / PAGE).exists(),
         damaged=damaged,
         leftover=[str(p) for p in files if _abandoned(p)],
         processes=processes(run.path),
@@ -153,7 +150,7 @@ def as_text(status: Status) -> str:
     for kind, part in parts.items():
         n, done = part.num_models, len(part.scored)
         lines.append(_line("score", done == n, f"{done} of {n} {kind} finished"))
-    attacks = f"{len(s.attacks)} attacks saved" + (", results.json is here" if s.evaluated else "")
+    attacks = f"{len(s.attacks)} attacks saved" + (f", {RESULTS} is here" if s.evaluated else "")
     old = {"attack": "; older than the scores", "report": "; older than the results"}
     lines.append(
         _line(
@@ -162,7 +159,7 @@ def as_text(status: Status) -> str:
             attacks + (old["attack"] if "attack" in s.stale else ""),
         )
     )
-    page = "report/index.html is here" if s.reported else "no page yet"
+    page = f"{PAGE} is here" if s.reported else "no page yet"
     lines.append(
         _line(
             "report",
@@ -272,10 +269,10 @@ def _line(stage: str, finished: bool, text: str) -> str:
     return f"{stage:8}{'+' if finished else '-'} {text}"
 
 
-def _stale(run: directory.RunDirectory, num_models: int) -> list[str]:
-    results, page = run.path / "results.json", run.path / "report/index.html"
+def _stale(run: RunDirectory) -> list[str]:
+    results, page = run.path / RESULTS, run.path / PAGE
     scores = [
-        r.path / directory.scores_name(m) for r in (run, run.targets()) for m in range(num_models)
+        r.path / name for r in (run, run.targets()) for name in r.dumps() if POOL.signals([name])
     ]
     stale = []
     if results.exists() and any(p.exists() and _written(p) > _written(results) for p in scores):

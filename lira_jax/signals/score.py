@@ -1,7 +1,7 @@
-"""Scores finished models: phi of every query and logits, streamed to the run directory."""
+"""Scores finished models: any number of signals from one sweep, streamed to the run directory."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
@@ -14,16 +14,14 @@ from lira_jax.ensemble import chunks, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
-from lira_jax.runs import checkpoint, directory
-from lira_jax.runs.directory import RunDirectory
-from lira_jax.signals import forward
+from lira_jax.runs import checkpoint, health
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.signals import measure, table
 
 
-def is_scored(run: RunDirectory, model: int, probe: str = "") -> bool:
-    """Whether a model's dumps, on the pool or on a set of probes, are here."""
-    return run.has(directory.scores_name(model, probe)) and run.has(
-        directory.logits_name(model, probe)
-    )
+def missing(run: RunDirectory, model: int, names: Iterable[str], view: View = POOL) -> list[str]:
+    """The signals of a model of which there is no dump in a view."""
+    return [name for name in names if not run.has(view.signal(name, model))]
 
 
 def score_models(
@@ -33,77 +31,99 @@ def score_models(
     ids: Sequence[int],
     devices: Mesh | None = None,
     *,
-    probe: str = "",
+    view: View = POOL,
     examples: Dataset | None = None,
 ) -> None:
-    """Writes scores/ and logits/ of the models that have none yet.
+    """Writes the signals of the experiment that the models have none of yet.
 
     Args:
       dataset: of the run.
       devices: as `lift.mesh` gives them; all by default.
-      probe: name of a set of probes to be scored instead of the pool.
-      examples: the probes.
+      view: what is scored.
+      examples: the examples of the view; the pool by default.
 
     Raises:
-      UserError: a model is not trained to the end, or the data cannot be augmented as asked.
+      UserError: a model is not trained to the end, a signal is unknown, or the data cannot be
+        augmented as asked.
     """
     e = experiment
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     examples = examples or dataset
-    todo = [i for i in ids if not is_scored(run, i, probe)]
-    progress.note_finished(
-        len(ids), len(todo), "scored already" + (f" on {probe}" if probe else "")
-    )
     network = networks.make(e, dataset)
+    measures = table.measures(e.signal_names, network)
+    left = {i: missing(run, i, measures, view) for i in ids}
+    todo = [i for i in ids if left[i]]
+    where = "" if view == POOL else f" {view.name}"
+    progress.note_finished(len(ids), len(todo), "scored already" + (f" on{where}" if where else ""))
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     devices = devices or lift.mesh()
-    convolutional = network.convolutional
     strategy = lift.choose_strategy(
-        e.strategy, convolutional=convolutional, platform=devices.devices.flat[0].platform
+        e.strategy,
+        convolutional=network.convolutional,
+        platform=devices.devices.flat[0].platform,
     )
-    step = forward.make_score_step(network, augment.query_grid(e.queries))
+    plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
+    step = measure.make_step(network, measures, augment.query_grid(e.queries), plain=plain)
+    shapes = {
+        name: shape[1:] if name in plain else shape
+        for name, shape in measure.shapes(step, network, examples.x, examples.y).items()
+    }
     step = lift.lift(step, strategy, devices, shared=3)
     images, labels = examples.x, examples.y
     if e.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    batch = e.score_batch_size or usual_batch(devices, convolutional=convolutional)
+    batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
     batch = max(1, batch // e.queries)
-    kept_queries = e.queries if e.save_logits == "all" else 1
-    num_examples, num_classes = len(examples.y), dataset.num_classes
-    logits_shape = (num_examples, kept_queries, num_classes)[:: 1 if e.save_logits == "all" else 2]
-
-    finished: list[int] = []
+    num_examples, finished = len(examples.y), []
 
     def score_chunk(ids: list[int], width: int) -> None:
-        bar.n = (
-            len(finished) * num_examples * e.queries
-        )  # also after a chunk that ran out of memory
+        # also after a chunk that ran out of memory
+        bar.n = len(finished) * num_examples * e.queries
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
         padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
         variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
+        seen: list[list[tuple]] = [[] for _ in ids]  # (finite, correct) of each batch
         with contextlib.ExitStack() as files:
             writers = [
-                (
-                    files.enter_context(
-                        run.rows_writer(directory.logits_name(i, probe), logits_shape, np.float32)
-                    ),
-                    files.enter_context(
+                {
+                    name: files.enter_context(
                         run.rows_writer(
-                            directory.scores_name(i, probe), (num_examples, e.queries), np.float32
+                            view.signal(name, i), (num_examples, *shapes[name]), np.float32
                         )
-                    ),
-                )
+                    )
+                    for name in left[i]
+                }
                 for i in ids
             ]
-            for logits, phi in sweep(step, variables, images, labels, batch):
-                for row, (write_logits, write_phi) in enumerate(writers):
-                    write_logits(logits[row, :, :kept_queries].reshape(-1, *logits_shape[1:]))
-                    write_phi(phi[row])
-                bar.update(len(ids) * phi[0].size)
+            for signals, correct in sweep(step, variables, images, labels, batch):
+                for row, write in enumerate(writers):
+                    own = {name: array[row] for name, array in signals.items()}
+                    for name in write:
+                        write[name](own[name].reshape(-1, *shapes[name]))
+                    right = None if correct is None else correct[row]
+                    seen[row].append((_finite(own), right))
+                bar.update(len(ids) * len(seen[0][-1][0]) * e.queries)
+            if view == POOL:  # before the dumps are entered: what is scored is diagnosed
+                for i, batches in zip(ids, seen, strict=True):
+                    run.record_diagnosis(i, _diagnose(batches, examples.y, keep[i]))
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
+    keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
     width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * e.queries
-    with progress.bar(f"score {probe}".rstrip(), total, "images", rate=True) as bar:
+    with progress.bar(f"score{where}", total, "images", rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
+
+
+def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:
+    """bool [examples], whether all signals of an example are finite numbers."""
+    flat = [np.isfinite(array).reshape(len(array), -1).all(-1) for array in signals.values()]
+    return np.all(flat, axis=0)
+
+
+def _diagnose(batches: list[tuple], labels: np.ndarray, keep: np.ndarray) -> str | None:
+    """As `health.diagnose`, of (finite, correct) of each batch."""
+    finite, correct = zip(*batches, strict=True)
+    right = None if correct[0] is None else np.concatenate(correct)
+    return health.diagnose(right, np.concatenate(finite), labels, keep)

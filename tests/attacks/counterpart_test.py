@@ -9,6 +9,8 @@ from null_scores import assert_chance, auc, balanced, lists
 
 from lira_jax.attacks.lira import lira
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Counterparts, Inside
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 
 TABLE = {
@@ -32,37 +34,33 @@ def evidence(seed, num_models=8, num_examples=150, classes=3, gap=0.0):
         phi = own - np.logaddexp.reduce(others, -1)
         recipes.append((phi[:, :, None].astype(np.float32), logits.astype(np.float32)))
     (phi, logits), (outside_phi, outside_logits) = recipes
-    return Evidence(
-        labels, keep, phi, logits, np.arange(num_models), outside_phi, outside_logits, keep
-    )
+    outputs = Signals({"phi": outside_phi, "logits": outside_logits}, labels)
+    everyone = Counterparts(outputs, np.arange(num_models))
+    return Evidence.of_arrays(labels, keep, everyone, phi=phi, logits=logits)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_counterparts_that_are_the_targets_change_nothing(name):
-    e = dataclasses.replace(
-        evidence(0), outside_phi=None, outside_logits=None, outside_members=None
-    )
-    e = dataclasses.replace(e, targets=np.array([5, 0, 2]))
-    same = dataclasses.replace(
-        e,
-        outside_phi=e.phi[e.targets],
-        outside_logits=e.logits[e.targets],
-        outside_members=e.members,
-    )
+    models = np.array([5, 0, 2])
+    e = dataclasses.replace(evidence(0), targets=Inside(models))
+    outputs = e.targets.apart(e.signals).outputs
+    same = dataclasses.replace(e, targets=Counterparts(outputs, models))
+    np.testing.assert_array_equal(same.members, e.members)
     np.testing.assert_array_equal(TABLE[name].run(e), TABLE[name].run(same))
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_the_counterpart_of_a_target_has_no_say(name):
     """Its scores could be anything: the attack sees the other shadows and the target itself."""
-    e = dataclasses.replace(evidence(1), targets=np.array([3]))
-    e = dataclasses.replace(e, outside_phi=e.outside_phi[3:4], outside_logits=e.outside_logits[3:4])
-    phi, logits = e.phi.copy(), e.logits.copy()
+    e = evidence(1)
+    three = np.array([3])
+    e = dataclasses.replace(e, targets=Counterparts(e.targets.outputs.of(models=three), three))
+    phi, logits = e.signals["phi"].copy(), e.signals["logits"].copy()
     phi[3] -= 2
     logits[3] = logits[3][:, ::-1]
     if name == "long":  # it chooses the examples it attacks by all logits
-        logits[3] = e.logits[3]
-    changed = dataclasses.replace(e, phi=phi, logits=logits)
+        logits[3] = e.signals["logits"][3]
+    changed = dataclasses.replace(e, signals=Signals({"phi": phi, "logits": logits}, e.labels))
     np.testing.assert_allclose(TABLE[name].run(changed), TABLE[name].run(e), atol=1e-6)
 
 
@@ -90,7 +88,9 @@ def test_noise_is_at_chance(name):
     rng = np.random.default_rng(3)
     keep = balanced(rng, 8, 8000)
     phi, observed = rng.normal(1, 2, (2, 8, 8000, 1)).astype(np.float32)
-    e = Evidence(np.zeros(8000, int), keep, phi, None, np.arange(8), observed, None, keep)
+    labels = np.zeros(8000, int)
+    targets = Counterparts(Signals({"phi": observed}, labels), np.arange(8))
+    e = Evidence.of_arrays(labels, keep, targets, phi=phi)
     assert_chance(ATTACKS[name].run(e), keep)
 
 

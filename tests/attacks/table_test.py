@@ -8,8 +8,11 @@ import pytest
 from scipy import stats
 
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import ABLATION, ATTACKS, COMPATIBLE
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Inside, Outside
+from lira_jax.attacks.table import ABLATION, ATTACKS, COMPATIBLE, on_signals
 from lira_jax.data import masks
+from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import auc, roc, tpr_at_fpr
 
 FAST = [name for name, attack in ATTACKS.items() if not attack.slow]
@@ -31,12 +34,12 @@ def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
     phi = np.take_along_axis(logits, labels[None, :, None, None], -1)[..., 0] - np.logaddexp.reduce(
         others, -1
     )
-    return Evidence(
+    return Evidence.of_arrays(
         labels,
         keep,
-        phi.astype(np.float32),
-        logits[:, :, 0].astype(np.float32),
-        np.arange(num_models),
+        Inside(np.arange(num_models)),
+        phi=phi.astype(np.float32),
+        logits=logits[:, :, 0].astype(np.float32),
     )
 
 
@@ -91,16 +94,10 @@ def test_noise_is_at_chance_when_a_quarter_is_kept(name):
 
 def test_outside_targets_are_attacked_without_our_membership_of_them():
     e = evidence(17, 300, gap=2.0, seed=3)
-    rest = Evidence(
-        e.labels,
-        e.keep[1:],
-        e.phi[1:],
-        e.logits[1:],
-        None,
-        e.phi[:1],
-        e.logits[:1],
-        outside_members=None,
-    )
+    first, others = np.array([0]), np.arange(1, 17)
+    outside = Outside(e.signals.of(models=first))
+    rest = dataclasses.replace(e, targets=outside).models(others)
+    assert rest.members is None
     for name in FAST:
         scores = ATTACKS[name].run(rest)
         assert scores.shape == (1, 300)
@@ -110,7 +107,7 @@ def test_outside_targets_are_attacked_without_our_membership_of_them():
 
 def test_named_targets_are_rows_of_all_targets():
     e = evidence(8, 200, gap=1.0, seed=4)
-    some = dataclasses.replace(e, targets=np.array([5, 2]))
+    some = dataclasses.replace(e, targets=Inside(np.array([5, 2])))
     for name in FAST:
         np.testing.assert_allclose(
             ATTACKS[name].run(some), ATTACKS[name].run(e)[[5, 2]], atol=1e-9, err_msg=name
@@ -133,3 +130,90 @@ def test_compatible_attacks_replace_attacks_of_the_same_name():
 def test_every_attack_says_what_it_is_and_where_it_comes_from(name):
     assert len(ATTACKS[name].summary) > 10 or name == "loss"
     assert any(c.isdigit() for c in ATTACKS[name].source) or "library" in ATTACKS[name].source
+
+
+LISTS = [
+    *(n for n in ATTACKS if n.startswith("lira_")),
+    "sablayrolles",
+    "watson",
+    "offset",
+    "attack_r",
+    "class_threshold",
+    "threshold",
+]
+
+
+@pytest.mark.parametrize("base", LISTS)
+@pytest.mark.parametrize("signal", ["hinge", "confidence", "mine"])
+def test_attacks_on_lists_take_any_scalar_signal(base, signal):
+    e = evidence(16, 300, gap=2.0, seed=6)
+    mine = np.stack([e.signals["phi"][:, :, 0] ** 3] * 2, -1)
+    e = dataclasses.replace(
+        e, signals=Signals({**{n: e.signals[n] for n in ("phi", "logits")}, "mine": mine}, e.labels)
+    )
+    attack = on_signals([f"{base}@{signal}"], ATTACKS)[f"{base}@{signal}"]
+    assert attack.needs == (signal,)
+    scores = attack.run(e)
+    assert scores.shape == (16, 300)
+    assert np.isfinite(scores).all()
+    if "density" not in base:
+        assert auc(roc(scores.ravel(), e.members.ravel())) > 0.55
+
+
+@pytest.mark.parametrize(
+    "base", ["lira_online", "lira_offline_fixed", "watson", "offset", "attack_r", "class_threshold"]
+)
+def test_noise_is_at_chance_on_another_signal(base):
+    areas = []
+    for seed in range(10):
+        e = evidence(8, 500, gap=0.0, seed=seed)
+        scores = on_signals([f"{base}@hinge"], ATTACKS)[f"{base}@hinge"].run(e)
+        areas.append(auc(roc(scores.ravel(), e.members.ravel())))
+    error = max(np.std(areas, ddof=1), np.sqrt(1 / 6 / 2000))
+    assert abs(np.mean(areas) - 0.5) < stats.t.ppf(1 - 3e-5, 9) * error / np.sqrt(10)
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("lira_online", "lira_online"),
+        ("watson", "watson_phi"),
+        ("offset", "offset"),
+        ("threshold", "phi"),
+    ],
+)
+def test_on_phi_they_are_the_attacks_of_the_table(base, name):
+    e = evidence(8, 100, gap=1.0)
+    found = on_signals([f"{base}@phi"], ATTACKS)[f"{base}@phi"]
+    np.testing.assert_array_equal(found.run(e), ATTACKS[name].run(e))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("rmia_online@hinge", "--attacks=rmia_online@hinge: rmia_online reads no other signal"),
+        ("lira_onlin@hinge", "--attacks=lira_onlin@hinge: did you mean lira_online@hinge"),
+    ],
+)
+def test_an_attack_that_takes_no_other_signal_is_refused(name, message):
+    with pytest.raises(UserError, match=message):
+        on_signals([name], ATTACKS)
+
+
+def test_a_signal_of_several_numbers_is_refused():
+    e = evidence(8, 50, gap=1.0)
+    for base in ("lira_online", "watson", "threshold"):
+        with pytest.raises(UserError, match="logits is not one number an example"):
+            on_signals([f"{base}@logits"], ATTACKS)[f"{base}@logits"].run(e)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_an_attack_reads_what_its_line_says_and_no_more(name):
+    e = evidence(8, 100, gap=1.0)
+    only = {n: e.signals[n] for n in ATTACKS[name].needs}
+    scores = ATTACKS[name].run(dataclasses.replace(e, signals=Signals(only, e.labels)))
+    np.testing.assert_array_equal(scores, ATTACKS[name].run(e))
+    for missing in only:
+        rest = {n: a for n, a in only.items() if n != missing}
+        with pytest.raises(UserError, match=f"signal {missing}, which is not saved"):
+            ATTACKS[name].run(dataclasses.replace(e, signals=Signals(rest, e.labels)))

@@ -20,12 +20,12 @@ def test_scores_are_saved_and_assessed():
     evidence, saved = small_evidence(), {}
     found = run_attacks(evidence, TABLE, ["loss", "phi"], saved.__setitem__, skip_failures=False)
     assert found.keys() == saved.keys() == {"loss", "phi"}
-    np.testing.assert_array_equal(saved["phi"], evidence.phi[:, :, 0])
+    np.testing.assert_array_equal(saved["phi"], evidence.signals["phi"][:, :, 0])
     scores, members = saved["loss"], evidence.members
     beats = scores[members][:, None] > scores[~members]
     ties = scores[members][:, None] == scores[~members]
     assert found["loss"].metrics["auc"].value == pytest.approx((beats + ties / 2).mean())
-    right = (evidence.logits.argmax(-1) == evidence.labels) & members
+    right = (evidence.signals["logits"].argmax(-1) == evidence.labels) & members
     assert found["loss"].correct.num_members == right.sum()
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from lira_jax.attacks.lira import lira
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.audit import fewer_shadows
 from lira_jax.data import masks
 from lira_jax.evaluation.roc import auc, roc
@@ -38,11 +39,11 @@ def test_noise_stays_at_chance(num_shadows):
     rng = np.random.default_rng(2)
     keep = masks.draw("balanced", 8, 4000, seed=2)
     phi = rng.normal(size=(8, 4000, 1))
-    evidence = Evidence(np.zeros(4000, int), keep, phi, np.zeros((8, 4000, 2)), np.arange(8))
+    evidence = Evidence.of_arrays(np.zeros(4000, int), keep, Inside(np.arange(8)), phi=phi)
     scores, members = [], []
     for target in range(8):
         few = fewer_shadows.restrict(evidence, target, num_shadows)
-        scores.append(lira(few.phi, few.keep, observed=few.outside_phi)[0])
+        scores.append(lira(few.signals["phi"], few.keep, observed=few.of_targets("phi"))[0])
         members.append(few.members[0])
     area = auc(roc(np.concatenate(scores), np.concatenate(members)))
     assert abs(area - 0.5) < 4 * np.sqrt(1 / 12 / 16000 * 2)

@@ -2,8 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from audit.small_evidence import small_evidence
+from audit.small_evidence import small_evidence, with_outside_targets
 
+from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.evaluation.calibration import confidence_and_correctness, expected_calibration_error
 
@@ -11,13 +12,13 @@ from lira_jax.evaluation.calibration import confidence_and_correctness, expected
 def test_accuracy_and_calibration_are_those_of_the_targets():
     evidence = small_evidence(targets=[1, 6])
     found = model_facts(evidence)
-    ece = []
+    ece, logits = [], evidence.signals["logits"]
     for row, target in enumerate((1, 6)):
-        right = evidence.logits[target].argmax(-1) == evidence.labels
+        right = logits[target].argmax(-1) == evidence.labels
         inside = evidence.keep[target]
         assert found["accuracy"].members[row] == pytest.approx(right[inside].mean())
         assert found["accuracy"].nonmembers[row] == pytest.approx(right[~inside].mean())
-        own, correct = confidence_and_correctness(evidence.logits[target], evidence.labels)
+        own, correct = confidence_and_correctness(logits[target], evidence.labels)
         ece.append(expected_calibration_error(own[~inside], correct[~inside]))
     assert found["calibration"].ece == pytest.approx(np.mean(ece))
     # Models are surer of their members, so those who are called members are surest.
@@ -35,15 +36,10 @@ def test_members_are_at_higher_risk():
 
 def test_what_cannot_be_known_is_left_out():
     evidence = small_evidence()
-    assert model_facts(dataclasses.replace(evidence, logits=None)) == {}
-    apart = dataclasses.replace(
-        evidence,
-        keep=np.zeros_like(evidence.keep),
-        targets=None,
-        outside_phi=evidence.phi[:2],
-        outside_logits=evidence.logits[:2],
-        outside_members=evidence.keep[:2],
-    )
+    phi = Signals({"phi": evidence.signals["phi"]}, evidence.labels)
+    assert model_facts(dataclasses.replace(evidence, signals=phi)) == {}
+    untrained = dataclasses.replace(evidence, keep=np.zeros_like(evidence.keep))
+    apart = with_outside_targets(untrained, 2, evidence.keep[:2])
     assert model_facts(apart).keys() == {"accuracy", "calibration"}
-    unknown = dataclasses.replace(apart, outside_members=None)
+    unknown = with_outside_targets(untrained, 2)
     assert model_facts(unknown) == {}

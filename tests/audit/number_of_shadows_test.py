@@ -1,8 +1,6 @@
-import dataclasses
-
 import numpy as np
 import pytest
-from audit.small_evidence import small_evidence
+from audit.small_evidence import small_evidence, with_outside_targets
 
 from lira_jax.audit.number_of_shadows import CURVE_ATTACKS, check_counts, number_of_shadows
 from lira_jax.errors import UserError
@@ -31,12 +29,7 @@ def test_numbers_that_the_masks_do_not_allow_are_refused(count):
 
 def test_targets_from_outside_have_no_curve():
     evidence = small_evidence()
-    outside = dataclasses.replace(
-        evidence,
-        targets=None,
-        outside_phi=evidence.phi[:1],
-        outside_members=np.ones((1, 120), bool),
-    )
+    outside = with_outside_targets(evidence, 1, np.ones((1, 120), bool))
     with pytest.raises(UserError, match=r"^--num_shadows: it needs targets that are models"):
         check_counts(outside, [4])
     check_counts(outside, [])  # nothing was asked for

@@ -8,6 +8,8 @@ import pytest
 from null_scores import balanced
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit import probes as audit_probes
 from lira_jax.evaluation.assessment import assess
@@ -36,15 +38,14 @@ def pool(num_models=8, num_examples=1500, targets=None):
     rng = np.random.default_rng(0)
     keep = balanced(rng, num_models, num_examples)
     labels, phi, logits = outputs(rng, keep, gap=2.0)
-    return Evidence(
-        labels, keep, phi, logits, np.arange(num_models) if targets is None else targets
-    )
+    attacked = Inside(np.arange(num_models) if targets is None else targets)
+    return Evidence.of_arrays(labels, keep, attacked, phi=phi, logits=logits)
 
 
 def probes_for(evidence, count=1500, sharpness=1.0):
     keep = np.zeros((len(evidence.keep), count), bool)
     labels, phi, logits = outputs(np.random.default_rng(1), keep, 0.0, sharpness)
-    return Evidence(labels, keep, phi, logits, evidence.targets)
+    return Evidence.of_arrays(labels, keep, evidence.targets, phi=phi, logits=logits)
 
 
 def attacked(evidence):
@@ -81,7 +82,7 @@ def test_rates_are_counts_at_the_thresholds_of_the_pool():
     top, total = [], 0.0
     for target in range(6):
         limit = results["maximum_score"].thresholds[target]
-        p = np.exp(probes.logits[target].astype(np.float64))
+        p = np.exp(probes.signals["logits"][target].astype(np.float64))
         p /= p.sum(-1, keepdims=True)
         top.append(sum(bool(np.log(row.max()) >= limit) for row in p) / 100)
         total += p.max(-1).mean() / 6
@@ -117,7 +118,7 @@ def test_one_target_has_thresholds_only_where_the_attack_brings_them():
     ).false_positive_rate
     assert set(found) == {"correctness"}
     probes = probes_for(evidence)
-    right = (probes.logits[2].argmax(-1) == probes.labels).mean()
+    right = (probes.signals["logits"][2].argmax(-1) == probes.labels).mean()
     assert found["correctness"].value == pytest.approx(right)
     assert found["correctness"].low < right < found["correctness"].high
     assert set(audit_probes.on_nonmembers(evidence, results).false_positive_rate) == {"correctness"}
@@ -128,7 +129,9 @@ def test_only_attacks_that_were_made_are_counted():
     results = {"loss": attacked(evidence)["loss"]}
     found = audit_probes.on_probes(probes_for(evidence), evidence, ATTACKS, results)
     assert set(found.false_positive_rate) == {"loss"}
-    probes = dataclasses.replace(probes_for(evidence), phi=np.full((6, 1500, 1), -50, np.float32))
+    probes = probes_for(evidence)
+    signals = {"phi": np.full((6, 1500, 1), -50, np.float32), "logits": probes.signals["logits"]}
+    probes = dataclasses.replace(probes, signals=Signals(signals, probes.labels))
     assert (
         audit_probes.on_probes(probes, evidence, ATTACKS, results).false_positive_rate["loss"].value
         == 0

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from audit.small_evidence import small_evidence
+from audit.small_evidence import small_evidence, with_outside_targets
 
 from lira_jax.audit import run as audit
 from lira_jax.audit.results import Results
@@ -46,7 +46,9 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     assert list(found.attacks) == ["loss", "lira_offline"]
     assert list(found.probes) == ["(non-members)", "noise"]
     assert saved.keys() == {"attacks/loss.npy", "attacks/lira_offline.npy", "exposure.npy"}
-    np.testing.assert_array_equal(saved["exposure.npy"], exposure(evidence.phi, evidence.keep))
+    np.testing.assert_array_equal(
+        saved["exposure.npy"], exposure(evidence.signals["phi"], evidence.keep)
+    )
 
 
 @pytest.mark.parametrize("error", [UserError("no"), MemoryError(), KeyboardInterrupt()])
@@ -76,9 +78,7 @@ def test_impossible_numbers_of_shadows_are_refused_before_anything_is_run(tmp_pa
 
 def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path):
     evidence = small_evidence()
-    outside = dataclasses.replace(
-        evidence, targets=None, outside_phi=evidence.phi[:1], outside_logits=evidence.logits[:1]
-    )
+    outside = with_outside_targets(evidence, 1)
     loaded = Loaded(outside, list(range(8)), ["target.npy"])
     request = audit.Request(("loss",), ablation=True)
     found = audit.audit_run(loaded, request, RunDirectory(tmp_path))

@@ -22,6 +22,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import roc as roc_lib
 from lira_jax.experiment import Experiment
 from lira_jax.interop import read as layouts
+from lira_jax.interop import write
 from lira_jax.interop.arrays import phi_from_logits
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
@@ -47,8 +48,10 @@ def scored(path, *, queries=18, save_logits="all", models=M):
     for model in range(models):
         logits = rng.normal(0, 1, (N, queries, K)).astype(np.float32)
         logits[np.arange(N), :, labels] += (3 + difficulty + 2 * keep[model])[:, None]
-        run.write(directory.scores_name(model), phi_from_logits(logits, labels))
-        run.write(directory.logits_name(model), logits if save_logits == "all" else logits[:, 0])
+        run.write(directory.POOL.signal("phi", model), phi_from_logits(logits, labels))
+        run.write(
+            directory.POOL.signal("logits", model), logits if save_logits == "all" else logits[:, 0]
+        )
     return run, experiment, labels, keep
 
 
@@ -90,7 +93,10 @@ def test_tf_privacy_files_are_as_the_reference_writes_them(tmp_path, shared):
     order = np.argsort(layouts.grid_order(18))
     expected = {"x_train.npy": images / 127.5 - 1, "y_train.npy": labels.astype(np.int64)}
     for m in range(M):
-        phi, logits = run.read(directory.scores_name(m)), run.read(directory.logits_name(m))
+        phi, logits = (
+            run.read(directory.POOL.signal("phi", m)),
+            run.read(directory.POOL.signal("logits", m)),
+        )
         expected[f"experiment-{m}_{M}/keep.npy"] = keep[m]
         expected[f"experiment-{m}_{M}/scores/0000000007.npy"] = phi[:, order].astype(np.float64)
         expected[f"experiment-{m}_{M}/logits/0000000007.npy"] = logits[:, None, order]
@@ -124,7 +130,7 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
     run, experiment, labels, keep = scored(
         tmp_path / "run", queries=queries, save_logits=save_logits, models=4
     )
-    for layout in export_lib.FORMATS:
+    for layout in write.FORMATS:
         export(run, experiment, tmp_path / layout, layout)
         assert layouts.recognise(tmp_path / layout) == layout
         evidence, ids = layouts.read(tmp_path / layout)
@@ -134,10 +140,12 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
         )  # in lira_pytorch told from scores and logits
         np.testing.assert_array_equal(evidence.keep, keep)
         for m in range(4):
-            logits = run.read(directory.logits_name(m))
-            np.testing.assert_array_equal(evidence.phi[m], run.read(directory.scores_name(m)))
+            logits = run.read(directory.POOL.signal("logits", m))
             np.testing.assert_array_equal(
-                evidence.logits[m], logits[:, 0] if logits.ndim == 3 else logits
+                evidence.signals["phi"][m], run.read(directory.POOL.signal("phi", m))
+            )
+            np.testing.assert_array_equal(
+                evidence.signals["logits"][m], logits[:, 0] if logits.ndim == 3 else logits
             )
 
 
@@ -200,10 +208,12 @@ def test_the_reference_attack_on_an_export_prints_our_figures(exported, attack, 
     evidence, ids = layouts.read(exported)
     row = ids.index(target)
     if attack == "global":
-        scores = thresholds.phi_mean(evidence.target_phi)[row]
+        scores = thresholds.phi_mean(evidence.of_targets("phi"))[row]
     else:
         form, _, fixed = attack.partition(" ")
-        scores = reference_lira(evidence.phi, evidence.keep, [row], form=form, fixed=bool(fixed))[0]
+        scores = reference_lira(
+            evidence.signals["phi"], evidence.keep, [row], form=form, fixed=bool(fixed)
+        )[0]
     curve = roc_lib.roc(scores, evidence.keep[row])
     ours = roc_lib.auc(curve), roc_lib.balanced_accuracy(curve), curve.tpr[curve.fpr < 0.001][-1]
     theirs = reference_attack(exported, target, attack)
@@ -213,7 +223,7 @@ def test_the_reference_attack_on_an_export_prints_our_figures(exported, attack, 
 
 def test_diverged_models_are_left_out(tmp_path, capsys):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
-    run.write(directory.scores_name(2), np.full((N, 1), np.nan, np.float32))
+    run.write(directory.POOL.signal("phi", 2), np.full((N, 1), np.nan, np.float32))
     assert export(run, experiment, tmp_path / "out", "tf_privacy") == [0, 1, 3]
     assert "model 2 has diverged" in capsys.readouterr().err
     assert layouts.read(tmp_path / "out")[1] == [0, 1, 3]
@@ -276,7 +286,7 @@ def test_an_export_that_fails_changes_nothing(tmp_path, earlier):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
     if earlier:
         export(run, experiment, tmp_path / "out", "tf_privacy")
-    (run.path / directory.scores_name(3)).unlink()
+    (run.path / directory.POOL.signal("phi", 3)).unlink()
     before = content(tmp_path)
     with pytest.raises(
         UserError, match=r"0003.npy is missing: run the stage that writes it \(lira-score\)"

@@ -107,12 +107,16 @@ def test_every_layout_is_recognised_and_read(tmp_path, layout, outputs):
     assert layouts.recognise(path) == layout
     evidence, ids = layouts.read(path)
     assert ids == IDS
-    np.testing.assert_array_equal(evidence.targets, np.arange(M))
+    np.testing.assert_array_equal(evidence.targets.models, np.arange(M))
     np.testing.assert_array_equal(evidence.keep, keep)
     np.testing.assert_array_equal(evidence.labels, labels)
-    np.testing.assert_array_equal(evidence.phi, ours(layout, scores).astype(np.float32))
-    np.testing.assert_array_equal(evidence.logits, ours(layout, logits)[:, :, 0])
-    assert (evidence.keep.dtype, evidence.phi.dtype, evidence.logits.dtype) == (
+    np.testing.assert_array_equal(evidence.signals["phi"], ours(layout, scores).astype(np.float32))
+    np.testing.assert_array_equal(evidence.signals["logits"], ours(layout, logits)[:, :, 0])
+    assert (
+        evidence.keep.dtype,
+        evidence.signals["phi"].dtype,
+        evidence.signals["logits"].dtype,
+    ) == (
         bool,
         np.float32,
         np.float32,
@@ -141,8 +145,10 @@ def test_phi_comes_from_the_logits_where_scores_are_missing(tmp_path, layout, ou
     for scores in [*path.glob("*/scores.npy"), *path.glob("*/scores")]:
         scores.unlink() if scores.is_file() else shutil.rmtree(scores)
     evidence, _ = layouts.read(path)
-    np.testing.assert_allclose(evidence.phi, expected.phi, rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(evidence.logits, expected.logits)
+    np.testing.assert_allclose(
+        evidence.signals["phi"], expected.signals["phi"], rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_array_equal(evidence.signals["logits"], expected.signals["logits"])
 
 
 def test_scores_alone_are_enough_with_labels(tmp_path, layout, outputs):
@@ -154,8 +160,10 @@ def test_scores_alone_are_enough_with_labels(tmp_path, layout, outputs):
             layouts.read(path)
         np.save(path / "labels.npy", outputs[1])
     evidence, _ = layouts.read(path)
-    assert evidence.logits is None
-    np.testing.assert_array_equal(evidence.phi, ours(layout, outputs[3]).astype(np.float32))
+    assert evidence.signals.saved == ("phi",)
+    np.testing.assert_array_equal(
+        evidence.signals["phi"], ours(layout, outputs[3]).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("scale", [0.5, 30, 300])
@@ -207,7 +215,7 @@ def test_the_order_of_folders_in_the_file_system_does_not_matter(tmp_path, outpu
         )
         evidence, ids = layouts.read(path)
         assert ids == IDS
-        np.testing.assert_array_equal(evidence.phi, expected.phi)
+        np.testing.assert_array_equal(evidence.signals["phi"], expected.signals["phi"])
 
 
 def test_tf_privacy_may_score_the_first_examples_alone(tmp_path, outputs):
@@ -231,8 +239,8 @@ def test_logits_of_the_plain_query_may_stand_beside_scores_of_all(tmp_path, layo
     keep, labels, logits, scores = outputs
     plain = ours(layout, logits)[:, :, :1]
     evidence, _ = layouts.read(WRITERS[layout](tmp_path / "exp", keep, labels, plain, scores))
-    np.testing.assert_array_equal(evidence.logits, plain[:, :, 0])
-    np.testing.assert_array_equal(evidence.phi, ours(layout, scores).astype(np.float32))
+    np.testing.assert_array_equal(evidence.signals["logits"], plain[:, :, 0])
+    np.testing.assert_array_equal(evidence.signals["phi"], ours(layout, scores).astype(np.float32))
     np.testing.assert_array_equal(evidence.labels, labels)
 
 
@@ -256,7 +264,7 @@ def test_other_numbers_of_queries_are_no_grid(queries):
 def test_queries_that_are_no_grid_stay_in_their_order(tmp_path, capsys):
     keep, labels, logits, scores = make(queries=10)
     evidence, _ = layouts.read(write_tf_privacy(tmp_path / "exp", keep, labels, logits, scores))
-    np.testing.assert_array_equal(evidence.phi, scores.astype(np.float32))
+    np.testing.assert_array_equal(evidence.signals["phi"], scores.astype(np.float32))
     assert "no query is known to be the plain example" in capsys.readouterr().err
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_evidence
 from lira_jax.data import dataset as datasets
@@ -65,8 +66,8 @@ def write(
     )[:, :, None]
     phi = np.stack([phi_from_logits(z, labels) for z in everything]).astype(np.float32)
     for model in range(models):
-        run.write(directory.scores_name(model), phi[model])
-        run.write(directory.logits_name(model), everything[model, :, 0])
+        run.write(directory.POOL.signal("phi", model), phi[model])
+        run.write(directory.POOL.signal("logits", model), everything[model, :, 0])
     run.append_metrics(
         [
             {
@@ -84,13 +85,9 @@ def write(
         ]
     )
 
-    evidence = Evidence(
-        labels,
-        keep,
-        phi,
-        everything[:, :, 0] if logits else None,
-        np.arange(models) if targets is None else np.array(targets),
-    )
+    signals = {"phi": phi, "logits": everything[:, :, 0]} if logits else {"phi": phi}
+    attacked = Inside(np.arange(models) if targets is None else np.array(targets))
+    evidence = Evidence.of_arrays(labels, keep, attacked, **signals)
     names = [n for n in NAMES if logits or n.startswith("lira")]
     request = Request(names, ablation=extras, num_shadows=(4, 6) if extras else ())
     everybody = tuple(range(models))

@@ -8,6 +8,7 @@ import pytest
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import directory
+from lira_jax.runs import files as files_lib
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.files import load_npy
 
@@ -41,10 +42,10 @@ def test_rows_are_written_in_pieces(run):
 
 def test_processes_of_one_number_on_two_hosts_do_not_share_a_temporary_file(run, monkeypatch):
     array = np.arange(6, dtype=np.float32)
-    monkeypatch.setattr(directory.platform, "node", lambda: "pod-a")
+    monkeypatch.setattr(files_lib.platform, "node", lambda: "pod-a")
     with run.rows_writer("scores/0000.npy", array.shape, array.dtype) as write:
         write(array[:3])
-        monkeypatch.setattr(directory.platform, "node", lambda: "pod-b")
+        monkeypatch.setattr(files_lib.platform, "node", lambda: "pod-b")
         run.write("scores/0000.npy", array)
         write(array[3:])
     np.testing.assert_array_equal(run.read("scores/0000.npy"), array)
@@ -177,7 +178,7 @@ def test_changed_data_are_refused(run):
 
 def _write_many(path, first):
     for i in range(first, first + 20):
-        RunDirectory(path).write(directory.scores_name(i), np.full((2, 2), i, np.float32))
+        RunDirectory(path).write(directory.POOL.signal("phi", i), np.full((2, 2), i, np.float32))
 
 
 def test_processes_fill_one_manifest_together(run):
@@ -187,7 +188,7 @@ def test_processes_fill_one_manifest_together(run):
         worker.start()
     for worker in workers:
         worker.join()
-    assert all(run.read(directory.scores_name(i))[0, 0] == i for i in range(60))
+    assert all(run.read(directory.POOL.signal("phi", i))[0, 0] == i for i in range(60))
 
 
 def test_metrics_survive_a_cut_line(run):

@@ -40,13 +40,17 @@ def scored_run(
         logits[np.arange(len(labels)), labels] += 9
         if model in diverged:
             logits[:] = np.nan
-        run.write(directory.logits_name(model), logits)
+        run.write(directory.POOL.signal("logits", model), logits)
         run.write(
-            directory.scores_name(model), rng.normal(size=(len(labels), queries)).astype(np.float32)
+            directory.POOL.signal("phi", model),
+            rng.normal(size=(len(labels), queries)).astype(np.float32),
         )
-        run.write(directory.logits_name(model, "noise"), logits[:20, None] + 1)
-        run.write(directory.scores_name(model, "noise"), np.full((20, queries), model, np.float32))
-    run.write(directory.labels_name("noise"), labels[:20])
+        run.write(directory.probes("noise").signal("logits", model), logits[:20, None] + 1)
+        run.write(
+            directory.probes("noise").signal("phi", model),
+            np.full((20, queries), model, np.float32),
+        )
+    run.write(directory.probes("noise").labels, labels[:20])
     return run, e
 
 
@@ -58,8 +62,10 @@ def test_models_that_diverged_are_neither_shadows_nor_targets(tmp_path):
     run, e = scored_run(tmp_path / "run", diverged=(2,))
     loaded = run_scores.load_evidence(run, e, "all")
     assert loaded.models == loaded.targets == [0, 1, 3, 4, 5, 6, 7]
-    np.testing.assert_array_equal(loaded.evidence.phi[2], run.read(directory.scores_name(3)))
-    assert run_scores.load_evidence(run, e, "1,3").evidence.targets.tolist() == [1, 2]
+    np.testing.assert_array_equal(
+        loaded.evidence.signals["phi"][2], run.read(directory.POOL.signal("phi", 3))
+    )
+    assert run_scores.load_evidence(run, e, "1,3").evidence.targets.models.tolist() == [1, 2]
     with pytest.raises(UserError, match="model 2 has diverged"):
         run_scores.load_evidence(run, e, "2")
 
@@ -77,14 +83,16 @@ def test_disjoint_targets_are_attacked_by_the_second_half_on_their_own_pool(tmp_
     np.testing.assert_array_equal(evidence.members, keep[:4][:, loaded.examples])
     for row, model in enumerate((4, 5, 7)):
         np.testing.assert_array_equal(
-            evidence.phi[row], run.read(directory.scores_name(model))[loaded.examples]
+            evidence.signals["phi"][row],
+            run.read(directory.POOL.signal("phi", model))[loaded.examples],
         )
     for row in range(4):
         np.testing.assert_array_equal(
-            evidence.target_phi[row], run.read(directory.scores_name(row))[loaded.examples]
+            evidence.of_targets("phi")[row],
+            run.read(directory.POOL.signal("phi", row))[loaded.examples],
         )
-        own = run.read(directory.logits_name(row))[loaded.examples]
-        np.testing.assert_array_equal(evidence.target_logits[row], own)
+        own = run.read(directory.POOL.signal("logits", row))[loaded.examples]
+        np.testing.assert_array_equal(evidence.of_targets("logits")[row], own)
     np.testing.assert_array_equal(evidence.labels, LABELS[loaded.examples])
     with pytest.raises(UserError, match="the targets are models 0 to 3"):
         run_scores.load_evidence(run, e, "1,4")
@@ -94,15 +102,15 @@ def test_probes_are_of_the_same_models_and_targets(tmp_path):
     run, e = scored_run(tmp_path / "balanced", diverged=(2,))
     loaded = run_scores.load_evidence(run, e, "5,7")
     probes = run_scores.load_probe(run, "noise", loaded)
-    assert probes.target_phi[:, 0, 0].tolist() == [5, 7]
-    assert probes.phi[:, 0, 0].tolist() == loaded.models
-    assert probes.logits.shape == (7, 20, 3)
+    assert probes.of_targets("phi")[:, 0, 0].tolist() == [5, 7]
+    assert probes.signals["phi"][:, 0, 0].tolist() == loaded.models
+    assert probes.signals["logits"].shape == (7, 20, 3)
     assert not probes.keep.any()
     run, e = scored_run(tmp_path / "disjoint", "disjoint")
     loaded = run_scores.load_evidence(run, e, "0,2")
     probes = run_scores.load_probe(run, "noise", loaded)
-    assert probes.target_phi[:, 0, 0].tolist() == [0, 2]
-    assert probes.phi[:, 0, 0].tolist() == [4, 5, 6, 7]
+    assert probes.of_targets("phi")[:, 0, 0].tolist() == [0, 2]
+    assert probes.signals["phi"][:, 0, 0].tolist() == [4, 5, 6, 7]
     with pytest.raises(UserError, match="lira-score --probes"):
         run_scores.load_probe(run, "scaled", loaded)
 
@@ -131,16 +139,17 @@ def test_targets_of_one_run_meet_shadows_of_another(tmp_path):
     assert loaded.models == [0, 1, 2, 3, 4, 5, 7]
     assert loaded.targets == [0, 1, 2, 4, 5, 7]  # 3 has diverged here, the counterpart of 6 there
     evidence = loaded.evidence
-    assert [loaded.models[t] for t in evidence.targets] == loaded.targets
+    assert [loaded.models[t] for t in evidence.targets.models] == loaded.targets
     for row, target in enumerate(loaded.targets):
         np.testing.assert_array_equal(
-            evidence.target_phi[row], mine.read(directory.scores_name(target))[:, :1]
+            evidence.of_targets("phi")[row], mine.read(directory.POOL.signal("phi", target))[:, :1]
         )
         np.testing.assert_array_equal(
-            evidence.target_logits[row], mine.read(directory.logits_name(target))
+            evidence.of_targets("logits")[row], mine.read(directory.POOL.signal("logits", target))
         )
     np.testing.assert_array_equal(
-        evidence.phi, [theirs.read(directory.scores_name(m)) for m in loaded.models]
+        evidence.signals["phi"],
+        [theirs.read(directory.POOL.signal("phi", m)) for m in loaded.models],
     )
     np.testing.assert_array_equal(evidence.members, mine.read("keep.npy")[loaded.targets])
 

@@ -12,7 +12,7 @@ from lira_jax.data.dataset import Dataset, check
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import RunDirectory, logits_name, scores_name
+from lira_jax.runs.directory import POOL, RunDirectory
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop
 
@@ -58,7 +58,9 @@ def train(path, experiment, ids=None, devices=1, dataset=None):
     mesh = lift.mesh(devices)
     outcomes = loop.train(experiment, dataset, keep, run, ids, mesh)
     score_models(experiment, dataset, run, ids, mesh)
-    return {i: (run.read(logits_name(i)), run.read(scores_name(i))) for i in ids}, outcomes
+    return {
+        i: (run.read(POOL.signal("logits", i)), run.read(POOL.signal("phi", i))) for i in ids
+    }, outcomes
 
 
 def assert_same(a, b, exact=False):

@@ -1,70 +1,80 @@
 """What an attack may look at."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
-from lira_jax.errors import UserError
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Targets
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """Saved outputs of the models, and which of them are targets.
+    """Signals of the models, and which of them are targets.
 
     Attributes:
       labels: int [examples].
       keep: bool [models, examples], true where a model trained on an example.
-      phi: float32 [models, examples, queries]; query 0 is the plain example.
-      logits: float32 [models, examples, classes], of the plain example; None if only phi was saved.
-      targets: int [targets], models that are attacked, each with all the others as its shadows;
-        None if the targets come from outside and every model is a shadow.
-      outside_phi, outside_logits: of targets from outside, [targets, examples, queries or classes].
-        With `targets` too, these are attacked, and `targets` are the models with their very
-        training sets, which are no shadows.
-      outside_members: bool [targets, examples], their membership, if it is known.
+      signals: name -> float [models, examples, ...], such as phi float32 [models, examples,
+        queries] and logits float32 [models, examples, classes].
+      targets: who is attacked (targets.py).
     """
 
     labels: np.ndarray
     keep: np.ndarray
-    phi: np.ndarray
-    logits: np.ndarray | None
-    targets: np.ndarray | None
-    outside_phi: np.ndarray | None = None
-    outside_logits: np.ndarray | None = None
-    outside_members: np.ndarray | None = None
+    signals: Signals
+    targets: Targets
+
+    @classmethod
+    def of_arrays(
+        cls, labels: np.ndarray, keep: np.ndarray, targets: Targets, **signals: np.ndarray
+    ) -> "Evidence":
+        """Evidence of arrays in memory, such as phi=... and logits=...."""
+        return cls(labels, keep, Signals(signals, labels), targets)
 
     @property
     def members(self) -> np.ndarray | None:
-        """bool [targets, examples], for evaluation only: no attack may read it."""
-        return self._of_targets(self.keep) if self.outside_phi is None else self.outside_members
+        """bool [targets, examples], for evaluation only: no attack may read it. None if it is
+        unknown."""
+        return self.targets.members(self.keep)
 
     @property
-    def target_phi(self) -> np.ndarray:
-        """float32 [targets, examples, queries]."""
-        return self._of_targets(self.phi) if self.outside_phi is None else self.outside_phi
+    def num_shadows(self) -> int:
+        """Shadow models of one target."""
+        return self.targets.num_shadows(len(self.keep))
 
-    @property
-    def target_logits(self) -> np.ndarray:
-        """float32 [targets, examples, classes], of the plain example."""
-        return (
-            self._of_targets(self.shadow_logits)
-            if self.outside_phi is None
-            else self.outside_logits
-        )
-
-    @property
-    def shadow_logits(self) -> np.ndarray:
-        """`logits`, for attacks that cannot do without.
+    def of_targets(self, name: str) -> np.ndarray:
+        """A signal of the targets, float [targets, examples, ...].
 
         Raises:
-          UserError: there are none.
+          UserError: it is not saved.
         """
-        if self.logits is None:
-            raise UserError("it needs logits, and only scores were saved")
-        return self.logits
+        return self.targets.signal(name, self.signals)
 
-    def _of_targets(self, array: np.ndarray) -> np.ndarray:
-        everyone = len(self.targets) == len(array) and np.array_equal(
-            self.targets, np.arange(len(array))
+    def select(self, examples: np.ndarray) -> "Evidence":
+        """The evidence about some of the examples, bool [examples] or indices."""
+        return Evidence(
+            self.labels[examples],
+            self.keep[:, examples],
+            self.signals.of(examples=examples),
+            self.targets.select(examples),
         )
-        return array if everyone else array[self.targets]
+
+    def models(self, rows: np.ndarray) -> "Evidence":
+        """The evidence of some of its models, int [models]; a target, or one whose counterpart, is
+        not among them is left out."""
+        return Evidence(
+            self.labels, self.keep[rows], self.signals.of(models=rows), self.targets.among(rows)
+        )
+
+    def read(self, names: Iterable[str]) -> None:
+        """Reads the signals of these names, as far as they are saved, so that a damaged file is
+        found before anything is computed.
+
+        Raises:
+          UserError: a file is missing or damaged.
+        """
+        for name in dict.fromkeys(names):
+            if name in self.signals:
+                _ = self.signals[name], self.of_targets(name)

@@ -1,4 +1,4 @@
-"""Metrics of a model's own output for the plain example, to compare with a threshold.
+"""Statistics of a model's own output for the plain example, to compare with a threshold.
 
 Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
 3.1, and the baselines of Rezaei and Liu 2021 and Hintersdorf et al. 2022. All take logits [...,
@@ -13,10 +13,10 @@ import numpy as np
 
 from lira_jax.attacks.shared.blocks import over_blocks
 
-Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def log_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log p_y, which orders as the confidence p_y does but does not round to 1.
 
     log p_y = -log(1 + exp(-phi)) keeps all its digits up to phi = 708, where exp(-phi) underflows.
@@ -119,21 +119,11 @@ def zero_r(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.zeros(np.shape(logits)[:-1])
 
 
-METRICS: dict[str, Metric] = {
-    "confidence": confidence,
-    "correctness": correctness,
-    "entropy": entropy,
-    "modified_entropy": modified_entropy,
-    "maximum_score": maximum_score,
-    "zero_r": zero_r,
-}
-
-
-def of_models(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """A metric of many models, block by block: no float64 copy of all the logits is made.
+def of_models(statistic: Statistic, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """A statistic of many models, block by block: no float64 copy of all the logits is made.
 
     Args:
-      metric: one of the above.
+      statistic: one of the above.
       logits: float [models, examples, classes].
       labels: int [examples].
 
@@ -144,7 +134,7 @@ def of_models(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> np.ndar
     result = np.empty((num_models, num_examples))
 
     def fill(block: slice) -> None:
-        result[:, block] = metric(logits[:, block], labels[block])
+        result[:, block] = statistic(logits[:, block], labels[block])
 
     for _ in over_blocks(fill, num_examples, num_models * num_classes):
         pass

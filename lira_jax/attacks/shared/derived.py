@@ -1,0 +1,107 @@
+"""Signals that are computed from saved ones, and cost no forward pass and no file.
+
+LiRA (Carlini et al. 2022, https://arxiv.org/abs/2112.03570), figure 8, compares these statistics of
+the plain query. To add one, write a function here and a line in DERIVED.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from lira_jax.attacks import thresholds
+from lira_jax.attacks.shared.blocks import over_blocks
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived:
+    """A signal computed from others.
+
+    Attributes:
+      derive: (signals, labels int [examples]) -> float [models, examples], higher for members.
+      needs: names of the saved signals that it reads.
+      summary: what it is, in a line.
+      source: the paper and its section.
+    """
+
+    derive: Callable[[Arrays, np.ndarray], np.ndarray]
+    needs: tuple[str, ...]
+    summary: str
+    source: str
+
+
+def confidence(signals: Arrays, labels: np.ndarray) -> np.ndarray:
+    """p_y of the plain query, float64 [models, examples]; it rounds to 1 where phi exceeds 37."""
+    return np.exp(log_confidence(signals, labels))
+
+
+def log_confidence(signals: Arrays, labels: np.ndarray) -> np.ndarray:
+    """log p_y of the plain query, minus the loss: float64 [models, examples]."""
+    return thresholds.loss(signals["phi"])
+
+
+def naive_logit(signals: Arrays, labels: np.ndarray) -> np.ndarray:
+    """log p_y - log(1 - p_y) through a softmax in float32, as one would write it first.
+
+    It is phi but for its rounding: from about 8 on it moves in steps, and where p_y rounds to 0 or
+    1 it takes the largest finite value of float32's neighbours of these, about -103 and 16.6.
+
+    Returns:
+      float32 [models, examples].
+    """
+    logits = signals["logits"]
+    naive = np.empty(logits.shape[:2], np.float32)
+    smallest, largest = np.float32(2**-149), np.float32(1 - 2**-24)
+
+    def fill(block: slice) -> None:
+        z = logits[:, block].astype(np.float32)
+        p = np.exp(z - z.max(-1, keepdims=True))
+        p /= p.sum(-1, keepdims=True)
+        p = np.clip(_of_label(p, labels[block]), smallest, largest)
+        naive[:, block] = np.log(p) - np.log(1 - p)
+
+    _in_blocks(fill, logits)
+    return naive
+
+
+def hinge(signals: Arrays, labels: np.ndarray) -> np.ndarray:
+    """z_y - max_{j != y} z_j of the plain query, float32 [models, examples].
+
+    The paper recommends it where logits are at hand.
+    """
+    logits = signals["logits"]
+    margin = np.empty(logits.shape[:2], np.float32)
+
+    def fill(block: slice) -> None:
+        z = logits[:, block]
+        others = z.copy()
+        index = np.broadcast_to(labels[block], z.shape[:-1])[..., None]
+        np.put_along_axis(others, index, -np.inf, -1)
+        margin[:, block] = _of_label(z, labels[block]) - others.max(-1)
+
+    _in_blocks(fill, logits)
+    return margin
+
+
+_FIGURE_8 = "Carlini et al. 2022, figure 8"
+
+DERIVED: dict[str, Derived] = {
+    "confidence": Derived(confidence, ("phi",), "p_y, the label's probability", _FIGURE_8),
+    "log_confidence": Derived(log_confidence, ("phi",), "log p_y, minus the loss", _FIGURE_8),
+    "naive_logit": Derived(
+        naive_logit, ("logits",), "log p_y - log(1 - p_y) by a float32 softmax", _FIGURE_8
+    ),
+    "hinge": Derived(hinge, ("logits",), "z_y less the largest other logit", _FIGURE_8),
+}
+
+
+def _of_label(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    index = np.broadcast_to(labels, values.shape[:-1])[..., None]
+    return np.take_along_axis(values, index, -1)[..., 0]
+
+
+def _in_blocks(fill: Callable[[slice], None], logits: np.ndarray) -> None:
+    for _ in over_blocks(fill, logits.shape[1], len(logits) * logits.shape[2]):
+        pass

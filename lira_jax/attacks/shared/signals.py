@@ -1,0 +1,169 @@
+"""Signals of several models by name: read or computed when they are first asked for, then kept.
+
+A *signal* is a number, or a few, that one model gives of each example, and that is higher for
+members: phi, the logits, the loss. An attack that needs phi alone never reads the logits.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from lira_jax import progress
+from lira_jax.attacks.shared.derived import DERIVED
+from lira_jax.errors import UserError
+
+
+class Signals(Mapping[str, np.ndarray]):
+    """name -> float [models, examples, ...], of all queries or of the plain one alone.
+
+    phi is float32 [models, examples, queries], query 0 the plain example; logits are float32
+    [models, examples, classes], of the plain example. Beside the saved signals there are those that
+    are derived from them (derived.py).
+    """
+
+    def __init__(
+        self,
+        saved: Mapping[str, Sequence[np.ndarray]],
+        labels: np.ndarray,
+        models: np.ndarray | None = None,
+        examples: np.ndarray | None = None,
+    ):
+        """Args:
+        saved: name -> the arrays of the models [all examples, ...]: an array, or a sequence that
+          reads a model's array when it is indexed.
+        labels: int [all examples].
+        models: int [models], which of them, in which order; all by default.
+        examples: int [examples], which of them, in which order; all by default.
+        """
+        self._saved, self._labels = saved, labels
+        self._models, self._examples = models, examples
+        self._made: dict[str, np.ndarray] = {}
+
+    @property
+    def saved(self) -> tuple[str, ...]:
+        """Names of the signals that are not derived."""
+        return tuple(self._saved)
+
+    @property
+    def num_models(self) -> int:
+        """Models, or targets."""
+        return len(next(iter(self._saved.values())) if self._models is None else self._models)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int [examples]."""
+        return self._labels if self._examples is None else self._labels[self._examples]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._made:
+            if name not in self:
+                raise missing(name, self.saved)
+            derived = name not in self._saved
+            self._made[name] = (
+                DERIVED[name].derive(self, self.labels) if derived else self._stack(name)
+            )
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._saved or (
+            name in DERIVED and all(n in self._saved for n in DERIVED[name].needs)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._saved
+        yield from (name for name in DERIVED if name not in self._saved and name in self)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def of(self, models: np.ndarray | None = None, examples: np.ndarray | None = None) -> "Signals":
+        """The signals of some of the models and examples, indices int or bool; None for all."""
+        return Signals(
+            self._saved,
+            self._labels,
+            _compose(self._models, models),
+            _compose(self._examples, examples),
+        )
+
+    def of_model(self, name: str, model: int) -> np.ndarray:
+        """A saved signal of one model, [examples, ...], read and not kept."""
+        row = model if self._models is None else self._models[model]
+        array = self._saved[name][row]
+        return array if self._examples is None else array[self._examples]
+
+    def mapped(
+        self, function: Callable[[np.ndarray], np.ndarray], labels: np.ndarray | None = None
+    ) -> "Signals":
+        """The saved signals with a function applied to each [models, examples, ...] when it is
+        asked for; `labels` if it gives other examples."""
+        saved = {name: _Mapped(self, name, function) for name in self._saved}
+        return Signals(saved, self.labels if labels is None else labels)
+
+    def plain(self) -> "Signals":
+        """The signals of the plain query alone: of those with a query axis, the first."""
+        saved = {
+            name: _Mapped(self, name, _all if name == "logits" else _first_query)
+            for name in self._saved
+        }
+        return Signals(saved, self.labels)
+
+    def _stack(self, name: str) -> np.ndarray:
+        source = self._saved[name]
+        if isinstance(source, _Mapped):
+            source = source.array()
+        if isinstance(source, np.ndarray):
+            source = source if self._models is None else source[self._models]
+            return source if self._examples is None else source[:, self._examples]
+        models = range(len(source)) if self._models is None else self._models
+        stacked = None
+        for row, model in enumerate(progress.each(f"read {name}", models, "models")):
+            array = source[model]
+            array = array if self._examples is None else array[self._examples]
+            if stacked is None:
+                stacked = np.empty((len(models), *array.shape), np.float32)
+            stacked[row] = array
+        return stacked
+
+
+class _Mapped:
+    """A signal of others with a function applied to it."""
+
+    def __init__(self, signals: Signals, name: str, function: Callable):
+        self._signals, self._name, self._function = signals, name, function
+
+    def __len__(self) -> int:
+        return len(self.array())
+
+    def array(self) -> np.ndarray:
+        return self._function(self._signals[self._name])
+
+
+def missing(name: str, saved: Sequence[str]) -> UserError:
+    """The error of a signal that is neither saved nor can be derived."""
+    near = difflib.get_close_matches(name, [*saved, *DERIVED, "phi", "logits"], n=1)
+    if near and near[0] != name:
+        return UserError(f"there is no signal {name}: did you mean {near[0]}?")
+    needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]
+    both = ",".join([*saved, *needed])
+    return UserError(
+        f"it needs the signal {' and '.join(needed)}, which is not saved: run lira-score "
+        f"--signals={both}"
+    )
+
+
+def _compose(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
+    if new is None:
+        return old
+    new = np.asarray(new)
+    if old is not None:
+        return old[new]
+    return np.flatnonzero(new) if new.dtype == bool else new
+
+
+def _all(array: np.ndarray) -> np.ndarray:
+    return array
+
+
+def _first_query(array: np.ndarray) -> np.ndarray:
+    return array[:, :, :1]

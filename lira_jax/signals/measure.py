@@ -1,0 +1,86 @@
+"""Measures signals of ONE model: all that are asked for, from one forward pass a query."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lira_jax.data import augment
+from lira_jax.models.network import Network
+
+SCORED_PLAIN = ("logits",)
+"""Signals of which the plain query alone is kept, unless all are asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """A model and a batch that it is asked about: what the signal of a table line is measured on.
+
+    Attributes:
+      network: the model's pure functions.
+      variables: of the model, as `network.init` gives them.
+      inputs: [B, ...], one query each, raw as in the data set.
+      labels: int [B].
+    """
+
+    network: Network
+    variables: Any
+    inputs: Any
+    labels: Any
+
+    @functools.cached_property
+    def outputs(self) -> Any:
+        """float32 [B, ...]: the forward pass, made once however many signals read it."""
+        return self.network.outputs(self.variables, self.inputs)
+
+
+Measure = Callable[[Measurement], Any]
+
+
+def make_step(
+    network: Network, measures: Mapping[str, Measure], grid, *, plain: tuple[str, ...]
+) -> Callable:
+    """Builds step(variables, images, labels, index) -> (signals, correct) for ONE model.
+
+    Args:
+      network: of the model.
+      measures: name -> measure(Measurement) -> float32 [B, ...].
+      grid: of the queries, as `augment.query_grid` gives it.
+      plain: names of which the plain query alone is returned.
+
+    Returns:
+      A function of variables, images [N, ...] and labels [N] on the device and index int [B], which
+      examples. Its signals are name -> float32 [B, queries, ...], or [B, 1, ...] of the plain one;
+      correct is bool [B], whether the plain query's prediction is right, or None of a network that
+      predicts no labels.
+    """
+
+    def step(variables, images, labels, index):
+        queries = augment.query_views(images, index, grid)
+        per_example = len(queries) // len(index)
+        own = labels[index]
+        batch = Measurement(network, variables, queries, jnp.repeat(own, per_example))
+
+        def by_query(array):
+            return array.reshape(len(index), per_example, *array.shape[1:])
+
+        signals = {
+            name: by_query(measure(batch).astype(jnp.float32)) for name, measure in measures.items()
+        }
+        signals = {n: array[:, :1] if n in plain else array for n, array in signals.items()}
+        if not network.classifies:
+            return signals, None
+        return signals, jnp.argmax(by_query(batch.outputs)[:, 0], -1) == own
+
+    return step
+
+
+def shapes(step: Callable, network: Network, images, labels) -> dict[str, tuple[int, ...]]:
+    """Name -> (queries, ...), the shape of a signal of one example."""
+    index = jax.ShapeDtypeStruct((1,), jnp.int32)
+    arrays = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (images, labels)]
+    signals, _ = jax.eval_shape(step, network.shapes, *arrays, index)
+    return {name: array.shape[1:] for name, array in signals.items()}

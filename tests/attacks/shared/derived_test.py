@@ -1,0 +1,59 @@
+"""Derived signals are the statistics of LiRA's figure 8."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from lira_jax.attacks.shared.derived import DERIVED
+from lira_jax.attacks.shared.signals import Signals
+
+LABELS = np.array([0, 1, 2, 0, 1])
+
+
+def signals(logits):
+    logits = np.asarray(logits, np.float32)
+    z = logits.astype(np.float64)
+    own = np.take_along_axis(z, LABELS[None, :, None], -1)[..., 0]
+    others = np.where(np.arange(z.shape[-1]) == LABELS[:, None], -np.inf, z)
+    phi = own - np.logaddexp.reduce(others, -1)
+    arrays = {"phi": np.stack([phi, phi - 9], -1).astype(np.float32), "logits": logits}
+    return Signals(arrays, LABELS)
+
+
+def moderate(scale=2.0):
+    return np.random.default_rng(0).normal(0, scale, (3, 5, 3))
+
+
+def of_label(array):
+    return np.take_along_axis(array, LABELS[None, :, None], -1)[..., 0]
+
+
+def test_each_is_its_definition_on_the_plain_query():
+    s, z = signals(moderate()), moderate().astype(np.float32).astype(np.float64)
+    p, log_p = of_label(softmax(z, -1)), of_label(log_softmax(z, -1))
+    np.testing.assert_allclose(s["confidence"], p, rtol=1e-5)
+    np.testing.assert_allclose(s["log_confidence"], log_p, rtol=1e-5)
+    np.testing.assert_allclose(s["naive_logit"], log_p - np.log1p(-p), rtol=1e-4, atol=1e-5)
+    for model in range(3):
+        for i, label in enumerate(LABELS):
+            others = [z[model, i, j] for j in range(3) if j != label]
+            assert s["hinge"][model, i] == pytest.approx(z[model, i, label] - max(others), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_each_rises_with_the_logit_of_the_label_and_is_finite(name):
+    logits = np.zeros((7, 5, 3))
+    for model, gap in enumerate([-1000, -3, -1, 0, 1, 3, 1000]):
+        logits[model, np.arange(5), LABELS] = gap
+    values = signals(logits)[name]
+    assert np.isfinite(values).all()
+    assert (np.diff(values, axis=0)[1:-1] > 0).all()
+    assert (np.diff(values, axis=0) >= 0).all()
+
+
+def test_the_naive_logit_rounds_where_phi_does_not():
+    logits = np.zeros((2, 5, 3))
+    logits[0, np.arange(5), LABELS], logits[1, np.arange(5), LABELS] = 20, 30
+    s = signals(logits)
+    assert s["phi"][1, :, 0] - s["phi"][0, :, 0] == pytest.approx(10)
+    np.testing.assert_array_equal(s["naive_logit"][0], s["naive_logit"][1])

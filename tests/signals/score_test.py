@@ -1,0 +1,161 @@
+"""What is scored is what is asked for, file by file, and the diagnosis is kept with it."""
+
+import dataclasses
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from lira_jax.attacks.table import ATTACKS, on_signals
+from lira_jax.data import masks
+from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import lift
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+from lira_jax.models import network as networks
+from lira_jax.runs import checkpoint
+from lira_jax.runs import evidence as run_evidence
+from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.signals import score
+
+MODELS = 6
+E = Experiment(
+    num_models=MODELS, hidden=(8,), epochs=3, batch_size=16, queries=2, strategy="loop", shift=1
+)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 60, (60, 6, 6, 1)).astype(np.uint8)
+    y = (np.arange(60) % 3).astype(np.int32)
+    x[np.arange(60), 0, y] += 150
+    return Dataset(x=x, y=y, num_classes=3)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run, dataset = RunDirectory(tmp_path_factory.mktemp("run") / "run"), data()
+    run.settle_experiment(E, set())
+    keep = masks.draw("balanced", MODELS, 60, seed=0)
+    run.write(POOL.labels, dataset.y)
+    run.write("keep.npy", keep)
+    network = networks.make(E, dataset)
+    for model in range(MODELS):
+        variables = jax.tree.map(_reads_labels, network.init(jax.random.key(model)))
+        checkpoint.save(run.checkpoints(), model, checkpoint.FINAL, variables)
+    return run.path
+
+
+def _reads_labels(weights):
+    """Weights that pass the first three inputs on, which tell the label."""
+    weights = np.array(weights)
+    if weights.ndim == 2:
+        weights[:3, :3] += 3 * np.eye(3)
+    return weights
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return RunDirectory(shutil.copytree(trained, tmp_path / "run"))
+
+
+def scored(run, signals, ids=range(MODELS)):
+    e = dataclasses.replace(E, signals=signals)
+    score.score_models(e, data(), run, list(ids), lift.mesh(1))
+    return e
+
+
+def test_phi_alone_writes_no_logits_and_is_the_same_phi(run, tmp_path):
+    scored(run, "phi,logits", [0])
+    both = np.array(run.read(POOL.signal("phi", 0)))
+    (run.path / POOL.signal("phi", 0)).unlink()
+    e = scored(run, "phi")
+    np.testing.assert_array_equal(run.read(POOL.signal("phi", 0)), both)
+    assert not (run.path / POOL.signal("logits", 1)).exists()
+    assert score.missing(run, 1, e.signal_names) == []
+    assert score.missing(run, 1, ["phi", "logits"]) == ["logits"]
+
+
+def test_a_signal_that_is_added_leaves_the_others_as_they_are(run):
+    scored(run, "phi")
+    before = (run.path / POOL.signal("phi", 2)).stat().st_mtime_ns
+    scored(run, "phi,logits")
+    assert (run.path / POOL.signal("phi", 2)).stat().st_mtime_ns == before
+    assert run.read(POOL.signal("logits", 2)).shape == (60, 3)
+
+
+def test_a_signal_of_the_recipe_has_its_own_folder_and_can_be_attacked(run, monkeypatch):
+    make = networks.make
+
+    def with_margin(*args, **kwargs):
+        def margin(outputs, labels):
+            return outputs.max(-1) - outputs.mean(-1)
+
+        return dataclasses.replace(make(*args, **kwargs), signals={"margin": margin})
+
+    monkeypatch.setattr(networks, "make", with_margin)
+    e = scored(run, "margin")
+    assert (run.path / "signals/margin/0003.npy").exists()
+    assert run.saved_signals() == ["margin"]
+    evidence = run_evidence.load_evidence(run, e, "all").evidence
+    assert evidence.signals["margin"].shape == (MODELS, 60, 2)
+    attacks = on_signals(["watson@margin"], ATTACKS)
+    assert attacks["watson@margin"].run(evidence).shape == (MODELS, 60)
+
+
+def test_an_attack_on_phi_opens_no_logits(run, monkeypatch):
+    e = scored(run, "phi,logits")
+    read, opened = RunDirectory.read, []
+
+    def reading(self, name, shape=None):
+        opened.append(name)
+        return read(self, name, shape)
+
+    monkeypatch.setattr(RunDirectory, "read", reading)
+    evidence = run_evidence.load_evidence(run, e, "all").evidence
+    assert not any("scores/" in name for name in opened)  # nothing is read before it is needed
+    ATTACKS["lira_offline_fixed"].run(evidence)
+    assert [n for n in opened if "scores/" in n] == [POOL.signal("phi", m) for m in range(MODELS)]
+    assert not any("logits" in name for name in opened)
+    ATTACKS["entropy"].run(evidence)
+    assert sum("logits" in name for name in opened) == MODELS
+
+
+def test_an_attack_on_logits_says_how_to_get_them(run):
+    e = scored(run, "phi")
+    evidence = run_evidence.load_evidence(run, e, "all").evidence
+    with pytest.raises(
+        UserError, match=r"signal logits, .*lira-score --signals=phi,logits"
+    ) as error:
+        ATTACKS["entropy"].run(evidence)
+    assert "\n" not in str(error.value)
+
+
+def test_the_diagnosis_is_that_of_the_outputs_and_is_not_made_twice(run, monkeypatch):
+    e = scored(run, "phi,logits")
+    assert set(run.diagnoses()) == set(range(MODELS))
+    kept = run.diagnoses()
+    keep, labels = run.read("keep.npy"), run.read(POOL.labels)
+    signals = run_evidence.saved_signals(run, POOL, list(range(MODELS)), labels)
+    monkeypatch.setattr(RunDirectory, "diagnoses", lambda self: {})
+    assert run_evidence.diagnose(run, keep, signals) == kept
+    assert run_evidence.load_evidence(run, e, "all").models == [m for m in kept if not kept[m]]
+
+
+def test_outputs_that_are_not_finite_are_diagnosed(run, monkeypatch):
+    make = networks.make
+
+    def broken(*args, **kwargs):
+        network = make(*args, **kwargs)
+        return dataclasses.replace(network, outputs=lambda v, x: network.outputs(v, x) * np.nan)
+
+    monkeypatch.setattr(networks, "make", broken)
+    scored(run, "phi", [1])
+    assert run.diagnoses() == {1: "NaN or infinite outputs on 60 examples"}
+
+
+def test_an_unknown_signal_is_refused_before_anything_is_written(run):
+    with pytest.raises(UserError, match="--signals=fi: "):
+        scored(run, "phi,fi")
+    assert run.saved_signals() == []

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from lira_jax.attacks.shared.derived import DERIVED
+from lira_jax.errors import UserError
+from lira_jax.models.network import Network
+from lira_jax.signals.table import SIGNALS, measures
+
+
+def network(classifies=True, **signals):
+    return Network(
+        init=None,
+        outputs=None,
+        shapes=None,
+        convolutional=False,
+        classifies=classifies,
+        signals=signals,
+    )
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_is_either_measured_or_derived(name):
+    signal = SIGNALS[name]
+    assert (signal.measure is None) != (signal.derive is None)
+    assert (signal.cost == 0) == (signal.measure is None)
+    assert signal.summary
+    assert "2022" in signal.source
+
+
+def test_signals_of_the_users_recipe_can_be_named_too():
+    found = measures(["phi", "square"], network(square=lambda outputs, labels: outputs**2))
+    assert list(found) == ["phi", "square"]
+
+    class Batch:
+        outputs, labels = np.array([3.0]), np.array([0])
+
+    assert found["square"](Batch) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ph", "--signals=ph: did you mean phi"),
+        ("squar", "--signals=squar: did you mean square"),
+        ("hinge", "--signals=hinge: it is computed from logits"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(name, message):
+    with pytest.raises(UserError, match=message):
+        measures([name], network(square=abs))
+
+
+@pytest.mark.parametrize("name", ["phi", "logits"])
+def test_a_network_without_logits_has_no_signals_of_them(name):
+    with pytest.raises(UserError, match=rf"--signals={name}: .*recipe \(square\)"):
+        measures([name], network(classifies=False, square=abs))
+
+
+def test_all_derived_signals_are_in_the_table():
+    assert DERIVED.keys() == {n for n, s in SIGNALS.items() if s.derive}
