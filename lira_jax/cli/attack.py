@@ -6,14 +6,13 @@ import os
 import pathlib
 
 import numpy as np
-from absl import flags
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, Attack
 from lira_jax.audit import probes as false_alarms
 from lira_jax.audit import run as audit
-from lira_jax.cli import command
+from lira_jax.cli import flags
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation import exposure
@@ -64,15 +63,15 @@ FEW_SHADOWS = 64
 
 
 def main() -> None:
-    names = chosen(command.FLAGS.attacks)
-    compat = command.FLAGS.compat
+    names = chosen(flags.FLAGS.attacks)
+    compat = flags.FLAGS.compat
     if compat not in COMPATIBLE:
         raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
     try:
-        counts = sorted({int(n) for n in command.FLAGS.num_shadows})
+        counts = sorted({int(n) for n in flags.FLAGS.num_shadows})
     except ValueError:
         raise UserError(
-            f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma "
+            f"--num_shadows={','.join(flags.FLAGS.num_shadows)}: give whole numbers, comma "
             "separated"
         ) from None
     run, shadow_run, loaded, out = read_evidence()
@@ -91,7 +90,7 @@ def main() -> None:
             scores = whole
         out.write(f"attacks/{name}.npy", scores.astype(np.float32))
 
-    everything = command.FLAGS.attacks in ("all", "fast")
+    everything = flags.FLAGS.attacks in ("all", "fast")
     table = {**ATTACKS, **COMPATIBLE[compat]}
     results = audit.run_attacks(evidence, table, names, save, skip_failures=everything)
     about = {
@@ -125,7 +124,7 @@ def main() -> None:
             "\nFalse positives on probes, percent (Hintersdorf et al. 2022)\n"
             + tables.false_positives(found)
         )
-    if command.FLAGS.ablation:
+    if flags.FLAGS.ablation:
         rows = audit.ablation(evidence)
         about["ablation"] = [summary.as_row(name) for name, summary in rows]
         print(
@@ -167,12 +166,12 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
       what is attacked; and where results go.
     """
     workdir, out, targets = (
-        pathlib.Path(command.FLAGS[f].value) for f in ("workdir", "out", "targets")
+        pathlib.Path(flags.FLAGS[f].value) for f in ("workdir", "out", "targets")
     )
-    outside, shadows, run, shadow_run = targets.exists(), command.FLAGS.shadows, None, None
-    asked = "all" if outside else command.FLAGS.targets
+    outside, shadows, run, shadow_run = targets.exists(), flags.FLAGS.shadows, None, None
+    asked = "all" if outside else flags.FLAGS.targets
     foreign = layouts.recognise(workdir)
-    if not command.FLAGS.out and (foreign or shadows):
+    if not flags.FLAGS.out and (foreign or shadows):
         why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
         raise UserError(f"--out=: {why}; name a directory for the results")
     if shadows and (foreign or outside):
@@ -185,7 +184,7 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
         evidence = select(evidence, models, asked)
         loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
     else:
-        (run, settled), *own_targets = command.with_targets(*command.open_run())
+        (run, settled), *own_targets = flags.with_targets(*flags.open_run())
         if shadows:
             shadow_run = RunDirectory(shadows)
         elif own_targets and not outside:
@@ -199,8 +198,8 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
         loaded = with_shadows_of(shadow_run, run, loaded)
     if outside:
         evidence = with_outside_targets(loaded.evidence, targets)
-        loaded = dataclasses.replace(loaded, evidence=evidence, targets=[command.FLAGS.targets])
-    return run, shadow_run, loaded, RunDirectory(out if command.FLAGS.out else workdir)
+        loaded = dataclasses.replace(loaded, evidence=evidence, targets=[flags.FLAGS.targets])
+    return run, shadow_run, loaded, RunDirectory(out if flags.FLAGS.out else workdir)
 
 
 def select(evidence: Evidence, models: list[int], targets: str) -> Evidence:
@@ -280,7 +279,7 @@ def probe(
     if not names:
         return {}
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
-    if foreign or loaded.targets == [command.FLAGS.targets]:
+    if foreign or loaded.targets == [flags.FLAGS.targets]:
         progress.note(
             "left out the probes: they are counted where targets and shadows are models of one run"
         )
@@ -293,7 +292,7 @@ def probe(
 
 
 def cli() -> None:
-    command.run("lira-attack", SUMMARY, SHOWN, main)
+    flags.run("lira-attack", SUMMARY, SHOWN, main)
 
 
 if __name__ == "__main__":

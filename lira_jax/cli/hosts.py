@@ -19,9 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from absl import flags
-
-from lira_jax.cli import rendezvous
+from lira_jax.cli import flags, rendezvous
 from lira_jax.errors import UserError
 from lira_jax.progress import note
 

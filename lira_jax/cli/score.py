@@ -2,7 +2,7 @@
 
 import functools
 
-from lira_jax.cli import command, hosts
+from lira_jax.cli import flags, hosts
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
@@ -17,20 +17,20 @@ SUMMARY = (
     "phi and logits. Models that are scored already are passed over. Targets of another recipe "
     "are scored too."
 )
-SHOWN = ["model_ids", "workers", *hosts.SHOWN, *command.SCORE_FLAGS, "probes", *command.HOW_FLAGS]
+SHOWN = ["model_ids", "workers", *hosts.SHOWN, *flags.SCORE_FLAGS, "probes", *flags.HOW_FLAGS]
 
 
 def main() -> None:
-    command.keep_compiled_programs()
+    flags.keep_compiled_programs()
     with hosts.gathered() as group:
         score(group)
 
 
 def score(group: hosts.Group) -> None:
     """Scores this process's share of the models."""
-    run, experiment = command.open_run()
-    runs = command.with_targets(run, experiment)
-    asked = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
+    run, experiment = flags.open_run()
+    runs = flags.with_targets(run, experiment)
+    asked = masks.parse_ids(flags.FLAGS.model_ids, experiment.num_models)
     ids = group.share(asked)
     dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     sets = make_probes(runs, dataset)
@@ -43,7 +43,7 @@ def score(group: hosts.Group) -> None:
     dumps = [(run, probe) for run, _ in runs for probe in ("", *sets)]
     missing = {dump: [i for i in ids if not is_scored(dump[0], i, dump[1])] for dump in dumps}
     todo = sorted(set().union(*missing.values()))
-    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
+    number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
         note_finished(len(ids), len(todo), "scored already")
         workers.run("score", todo, number)
@@ -95,7 +95,7 @@ def make_probes(
 
 
 def cli() -> None:
-    command.run("lira-score", SUMMARY, SHOWN, main)
+    flags.run("lira-score", SUMMARY, SHOWN, main)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lira_jax.cli import command, hosts
+from lira_jax.cli import flags, hosts
 from lira_jax.data import masks
 from lira_jax.experiment import FIELDS
 from lira_jax.launch import workers
@@ -20,25 +20,25 @@ SHOWN = [
     "model_ids",
     "workers",
     *hosts.SHOWN,
-    *(n for n in FIELDS if n not in (*command.SCORE_FLAGS, "probes", "score_batch_size")),
+    *(n for n in FIELDS if n not in (*flags.SCORE_FLAGS, "probes", "score_batch_size")),
 ]
 
 
 def main() -> None:
-    command.keep_compiled_programs()
+    flags.keep_compiled_programs()
     with hosts.gathered() as group:
         train(group)
 
 
 def train(group: hosts.Group) -> None:
     """Trains this process's share of the models."""
-    run = RunDirectory(command.FLAGS.workdir)
+    run = RunDirectory(flags.FLAGS.workdir)
     group.wait_for_set_up()
-    experiment = run.settle_experiment(*command.asked_experiment())
+    experiment = run.settle_experiment(*flags.asked_experiment())
     if experiment.tensorboard:
         event_files.check_installed()
-    asked = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
-    runs = command.with_targets(run, experiment)
+    asked = masks.parse_ids(flags.FLAGS.model_ids, experiment.num_models)
+    runs = flags.with_targets(run, experiment)
     dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
     if run.has("keep.npy"):
@@ -52,7 +52,7 @@ def train(group: hosts.Group) -> None:
 
     # Refuses what cannot be trained before anything is fixed.
     trainers = [Trainer(experiment, dataset, keep, run)]
-    with command.naming_target_flags(experiment):
+    with flags.naming_target_flags(experiment):
         trainers += [Trainer(e, dataset, keep, targets) for targets, e in runs[1:]]
     for run, _ in runs:
         run.write_once("labels.npy", dataset.y)
@@ -64,7 +64,7 @@ def train(group: hosts.Group) -> None:
     convolutional = any(has_convolution(t.params) for t in trainers)
     folders = [run.checkpoints() for run, _ in runs]
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
-    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
+    number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
         note_finished(len(ids), len(todo), "trained already")
         workers.run("train", todo, number)
@@ -102,7 +102,7 @@ def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
 
 
 def cli() -> None:
-    command.run("lira-train", SUMMARY, SHOWN, main)
+    flags.run("lira-train", SUMMARY, SHOWN, main)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 
 import jax
-from absl import flags
 
 from lira_jax import progress
-from lira_jax.cli import hosts
+from lira_jax.cli import flags, hosts
 from lira_jax.errors import UserError
 
 flags.DEFINE_string(

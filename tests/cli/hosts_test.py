@@ -8,7 +8,8 @@ import sys
 import pytest
 from cli import small_run
 
-from lira_jax.cli import command, hosts, rendezvous
+from lira_jax.cli import hosts, rendezvous
+from lira_jax.cli.flags import FLAGS
 from lira_jax.errors import UserError
 
 
@@ -116,10 +117,10 @@ def test_companions_wait_for_the_living_alone_and_the_coordinator_goes_last(comp
 
 def gather(*given):
     """Enters the group in this process, where a UserError reaches the test."""
-    command.FLAGS.unparse_flags()
+    FLAGS.unparse_flags()
     for name in hosts.SHOWN:
-        command.FLAGS[name].unparse()
-    command.FLAGS(["lira-train", "--workdir=nowhere", *given])
+        FLAGS[name].unparse()
+    FLAGS(["lira-train", "--workdir=nowhere", *given])
     with hosts.gathered() as group:
         return group
 

@@ -10,10 +10,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from sklearn.datasets import load_digits
 
-from lira_jax.cli import command
+from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS
 from lira_jax.report import material, sections
@@ -43,12 +42,8 @@ def call(stage, *flags):
     """Runs a command in this process, where a UserError reaches the test."""
     main = importlib.import_module(f"lira_jax.cli.{stage}").main
     arguments = [f"lira-{stage}", *map(str, flags)]
-    with (
-        flagsaver.flagsaver(),
-        mock.patch.object(sys, "argv", arguments),
-    ):  # which the workers are given too
-        command.FLAGS.unparse_flags()  # whatever another test has set
-        command.FLAGS(arguments)
+    parse(arguments)
+    with mock.patch.object(sys, "argv", arguments):  # which the workers are given too
         main()
 
 

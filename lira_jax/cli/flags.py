@@ -2,10 +2,11 @@
 
 import contextlib
 import errno
+import functools
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -13,47 +14,46 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, TARGET_FIELDS, Experiment, target_experiment
 from lira_jax.runs.directory import RunDirectory
 
-FLAGS = flags.FLAGS
+FLAGS = flags.FlagValues()
+"""The flags of all commands, apart from absl's own FLAGS: a user's module may define any there."""
 
-_DEFINERS = {
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    bool: flags.DEFINE_bool,
-    str: flags.DEFINE_string,
-}
+DEFINE_integer, DEFINE_float, DEFINE_bool, DEFINE_string, DEFINE_list = (
+    functools.partial(define, flag_values=FLAGS, module_name="This command")
+    for define in (
+        flags.DEFINE_integer,
+        flags.DEFINE_float,
+        flags.DEFINE_bool,
+        flags.DEFINE_string,
+        flags.DEFINE_list,
+    )
+)
+
+_DEFINERS = {int: DEFINE_integer, float: DEFINE_float, bool: DEFINE_bool, str: DEFINE_string}
 
 # Every command takes every field of the experiment, so that one flagfile serves all stages;
 # `--help` shows those that matter to it.
 for _name, _field in FIELDS.items():
     if isinstance(_field.default, tuple):
-        flags.DEFINE_list(_name, [str(v) for v in _field.default], _field.metadata["help"])
+        DEFINE_list(_name, [str(v) for v in _field.default], _field.metadata["help"])
     else:
         _DEFINERS[type(_field.default)](_name, _field.default, _field.metadata["help"])
-flags.DEFINE_string("workdir", "", "Run directory that all stages share. Required.")
-flags.DEFINE_string(
+DEFINE_string("workdir", "", "Run directory that all stages share. Required.")
+DEFINE_string(
     "out",
     "",
     "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
     "its folder (a new or empty one, or an earlier export, which is replaced).",
 )
-flags.DEFINE_string(
+DEFINE_string(
     "model_ids",
     "all",
     "Which models this process trains or scores: all, a slice such as 0:64, or a list such as "
     "0,3,5. Several processes may fill one run directory.",
 )
 
-DATA_FLAGS = (
-    "dataset",
-    "data_path",
-    "data_dir",
-    "splits",
-    "test_splits",
-    "num_examples",
-    "drop_duplicates",
-    "outliers",
-    "outliers_from",
-)
+for _flag in flags.FLAGS.get_flags_for_module("absl.logging"):
+    FLAGS[_flag.name] = _flag
+
 SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
@@ -69,21 +69,19 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
       main: the command.
     """
 
-    def parse(argv):
+    def parsed(argv):
         if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
             print(_help(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
             sys.exit(0)
         try:
-            rest = FLAGS(argv)
-            if len(rest) > 1:
-                raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
+            parse(argv)
             if not FLAGS.workdir:
                 raise flags.Error(
                     "--workdir= is empty: give the run directory, such as --workdir=runs/digits"
                 )
         except (flags.Error, OSError) as error:
             _fail(name, error, 2)
-        return rest
+        flags.FLAGS(argv[:1])  # so that a user's module can read the flags that it defines
 
     def guarded(_):
         if not FLAGS["verbosity"].present:
@@ -100,7 +98,21 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
         except KeyboardInterrupt:
             _fail(name, "interrupted; run the same command again to go on", 130)
 
-    app.run(guarded, flags_parser=parse)
+    app.run(guarded, flags_parser=parsed)
+
+
+def parse(arguments: Sequence[str]) -> None:
+    """Sets FLAGS from a command line, whose first word is the command, and to defaults elsewhere.
+
+    Raises:
+      flags.Error: an unknown flag, a value of another type, or a word that is no flag.
+      OSError: a flagfile cannot be read.
+    """
+    for name in FLAGS:
+        FLAGS[name].unparse()
+    rest = FLAGS(arguments)
+    if len(rest) > 1:
+        raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
 
 
 def keep_compiled_programs() -> None:
