@@ -10,8 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from absl import app, flags, logging
 
+from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, TARGET_FIELDS, Experiment, target_experiment
+from lira_jax.launch import parts
+from lira_jax.progress import note
 from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FlagValues()
@@ -47,14 +50,29 @@ DEFINE_string(
 DEFINE_string(
     "model_ids",
     "all",
-    "Which models this process trains or scores: all, a slice such as 0:64, or a list such as "
-    "0,3,5. Several processes may fill one run directory.",
+    "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
+    "processes may fill one run directory.",
+)
+DEFINE_string(
+    "part",
+    "",
+    "Which part of --model_ids this machine takes, from 0, such as 3/8; auto for what the "
+    "scheduler says (SLURM, Open MPI, Kubernetes' JOB_COMPLETION_INDEX with JOB_COMPLETIONS, TPU "
+    "pods), auto/8 where it does not say of how many; empty for all. Part i of n takes every n-th "
+    "model from the i-th.",
+)
+DEFINE_string(
+    "workers",
+    "auto",
+    "Processes that share the models on this machine, each pinned to its part of the cores: a "
+    "number, or auto (on a CPU one a core for models with convolutions, else 1).",
 )
 
 for _flag in flags.FLAGS.get_flags_for_module("absl.logging"):
     FLAGS[_flag.name] = _flag
 
 SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
+SHARE_FLAGS = ("model_ids", "part", "workers")
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 
@@ -139,6 +157,19 @@ def asked_experiment() -> tuple[Experiment, set[str]]:
                 ) from None
         values[name] = value
     return Experiment(**values), {n for n in FIELDS if FLAGS[n].present}
+
+
+def own_models(num_models: int) -> list[int]:
+    """The models that this process computes: its part of those that are asked for.
+
+    Raises:
+      UserError: --model_ids or --part names none of the run.
+    """
+    asked, part = masks.parse_ids(FLAGS.model_ids, num_models), parts.parse(FLAGS.part, os.environ)
+    own = part.of(asked)
+    if part.count > 1:
+        note(f"part {part} has {len(own)} of {len(asked)} models: {own}")
+    return own
 
 
 def open_run() -> tuple[RunDirectory, Experiment]:

@@ -1,13 +1,13 @@
 """lira-score: queries the trained models on augmented copies of every example."""
 
 import functools
+import sys
 
-from lira_jax.cli import flags, hosts
-from lira_jax.data import masks
+from lira_jax.cli import flags
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.launch import workers
+from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
@@ -17,21 +17,14 @@ SUMMARY = (
     "phi and logits. Models that are scored already are passed over. Targets of another recipe "
     "are scored too."
 )
-SHOWN = ["model_ids", "workers", *hosts.SHOWN, *flags.SCORE_FLAGS, "probes", *flags.HOW_FLAGS]
+SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "probes", *flags.HOW_FLAGS]
 
 
 def main() -> None:
     flags.keep_compiled_programs()
-    with hosts.gathered() as group:
-        score(group)
-
-
-def score(group: hosts.Group) -> None:
-    """Scores this process's share of the models."""
     run, experiment = flags.open_run()
     runs = flags.with_targets(run, experiment)
-    asked = masks.parse_ids(flags.FLAGS.model_ids, experiment.num_models)
-    ids = group.share(asked)
+    ids = flags.own_models(experiment.num_models)
     dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     sets = make_probes(runs, dataset)
 
@@ -39,6 +32,7 @@ def score(group: hosts.Group) -> None:
     from lira_jax.signals.score import is_scored, score_models
     from lira_jax.training.programs import abstract_variables
 
+    parts.check_own_devices()
     convolutional = any(has_convolution(abstract_variables(e, dataset)["params"]) for _, e in runs)
     dumps = [(run, probe) for run, _ in runs for probe in ("", *sets)]
     missing = {dump: [i for i in ids if not is_scored(dump[0], i, dump[1])] for dump in dumps}
@@ -46,13 +40,13 @@ def score(group: hosts.Group) -> None:
     number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
         note_finished(len(ids), len(todo), "scored already")
-        workers.run("score", todo, number)
+        workers.run("score", sys.argv[1:], todo, number)
     else:
         for run, e in runs:
             score_models(e, dataset, run, ids)
             for name, examples in sets.items():
                 score_models(e, dataset, run, ids, probe=name, examples=examples)
-    if not workers.inside():
+    if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(
                 f"scored {len(missing[run, ''])} {kind}: {len(dataset.y)} examples x {e.queries} "
@@ -64,10 +58,6 @@ def score(group: hosts.Group) -> None:
                     f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} "
                     "queries each"
                 )
-    group.finish(
-        "score",
-        lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)],
-    )
 
 
 def make_probes(

@@ -1,11 +1,13 @@
 """lira-train: draws the masks and trains the shadow models of a run."""
 
+import sys
+
 import numpy as np
 
-from lira_jax.cli import flags, hosts
+from lira_jax.cli import flags
 from lira_jax.data import masks
 from lira_jax.experiment import FIELDS
-from lira_jax.launch import workers
+from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
@@ -17,27 +19,18 @@ SUMMARY = (
     "where it was interrupted; finished models are not trained again."
 )
 SHOWN = [
-    "model_ids",
-    "workers",
-    *hosts.SHOWN,
+    *flags.SHARE_FLAGS,
     *(n for n in FIELDS if n not in (*flags.SCORE_FLAGS, "probes", "score_batch_size")),
 ]
 
 
 def main() -> None:
     flags.keep_compiled_programs()
-    with hosts.gathered() as group:
-        train(group)
-
-
-def train(group: hosts.Group) -> None:
-    """Trains this process's share of the models."""
     run = RunDirectory(flags.FLAGS.workdir)
-    group.wait_for_set_up()
     experiment = run.settle_experiment(*flags.asked_experiment())
     if experiment.tensorboard:
         event_files.check_installed()
-    asked = masks.parse_ids(flags.FLAGS.model_ids, experiment.num_models)
+    ids = flags.own_models(experiment.num_models)
     runs = flags.with_targets(run, experiment)
     dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
@@ -50,6 +43,7 @@ def train(group: hosts.Group) -> None:
     from lira_jax.runs import checkpoint
     from lira_jax.training.loop import Trainer
 
+    parts.check_own_devices()
     # Refuses what cannot be trained before anything is fixed.
     trainers = [Trainer(experiment, dataset, keep, run)]
     with flags.naming_target_flags(experiment):
@@ -59,25 +53,19 @@ def train(group: hosts.Group) -> None:
         run.write_once("keep.npy", keep)
         if dataset.sources is not None:
             run.write_once("sources.npy", dataset.sources)
-    group.set_up_is_done()
-    ids = group.share(asked)
     convolutional = any(has_convolution(t.params) for t in trainers)
     folders = [run.checkpoints() for run, _ in runs]
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
     number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
         note_finished(len(ids), len(todo), "trained already")
-        workers.run("train", todo, number)
+        workers.run("train", sys.argv[1:], todo, number)
     else:
         while trainers:  # gone when it is done, for each has the data on the device
             trainers.pop(0).train_all(ids)
-    group.finish(
-        "train",
-        lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)],
-    )
-    if not workers.inside():
+    if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            note(summary(run, asked, e.epochs, kind))
+            note(summary(run, ids, e.epochs, kind))
 
 
 def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
