@@ -260,7 +260,7 @@ class Compute:
     tensorboard: bool = _field(
         False,
         "Also write what goes to metrics.jsonl as TensorBoard event files, "
-        "tensorboard/model_0007/ for model 7 (needs tensorboardX).",
+        "tensorboard/model_0007/ for model 7 (needs TensorBoard, not TensorFlow).",
         fixed_by="nothing",
     )
     score_batch_size: int = _field(

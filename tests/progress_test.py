@@ -139,6 +139,7 @@ def test_a_process_told_to_be_quiet_shows_notes_alone():
     assert python(code + "progress.note('a note')", TQDM_DISABLE="1") == "a note\r\n"
 
 
+@pytest.mark.slow
 def test_each_stage_of_a_run_is_one_line(tmp_path):
     recipe = [
         "--num_models=4",

@@ -31,7 +31,7 @@ def test_the_two_commands_come_first():
     ]
     assert fences[:2] == [
         "python -m pip install -e . && scripts/train_shadows.sh\n",
-        "python -m pip install -e '.[test]' && python -m pytest\n",
+        "python -m pip install -e '.[test]' && python -m pytest -n 2\n",
     ]
 
 
@@ -123,6 +123,7 @@ def test_logits_from_torch_are_those_of_the_runs_examples_in_its_order(tmp_path,
     np.testing.assert_array_equal(np.rint((logits[0] + 1) * 127.5), pixels)
 
 
+@pytest.mark.slow
 def test_a_model_in_the_users_file_goes_through_all_stages(tmp_path):
     (tmp_path / "my_models.py").write_text(snippet("import flax"))
     small = (

@@ -1,7 +1,5 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
-import sys
-
 import numpy as np
 
 from lira_jax.attacks.table import ATTACKS
@@ -16,8 +14,7 @@ flags.DEFINE_list(
     "compare",
     [],
     "Run directories to set beside --workdir on one page, report/compare.html in it: "
-    "--compare=RUN_B,RUN_C. Without --workdir the first one named takes its place, and they may "
-    "stand apart: --compare RUN_A RUN_B.",
+    "--compare=RUN_B,RUN_C.",
 )
 
 SUMMARY = (
@@ -93,31 +90,7 @@ def write_comparison(run: RunDirectory, others: list[str]) -> None:
     note(f"the comparison is {run.path / 'report/compare.html'}")
 
 
-def spelled_out(arguments: list[str]) -> list[str]:
-    """Turns `--compare A B` into `--compare=A,B`, and takes the first of them as --workdir if none
-    is given."""
-    rest, compared, taking = [], [], False
-    for argument in arguments:
-        name, equals, value = argument.lstrip("-").partition("=")
-        if argument.startswith("-"):
-            taking = name == "compare"
-            if not taking:
-                rest.append(argument)
-            elif equals:
-                compared += value.split(",")
-        elif taking:
-            compared.append(argument)
-        else:
-            rest.append(argument)
-    if not compared:
-        return arguments
-    if not any(a.lstrip("-").split("=")[0] in ("workdir", "help") for a in rest):
-        rest.append(f"--workdir={compared[0]}")
-    return [*rest, f"--compare={','.join(compared)}"]
-
-
 def cli() -> None:
-    sys.argv[1:] = spelled_out(sys.argv[1:])
     flags.run("lira-report", SUMMARY, ["compare"], main)
 
 

@@ -1,10 +1,10 @@
-"""Small pictures of examples as data URIs, written without an image library."""
+"""Small pictures of examples as data URIs."""
 
 import base64
-import struct
-import zlib
+import io
 
 import numpy as np
+from PIL import Image
 
 LARGEST = 96  # pixels on a side; a page holds dozens of pictures
 
@@ -42,31 +42,8 @@ def thumbnail(image: np.ndarray, black_white: tuple[float, float]) -> np.ndarray
     return image[..., 0] if image.shape[-1] == 1 else image
 
 
-def png(image: np.ndarray) -> bytes:
-    """A PNG file of uint8 [h, w] or [h, w, 3]."""
-    height, width = image.shape[:2]
-    rows = image.reshape(height, -1)
-    raw = np.concatenate(
-        [np.zeros((height, 1), np.uint8), rows], axis=1
-    ).tobytes()  # filter 0 before each row
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content))
-            + kind
-            + content
-            + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if image.ndim == 3 else 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(raw, 9))
-        + chunk(b"IEND", b"")
-    )
-
-
 def data_uri(image: np.ndarray) -> str:
-    """The PNG as text that stands where a page wants an address."""
-    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
+    """A PNG of uint8 [h, w] or [h, w, 3], as text that stands where a page wants an address."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

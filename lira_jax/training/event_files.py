@@ -2,7 +2,6 @@
 
 import importlib.util
 import pathlib
-import struct
 import time
 
 from lira_jax.errors import UserError
@@ -18,74 +17,76 @@ SCALARS = {
 }
 """Field of metrics.jsonl -> tag in TensorBoard."""
 
+_AROUND_A_MESSAGE = 16  # bytes of a record: the message's length and two checksums
+
 
 def check_installed() -> None:
-    """Raises a UserError unless tensorboardX is installed."""
-    if importlib.util.find_spec("tensorboardX") is None:
+    """Raises a UserError unless TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
         raise UserError(
-            "--tensorboard: tensorboardX is not installed; pip install 'lira_jax[tensorboard]', "
+            "--tensorboard: TensorBoard is not installed; pip install 'lira_jax[tensorboard]', "
             "or give --notensorboard"
         )
 
 
-def append(folder: pathlib.Path, records: list[dict]) -> None:
-    """Appends records to the event files of their models, FOLDER/model_0007/; the step is the
-    epoch.
+class EventFiles:
+    """The event files of models, FOLDER/model_0007/; the step is the epoch.
 
-    tensorboardX's writers begin a new file each, and a resumed training comes to some epochs again:
-    so a model's one file is taken up where it ends, what a kill cut short is dropped, and no step
-    is written twice.
+    TensorBoard's own writers begin a new file each, and a resumed training comes to some epochs
+    again. So a model's one file is taken up where it ends, what a kill cut short is dropped, and no
+    step is written twice.
     """
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.proto.summary_pb2 import Summary
 
-    for record in records:
-        values = [
-            Summary.Value(tag=tag, simple_value=record[field])
-            for field, tag in SCALARS.items()
-            if record[field] is not None
-        ]
-        event = Event(wall_time=time.time(), step=record["epoch"], summary=Summary(value=values))
-        path = folder / f"model_{record['model']:04d}" / FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a+b") as file:
-            file.seek(0)
-            messages, whole = _unframe(file.read())
-            file.truncate(whole)
-            if not messages:
-                file.write(
-                    _frame(
-                        Event(
-                            wall_time=event.wall_time, file_version="brain.Event:2"
-                        ).SerializeToString()
-                    )
-                )
-            if event.step not in {Event.FromString(m).step for m in messages}:
-                file.write(_frame(event.SerializeToString()))
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self._steps: dict[int, set[int]] = {}  # of the models whose files were taken up here
+
+    def append(self, records: list[dict]) -> None:
+        """Appends records of metrics.jsonl to the files of their models."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        for record in records:
+            model, step = record["model"], record["epoch"]
+            path = self.folder / f"model_{model:04d}" / FILE
+            if model not in self._steps:
+                self._steps[model] = _take_up(path)
+            if step in self._steps[model]:
+                continue
+            values = [
+                Summary.Value(tag=tag, simple_value=record[field])
+                for field, tag in SCALARS.items()
+                if record[field] is not None
+            ]
+            _write(path, Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+            self._steps[model].add(step)
 
 
-def _frame(message: bytes) -> bytes:
-    """A record of an event file: length, its checksum, message, its checksum (TensorFlow's TFRecord
-    format)."""
-    from tensorboardX.record_writer import masked_crc32c
+def _take_up(path: pathlib.Path) -> set[int]:
+    """Readies a new file, or one of an earlier process, and says which steps it has."""
+    # TensorBoard's event_file_loader would import TensorFlow, where that is installed, for seconds.
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.tensorflow_stub import errors
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
-    length = struct.pack("<Q", len(message))
-    return (
-        length
-        + struct.pack("<I", masked_crc32c(length))
-        + message
-        + struct.pack("<I", masked_crc32c(message))
-    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    reader, messages = PyRecordReader_New(str(path)), []
+    try:
+        while True:
+            reader.GetNext()
+            messages.append(reader.record())
+    except (errors.OutOfRangeError, errors.DataLossError):
+        pass  # the end, or a record that was cut short
+    with open(path, "r+b") as file:
+        file.truncate(sum(len(m) + _AROUND_A_MESSAGE for m in messages))
+    if not messages:
+        _write(path, Event(wall_time=time.time(), file_version="brain.Event:2"))
+    return {Event.FromString(m).step for m in messages}
 
 
-def _unframe(data: bytes) -> tuple[list[bytes], int]:
-    """The messages of whole records, and how many bytes these take."""
-    messages, whole = [], 0
-    while whole + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, whole)
-        end = whole + 12 + length + 4
-        if end > len(data):
-            break
-        messages.append(data[whole + 12 : end - 4])
-        whole = end
-    return messages, whole
+def _write(path: pathlib.Path, event) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    with open(path, "ab") as file:
+        RecordWriter(file).write(event.SerializeToString())

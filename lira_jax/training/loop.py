@@ -65,6 +65,7 @@ class Trainer:
         augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
         self.dataset, self.keep, self.run = dataset, keep, run
         self.folder = run.checkpoints()
+        self.event_files = event_files.EventFiles(run.tensorboard())
         self.devices = devices or lift.mesh()
         self.fewest_members = int(keep.sum(1).min())
         self.params = abstract_variables(e, dataset)["params"]
@@ -352,7 +353,7 @@ class Trainer:
         ]
         self.run.append_metrics(records)
         if self.experiment.tensorboard:
-            event_files.append(self.run.tensorboard(), records)
+            self.event_files.append(records)
 
 
 def _number(x) -> float | None:

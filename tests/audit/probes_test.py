@@ -93,6 +93,7 @@ def test_rates_are_counts_at_the_thresholds_of_the_pool():
     assert found["num_probes"] == 100
 
 
+@pytest.mark.slow
 def test_sure_models_raise_false_alarms():
     evidence = pool()
     results = attacked(evidence)

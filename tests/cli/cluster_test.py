@@ -58,6 +58,7 @@ def test_slurm_submits_an_array_and_what_depends_on_it(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_job_array_with_a_killed_task_makes_the_dumps_of_one_process(tmp_path, alone):
     run, spooled = tmp_path / "run", pathlib.Path(shutil.copy(SBATCH, tmp_path / "slurm_script"))
     job = {"CONFIG": small_run.CONFIG, "WORKDIR": str(run), "FLAGS": " ".join(small_run.FLAGS)}
@@ -77,6 +78,7 @@ def test_a_job_array_with_a_killed_task_makes_the_dumps_of_one_process(tmp_path,
     assert (run / "report/index.html").exists()
 
 
+@pytest.mark.slow
 def test_a_pod_of_an_indexed_job_makes_its_part_of_the_dumps(tmp_path, alone):
     job = container(kubernetes("Job", "lira-models"))
     [source] = job["envFrom"]

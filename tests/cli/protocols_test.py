@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--hidden=16", "--epochs=12", "--num_examples=240", "--batch_size=16", "--queries=2"]
 

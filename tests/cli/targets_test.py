@@ -91,6 +91,7 @@ def assert_same_arrays(found, expected, folders):
         np.testing.assert_array_equal(np.load(found / name), np.load(expected / name), strict=True)
 
 
+@pytest.mark.slow
 def test_it_equals_two_runs_of_which_one_attacks_the_other(digits, finished, tmp_path):
     other = [f"--{name}={value}" for name, value in TARGETS.items()]
     for name, flags in (("shadows", SHADOWS), ("targets", other)):
@@ -108,6 +109,7 @@ def test_it_equals_two_runs_of_which_one_attacks_the_other(digits, finished, tmp
     assert results(finished)["attacks"] == results(tmp_path / "out")["attacks"]
 
 
+@pytest.mark.slow
 def test_it_equals_shadows_that_are_named(finished, tmp_path):
     call(
         "attack",
@@ -198,6 +200,7 @@ def test_the_page_keeps_targets_and_shadow_models_apart(finished):
     assert "--target_model=tiny_models:tiny_conv" in text
 
 
+@pytest.mark.slow
 def test_model_ids_and_workers_are_of_both(digits, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")  # of the workers
     run = RunDirectory(tmp_path / "run")

@@ -93,6 +93,7 @@ def most_on_devices(path, monkeypatch, data_on):
     return max(images), max(size)
 
 
+@pytest.mark.slow
 def test_data_on_the_host_are_on_the_device_by_the_batch_alone(tmp_path, monkeypatch):
     pool = 1200 * 16 * 16 * 3
     images, size = most_on_devices(tmp_path / "device", monkeypatch, "device")

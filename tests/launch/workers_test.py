@@ -44,6 +44,7 @@ def run(stage, *flags):
     return subprocess.run(command(stage, *flags), env=environment(), capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_workers_make_the_dumps_of_one_process_and_the_first_shows_its_progress(tmp_path):
     recipe = [
         "--model=tiny_models:tiny_conv",
@@ -66,6 +67,7 @@ def test_workers_make_the_dumps_of_one_process_and_the_first_shows_its_progress(
         )
 
 
+@pytest.mark.slow
 def test_workers_share_what_is_not_finished_and_tell_of_all(tmp_path):
     recipe = [
         "--model=tiny_models:tiny_conv",
@@ -101,6 +103,7 @@ def is_alive(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux",
     reason="only Linux pins processes and tells them of their parent's death",
@@ -193,6 +196,7 @@ print(max(found))
     assert int(done.stdout) < 1000, done.stderr  # of 16384 pages
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_is_named(tmp_path):
     flags = [
         f"--workdir={tmp_path}/run",

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.extend.core import jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from lira_jax.errors import UserError
 from lira_jax.models.conv import FORMS, Conv, conv, windows
@@ -154,12 +154,16 @@ def test_bfloat16_gives_the_float32_gradients_up_to_rounding(models):
         _assert_same(found, wanted, 2**-6)
 
 
+_PROGRAMS = (Jaxpr, ClosedJaxpr)
+
+
 def _convolutions(jaxpr):
     for equation in jaxpr.eqns:
         if equation.primitive.name == "conv_general_dilated":
             yield equation.params
-        for sub in jaxprs_in_params(equation.params):
-            yield from _convolutions(sub)
+        for sub in jax.tree.leaves(equation.params, is_leaf=lambda p: isinstance(p, _PROGRAMS)):
+            if isinstance(sub, _PROGRAMS):
+                yield from _convolutions(getattr(sub, "jaxpr", sub))
 
 
 @pytest.mark.parametrize(
@@ -199,6 +203,7 @@ for form in FORMS:
 """
 
 
+@pytest.mark.slow
 def test_every_form_holds_in_vmap_inside_shard_map():
     # A process of its own: the number of virtual devices is fixed when a process first uses JAX.
     environment = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": _SHARDED_FLAGS}

@@ -44,6 +44,7 @@ def _rows(printed):
 TINY = ("--torch=false", "--num_models=2", "--batch_size=4", "--steps=1")
 
 
+@pytest.mark.slow
 def test_training_is_compared_by_strategy_and_by_processes():
     printed = _run(
         "bench_train.py",
@@ -57,6 +58,7 @@ def test_training_is_compared_by_strategy_and_by_processes():
     assert _rows(printed) == names | {f"{name}, 2 processes" for name in names}
 
 
+@pytest.mark.slow
 def test_training_is_compared_where_the_device_allows():
     printed = _run(
         "bench_train.py", "--models=cnn", "--cnn_width=2", "--strategies=map,loop", *TINY
@@ -65,6 +67,7 @@ def test_training_is_compared_where_the_device_allows():
     assert "left out" not in printed
 
 
+@pytest.mark.slow
 def test_scoring_is_compared_with_the_forward_pass_of_training():
     printed = _run(
         "bench_score.py", "--models=mlp", "--num_models=2", "--batch_size=4", "--images=36"
@@ -77,6 +80,7 @@ def test_scoring_is_compared_with_the_forward_pass_of_training():
     assert float(re.search(r"18 queries cost ([\d.]+) times", printed)[1]) > 0
 
 
+@pytest.mark.slow
 def test_scaling_has_a_line_for_every_stage_and_size():
     sizes = ("--models=2,4", "--examples=128,256", "--devices=1,2", "--attack_models=8,16")
     printed = _run("bench_scaling.py", *sizes, "--attack_examples=20,40", "--queries=1,2")
@@ -92,6 +96,7 @@ def test_scaling_has_a_line_for_every_stage_and_size():
     assert re.findall(r"^(\w+) on several devices", printed, re.M) == ["training", "scoring"]
 
 
+@pytest.mark.slow
 def test_a_profile_finds_every_convolution_of_a_step():
     printed = _run(
         "profile_step.py", "--model=cnn", "--width=2", "--batch_size=4", "--steps=2", rounds=()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from lira_jax.signals import phi as statistics
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.floats(-80, 80, width=32), min_size=2, max_size=12),

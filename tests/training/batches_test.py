@@ -1,5 +1,6 @@
 import jax
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     num_examples=st.integers(4, 40),

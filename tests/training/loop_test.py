@@ -78,6 +78,7 @@ def reference(request, tmp_path_factory):
     return experiment, train(tmp_path_factory.mktemp("reference"), experiment)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["vmap", "unroll", "map"])
 def test_strategies_agree(reference, strategy, tmp_path, monkeypatch):
     experiment, expected = reference
@@ -85,6 +86,7 @@ def test_strategies_agree(reference, strategy, tmp_path, monkeypatch):
     assert_same(train(tmp_path, dataclasses.replace(experiment, strategy=strategy))[0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "chunk"), [("vmap", 3), ("unroll", 2)])
 def test_a_model_alone_equals_the_model_in_a_chunk(reference, strategy, chunk, tmp_path):
     experiment, expected = reference
@@ -93,6 +95,7 @@ def test_a_model_alone_equals_the_model_in_a_chunk(reference, strategy, chunk, t
     assert_same(train(tmp_path / "alone", experiment, ids=[2])[0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["loop", "vmap"])
 def test_four_devices_equal_one(reference, strategy, tmp_path):
     experiment, expected = reference
@@ -100,6 +103,7 @@ def test_four_devices_equal_one(reference, strategy, tmp_path):
     assert_same(train(tmp_path, experiment, devices=4)[0], expected)
 
 
+@pytest.mark.slow
 def test_devices_that_do_not_divide_the_models(reference, tmp_path):
     experiment, expected = reference
     found, outcomes = train(tmp_path, dataclasses.replace(experiment, strategy="vmap"), devices=3)
@@ -107,6 +111,7 @@ def test_devices_that_do_not_divide_the_models(reference, tmp_path):
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_models_equal_one(reference, tmp_path):
     experiment, expected = reference
     first, _ = train(tmp_path, experiment, ids=[0, 3])
@@ -114,6 +119,7 @@ def test_processes_that_share_the_models_equal_one(reference, tmp_path):
     assert_same({**first, **second}, expected, exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "devices"), [("loop", 1), ("vmap", 2)])
 def test_data_fed_from_the_host_equal_resident_data(reference, strategy, devices, tmp_path):
     experiment, expected = reference
@@ -126,7 +132,14 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("strategy", "saves"), [("loop", 1), ("loop", 2), ("loop", 5), ("vmap", 2)]
+    ("strategy", "saves"),
+    [
+        ("loop", 1),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("loop", 2), ("loop", 5), ("vmap", 2))
+        ),
+    ],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(
     reference, strategy, saves, tmp_path, monkeypatch
@@ -162,6 +175,7 @@ def test_finished_models_are_not_trained_again(tmp_path, monkeypatch):
     assert_same(first, again, exact=True)
 
 
+@pytest.mark.slow
 def test_seeds_and_models_differ(tmp_path):
     first, _ = train(tmp_path / "a", MLP)
     other, _ = train(tmp_path / "b", dataclasses.replace(MLP, seed=1))
@@ -193,6 +207,7 @@ def test_logged_accuracies_are_those_of_the_dumps(tmp_path):
         assert outcome.test_accuracy == pytest.approx(correct[:10].mean())
 
 
+@pytest.mark.slow
 def test_diverged_models_are_named(tmp_path):
     _, outcomes = train(tmp_path, dataclasses.replace(MLP, learning_rate=1e30))
     assert all("NaN" in o.diverged for o in outcomes)
@@ -200,6 +215,7 @@ def test_diverged_models_are_named(tmp_path):
     assert all("NaN" in r["diverged"] and r["loss"] is None for r in records)
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_with_float32_weights(tmp_path):
     experiment = dataclasses.replace(MLP, compute_dtype="bfloat16")
     _, outcomes = train(tmp_path, experiment)

@@ -63,6 +63,7 @@ def test_a_training_that_two_trials_would_hold_up_is_not_measured(cores, monkeyp
     assert tuning.worth_measuring(0, mesh)  # the compiler does not count
 
 
+@pytest.mark.slow
 def test_a_short_piece_of_a_run_follows_the_rule_and_a_longer_one_measures(tmp_path, monkeypatch):
     def kept():
         (entry,) = json.loads((tmp_path / "plan.json").read_text()).values()
@@ -165,6 +166,7 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     )  # what was asked for is left alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment", [MLP, CNN, dataclasses.replace(CNN, data_on="host")], ids=["mlp", "cnn", "host"]
 )
@@ -188,6 +190,7 @@ def test_a_run_with_auto_times_its_plans_keeps_the_choice_and_gives_the_same_num
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["unrolled", "shifted", "patches"])
 def test_forms_of_the_convolution_agree(form, tmp_path):
     expected, _ = train(tmp_path / "loop", dataclasses.replace(CNN, strategy="loop"))
@@ -201,6 +204,7 @@ def trainer(experiment, path, devices=1):
     return Trainer(experiment, dataset, keep, RunDirectory(path), lift.mesh(devices))
 
 
+@pytest.mark.slow
 def test_the_chunk_is_made_to_fit_into_memory_and_trains_all_the_same(tmp_path, monkeypatch):
     experiment = dataclasses.replace(MLP, strategy="vmap", num_models=8)
     t = trainer(experiment, tmp_path / "sizes")
@@ -231,6 +235,7 @@ def test_the_program_that_fits_is_not_compiled_again(tmp_path, monkeypatch, capl
     ]
 
 
+@pytest.mark.slow
 def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoint(
     tmp_path, monkeypatch
 ):
@@ -249,6 +254,7 @@ def test_memory_exhausted_in_the_middle_of_a_training_resumes_from_the_checkpoin
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment", [MLP, CNN, dataclasses.replace(MLP, data_on="host")], ids=["mlp", "cnn", "host"]
 )
@@ -285,6 +291,7 @@ def test_metrics_tell_compilation_apart_from_training(tmp_path):
         assert record["flop_utilisation"] is None  # nobody knows a CPU's peak
 
 
+@pytest.mark.slow
 def test_eight_devices_train_without_talking(tmp_path):
     t = trainer(dataclasses.replace(CNN, num_models=8), tmp_path, devices=4)
     for strategy in ("vmap", "unroll"):

@@ -108,10 +108,7 @@ def _stack(files: list[pathlib.Path]) -> np.ndarray:
 
 def _decode(file: pathlib.Path) -> np.ndarray:
     """uint8 [H, W, 1] of a grey image, [H, W, 3] of any other."""
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise UserError("--dataset=folder needs Pillow; pip install pillow") from error
+    import PIL.Image
 
     broken = (
         SyntaxError,

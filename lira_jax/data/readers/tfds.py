@@ -9,7 +9,7 @@ from lira_jax.data.readers.reading import one_line
 from lira_jax.errors import UserError
 
 _RECORDS_AT_ONCE = 1024
-_PACKAGES = "tensorflow-datasets array_record importlib_resources pillow"
+_PACKAGES = "tensorflow-datasets array_record importlib_resources"
 
 
 def read(name: str, data_dir: str = "", splits: str = "", test_splits: str = "") -> Dataset:

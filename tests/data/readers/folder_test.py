@@ -1,16 +1,16 @@
 import numpy as np
+import PIL.Image
 import pytest
 
 from lira_jax.data.readers import folder
 from lira_jax.errors import UserError
 
-PIL_Image = pytest.importorskip("PIL.Image")
 RNG = np.random.default_rng(0)
 
 
 def _save(path, pixels, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
-    PIL_Image.fromarray(pixels).save(path, **options)
+    PIL.Image.fromarray(pixels).save(path, **options)
     return pixels
 
 
@@ -68,7 +68,7 @@ def test_palettes_and_alpha_become_colour(tmp_path):
     colour = np.zeros((4, 5, 3), np.uint8)
     colour[1:3, :2] = (255, 0, 9)
     (tmp_path / "a").mkdir()
-    PIL_Image.fromarray(colour).quantize(2).save(tmp_path / "a" / "palette.png")
+    PIL.Image.fromarray(colour).quantize(2).save(tmp_path / "a" / "palette.png")
     _save(
         tmp_path / "b" / "alpha.png", np.concatenate([colour, np.full((4, 5, 1), 7, np.uint8)], 2)
     )
