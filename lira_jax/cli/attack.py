@@ -54,7 +54,7 @@ flags.DEFINE_list(
 SUMMARY = (
     "attacks every target with all other models as its shadows, on the scores that lira-score has "
     "saved, prints a table and writes attacks/*.npy, results.csv and results.json. In a run with "
-    "targets of another recipe (lira-train --target_model and the like) these are the targets. It "
+    "targets of another recipe (lira-train --target_flagfile) these are the targets. It "
     "also reads the run directories of tensorflow/privacy (mi_lira_2021), lira-pytorch and "
     "lira_analysis; then give --out."
 )
@@ -184,7 +184,7 @@ def read_evidence() -> tuple[RunDirectory | None, RunDirectory | None, Loaded, R
         evidence = select(evidence, models, asked)
         loaded = Loaded(evidence, models, [models[t] for t in evidence.targets])
     else:
-        (run, settled), *own_targets = flags.with_targets(*flags.open_run())
+        (run, settled), *own_targets = flags.open_runs()
         if shadows:
             shadow_run = RunDirectory(shadows)
         elif own_targets and not outside:

@@ -1,27 +1,40 @@
-"""What all commands share: flags made from the Experiment, help, and one-line errors."""
+"""What all commands share: flags made from the Experiment, and one-line errors."""
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 
+from lira_jax import experiment as experiment_lib
 from lira_jax.data import masks
 from lira_jax.errors import UserError
-from lira_jax.experiment import FIELDS, TARGET_FIELDS, Experiment, target_experiment
-from lira_jax.launch import parts
+from lira_jax.experiment import (
+    FAMILY_FIELDS,
+    FIELDS,
+    GROUPS,
+    TARGET_FIELDS,
+    Experiment,
+    target_experiment,
+)
+from lira_jax.launch import parts, workers
 from lira_jax.progress import note
 from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FlagValues()
 """The flags of all commands, apart from absl's own FLAGS: a user's module may define any there."""
 
+OWN, SHARED, LOGGING = "This command", "Run", "Logging"
+"""Groups of flags in --help, besides those of the experiment."""
+
 DEFINE_integer, DEFINE_float, DEFINE_bool, DEFINE_string, DEFINE_list = (
-    functools.partial(define, flag_values=FLAGS, module_name="This command")
+    functools.partial(define, flag_values=FLAGS, module_name=OWN)
     for define in (
         flags.DEFINE_integer,
         flags.DEFINE_float,
@@ -30,50 +43,105 @@ DEFINE_integer, DEFINE_float, DEFINE_bool, DEFINE_string, DEFINE_list = (
         flags.DEFINE_list,
     )
 )
+"""Define a flag of one command."""
 
-_DEFINERS = {int: DEFINE_integer, float: DEFINE_float, bool: DEFINE_bool, str: DEFINE_string}
+
+class _Choice(flags.ArgumentParser):
+    """Shows in --help what may be chosen; `experiment.validate` refuses what may not."""
+
+    def __init__(self, choices: tuple[str, ...]):
+        self.syntactic_help = f"one of {', '.join(choices)}"
+
+
+class _WholeNumbers(flags.ArgumentParser):
+    """Numbers separated by commas."""
+
+    syntactic_help = "whole numbers, comma separated"
+
+    def parse(self, argument):
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(int(v) for v in argument.split(",") if v.strip())
+        except ValueError:
+            raise ValueError("give whole numbers, comma separated") from None
+
+
+class _CommaSeparated(flags.ArgumentSerializer):
+    def serialize(self, value):
+        return ",".join(map(str, value))
+
+
+def _define_experiment(values: flags.FlagValues) -> None:
+    """Defines a flag for each field but target_recipe, which a flagfile gives."""
+    types = {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}
+    for group in GROUPS:
+        for field in dataclasses.fields(group):
+            name, default, text = field.name, field.default, field.metadata["help"]
+            where = {"flag_values": values, "module_name": group.__name__}
+            if name == "target_recipe":
+                continue
+            if isinstance(default, bool):
+                flags.DEFINE_bool(name, default, text, **where)
+            elif isinstance(default, tuple):
+                flags.DEFINE(
+                    _WholeNumbers(), name, default, text, serializer=_CommaSeparated(), **where
+                )
+            else:
+                choices = field.metadata["choices"]
+                parser = _Choice(choices) if choices else types[type(default)]
+                flags.DEFINE(parser, name, default, text, **where)
+
 
 # Every command takes every field of the experiment, so that one flagfile serves all stages;
 # `--help` shows those that matter to it.
-for _name, _field in FIELDS.items():
-    if isinstance(_field.default, tuple):
-        DEFINE_list(_name, [str(v) for v in _field.default], _field.metadata["help"])
-    else:
-        _DEFINERS[type(_field.default)](_name, _field.default, _field.metadata["help"])
-DEFINE_string("workdir", "", "Run directory that all stages share. Required.")
-DEFINE_string(
-    "out",
+_define_experiment(FLAGS)
+flags.DEFINE_string(
+    "target_flagfile",
     "",
-    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
-    "its folder (a new or empty one, or an earlier export, which is replaced).",
+    FIELDS["target_recipe"].metadata["help"],
+    flag_values=FLAGS,
+    module_name=experiment_lib.Targets.__name__,
 )
-DEFINE_string(
-    "model_ids",
-    "all",
-    "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
-    "processes may fill one run directory.",
-)
-DEFINE_string(
-    "part",
-    "",
-    "Which part of --model_ids this machine takes, from 0, such as 3/8; auto for what the "
-    "scheduler says (SLURM, Open MPI, Kubernetes' JOB_COMPLETION_INDEX with JOB_COMPLETIONS, TPU "
-    "pods), auto/8 where it does not say of how many; empty for all. Part i of n takes every n-th "
-    "model from the i-th.",
-)
-DEFINE_string(
-    "workers",
-    "auto",
-    "Processes that share the models on this machine, each pinned to its part of the cores: a "
-    "number, or auto (on a CPU one a core for models with convolutions, else 1).",
-)
-
+for _name, _default, _help in (
+    ("workdir", "", "Run directory that all stages share. Required."),
+    (
+        "out",
+        "",
+        "Where lira-attack writes its results (empty for the run directory itself) and "
+        "lira-export its folder (a new or empty one, or an earlier export, which is replaced).",
+    ),
+    (
+        "model_ids",
+        "all",
+        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
+        "processes may fill one run directory.",
+    ),
+    (
+        "part",
+        "",
+        "Which part of --model_ids this machine takes, from 0, such as 3/8; auto for what the "
+        "scheduler says (SLURM, Open MPI, Kubernetes' JOB_COMPLETION_INDEX with JOB_COMPLETIONS, "
+        "TPU pods), auto/8 where it does not say of how many; empty for all. Part i of n takes "
+        "every n-th model from the i-th.",
+    ),
+    (
+        "workers",
+        "auto",
+        "Processes that share the models on this machine, each pinned to its part of the cores: "
+        "a number, or auto (on a CPU one a core for models with convolutions, else 1).",
+    ),
+):
+    flags.DEFINE_string(_name, _default, _help, flag_values=FLAGS, module_name=SHARED)
 for _flag in flags.FLAGS.get_flags_for_module("absl.logging"):
     FLAGS[_flag.name] = _flag
+    FLAGS.register_flag_by_module(LOGGING, _flag)
 
-SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
 SHARE_FLAGS = ("model_ids", "part", "workers")
+SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
+
+_typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
@@ -89,7 +157,7 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
 
     def parsed(argv):
         if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
-            print(_help(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
+            print(help_text(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
             sys.exit(0)
         try:
             parse(argv)
@@ -131,6 +199,27 @@ def parse(arguments: Sequence[str]) -> None:
     rest = FLAGS(arguments)
     if len(rest) > 1:
         raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
+    _typed.clear()
+    _typed.update(a.lstrip("-").partition("=")[0] for a in arguments[1:] if a.startswith("-"))
+
+
+def help_text(name: str, summary: str, shown: Collection[str]) -> str:
+    """The summary of a command and, as absl puts it, its key flags, group by group."""
+    key = flags.FlagValues()
+    for flag in shown:
+        key[flag] = FLAGS[flag]
+        key.register_flag_by_module(FLAGS.find_module_defining_flag(flag), FLAGS[flag])
+    groups = [OWN, SHARED, *(group.__name__ for group in GROUPS), LOGGING]
+    return "\n".join(
+        [
+            *textwrap.wrap(f"{name}: {summary}", 80),
+            *(text for group in groups if (text := key.module_help(group))),
+            "",
+            "--flagfile=FILE reads flags, one a line, from a file such as configs/digits.flags.",
+            "--helpfull lists every flag that this command accepts; an experiment's are accepted",
+            "by all commands.",
+        ]
+    )
 
 
 def keep_compiled_programs() -> None:
@@ -143,20 +232,71 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "lira_jax", "compiled"))
 
 
-def asked_experiment() -> tuple[Experiment, set[str]]:
-    """The experiment of the command line, and the names of the fields it really sets."""
-    values = {}
-    for name, field in FIELDS.items():
-        value = FLAGS[name].value
-        if isinstance(field.default, tuple):
-            try:
-                value = tuple(int(v) for v in value if v)
-            except ValueError:
-                raise UserError(
-                    f"--{name}={','.join(value)}: give whole numbers, comma separated"
-                ) from None
-        values[name] = value
-    return Experiment(**values), {n for n in FIELDS if FLAGS[n].present}
+def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[str]]:
+    """The experiment of the command line, and the names of the fields it really sets.
+
+    Args:
+      stored: the experiment that the run has already, which what is not set is taken from.
+
+    Raises:
+      UserError: the flagfile of the targets cannot be read, or has flags that it must not have.
+    """
+    given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
+    before = stored or Experiment()
+    in_files = {n for n in given if n not in _typed}
+    given = _without_other_families(given, in_files, before)
+    if FLAGS["target_flagfile"].present:
+        own = _target_fields(FLAGS.target_flagfile)
+        model = own.get("model", given.get("model", before.model))
+        shadows = dataclasses.replace(before, **given)
+        own = _without_other_families(own, own, dataclasses.replace(shadows, model=model))
+        given["target_recipe"] = experiment_lib.target_recipe(own)
+    return dataclasses.replace(Experiment(), **given), set(given)
+
+
+def _target_fields(path: str) -> dict[str, Any]:
+    """The fields that a flagfile of the targets sets."""
+    if not path:
+        return {}
+    values = flags.FlagValues()
+    _define_experiment(values)
+    try:
+        values([path, f"--flagfile={path}"])
+    except (flags.Error, OSError) as error:
+        raise UserError(f"--target_flagfile={path}: {error}") from None
+    given = {n: values[n].value for n in FIELDS if n in values and values[n].present}
+    if not given:
+        raise UserError(f"--target_flagfile={path}: it sets no flag, such as --model=cnn")
+    for name, value in given.items():
+        if name not in TARGET_FIELDS:
+            raise UserError(
+                f"--target_flagfile={path}: --{experiment_lib.shown(name, value)}: the targets "
+                "share the shadow models' data, masks, seed and queries, and are computed as they "
+                "are; give flags of model and training only"
+            )
+    return given
+
+
+def _without_other_families(
+    fields: dict[str, Any], in_files: Collection[str], before: Experiment
+) -> dict[str, Any]:
+    """Fields without those options of flagfiles that the model's family does not have."""
+    options = [n for n in FAMILY_FIELDS if n in in_files and n in fields]
+    # What the run has already has been looked at, and the look takes a second.
+    if all(fields[n] == getattr(before, n) for n in options):
+        return fields
+    from lira_jax.models.table import FAMILIES
+
+    model = fields.get("model", before.model)
+    if model not in FAMILIES and ":" not in model:
+        return fields  # a typo, which will be told
+    has = FAMILIES[model].options if model in FAMILIES else {}
+    passed_over = [n for n in options if n not in has]
+    told = [n for n in passed_over if fields[n] != FIELDS[n].default]
+    if told and not workers.inside():
+        named = ", ".join(f"--{experiment_lib.shown(n, fields[n])}" for n in told)
+        note(f"note: {named} in a flagfile is passed over: --model={model} has no such option")
+    return {n: value for n, value in fields.items() if n not in passed_over}
 
 
 def own_models(num_models: int) -> list[int]:
@@ -172,67 +312,67 @@ def own_models(num_models: int) -> list[int]:
     return own
 
 
+Runs = list[tuple[RunDirectory, Experiment]]
+"""The run and its experiment, and after it those of its targets, if another recipe trains them."""
+
+
+@contextlib.contextmanager
+def settling() -> Iterator[Runs]:
+    """The run directory of `--workdir` and its experiment, agreed with the flags given; the block
+    checks that it can run, and then calls `store`.
+
+    Raises:
+      UserError: a flag contradicts what results depend on already, or makes no sense.
+    """
+    run = RunDirectory(FLAGS.workdir)
+    stored = run.read_experiment() if run.has_experiment() else None
+    with contextlib.ExitStack() as held:
+        experiment = held.enter_context(run.settling(*asked_experiment(stored)))
+        runs = [(run, experiment)]
+        if other := target_experiment(experiment):
+            with about_targets():
+                experiment_lib.validate(other)
+                targets = run.targets()
+                runs.append((targets, held.enter_context(targets.settling(other, FIELDS))))
+        yield runs
+
+
+def store(runs: Runs) -> None:
+    """Stores the experiments that `settling` has given."""
+    for run, experiment in runs:
+        run.store_experiment(experiment)
+
+
 def open_run() -> tuple[RunDirectory, Experiment]:
     """The run directory of `--workdir` and its experiment, agreed with the flags given.
 
     Raises:
       UserError: there is no run, or a flag contradicts it.
     """
-    run_directory = RunDirectory(FLAGS.workdir)
-    run_directory.read_experiment()
-    return run_directory, run_directory.settle_experiment(*asked_experiment())
+    return open_runs()[0]
 
 
-def with_targets(
-    run_directory: RunDirectory, experiment: Experiment
-) -> list[tuple[RunDirectory, Experiment]]:
-    """The run, and after it that of its targets, if another recipe trains them.
+def open_runs() -> Runs:
+    """The same, and those of its targets.
 
     Raises:
-      UserError: a flag contradicts what the targets depend on already, or makes no sense for them.
+      UserError: there is no run, or a flag contradicts it, or makes no sense for the targets.
     """
-    runs = [(run_directory, experiment)]
-    if other := target_experiment(experiment):
-        with naming_target_flags(experiment):
-            runs.append(
-                (run_directory.targets(), run_directory.targets().settle_experiment(other, FIELDS))
-            )
+    RunDirectory(FLAGS.workdir).read_experiment()
+    with settling() as runs:
+        store(runs)
     return runs
 
 
 @contextlib.contextmanager
-def naming_target_flags(experiment: Experiment) -> Iterator[None]:
-    """Errors in the block are about the targets' recipe, so they name its flags."""
+def about_targets() -> Iterator[None]:
+    """Errors in the block are about the targets' recipe, so they say where it is from."""
     try:
         yield
     except UserError as error:
-        text = str(error)
-        for name, shadows in TARGET_FIELDS.items():
-            if getattr(experiment, name) != FIELDS[name].default:
-                text = text.replace(f"--{shadows}=", f"--{name}=")
-        raise UserError(text) from None
-
-
-def _help(name: str, summary: str, shown) -> str:
-    lines = [*textwrap.wrap(f"{name}: {summary}", 100), ""]
-    for flag in shown:
-        entry = FLAGS[flag]
-        default = ",".join(entry.default) if isinstance(entry.default, list) else entry.default
-        choices = FIELDS[flag].metadata["choices"] if flag in FIELDS else ()
-        text = (
-            f"{entry.help} {'One of ' + ', '.join(choices) + '. ' if choices else ''}Default: "
-            f"{default!r}."
-        )
-        lines += [
-            f"--{flag}",
-            *textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    "),
-        ]
-    lines += ["--flagfile", "    A file of flags, one a line, such as configs/digits.flags.", ""]
-    lines.append(
-        "--helpfull lists every flag that this command accepts; an experiment's are accepted by "
-        "all commands."
-    )
-    return "\n".join(lines)
+        given = FLAGS.target_flagfile
+        where = f"--target_flagfile={given}" if given else "target_recipe of experiment.json"
+        raise UserError(f"{where}: {error}") from None
 
 
 def _fail(name: str, error, status: int) -> None:

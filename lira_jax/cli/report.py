@@ -35,7 +35,7 @@ def write_page(run: RunDirectory) -> None:
     """Writes the page and the static figures of one run."""
     found = material.read_results(run)
     if found.stored:
-        experiment = run.settle_experiment(*flags.asked_experiment())
+        _, experiment = flags.open_run()
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here

@@ -22,11 +22,13 @@ SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "probes", *flags.HOW_FLAGS]
 
 def main() -> None:
     flags.keep_compiled_programs()
-    run, experiment = flags.open_run()
-    runs = flags.with_targets(run, experiment)
-    ids = flags.own_models(experiment.num_models)
-    dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
-    sets = make_probes(runs, dataset)
+    directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
+    with flags.settling() as runs:
+        run, experiment = runs[0]
+        ids = flags.own_models(experiment.num_models)
+        dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
+        sets = make_probes(runs, dataset)
+        flags.store(runs)
 
     from lira_jax.models.table import has_convolution  # after the cheap checks
     from lira_jax.signals.score import is_scored, score_models

@@ -15,44 +15,26 @@ from lira_jax.training import event_files
 
 SUMMARY = (
     "trains shadow models, each on its own part of the data, many at once, and targets of another "
-    "recipe if one of the --target_... flags is given. Run again with the same flags, it goes on "
+    "recipe with --target_flagfile. Run again with the same flags, it goes on "
     "where it was interrupted; finished models are not trained again."
 )
+NOT_SHOWN = (*flags.SCORE_FLAGS, "probes", "score_batch_size")
 SHOWN = [
     *flags.SHARE_FLAGS,
-    *(n for n in FIELDS if n not in (*flags.SCORE_FLAGS, "probes", "score_batch_size")),
+    *(n for n in FIELDS if n in flags.FLAGS and n not in NOT_SHOWN),
+    "target_flagfile",
 ]
 
 
 def main() -> None:
     flags.keep_compiled_programs()
-    run = RunDirectory(flags.FLAGS.workdir)
-    experiment = run.settle_experiment(*flags.asked_experiment())
-    if experiment.tensorboard:
-        event_files.check_installed()
-    ids = flags.own_models(experiment.num_models)
-    runs = flags.with_targets(run, experiment)
-    dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
-    shape = (experiment.num_models, len(dataset.y))
-    if run.has("keep.npy"):
-        keep = run.read("keep.npy", shape)
-    else:
-        keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
+    with flags.settling() as runs:
+        ids = flags.own_models(runs[0][1].num_models)
+        trainers = prepare(runs)
 
-    from lira_jax.models.table import has_convolution  # after the cheap checks
+    from lira_jax.models.table import has_convolution
     from lira_jax.runs import checkpoint
-    from lira_jax.training.loop import Trainer
 
-    parts.check_own_devices()
-    # Refuses what cannot be trained before anything is fixed.
-    trainers = [Trainer(experiment, dataset, keep, run)]
-    with flags.naming_target_flags(experiment):
-        trainers += [Trainer(e, dataset, keep, targets) for targets, e in runs[1:]]
-    for run, _ in runs:
-        run.write_once("labels.npy", dataset.y)
-        run.write_once("keep.npy", keep)
-        if dataset.sources is not None:
-            run.write_once("sources.npy", dataset.sources)
     convolutional = any(has_convolution(t.params) for t in trainers)
     folders = [run.checkpoints() for run, _ in runs]
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
@@ -66,6 +48,42 @@ def main() -> None:
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(summary(run, ids, e.epochs, kind))
+
+
+def prepare(runs: flags.Runs) -> list:
+    """Checks that the run and its targets can be trained, and only then stores what they are:
+    experiments, data, masks.
+
+    Returns:
+      What trains the models, and what trains the targets, if there are any.
+
+    Raises:
+      UserError: naming the flag; nothing is stored.
+    """
+    run, experiment = runs[0]
+    if experiment.tensorboard:
+        event_files.check_installed()
+    dataset = run_data.read(experiment)
+    shape = (experiment.num_models, len(dataset.y))
+    if run.has("keep.npy"):
+        keep = run.read("keep.npy", shape)
+    else:
+        keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
+
+    from lira_jax.training.loop import Trainer  # after the cheap checks
+
+    parts.check_own_devices()
+    trainers = [Trainer(experiment, dataset, keep, run)]
+    with flags.about_targets():
+        trainers += [Trainer(e, dataset, keep, targets) for targets, e in runs[1:]]
+    flags.store(runs)
+    run_data.settle(dataset, experiment, [r for r, _ in runs])
+    for directory, _ in runs:
+        directory.write_once("labels.npy", dataset.y)
+        directory.write_once("keep.npy", keep)
+        if dataset.sources is not None:
+            directory.write_once("sources.npy", dataset.sources)
+    return trainers
 
 
 def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:

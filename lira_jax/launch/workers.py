@@ -9,8 +9,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-import jax
-
 from lira_jax import progress
 from lira_jax.errors import UserError
 
@@ -22,6 +20,8 @@ def count(asked: str, *, convolutional: bool, models: int) -> int:
       UserError: neither auto nor a number of at least 1.
     """
     if asked == "auto":
+        import jax  # here, so that --help need not wait for it
+
         return (
             max(1, min(len(_cores()), models))
             if convolutional and jax.default_backend() == "cpu"

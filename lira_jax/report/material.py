@@ -9,6 +9,7 @@ from lira_jax import progress
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
+from lira_jax.experiment import named_as_now
 from lira_jax.runs import directory
 
 
@@ -44,7 +45,7 @@ class Material:
     @property
     def experiment(self) -> dict[str, Any]:
         """The experiment's fields, empty if unknown."""
-        return self.stored.get("experiment", {})
+        return named_as_now(self.stored.get("experiment", {}))
 
     @property
     def target_recipe(self) -> dict[str, Any]:

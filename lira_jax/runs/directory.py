@@ -16,6 +16,7 @@ import pathlib
 import platform
 import subprocess
 from collections.abc import Callable, Collection, Iterator
+from typing import IO
 
 import numpy as np
 from absl import logging
@@ -49,46 +50,69 @@ class RunDirectory:
         return experiment_lib.from_json(fields, str(self._file("experiment.json")))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:
-        """Agrees on the experiment of this directory, and stores it if it is new.
+        """Agrees on the experiment of this directory, as `settling` does, and stores it."""
+        with self.settling(asked, given) as experiment:
+            self.store_experiment(experiment)
+            return experiment
+
+    @contextlib.contextmanager
+    def settling(self, asked: Experiment, given: Collection[str]) -> Iterator[Experiment]:
+        """Agrees on the experiment of this directory; the block checks that it can run, and then
+        calls `store_experiment`.
+
+        Other processes of the run wait for the end of the block if the experiment is new or
+        changed. If the block fails before it is stored, nothing is left behind.
 
         Args:
           asked: the experiment from the command line.
           given: names of the fields that the command line really set. The others are taken from the
             run directory when it has an experiment, so that `--workdir` alone goes on with a run.
 
-        Returns:
+        Yields:
           The experiment to use.
 
         Raises:
           UserError: a given field contradicts a stored one that results here depend on already, or
             the directory holds something else.
         """
-        if not self._exists("experiment.json"):
+        if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._lock())
+            settled = self._agreed(asked, given)
+            if self.has_experiment() and settled == self.read_experiment():
+                held.close()
+            yield settled
+
+    def _agreed(self, asked: Experiment, given: Collection[str]) -> Experiment:
+        if not self.has_experiment():
+            foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
+            if foreign:
+                raise UserError(
+                    f"--workdir={self.path}: it is not empty ({foreign[0]!r} is in it) and has "
+                    "no experiment.json; give another directory"
+                )
+            return asked
+        stored = self.read_experiment()
+        changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
+        for name, value in changed.items():
+            if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
+                flag, has = (experiment_lib.shown(name, v) for v in (value, getattr(stored, name)))
+                raise UserError(
+                    f"--{flag}: the run in {self.path} has {has}; drop the flag, or give another "
+                    "--workdir"
+                )
+        return experiment_lib.validate(dataclasses.replace(stored, **changed))
+
+    def has_experiment(self) -> bool:
+        """Whether an experiment is stored here."""
+        return self._exists("experiment.json")
+
+    def store_experiment(self, experiment: Experiment) -> None:
+        """Writes the experiment that `settling` has given, unless it is stored already."""
         with self._lock():
-            if not self._exists("experiment.json"):
-                foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
-                if foreign:
-                    raise UserError(
-                        f"--workdir={self.path}: it is not empty ({foreign[0]!r} is in it) and has "
-                        "no experiment.json; give another directory"
-                    )
-                self._write_experiment(asked)
-                return asked
-            stored = self.read_experiment()
-            changed = {
-                n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)
-            }
-            for name, value in changed.items():
-                if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
-                    raise UserError(
-                        f"--{name}={value}: the run in {self.path} has "
-                        f"{name}={getattr(stored, name)}; drop the flag, or give another --workdir"
-                    )
-            settled = experiment_lib.validate(dataclasses.replace(stored, **changed))
-            if changed:
-                self._write_experiment(settled)
-            return settled
+            if not self.has_experiment() or experiment != self.read_experiment():
+                self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
         first = FIRST_DUMP.get(stage)
@@ -303,23 +327,42 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """Serialises changes to shared files between the processes of one run; may be nested."""
+        """Serialises changes to shared files between the processes of one run; may be nested.
+
+        If nothing is in the directory at the end, it is as it was.
+        """
         if self._locked:
             yield
             return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise UserError(
-                f"--workdir={self.path}: it is a file, or below one; give a directory"
-            ) from None
-        with open(self.path / ".lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        made = not self.path.exists()
+        with self._lock_file():
             self._locked = True
             try:
                 yield
             finally:
                 self._locked = False
+                if os.listdir(self.path) == [".lock"]:
+                    (self.path / ".lock").unlink()
+                    if made:
+                        with contextlib.suppress(OSError):  # another process has come
+                            self.path.rmdir()
+
+    def _lock_file(self) -> IO:
+        """The file .lock, locked."""
+        while True:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise UserError(
+                    f"--workdir={self.path}: it is a file, or below one; give a directory"
+                ) from None
+            with contextlib.suppress(FileNotFoundError):  # its last owner has removed it
+                file = open(self.path / ".lock", "w")  # noqa: SIM115, the caller closes it
+                fcntl.flock(file, fcntl.LOCK_EX)
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path / ".lock")):
+                        return file
+                file.close()
 
     def _json(self, name: str, written_by: str = "lira-train"):
         path = self._file(name)
