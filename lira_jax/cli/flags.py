@@ -206,9 +206,9 @@ def parse(arguments: Sequence[str]) -> None:
 def help_text(name: str, summary: str, shown: Collection[str]) -> str:
     """The summary of a command and, as absl puts it, its key flags, group by group."""
     key = flags.FlagValues()
-    for flag in shown:
-        key[flag] = FLAGS[flag]
-        key.register_flag_by_module(FLAGS.find_module_defining_flag(flag), FLAGS[flag])
+    for flag in {FLAGS[flag].name: FLAGS[flag] for flag in shown}.values():  # -v is --verbosity
+        key[flag.name] = flag
+        key.register_flag_by_module(FLAGS.find_module_defining_flag(flag.name), flag)
     groups = [OWN, SHARED, *(group.__name__ for group in GROUPS), LOGGING]
     return "\n".join(
         [
