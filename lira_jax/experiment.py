@@ -1,11 +1,12 @@
 """One experiment: everything that decides what its numbers are, and how they are computed.
 
 The command line flags are generated from these fields (cli/flags.py) and a run directory stores
-them (store.py), so a field is added here and nowhere else.
+them (runs/directory.py), so a field is added here and nowhere else.
 """
 
 import dataclasses
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lira_jax.errors import UserError, bad_choice
@@ -171,24 +172,13 @@ class Training:
 class Targets:
     """In what the targets' recipe differs from the shadow models' (LiRA VI-E)."""
 
-    target_model: str = _field(
-        "",
-        "Model family of the targets; empty for the shadow models'. With this or another "
-        "--target_... flag, targets are trained besides the shadow models, with the same data, "
-        "masks and seed, in the run directory targets/ inside --workdir, and attacked with them "
-        "(LiRA VI-E). In another family than the shadow models', they take the defaults of depth, "
-        "width, hidden and activation.",
-    )
-    target_optimizer: str = _field(
-        "", "Optimiser of the targets; empty for the shadow models'.", choices=("sgd", "adam")
-    )
-    target_learning_rate: float = _field(
-        0.0, "Peak learning rate of the targets; 0 for the shadow models'."
-    )
-    target_augment: str = _field(
-        "",
-        "Augmentation of the targets; empty for the shadow models'.",
-        choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
+    target_recipe: tuple[tuple[str, Any], ...] = _field(
+        (),
+        "Flagfile with the flags of model and training in which targets differ from the shadow "
+        "models, such as --model=cnn and --hidden=64. With it, targets are trained besides the "
+        "shadow models, with the same data, masks and seed, in the run directory targets/ inside "
+        "--workdir, and attacked with them (LiRA VI-E). In another family than the shadow models', "
+        "they take the defaults of depth, width, hidden and activation. Empty for no such targets.",
     )
 
 
@@ -298,11 +288,16 @@ class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
 
 GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
-TARGET_FIELDS = {n: n.removeprefix("target_") for n in FIELDS if n.startswith("target_")}
-"""Field of the targets -> field of the shadow models that it stands for."""
+TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
+"""Fields that may be others in the targets' recipe than in the shadow models'."""
 FAMILY_FIELDS = ("depth", "width", "hidden", "activation")
 """Options of model families (models/table.py): of another family they mean something else, or
 nothing."""
+
+
+def target_recipe(fields: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The value of the field `target_recipe` for targets that differ in some fields."""
+    return tuple((name, fields[name]) for name in TARGET_FIELDS if name in fields)
 
 
 def target_experiment(experiment: Experiment) -> Experiment | None:
@@ -312,17 +307,12 @@ def target_experiment(experiment: Experiment) -> Experiment | None:
     Targets and shadow models share the data, the masks, the seed, the queries and how they are
     computed.
     """
-    given = {
-        n: getattr(experiment, n)
-        for n in TARGET_FIELDS
-        if getattr(experiment, n) != FIELDS[n].default
-    }
-    if not given:
+    own = dict(experiment.target_recipe)
+    if not own:
         return None
-    own = {TARGET_FIELDS[n]: value for n, value in given.items()}
     if own.get("model", experiment.model) != experiment.model:
-        own |= {n: FIELDS[n].default for n in FAMILY_FIELDS}
-    return dataclasses.replace(experiment, **own, **{n: FIELDS[n].default for n in TARGET_FIELDS})
+        own = {n: FIELDS[n].default for n in FAMILY_FIELDS} | own
+    return dataclasses.replace(experiment, **own, target_recipe=())
 
 
 def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, Any]:
@@ -332,7 +322,7 @@ def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, A
     Of another model family, options at their default are left out.
     """
     mine, theirs = to_json(experiment), to_json(other)
-    left_out = {*TARGET_FIELDS, "data_path", "data_dir"}  # where the same data are is no recipe
+    left_out = {"target_recipe", "data_path", "data_dir"}  # where the same data are is no recipe
     if experiment.model != other.model:
         left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
     fixed = [
@@ -368,7 +358,7 @@ def validate(experiment: Experiment) -> Experiment:
         "score_batch_size",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "target_learning_rate", "weight_decay"):
+    for name in ("learning_rate", "weight_decay"):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
@@ -420,11 +410,16 @@ def validate(experiment: Experiment) -> Experiment:
     return e
 
 
+def shown(name: str, value: Any) -> str:
+    """A field and its value as one would write them in a flagfile."""
+    if name == "target_recipe":
+        return f"target_flagfile of {' '.join(shown(*pair) for pair in value) or 'nothing'}"
+    return f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+
+
 def _require(holds: bool, name: str, experiment: Experiment, fix: str) -> None:
     if not holds:
-        value = getattr(experiment, name)
-        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        raise UserError(f"--{name}={shown}: {fix}")
+        raise UserError(f"--{shown(name, getattr(experiment, name))}: {fix}")
 
 
 def _listed(choices) -> str:
@@ -433,13 +428,20 @@ def _listed(choices) -> str:
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
     """The fields as plain JSON values."""
-    return {
-        k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(experiment).items()
-    }
+    fields = {n: getattr(experiment, n) for n in FIELDS}
+    fields["target_recipe"] = dict(experiment.target_recipe)
+    return {n: _plain(value) for n, value in fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {n: _plain(v) for n, v in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def from_json(fields: dict[str, Any], source: str) -> Experiment:
-    """The inverse of `to_json`; `source` names the file in errors.
+    """The inverse of `to_json`, also of the fields that earlier versions wrote; `source` names the
+    file in errors.
 
     Raises:
       UserError: on fields this version does not know.
@@ -448,14 +450,36 @@ def from_json(fields: dict[str, Any], source: str) -> Experiment:
         raise UserError(
             f"{source}: it holds no experiment; restore it, or start anew in another --workdir"
         )
-    unknown = sorted(set(fields) - set(FIELDS))
-    if unknown:
+    fields = named_as_now(fields)
+    recipe = fields.pop("target_recipe", {})
+    if not isinstance(recipe, dict):
+        raise UserError(f"{source}: target_recipe is no object of fields; restore it")
+    fields = {n: _checked(n, value, source) for n, value in fields.items()}
+    recipe = {n: _checked(n, value, source, TARGET_FIELDS) for n, value in recipe.items()}
+    return validate(Experiment(**fields, target_recipe=target_recipe(recipe)))
+
+
+def named_as_now(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a stored experiment, those of earlier versions in the place of which others
+    came under the names of this one.
+
+    Before it had target_recipe, an experiment had target_model and the like, empty or 0 for the
+    shadow models' own.
+    """
+    before = {f"target_{n}": n for n in ("model", "optimizer", "learning_rate", "augment")}
+    kept = {n: v for n, v in fields.items() if n not in before}
+    if own := {before[n]: v for n, v in fields.items() if n in before and v}:
+        kept["target_recipe"] = own
+    return kept
+
+
+def _checked(name: str, value: Any, source: str, known: Collection[str] = FIELDS) -> Any:
+    if name not in known:
         raise UserError(
-            f"{source}: unknown field {unknown[0]!r}; it was written by another version of lira_jax"
+            f"{source}: unknown field {name!r}; it was written by another version of lira_jax"
         )
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    for name, value in fields.items():
-        expected = type(FIELDS[name].default)
-        if not isinstance(value, (int, float) if expected is float else expected):
-            raise UserError(f"{source}: {name} is {value!r}, not {expected.__name__}; restore it")
-    return validate(Experiment(**fields))
+    value = tuple(value) if isinstance(value, list) else value
+    expected = type(FIELDS[name].default)
+    if not isinstance(value, (int, float) if expected is float else expected):
+        raise UserError(f"{source}: {name} is {value!r}, not {expected.__name__}; restore it")
+    return value

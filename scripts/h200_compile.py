@@ -19,9 +19,9 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 import numpy as np
 import unseen
-from absl import app, flags
 from jax.sharding import Mesh
 
+from lira_jax.cli import flags
 from lira_jax.training.programs import Plan
 
 FLAGS = flags.FLAGS
@@ -54,4 +54,5 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    flags.parse(sys.argv)
+    main(sys.argv)

@@ -25,10 +25,10 @@ os.environ.setdefault(
 import jax
 import numpy as np
 import unseen
-from absl import app, flags
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
+from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.training.programs import Plan, bytes_needed
 
@@ -124,4 +124,5 @@ def guarded(argv) -> None:
 
 
 if __name__ == "__main__":
-    app.run(guarded)
+    flags.parse(sys.argv)
+    guarded(sys.argv)

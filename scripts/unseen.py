@@ -4,10 +4,9 @@ that are not there."""
 import functools
 
 import numpy as np
-from absl import flags
 from jax.sharding import Mesh
 
-from lira_jax.cli import command
+from lira_jax.cli import flags
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset, check
 from lira_jax.experiment import Experiment
@@ -20,7 +19,7 @@ flags.DEFINE_integer("classes", 10, "Classes.")
 @functools.cache
 def experiment() -> Experiment:
     """That of the command line."""
-    return command.asked_experiment()[0]
+    return flags.asked_experiment()[0]
 
 
 @functools.cache

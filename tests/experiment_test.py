@@ -28,8 +28,6 @@ def test_json_round_trip():
         ("masks", "balancd", "--masks=balancd: did you mean balanced"),
         ("learning_rate", float("nan"), "--learning_rate=nan"),
         ("learning_rate", -1.0, "--learning_rate=-1"),
-        ("target_learning_rate", -1.0, "--target_learning_rate=-1"),
-        ("target_augment", "miror", "--target_augment=miror: did you mean mirror"),
         ("pkeep", 1.0, "--pkeep=1"),
         ("epochs", 0, "--epochs=0"),
         ("hidden", (5, 0), "--hidden=5,0"),
@@ -56,10 +54,14 @@ def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
         )
 
 
+def with_targets(e, **own):
+    return dataclasses.replace(e, target_recipe=experiment.target_recipe(own))
+
+
 def test_targets_have_the_recipe_of_the_shadow_models_unless_told():
     assert experiment.target_experiment(Experiment()) is None
-    e = Experiment(
-        hidden=(9,), epochs=7, seed=3, target_optimizer="adam", target_learning_rate=0.01
+    e = with_targets(
+        Experiment(hidden=(9,), epochs=7, seed=3), optimizer="adam", learning_rate=0.01
     )
     own = experiment.target_experiment(e)
     assert own == Experiment(hidden=(9,), epochs=7, seed=3, optimizer="adam", learning_rate=0.01)
@@ -68,16 +70,48 @@ def test_targets_have_the_recipe_of_the_shadow_models_unless_told():
 
 
 def test_another_family_takes_its_own_defaults():
-    e = Experiment(model="wide_resnet", depth=16, width=4, target_model="cnn")
-    own = experiment.target_experiment(e)
+    e = Experiment(model="wide_resnet", depth=16, width=4)
+    own = experiment.target_experiment(with_targets(e, model="cnn"))
     assert own == Experiment(model="cnn")
     assert experiment.recipe_differences(own, e) == {"model": "cnn"}
-    same = dataclasses.replace(e, target_model="wide_resnet", target_augment="mirror")
-    assert experiment.target_experiment(same) == Experiment(
-        model="wide_resnet", depth=16, width=4, augment="mirror"
-    )
+    wide = experiment.target_experiment(with_targets(e, model="cnn", width=64))
+    assert wide == Experiment(model="cnn", width=64)
+    same = experiment.target_experiment(with_targets(e, model="wide_resnet", augment="mirror"))
+    assert same == Experiment(model="wide_resnet", depth=16, width=4, augment="mirror")
     for family in table.FAMILIES.values():
         assert set(family.options) <= set(experiment.FAMILY_FIELDS)
+
+
+def test_the_targets_recipe_goes_to_json_and_back():
+    e = with_targets(Experiment(), model="mlp", hidden=(3, 4), learning_rate=0.5)
+    stored = json.loads(json.dumps(experiment.to_json(e)))
+    assert stored["target_recipe"] == {"model": "mlp", "hidden": [3, 4], "learning_rate": 0.5}
+    assert experiment.from_json(stored, "here") == e
+
+
+def test_targets_as_earlier_versions_stored_them_are_read():
+    stored = experiment.to_json(Experiment(seed=3))
+    del stored["target_recipe"]
+    none = {"target_model": "", "target_optimizer": "", "target_learning_rate": 0.0}
+    none["target_augment"] = ""
+    assert experiment.from_json(stored | none, "here") == Experiment(seed=3)
+    some = none | {"target_optimizer": "adam", "target_learning_rate": 0.01}
+    assert experiment.from_json(stored | some, "here") == with_targets(
+        Experiment(seed=3), optimizer="adam", learning_rate=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"seed": 3}, "unknown field 'seed'"),
+        ({"epochs": "many"}, "epochs is 'many', not int"),
+        ([1], "target_recipe is no object of fields"),
+    ],
+)
+def test_a_damaged_recipe_of_targets_is_refused(recipe, message):
+    with pytest.raises(UserError, match=f"experiment.json: {message}"):
+        experiment.from_json({"target_recipe": recipe}, "experiment.json")
 
 
 def test_fields_of_another_version_are_refused():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.cli import command
+from lira_jax.cli.flags import FLAGS
 from lira_jax.data import masks
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.interop.targets import read_targets
@@ -153,4 +153,4 @@ def test_configs_say_what_they_are_and_have_known_flags(config):
     assert text.startswith("# ")
     assert re.search(r"^#   scripts/\w+\.sh configs/" + config.name, text, re.M)
     for name in re.findall(r"^--(\w+)", text, re.M):
-        assert name in command.FLAGS, name
+        assert name in FLAGS, name

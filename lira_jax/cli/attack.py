@@ -2,13 +2,11 @@
 
 import importlib.util
 
-from absl import flags
-
 from lira_jax import progress
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
-from lira_jax.cli import command
+from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.read import recognise
@@ -46,7 +44,7 @@ flags.DEFINE_list(
 SUMMARY = (
     "attacks every target with all other models as its shadows, on the scores that lira-score has "
     "saved, prints a table and writes attacks/*.npy, results.csv and results.json. In a run with "
-    "targets of another recipe (lira-train --target_model and the like) these are the targets. It "
+    "targets of another recipe (lira-train --target_flagfile) these are the targets. It "
     "also reads the run directories of tensorflow/privacy (mi_lira_2021), lira-pytorch and "
     "lira_analysis; then give --out."
 )
@@ -55,15 +53,15 @@ FEW_SHADOWS = 64
 
 
 def main() -> None:
-    names = chosen(command.FLAGS.attacks)
-    compat = command.FLAGS.compat
+    names = chosen(flags.FLAGS.attacks)
+    compat = flags.FLAGS.compat
     if compat not in COMPATIBLE:
         raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
     try:
-        counts = sorted({int(n) for n in command.FLAGS.num_shadows})
+        counts = sorted({int(n) for n in flags.FLAGS.num_shadows})
     except ValueError:
         raise UserError(
-            f"--num_shadows={','.join(command.FLAGS.num_shadows)}: give whole numbers, comma "
+            f"--num_shadows={','.join(flags.FLAGS.num_shadows)}: give whole numbers, comma "
             "separated"
         ) from None
     source, out = read_evidence()
@@ -82,8 +80,8 @@ def main() -> None:
     request = Request(
         names,
         compat,
-        skip_failures=command.FLAGS.attacks in ("all", "fast"),
-        ablation=command.FLAGS.ablation,
+        skip_failures=flags.FLAGS.attacks in ("all", "fast"),
+        ablation=flags.FLAGS.ablation,
         num_shadows=counts,
     )
     printed = set()
@@ -119,8 +117,8 @@ def chosen(text: str) -> list[str]:
 
 def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     """Reads what the flags name; where results go comes second."""
-    workdir, out = command.FLAGS.workdir, command.FLAGS.out
-    asked, shadows = command.FLAGS.targets, command.FLAGS.shadows
+    workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
+    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
     foreign = recognise(workdir)
     if not out and (foreign or shadows):
         why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
@@ -128,12 +126,12 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     if foreign:
         source = evidence_lib.read_foreign(workdir, asked, shadows)
     else:
-        source = evidence_lib.read_own(command.with_targets(*command.open_run()), asked, shadows)
+        source = evidence_lib.read_own(flags.open_runs(), asked, shadows)
     return source, RunDirectory(out or workdir)
 
 
 def cli() -> None:
-    command.run("lira-attack", SUMMARY, SHOWN, main)
+    flags.run("lira-attack", SUMMARY, SHOWN, main)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """lira-export: writes a run in the layout of another tool."""
 
 import numpy as np
-from absl import flags
 
 from lira_jax import progress
-from lira_jax.cli import command
+from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.interop.write import export
 from lira_jax.runs import data as run_data
@@ -23,8 +22,8 @@ SUMMARY = (
 
 
 def main() -> None:
-    run, experiment = command.open_run()
-    out, layout = command.FLAGS.out, command.FLAGS.format
+    run, experiment = flags.open_run()
+    out, layout = flags.FLAGS.out, flags.FLAGS.format
     if not out:
         raise UserError("--out= is empty: give the folder to write, such as --out=exp/cifar10")
     images = None
@@ -39,7 +38,7 @@ def main() -> None:
 
 
 def cli() -> None:
-    command.run("lira-export", SUMMARY, ["out", "format"], main)
+    flags.run("lira-export", SUMMARY, ["out", "format"], main)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
-from absl import flags
-
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.cli import command
+from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import compare, figures, material, page
@@ -24,9 +22,9 @@ SUMMARY = (
 
 
 def main() -> None:
-    run = RunDirectory(command.FLAGS.workdir)
-    if command.FLAGS.compare:
-        write_comparison(run, command.FLAGS.compare)
+    run = RunDirectory(flags.FLAGS.workdir)
+    if flags.FLAGS.compare:
+        write_comparison(run, flags.FLAGS.compare)
     else:
         write_page(run)
 
@@ -35,7 +33,7 @@ def write_page(run: RunDirectory) -> None:
     """Writes the page and the static figures of one run."""
     found = material.read_results(run)
     if found.stored:
-        experiment = run.settle_experiment(*command.asked_experiment())
+        experiment = run.settle_experiment(*flags.asked_experiment())
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
@@ -62,7 +60,7 @@ def write_comparison(run: RunDirectory, others: list[str]) -> None:
 
 
 def cli() -> None:
-    command.run("lira-report", SUMMARY, ["compare"], main)
+    flags.run("lira-report", SUMMARY, ["compare"], main)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """lira-score: queries the trained models on augmented copies of every example."""
 
 import functools
+import sys
 
-from lira_jax.cli import command, hosts
-from lira_jax.data import masks
+from lira_jax.cli import flags
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.launch import workers
+from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
@@ -17,39 +17,28 @@ SUMMARY = (
     "the signals asked for, phi and logits by default. Models that are scored already are passed "
     "over. Targets of another recipe are scored too."
 )
-SHOWN = [
-    "model_ids",
-    "workers",
-    *hosts.SHOWN,
-    *command.SCORE_FLAGS,
-    "signals",
-    "probes",
-    *command.HOW_FLAGS,
-]
+SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", *flags.HOW_FLAGS]
 
 
 def main() -> None:
-    command.keep_compiled_programs()
-    with hosts.gathered() as group:
-        score(group)
+    flags.keep_compiled_programs()
+    directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
+    with flags.settling() as runs:
+        run, experiment = runs[0]
+        ids = flags.own_models(experiment.num_models)
+        dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
 
+        from lira_jax.models import network  # after the cheap checks
+        from lira_jax.signals import score as scoring
+        from lira_jax.signals import table
 
-def score(group: hosts.Group) -> None:
-    """Scores this process's share of the models."""
-    run, experiment = command.open_run()
-    runs = command.with_targets(run, experiment)
-    asked = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
-    ids = group.share(asked)
-    dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
-    sets = make_probes(runs, dataset)
+        networks = [network.make(e, dataset) for _, e in runs]
+        for one in networks:
+            table.measures(experiment.signal_names, one)
+        sets = make_probes(runs, dataset)
+        flags.store(runs)
 
-    from lira_jax.models import network  # after the cheap checks
-    from lira_jax.signals import score as scoring
-    from lira_jax.signals import table
-
-    networks = [network.make(e, dataset) for _, e in runs]
-    for one in networks:
-        table.measures(experiment.signal_names, one)
+    parts.check_own_devices()
     convolutional = any(one.convolutional for one in networks)
     views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]
@@ -59,16 +48,16 @@ def score(group: hosts.Group) -> None:
 
     missing = {dump: [i for i in ids if not is_scored(dump[0], i, dump[1])] for dump in dumps}
     todo = sorted(set().union(*missing.values()))
-    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
+    number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
     if number > 1:
         note_finished(len(ids), len(todo), "scored already")
-        workers.run("score", todo, number)
+        workers.run("score", sys.argv[1:], todo, number)
     else:
         for run, e in runs:
             scoring.score_models(e, dataset, run, ids)
             for name, examples in sets.items():
                 scoring.score_models(e, dataset, run, ids, view=views[name], examples=examples)
-    if not workers.inside():
+    if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(
                 f"scored {len(missing[run, ''])} {kind}: {len(dataset.y)} examples x {e.queries} "
@@ -80,10 +69,6 @@ def score(group: hosts.Group) -> None:
                     f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} "
                     "queries each"
                 )
-    group.finish(
-        "score",
-        lambda: [i for i in asked if not all(is_scored(run, i, probe) for run, probe in dumps)],
-    )
 
 
 def make_probes(
@@ -111,7 +96,7 @@ def make_probes(
 
 
 def cli() -> None:
-    command.run("lira-score", SUMMARY, SHOWN, main)
+    flags.run("lira-score", SUMMARY, SHOWN, main)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ go on."""
 
 import sys
 
-from lira_jax.cli import command
+from lira_jax.cli import flags
 from lira_jax.runs import status as run_status
 from lira_jax.runs.directory import RunDirectory
 
@@ -15,14 +15,14 @@ SUMMARY = (
 
 
 def main() -> None:
-    status = run_status.inspect(RunDirectory(command.FLAGS.workdir))
+    status = run_status.inspect(RunDirectory(flags.FLAGS.workdir))
     print(run_status.as_text(status))
     if status.damaged:
         sys.exit(1)
 
 
 def cli() -> None:
-    command.run("lira-status", SUMMARY, [], main)
+    flags.run("lira-status", SUMMARY, [], main)
 
 
 if __name__ == "__main__":

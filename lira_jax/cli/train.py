@@ -1,11 +1,14 @@
 """lira-train: draws the masks and trains the shadow models of a run."""
 
+import sys
+
 import numpy as np
 
-from lira_jax.cli import command, hosts
+from lira_jax.cli import flags
 from lira_jax.data import masks
+from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import FIELDS
-from lira_jax.launch import workers
+from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
@@ -13,70 +16,76 @@ from lira_jax.training import event_files
 
 SUMMARY = (
     "trains shadow models, each on its own part of the data, many at once, and targets of another "
-    "recipe if one of the --target_... flags is given. Run again with the same flags, it goes on "
+    "recipe with --target_flagfile. Run again with the same flags, it goes on "
     "where it was interrupted; finished models are not trained again."
 )
+NOT_SHOWN = (*flags.SCORE_FLAGS, "probes", "score_batch_size")
 SHOWN = [
-    "model_ids",
-    "workers",
-    *hosts.SHOWN,
-    *(n for n in FIELDS if n not in (*command.SCORE_FLAGS, "probes", "score_batch_size")),
+    *flags.SHARE_FLAGS,
+    *(n for n in FIELDS if n in flags.FLAGS and n not in NOT_SHOWN),
+    "target_flagfile",
 ]
 
 
 def main() -> None:
-    command.keep_compiled_programs()
-    with hosts.gathered() as group:
-        train(group)
+    flags.keep_compiled_programs()
+    with flags.settling() as runs:
+        ids = flags.own_models(runs[0][1].num_models)
+        dataset, keep, networks = prepare(runs)
+
+    from lira_jax.runs import checkpoint
+    from lira_jax.training import loop
+
+    convolutional = any(network.convolutional for network in networks)
+    folders = [run.checkpoints() for run, _ in runs]
+    todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
+    number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
+    if number > 1:
+        note_finished(len(ids), len(todo), "trained already")
+        workers.run("train", sys.argv[1:], todo, number)
+    else:
+        for run, e in runs:
+            loop.train(e, dataset, keep, run, ids)
+    if ids and not workers.inside():
+        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
+            note(summary(run, ids, e.epochs, kind))
 
 
-def train(group: hosts.Group) -> None:
-    """Trains this process's share of the models."""
-    run = RunDirectory(command.FLAGS.workdir)
-    group.wait_for_set_up()
-    experiment = run.settle_experiment(*command.asked_experiment())
+def prepare(runs: flags.Runs) -> tuple[Dataset, np.ndarray, list]:
+    """Checks that the run and its targets can be trained, and only then stores what they are:
+    experiments, data, masks.
+
+    Returns:
+      The data, the masks bool [models, examples], and the networks of the models and of the
+      targets, if there are any.
+
+    Raises:
+      UserError: naming the flag; nothing is stored.
+    """
+    run, experiment = runs[0]
     if experiment.tensorboard:
         event_files.check_installed()
-    asked = masks.parse_ids(command.FLAGS.model_ids, experiment.num_models)
-    runs = command.with_targets(run, experiment)
-    dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
+    dataset = run_data.read(experiment)
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
-    from lira_jax.runs import checkpoint  # after the cheap checks
-    from lira_jax.training import loop
+    from lira_jax.training import loop  # after the cheap checks
 
-    # Refuses what cannot be trained before anything is fixed.
+    parts.check_own_devices()
     networks = [loop.check(experiment, dataset)]
-    with command.naming_target_flags(experiment):
+    with flags.about_targets():
         networks += [loop.check(e, dataset) for _, e in runs[1:]]
-    for run, _ in runs:
-        run.write_once(POOL.labels, dataset.y)
-        run.write_once(KEEP, keep)
+    flags.store(runs)
+    run_data.settle(dataset, experiment, [r for r, _ in runs])
+    for directory, _ in runs:
+        directory.write_once(POOL.labels, dataset.y)
+        directory.write_once(KEEP, keep)
         if dataset.sources is not None:
-            run.write_once(SOURCES, dataset.sources)
-    group.set_up_is_done()
-    ids = group.share(asked)
-    convolutional = any(network.convolutional for network in networks)
-    folders = [run.checkpoints() for run, _ in runs]
-    todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
-    number = workers.count(command.FLAGS.workers, convolutional=convolutional, models=len(todo))
-    if number > 1:
-        note_finished(len(ids), len(todo), "trained already")
-        workers.run("train", todo, number)
-    else:
-        for run, e in runs:
-            loop.train(e, dataset, keep, run, ids)
-    group.finish(
-        "train",
-        lambda: [i for i in asked if not all(checkpoint.is_finished(f, i) for f in folders)],
-    )
-    if not workers.inside():
-        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            note(summary(run, asked, e.epochs, kind))
+            directory.write_once(SOURCES, dataset.sources)
+    return dataset, keep, networks
 
 
 def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
@@ -103,7 +112,7 @@ def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
 
 
 def cli() -> None:
-    command.run("lira-train", SUMMARY, SHOWN, main)
+    flags.run("lira-train", SUMMARY, SHOWN, main)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-import jax
-from absl import flags
-
 from lira_jax import progress
-from lira_jax.cli import hosts
 from lira_jax.errors import UserError
-
-flags.DEFINE_string(
-    "workers",
-    "auto",
-    "Processes that share the models on this machine, each pinned to its part of the cores: a "
-    "number, or auto (on a CPU one a core for models with convolutions, else 1).",
-)
 
 
 def count(asked: str, *, convolutional: bool, models: int) -> int:
@@ -31,6 +20,8 @@ def count(asked: str, *, convolutional: bool, models: int) -> int:
       UserError: neither auto nor a number of at least 1.
     """
     if asked == "auto":
+        import jax  # here, so that --help need not wait for it
+
         return (
             max(1, min(len(_cores()), models))
             if convolutional and jax.default_backend() == "cpu"
@@ -46,14 +37,15 @@ def inside() -> bool:
     return progress.LABEL in os.environ
 
 
-def run(stage: str, ids: Sequence[int], workers: int) -> None:
-    """Runs this command in worker processes, each with its share of the models, and waits for them.
+def run(stage: str, flags: Sequence[str], ids: Sequence[int], workers: int) -> None:
+    """Runs a command in worker processes, each with its share of the models, and waits for them.
 
     The first worker's progress is shown; the others have as much to do. If this process dies, they
     die.
 
     Args:
       stage: module of lira_jax.cli.
+      flags: of the command; those that share out the models are overruled.
       ids: models to share out, none of them finished.
       workers: number of processes.
 
@@ -70,7 +62,7 @@ def run(stage: str, ids: Sequence[int], workers: int) -> None:
         quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
         children.append(
             subprocess.Popen(
-                [*start, *sys.argv[1:], hosts.ALONE, "--workers=1", f"--model_ids={share}"],
+                [*start, *flags, "--part=", "--workers=1", f"--model_ids={share}"],
                 env={**os.environ, **quiet, progress.LABEL: f" (worker {worker + 1} of {workers})"},
                 stderr=None if worker == 0 else subprocess.PIPE,
                 text=True,

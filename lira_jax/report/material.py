@@ -11,6 +11,7 @@ from lira_jax.audit.results import Results
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
+from lira_jax.experiment import named_as_now
 from lira_jax.runs import directory
 
 
@@ -46,7 +47,7 @@ class Material:
     @property
     def experiment(self) -> dict[str, Any]:
         """The experiment's fields, empty if unknown."""
-        return self.stored.get("experiment", {})
+        return named_as_now(self.stored.get("experiment", {}))
 
     def class_name(self, label: int) -> str:
         """The label's name, or its number."""

@@ -129,8 +129,13 @@ def commands(material: Material) -> list[str]:
     flags = [
         f"--{name}={sections.setting(value)}"
         for name, value in e.items()
-        if name in FIELDS and sections.setting(value) != sections.setting(FIELDS[name].default)
+        if name in FIELDS
+        and sections.setting(value) != sections.setting(FIELDS[name].default)
+        and name != "target_recipe"
     ]
+    recipe = [f"--{name}={sections.setting(v)}" for name, v in e.get("target_recipe", {}).items()]
+    if recipe:
+        flags.append("--target_flagfile=targets.flags")
     workdir = f"--workdir={material.name}"
     lines = [
         ["lira-train", workdir, *flags],
@@ -138,7 +143,8 @@ def commands(material: Material) -> list[str]:
     ]
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
-    return [shlex.join(line) for line in lines]
+    first = [shlex.join(["printf", "%s\\n", *recipe]) + " > targets.flags"] if recipe else []
+    return [*first, *(shlex.join(line) for line in lines)]
 
 
 def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:

@@ -232,7 +232,9 @@ def settings(material: Material) -> list[tuple[str, str]]:
 
 
 def setting(value) -> str:
-    """A field of the experiment as its flag takes it."""
+    """A field of the experiment as its flag takes it; the targets' recipe as a list of fields."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={setting(v)}" for name, v in value.items())
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

@@ -22,12 +22,23 @@ def load_data(
     Raises:
       UserError: there is no run, the data cannot be read, or they have changed.
     """
+    e = experiment or run.read_experiment()
+    dataset = read(e)
+    settle(dataset, e, [run, *also])
+    return dataset
+
+
+def read(e: Experiment) -> Dataset:
+    """Reads the data set of an experiment, with its outliers.
+
+    Raises:
+      UserError: the data cannot be read.
+    """
     from lira_jax.data import (
         load,  # here, so that --help need not wait for scikit-learn
         outliers,
     )
 
-    e = experiment or run.read_experiment()
     dataset = load.load(
         e.dataset,
         e.data_path,
@@ -38,10 +49,17 @@ def load_data(
         splits=e.splits,
         test_splits=e.test_splits,
     )
-    read = functools.partial(load.load_spec, data_dir=e.data_dir)
-    dataset = outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, read)
+    spec = functools.partial(load.load_spec, data_dir=e.data_dir)
+    return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec)
+
+
+def settle(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None:
+    """Enters the data in run directories, or checks them against those entered before.
+
+    Raises:
+      UserError: the data have changed.
+    """
     source = f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")
     fingerprint = dataset_lib.fingerprint(dataset)
-    for directory in (run, *also):
+    for directory in runs:
         directory.settle_data(fingerprint, source)
-    return dataset

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from lira_jax import experiment as experiment_lib
 from lira_jax.errors import UserError
@@ -143,46 +143,69 @@ class RunDirectory(Folder):
         return experiment_lib.from_json(fields, str(self._file(EXPERIMENT)))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:
-        """Agrees on the experiment of this directory, and stores it if it is new.
+        """Agrees on the experiment of this directory, as `settling` does, and stores it."""
+        with self.settling(asked, given) as experiment:
+            self.store_experiment(experiment)
+            return experiment
+
+    @contextlib.contextmanager
+    def settling(self, asked: Experiment, given: Collection[str]) -> Iterator[Experiment]:
+        """Agrees on the experiment of this directory; the block checks that it can run, and then
+        calls `store_experiment`.
+
+        Other processes of the run wait for the end of the block if the experiment is new or
+        changed. If the block fails before it is stored, nothing is left behind.
 
         Args:
           asked: the experiment from the command line.
           given: names of the fields that the command line really set. The others are taken from the
             run directory when it has an experiment, so that `--workdir` alone goes on with a run.
 
-        Returns:
+        Yields:
           The experiment to use.
 
         Raises:
           UserError: a given field contradicts a stored one that results here depend on already, or
             the directory holds something else.
         """
-        if not self._exists(EXPERIMENT):
+        if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._lock())
+            settled = self._agreed(asked, given)
+            if self.has_experiment() and settled == self.read_experiment():
+                held.close()
+            yield settled
+
+    def _agreed(self, asked: Experiment, given: Collection[str]) -> Experiment:
+        if not self.has_experiment():
+            foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
+            if foreign:
+                raise UserError(
+                    f"--workdir={self.path}: it is not empty ({foreign[0]!r} is in it) and has "
+                    "no experiment.json; give another directory"
+                )
+            return asked
+        stored = self.read_experiment()
+        changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
+        for name, value in changed.items():
+            if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
+                flag, has = (experiment_lib.shown(name, v) for v in (value, getattr(stored, name)))
+                raise UserError(
+                    f"--{flag}: the run in {self.path} has {has}; drop the flag, or give another "
+                    "--workdir"
+                )
+        return experiment_lib.validate(dataclasses.replace(stored, **changed))
+
+    def has_experiment(self) -> bool:
+        """Whether an experiment is stored here."""
+        return self._exists(EXPERIMENT)
+
+    def store_experiment(self, experiment: Experiment) -> None:
+        """Writes the experiment that `settling` has given, unless it is stored already."""
         with self._lock():
-            if not self._exists(EXPERIMENT):
-                foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
-                if foreign:
-                    raise UserError(
-                        f"--workdir={self.path}: it is not empty ({foreign[0]!r} is in it) and has "
-                        "no experiment.json; give another directory"
-                    )
-                self._write_experiment(asked)
-                return asked
-            stored = self.read_experiment()
-            changed = {
-                n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)
-            }
-            for name, value in changed.items():
-                if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
-                    raise UserError(
-                        f"--{name}={value}: the run in {self.path} has "
-                        f"{name}={getattr(stored, name)}; drop the flag, or give another --workdir"
-                    )
-            settled = experiment_lib.validate(dataclasses.replace(stored, **changed))
-            if changed:
-                self._write_experiment(settled)
-            return settled
+            if not self.has_experiment() or experiment != self.read_experiment():
+                self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import IO
 
 import numpy as np
 from absl import logging
@@ -19,6 +20,7 @@ from lira_jax.errors import UserError
 from lira_jax.runs import files
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 _RESTORE = "restore it, or start anew in another --workdir"
 
 
@@ -151,23 +153,42 @@ class Folder:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """Serialises changes to shared files between the processes of one run; may be nested."""
+        """Serialises changes to shared files between the processes of one run; may be nested.
+
+        If nothing is in the directory at the end, it is as it was.
+        """
         if self._locked:
             yield
             return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise UserError(
-                f"--workdir={self.path}: it is a file, or below one; give a directory"
-            ) from None
-        with open(self.path / ".lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        made = not self.path.exists()
+        with self._lock_file():
             self._locked = True
             try:
                 yield
             finally:
                 self._locked = False
+                if os.listdir(self.path) == [LOCK]:
+                    (self.path / LOCK).unlink()
+                    if made:
+                        with contextlib.suppress(OSError):  # another process has come
+                            self.path.rmdir()
+
+    def _lock_file(self) -> IO:
+        """The file .lock, locked."""
+        while True:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise UserError(
+                    f"--workdir={self.path}: it is a file, or below one; give a directory"
+                ) from None
+            with contextlib.suppress(FileNotFoundError):  # its last owner has removed it
+                file = open(self.path / LOCK, "w")  # noqa: SIM115, the caller closes it
+                fcntl.flock(file, fcntl.LOCK_EX)
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path / LOCK)):
+                        return file
+                file.close()
 
     def _json(self, name: str, written_by: str = "lira-train"):
         path = self._file(name)

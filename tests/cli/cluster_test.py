@@ -88,14 +88,14 @@ def test_a_pod_of_an_indexed_job_makes_its_part_of_the_dumps(tmp_path, alone):
         "CONFIG": small_run.CONFIG,
         "FLAGS": " ".join(small_run.FLAGS),
     }
-    told |= {"PARTS": "2"}
+    told |= {"JOB_COMPLETIONS": "2"}
     small_run.succeed(small_run.start(job["command"], **told, JOB_COMPLETION_INDEX="1"))
     small_run.assert_same_dumps(tmp_path / "run", alone, models=[1, 3])
 
 
 def test_the_jobs_of_kubernetes_agree():
     models, report = kubernetes("Job", "lira-models"), kubernetes("Job", "lira-report")
-    parts = int(kubernetes("ConfigMap", "lira-run")["data"]["PARTS"])
+    parts = int(kubernetes("ConfigMap", "lira-run")["data"]["JOB_COMPLETIONS"])
     assert models["spec"]["completionMode"] == "Indexed"
     assert models["spec"]["completions"] == models["spec"]["parallelism"] == parts
     assert report["spec"]["suspend"]
@@ -109,18 +109,38 @@ def test_the_jobs_of_kubernetes_agree():
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        {},
-        {"PART": "0"},
-        {"PART": "2", "PARTS": "2"},
-        {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "1"},
-    ],
-)
-def test_a_part_that_is_not_one_of_the_parts_is_refused(tmp_path, told):
-    process = small_run.start([CLUSTER / "part.sh", small_run.CONFIG, tmp_path / "run"], **told)
-    _, error = process.communicate()
-    assert process.returncode == 2
-    assert error.startswith("part.sh: error: part ")
-    assert not (tmp_path / "run").exists()
+def test_a_part_that_is_not_one_of_the_parts_is_refused(tmp_path):
+    run = tmp_path / "run"
+    for part, told in (
+        ("2/2", {}),
+        ("auto", {}),
+        ("auto", {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "1"}),
+    ):
+        process = small_run.start([CLUSTER / "part.sh", part, small_run.CONFIG, run], **told)
+        _, error = process.communicate()
+        assert process.returncode == 1
+        assert error.startswith(f"lira-train: error: --part={part}: ")
+        assert len(error.splitlines()) == 1
+        assert not run.exists()
+
+
+def test_a_dead_part_costs_its_own_models_and_the_status_names_them(tmp_path, alone):
+    run = tmp_path / "run"
+    first, second = (
+        small_run.start(small_run.stage("train", run, f"--part={part}")) for part in ("0/2", "1/2")
+    )
+    small_run.kill_in_training(first, run, model=0)
+    small_run.succeed(second)
+    status = subprocess.run(
+        small_run.stage("status", run), env=small_run.environment(), capture_output=True, text=True
+    )
+    [training] = [x for x in status.stdout.splitlines() if x.startswith("train")]
+    assert training.startswith("train   - 2 of 4 models finished; ")
+    assert "model 2 without a checkpoint" in training
+    assert status.stdout.splitlines()[-1] == f"next      lira-train --workdir={run}"
+
+    small_run.succeed(small_run.start([*small_run.stage("train", run)[:3], f"--workdir={run}"]))
+    small_run.succeed(
+        *(small_run.start(small_run.stage("score", run, f"--part={i}/2")) for i in (0, 1))
+    )
+    small_run.assert_same_dumps(run, alone)

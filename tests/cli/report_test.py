@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from report import synthetic_run
 
-from lira_jax.cli import command, report
+from lira_jax.cli import report
+from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -32,8 +33,7 @@ def run(whole, tmp_path):
 def in_process(*flags):
     """Runs the command here, where a UserError reaches the test; starting Python takes longer than
     the page."""
-    command.FLAGS.unparse_flags()
-    command.FLAGS(["lira-report", "--compare=", *map(str, flags)])
+    parse(["lira-report", *map(str, flags)])
     report.main()
 
 

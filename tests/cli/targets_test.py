@@ -10,12 +10,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from sklearn.datasets import load_digits
 
-from lira_jax.cli import command
+from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
-from lira_jax.experiment import FIELDS
 from lira_jax.report import material, sections
 from lira_jax.runs import status as run_status
 from lira_jax.runs.directory import RunDirectory
@@ -43,12 +41,8 @@ def call(stage, *flags):
     """Runs a command in this process, where a UserError reaches the test."""
     main = importlib.import_module(f"lira_jax.cli.{stage}").main
     arguments = [f"lira-{stage}", *map(str, flags)]
-    with (
-        flagsaver.flagsaver(),
-        mock.patch.object(sys, "argv", arguments),
-    ):  # which the workers are given too
-        command.FLAGS.unparse_flags()  # whatever another test has set
-        command.FLAGS(arguments)
+    parse(arguments)
+    with mock.patch.object(sys, "argv", arguments):  # which the workers are given too
         main()
 
 
@@ -61,14 +55,21 @@ def digits(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(digits, tmp_path_factory):
+def target_flagfile(tmp_path_factory):
+    path = tmp_path_factory.mktemp("flags") / "targets.flags"
+    path.write_text("".join(f"--{name}={value}\n" for name, value in TARGETS.items()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(digits, target_flagfile, tmp_path_factory):
     """A run with targets of another recipe, through all stages with the same flags; tests do not
     change it."""
     run = tmp_path_factory.mktemp("runs") / "run"
     flags = [
         *digits,
         *SHADOWS,
-        *(f"--target_{name}={value}" for name, value in TARGETS.items()),
+        f"--target_flagfile={target_flagfile}",
         "--probes=noise",
     ]
     for stage in ("train", "score"):
@@ -168,7 +169,8 @@ def test_targets_are_an_ordinary_run_directory(finished):
         json.loads((path / "experiment.json").read_text())["experiment"] for path in paths
     )
     changed = {**TARGETS, "learning_rate": 0.01, "hidden": [512, 256]}
-    changed |= {f"target_{name}": FIELDS[f"target_{name}"].default for name in TARGETS}
+    assert stored["target_recipe"] == {**TARGETS, "learning_rate": 0.01}
+    changed["target_recipe"] = {}
     assert own == {**stored, **changed}
     np.testing.assert_array_equal(*(np.load(path / "keep.npy") for path in paths))
 
@@ -202,14 +204,17 @@ def test_the_page_keeps_targets_and_shadow_models_apart(finished):
     )
     assert "All this is of the shadow models" in text
     assert "The targets are right on" in text
-    assert "--target_model=tiny_models:tiny_conv" in text
+    assert "--target_flagfile=targets.flags" in text
+    assert "--model=tiny_models:tiny_conv --optimizer=adam --learning_rate=0.01" in text
 
 
 @pytest.mark.slow
 def test_model_ids_and_workers_are_of_both(digits, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")  # of the workers
     run = RunDirectory(tmp_path / "run")
-    recipe = [*digits, *SHADOWS, "--target_augment=mirror", "--epochs=2", "--workers=2"]
+    (tmp_path / "targets.flags").write_text("--augment=mirror\n")
+    recipe = [*digits, *SHADOWS, "--epochs=2", "--workers=2"]
+    recipe += [f"--target_flagfile={tmp_path / 'targets.flags'}"]
     call("train", f"--workdir={run.path}", *recipe, "--model_ids=0,5")
     status = run_status.inspect(run)
     assert status.trained == status.targets.trained == [0, 5]
@@ -240,30 +245,54 @@ def test_damage_of_targets_is_found_and_their_scores_make_results_old(copied):
 
 
 @pytest.mark.parametrize(
-    ("flag", "message"),
+    ("content", "message"),
     [
-        ("--target_model=resnt", "--target_model=resnt: did you mean resnet"),
-        (
-            "--target_model=cnn --hidden=16 --target_optimizer=adm",
-            "--target_optimizer=adm: did you mean adam",
-        ),
-        ("--target_learning_rate=-1", "--target_learning_rate=-1.0: give a number >= 0"),
-        ("--target_augment=miror", "--target_augment=miror: did you mean mirror"),
+        ("--model=resnt", "--model=resnt: did you mean resnet"),
+        ("--model=cnn\n--optimizer=adm", "--optimizer=adm: did you mean adam"),
+        ("--learning_rate=-1", "--learning_rate=-1.0: give a number >= 0"),
+        ("--shift=99\n--augment=mirror_shift", "--shift=99"),
+        ("--seed=3", "--seed=3: the targets share the shadow models' data, masks, seed"),
+        ("--num_examples=3", "--num_examples=3: the targets share"),
+        ("--queries=1", "--queries=1: the targets share"),
+        ("--optimiser=adam", "Unknown command line flag 'optimiser'"),
+        ("--epochs=many", "epochs"),
+        ("# nothing", "it sets no flag"),
+        (None, "Unable to open flagfile"),
     ],
 )
-def test_a_recipe_that_makes_no_sense_is_refused_before_anything_is_fixed(
-    digits, tmp_path, flag, message
+def test_a_recipe_that_makes_no_sense_is_refused_and_the_file_named(
+    digits, tmp_path, content, message
 ):
-    with pytest.raises(UserError, match=message) as error:
-        call("train", f"--workdir={tmp_path / 'run'}", *digits, *flag.split())
+    path, run = tmp_path / "other.flags", tmp_path / "run"
+    if content:
+        path.write_text(content + "\n")
+    with pytest.raises(UserError) as error:
+        call("train", f"--workdir={run}", *digits, f"--target_flagfile={path}")
+    assert str(error.value).startswith(f"--target_flagfile={path}: ")
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
-    assert not list(tmp_path.rglob("*.npy"))
+    assert not run.exists()
 
 
 @pytest.mark.parametrize("stage", ["train", "score", "attack"])
-def test_another_recipe_for_trained_targets_is_refused(copied, stage):
+def test_another_recipe_for_trained_targets_is_refused(copied, tmp_path, stage):
+    path = tmp_path / "other.flags"
+    path.write_text("--optimizer=sgd\n")
+    before = (copied / "experiment.json").read_text()
     with pytest.raises(
         UserError,
-        match=r"--target_optimizer=sgd: the run in .* has target_optimizer=adam; drop the",
+        match=r"--target_flagfile of optimizer=sgd: the run in .* has target_flagfile of .*"
+        r"optimizer=adam.*; drop the",
     ):
-        call(stage, f"--workdir={copied}", "--target_optimizer=sgd")
+        call(stage, f"--workdir={copied}", f"--target_flagfile={path}")
+    assert (copied / "experiment.json").read_text() == before
+
+
+def test_an_option_of_another_family_in_the_file_is_passed_over(digits, tmp_path, capsys):
+    path = tmp_path / "targets.flags"
+    path.write_text("--model=tiny_models:tiny_conv\n--hidden=16\n--epochs=1\n")
+    call("train", f"--workdir={tmp_path / 'run'}", *digits, f"--target_flagfile={path}")
+    said = capsys.readouterr().err
+    assert "note: --hidden=16 in a flagfile is passed over: --model=tiny_models:tiny_conv" in said
+    stored = RunDirectory(tmp_path / "run").read_experiment()
+    assert dict(stored.target_recipe) == {"model": "tiny_models:tiny_conv", "epochs": 1}

@@ -1,0 +1,380 @@
+"""What all commands share: flags made from the Experiment, and one-line errors."""
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from absl import app, flags, logging
+
+from lira_jax import experiment as experiment_lib
+from lira_jax.data import masks
+from lira_jax.errors import UserError
+from lira_jax.experiment import (
+    FAMILY_FIELDS,
+    FIELDS,
+    GROUPS,
+    TARGET_FIELDS,
+    Experiment,
+    target_experiment,
+)
+from lira_jax.launch import parts, workers
+from lira_jax.progress import note
+from lira_jax.runs.directory import RunDirectory
+
+FLAGS = flags.FlagValues()
+"""The flags of all commands, apart from absl's own FLAGS: a user's module may define any there."""
+
+OWN, SHARED, LOGGING = "This command", "Run", "Logging"
+"""Groups of flags in --help, besides those of the experiment."""
+
+DEFINE_integer, DEFINE_float, DEFINE_bool, DEFINE_string, DEFINE_list = (
+    functools.partial(define, flag_values=FLAGS, module_name=OWN)
+    for define in (
+        flags.DEFINE_integer,
+        flags.DEFINE_float,
+        flags.DEFINE_bool,
+        flags.DEFINE_string,
+        flags.DEFINE_list,
+    )
+)
+"""Define a flag of one command."""
+
+
+class _Choice(flags.ArgumentParser):
+    """Shows in --help what may be chosen; `experiment.validate` refuses what may not."""
+
+    def __init__(self, choices: tuple[str, ...]):
+        self.syntactic_help = f"one of {', '.join(choices)}"
+
+
+class _WholeNumbers(flags.ArgumentParser):
+    """Numbers separated by commas."""
+
+    syntactic_help = "whole numbers, comma separated"
+
+    def parse(self, argument):
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(int(v) for v in argument.split(",") if v.strip())
+        except ValueError:
+            raise ValueError("give whole numbers, comma separated") from None
+
+
+class _CommaSeparated(flags.ArgumentSerializer):
+    def serialize(self, value):
+        return ",".join(map(str, value))
+
+
+def _define_experiment(values: flags.FlagValues) -> None:
+    """Defines a flag for each field but target_recipe, which a flagfile gives."""
+    types = {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}
+    for group in GROUPS:
+        for field in dataclasses.fields(group):
+            name, default, text = field.name, field.default, field.metadata["help"]
+            where = {"flag_values": values, "module_name": group.__name__}
+            if name == "target_recipe":
+                continue
+            if isinstance(default, bool):
+                flags.DEFINE_bool(name, default, text, **where)
+            elif isinstance(default, tuple):
+                flags.DEFINE(
+                    _WholeNumbers(), name, default, text, serializer=_CommaSeparated(), **where
+                )
+            else:
+                choices = field.metadata["choices"]
+                parser = _Choice(choices) if choices else types[type(default)]
+                flags.DEFINE(parser, name, default, text, **where)
+
+
+# Every command takes every field of the experiment, so that one flagfile serves all stages;
+# `--help` shows those that matter to it.
+_define_experiment(FLAGS)
+flags.DEFINE_string(
+    "target_flagfile",
+    "",
+    FIELDS["target_recipe"].metadata["help"],
+    flag_values=FLAGS,
+    module_name=experiment_lib.Targets.__name__,
+)
+for _name, _default, _help in (
+    ("workdir", "", "Run directory that all stages share. Required."),
+    (
+        "out",
+        "",
+        "Where lira-attack writes its results (empty for the run directory itself) and "
+        "lira-export its folder (a new or empty one, or an earlier export, which is replaced).",
+    ),
+    (
+        "model_ids",
+        "all",
+        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
+        "processes may fill one run directory.",
+    ),
+    (
+        "part",
+        "",
+        "Which part of --model_ids this machine takes, from 0, such as 3/8; auto for what the "
+        "scheduler says (SLURM, Open MPI, Kubernetes' JOB_COMPLETION_INDEX with JOB_COMPLETIONS, "
+        "TPU pods), auto/8 where it does not say of how many; empty for all. Part i of n takes "
+        "every n-th model from the i-th.",
+    ),
+    (
+        "workers",
+        "auto",
+        "Processes that share the models on this machine, each pinned to its part of the cores: "
+        "a number, or auto (on a CPU one a core for models with convolutions, else 1).",
+    ),
+):
+    flags.DEFINE_string(_name, _default, _help, flag_values=FLAGS, module_name=SHARED)
+for _flag in flags.FLAGS.get_flags_for_module("absl.logging"):
+    FLAGS[_flag.name] = _flag
+    FLAGS.register_flag_by_module(LOGGING, _flag)
+
+SHARE_FLAGS = ("model_ids", "part", "workers")
+SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
+HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
+
+_typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
+
+
+def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
+    """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong
+    flag.
+
+    Args:
+      name: of the command, for messages.
+      summary: first paragraph of `--help`.
+      shown: the flags that `--help` explains.
+      main: the command.
+    """
+
+    def parsed(argv):
+        if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
+            print(help_text(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
+            sys.exit(0)
+        try:
+            parse(argv)
+            if not FLAGS.workdir:
+                raise flags.Error(
+                    "--workdir= is empty: give the run directory, such as --workdir=runs/digits"
+                )
+        except (flags.Error, OSError) as error:
+            _fail(name, error, 2)
+        flags.FLAGS(argv[:1])  # so that a user's module can read the flags that it defines
+
+    def guarded(_):
+        if not FLAGS["verbosity"].present:
+            # absl's own default tells of every file that orbax opens
+            logging.set_verbosity(logging.WARNING)
+        try:
+            main()
+        except UserError as error:
+            _fail(name, error, 1)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise
+            _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
+        except KeyboardInterrupt:
+            _fail(name, "interrupted; run the same command again to go on", 130)
+
+    app.run(guarded, flags_parser=parsed)
+
+
+def parse(arguments: Sequence[str]) -> None:
+    """Sets FLAGS from a command line, whose first word is the command, and to defaults elsewhere.
+
+    Raises:
+      flags.Error: an unknown flag, a value of another type, or a word that is no flag.
+      OSError: a flagfile cannot be read.
+    """
+    for name in FLAGS:
+        FLAGS[name].unparse()
+    rest = FLAGS(arguments)
+    if len(rest) > 1:
+        raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
+    _typed.clear()
+    _typed.update(a.lstrip("-").partition("=")[0] for a in arguments[1:] if a.startswith("-"))
+
+
+def help_text(name: str, summary: str, shown: Collection[str]) -> str:
+    """The summary of a command and, as absl puts it, its key flags, group by group."""
+    key = flags.FlagValues()
+    for flag in {FLAGS[flag].name: FLAGS[flag] for flag in shown}.values():  # -v is --verbosity
+        key[flag.name] = flag
+        key.register_flag_by_module(FLAGS.find_module_defining_flag(flag.name), flag)
+    groups = [OWN, SHARED, *(group.__name__ for group in GROUPS), LOGGING]
+    return "\n".join(
+        [
+            *textwrap.wrap(f"{name}: {summary}", 80),
+            *(text for group in groups if (text := key.module_help(group))),
+            "",
+            "--flagfile=FILE reads flags, one a line, from a file such as configs/digits.flags.",
+            "--helpfull lists every flag that this command accepts; an experiment's are accepted",
+            "by all commands.",
+        ]
+    )
+
+
+def keep_compiled_programs() -> None:
+    """Has JAX keep compiled programs in the user's cache, so that a resumed run does not compile
+    again."""
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:  # JAX_COMPILATION_CACHE_DIR goes first
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "lira_jax", "compiled"))
+
+
+def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[str]]:
+    """The experiment of the command line, and the names of the fields it really sets.
+
+    Args:
+      stored: the experiment that the run has already, which what is not set is taken from.
+
+    Raises:
+      UserError: the flagfile of the targets cannot be read, or has flags that it must not have.
+    """
+    given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
+    before = stored or Experiment()
+    in_files = {n for n in given if n not in _typed}
+    given = _without_other_families(given, in_files, before)
+    if FLAGS["target_flagfile"].present:
+        own = _target_fields(FLAGS.target_flagfile)
+        model = own.get("model", given.get("model", before.model))
+        shadows = dataclasses.replace(before, **given)
+        own = _without_other_families(own, own, dataclasses.replace(shadows, model=model))
+        given["target_recipe"] = experiment_lib.target_recipe(own)
+    return dataclasses.replace(Experiment(), **given), set(given)
+
+
+def _target_fields(path: str) -> dict[str, Any]:
+    """The fields that a flagfile of the targets sets."""
+    if not path:
+        return {}
+    values = flags.FlagValues()
+    _define_experiment(values)
+    try:
+        values([path, f"--flagfile={path}"])
+    except (flags.Error, OSError) as error:
+        raise UserError(f"--target_flagfile={path}: {error}") from None
+    given = {n: values[n].value for n in FIELDS if n in values and values[n].present}
+    if not given:
+        raise UserError(f"--target_flagfile={path}: it sets no flag, such as --model=cnn")
+    for name, value in given.items():
+        if name not in TARGET_FIELDS:
+            raise UserError(
+                f"--target_flagfile={path}: --{experiment_lib.shown(name, value)}: the targets "
+                "share the shadow models' data, masks, seed and queries, and are computed as they "
+                "are; give flags of model and training only"
+            )
+    return given
+
+
+def _without_other_families(
+    fields: dict[str, Any], in_files: Collection[str], before: Experiment
+) -> dict[str, Any]:
+    """Fields without those options of flagfiles that the model's family does not have."""
+    options = [n for n in FAMILY_FIELDS if n in in_files and n in fields]
+    # What the run has already has been looked at, and the look takes a second.
+    if all(fields[n] == getattr(before, n) for n in options):
+        return fields
+    from lira_jax.models.table import FAMILIES
+
+    model = fields.get("model", before.model)
+    if model not in FAMILIES and ":" not in model:
+        return fields  # a typo, which will be told
+    has = FAMILIES[model].options if model in FAMILIES else {}
+    passed_over = [n for n in options if n not in has]
+    told = [n for n in passed_over if fields[n] != FIELDS[n].default]
+    if told and not workers.inside():
+        named = ", ".join(f"--{experiment_lib.shown(n, fields[n])}" for n in told)
+        note(f"note: {named} in a flagfile is passed over: --model={model} has no such option")
+    return {n: value for n, value in fields.items() if n not in passed_over}
+
+
+def own_models(num_models: int) -> list[int]:
+    """The models that this process computes: its part of those that are asked for.
+
+    Raises:
+      UserError: --model_ids or --part names none of the run.
+    """
+    asked, part = masks.parse_ids(FLAGS.model_ids, num_models), parts.parse(FLAGS.part, os.environ)
+    own = part.of(asked)
+    if part.count > 1:
+        note(f"part {part} has {len(own)} of {len(asked)} models: {own}")
+    return own
+
+
+Runs = list[tuple[RunDirectory, Experiment]]
+"""The run and its experiment, and after it those of its targets, if another recipe trains them."""
+
+
+@contextlib.contextmanager
+def settling() -> Iterator[Runs]:
+    """The run directory of `--workdir` and its experiment, agreed with the flags given; the block
+    checks that it can run, and then calls `store`.
+
+    Raises:
+      UserError: a flag contradicts what results depend on already, or makes no sense.
+    """
+    run = RunDirectory(FLAGS.workdir)
+    stored = run.read_experiment() if run.has_experiment() else None
+    with contextlib.ExitStack() as held:
+        experiment = held.enter_context(run.settling(*asked_experiment(stored)))
+        runs = [(run, experiment)]
+        if other := target_experiment(experiment):
+            with about_targets():
+                experiment_lib.validate(other)
+                targets = run.targets()
+                runs.append((targets, held.enter_context(targets.settling(other, FIELDS))))
+        yield runs
+
+
+def store(runs: Runs) -> None:
+    """Stores the experiments that `settling` has given."""
+    for run, experiment in runs:
+        run.store_experiment(experiment)
+
+
+def open_run() -> tuple[RunDirectory, Experiment]:
+    """The run directory of `--workdir` and its experiment, agreed with the flags given.
+
+    Raises:
+      UserError: there is no run, or a flag contradicts it.
+    """
+    return open_runs()[0]
+
+
+def open_runs() -> Runs:
+    """The same, and those of its targets.
+
+    Raises:
+      UserError: there is no run, or a flag contradicts it, or makes no sense for the targets.
+    """
+    RunDirectory(FLAGS.workdir).read_experiment()
+    with settling() as runs:
+        store(runs)
+    return runs
+
+
+@contextlib.contextmanager
+def about_targets() -> Iterator[None]:
+    """Errors in the block are about the targets' recipe, so they say where it is from."""
+    try:
+        yield
+    except UserError as error:
+        given = FLAGS.target_flagfile
+        where = f"--target_flagfile={given}" if given else "target_recipe of experiment.json"
+        raise UserError(f"{where}: {error}") from None
+
+
+def _fail(name: str, error, status: int) -> None:
+    print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(status)
