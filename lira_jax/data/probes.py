@@ -16,9 +16,6 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.errors import UserError
 
-MADE = ("permuted", "scaled", "noise")
-"""Probes made of the run's own data; any other name is a data set."""
-
 _STREAM = 0x70726F6265  # sets these random numbers apart from other uses of the same seed
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -56,7 +53,7 @@ def make(
     random, for it has none.
 
     Args:
-      spec: one of MADE, or a data set for `read`.
+      spec: permuted, scaled or noise, made of the run's own data, or a data set for `read`.
       pool: the run's data.
       normalizer: the run's.
       seed: of permutation, noise and random labels.
