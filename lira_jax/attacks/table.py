@@ -5,6 +5,7 @@ To add an attack, write a pure function of arrays in a file of its own and a lin
 
 import dataclasses
 import functools
+import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -409,6 +410,29 @@ ABLATION: tuple[tuple[str, Callable[[Evidence], np.ndarray]], ...] = (
     ("+ multiple queries (offline LiRA)", ATTACKS["lira_offline"].run),
 )
 """The rows of Carlini et al. 2022, table II, in its order: what each component of LiRA adds."""
+
+
+def named(text: str) -> list[str]:
+    """Names of attacks, in the table's order.
+
+    Args:
+      text: names, comma separated; all; or fast, which leaves out those that train something for
+        every target. An attack whose package is not installed is in neither.
+
+    Raises:
+      UserError: a name is not in the table.
+    """
+    installed = [n for n, a in ATTACKS.items() if not a.extra or importlib.util.find_spec(a.extra)]
+    if text == "all":
+        return installed
+    if text == "fast":
+        return [n for n in installed if not ATTACKS[n].slow]
+    names = [n.strip() for n in text.split(",")]
+    others = on_signals(names, ATTACKS)
+    for name in names:
+        if name not in ATTACKS and name not in others:
+            raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
+    return [n for n in (*ATTACKS, *others) if n in names]
 
 
 def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, Attack]:

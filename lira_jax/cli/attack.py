@@ -1,9 +1,7 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
-import importlib.util
-
 from lira_jax import progress
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE, named
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
@@ -53,7 +51,7 @@ FEW_SHADOWS = 64
 
 
 def main() -> None:
-    names = chosen(flags.FLAGS.attacks)
+    names = named(flags.FLAGS.attacks)
     compat = flags.FLAGS.compat
     if compat not in COMPATIBLE:
         raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
@@ -98,21 +96,6 @@ def main() -> None:
             f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without "
             "an evaluation"
         )
-
-
-def chosen(text: str) -> list[str]:
-    """Attack names from the flag, in the table's order."""
-    installed = [n for n, a in ATTACKS.items() if not a.extra or importlib.util.find_spec(a.extra)]
-    if text == "all":
-        return installed
-    if text == "fast":
-        return [n for n in installed if not ATTACKS[n].slow]
-    names = [n.strip() for n in text.split(",")]
-    others = on_signals(names, ATTACKS)
-    for name in names:
-        if name not in ATTACKS and name not in others:
-            raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
-    return [n for n in (*ATTACKS, *others) if n in names]
 
 
 def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:

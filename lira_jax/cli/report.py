@@ -1,10 +1,9 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
-from lira_jax.attacks.table import ATTACKS
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import compare, figures, material, page
+from lira_jax.report import compare, material, write
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import COMPARISON, PAGE, RunDirectory
 
@@ -30,22 +29,15 @@ def main() -> None:
 
 
 def write_page(run: RunDirectory) -> None:
-    """Writes the page and the static figures of one run."""
-    found = material.read_results(run)
-    if found.stored:
+    """Writes the page and the pictures of one run."""
+    dataset = None
+    if run.has_experiment():
         experiment = run.settle_experiment(*flags.asked_experiment())
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
-            dataset = None
-        found = material.read_examples(run, found, dataset)
-    run.write_text(
-        PAGE,
-        page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}),
-    )
-    for name, figure in figures.draw(found).items():
-        figures.save(figure, run.replacing, name)
+    write.write_page(run, dataset)
     note(f"the page is {run.path / PAGE}, figures are beside it")
 
 

@@ -1,0 +1,176 @@
+"""An audit in one call, and what is saved of a run as arrays."""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from lira_jax.attacks import table
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.audit.results import Results
+from lira_jax.audit.run import Request, audit_run
+from lira_jax.data import dataset as datasets
+from lira_jax.data.dataset import Dataset
+from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.report.write import write_page
+from lira_jax.runs import files
+from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
+from lira_jax.runs.evidence import load_evidence, saved_signals
+
+_QUERIES = {"none": 1, "mirror": 2}
+"""Augmentation in training -> queries that help the attack; 18 of those that shift too."""
+
+
+def audit(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    workdir: str | os.PathLike,
+    x_test: np.ndarray | None = None,
+    y_test: np.ndarray | None = None,
+    attacks: str = "fast",
+    page: bool = True,
+    **settings: Any,
+) -> Results:
+    """Trains shadow models on random halves of the examples, and attacks each with the others.
+
+    It makes the same run directory as the commands, which go on with it too. Called again, it goes
+    on where it was interrupted; what is finished is not done again, but for the attacks.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import lira_jax
+    >>> generator = np.random.default_rng(0)
+    >>> x, y = generator.normal(size=(120, 8)), generator.integers(0, 2, 120)
+    >>> workdir = tempfile.mkdtemp() + "/run"
+    >>> recipe = {"model": "mlp", "hidden": (32,), "num_models": 8, "epochs": 100}
+    >>> results = lira_jax.audit(x, y, workdir=workdir, attacks="loss", page=False, **recipe)
+    >>> results.attacks["loss"].metrics["auc"].value > 0.6  # random labels can only be memorised
+    True
+    >>> lira_jax.open_run(workdir).signals["phi"].shape  # [models, examples, queries]
+    (8, 120, 1)
+
+    Args:
+      x: images [examples, height, width, channels] or features [examples, D], whole numbers or
+        floats. Each example is in the training sets of about half of the models.
+      y: labels [examples], whole numbers from 0.
+      workdir: folder of the run, a new one or that of an earlier call.
+      x_test, y_test: examples that no model trains on, for accuracy alone.
+      attacks: names, comma separated; "fast", or "all".
+      page: also write report/index.html.
+      **settings: fields of `Experiment`, such as model="cnn", num_models=64, epochs=30. The queries
+        follow the augmentation if they are not given.
+
+    Returns:
+      What results.json holds.
+
+    Raises:
+      UserError: naming what is wrong and how to mend it.
+    """
+    from lira_jax.signals.score import score_models
+    from lira_jax.training import loop, setup
+
+    names = table.named(attacks)
+    run, data = RunDirectory(workdir), pathlib.Path(workdir, DATA).absolute()
+    dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")
+    asked = _experiment(settings, data, dataset)
+    written = False
+    with run.settling(asked, {*settings, "dataset"}) as experiment:
+        runs = [(run, experiment)]
+        try:
+            if not data.exists():
+                _save(dataset, data)
+                written = True
+            pool, keep, _ = setup.check(runs)
+            if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
+                raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
+            setup.store(runs, pool, keep)
+        except BaseException:
+            if written and not run.has_experiment():
+                data.unlink(missing_ok=True)
+            raise
+    ids = range(experiment.num_models)
+    loop.train(experiment, pool, keep, run, ids)
+    score_models(experiment, pool, run, ids)
+    request = Request(names, skip_failures=attacks in ("all", "fast"))
+    results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
+    if page and results.attacks:
+        write_page(run, pool)
+    return results
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What is saved of a run.
+
+    Attributes:
+      path: the run directory.
+      experiment: its settings.
+      labels: int32 [examples].
+      keep: bool [models, examples], true where a model trained on an example.
+      signals: name -> float32 [models, examples, ...], read when it is first asked for: phi
+        [models, examples, queries], logits [models, examples, classes], and what is derived from
+        them, such as confidence and hinge.
+      diverged: model -> why it learned nothing; attacks leave these models out.
+      results: what lira-attack has found; None before.
+    """
+
+    path: pathlib.Path
+    experiment: Experiment
+    labels: np.ndarray
+    keep: np.ndarray
+    signals: Signals
+    diverged: dict[int, str]
+    results: Results | None
+
+
+def open_run(workdir: str | os.PathLike) -> Run:
+    """What is saved of a run that was trained and scored, by `audit` or by the commands.
+
+    Raises:
+      UserError: there is no run, it is not scored, or a file is damaged.
+    """
+    run = RunDirectory(workdir)
+    experiment = run.read_experiment()
+    labels = run.read(POOL.labels, (None,))
+    return Run(
+        run.path,
+        experiment,
+        labels,
+        run.read(KEEP, (experiment.num_models, len(labels))),
+        saved_signals(run, POOL, list(range(experiment.num_models)), labels),
+        {model: wrong for model, wrong in run.diagnoses().items() if wrong},
+        Results.read(run.path) if (run.path / RESULTS).exists() else None,
+    )
+
+
+def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) -> Experiment:
+    own = ("dataset", "data_path", "data_dir", "splits", "test_splits", "target_recipe")
+    for name in settings:
+        if name not in FIELDS or name in own:
+            raise bad_choice("setting", name, [n for n in FIELDS if n not in own])
+    for name, value in settings.items():
+        default = FIELDS[name].default
+        if isinstance(default, tuple) and isinstance(value, (list, tuple)):
+            settings[name] = value = tuple(value)
+        fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
+        if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
+            raise UserError(f"{name}={value!r}: give a value of type {type(default).__name__}")
+    if "queries" not in settings:
+        settings["queries"] = _QUERIES.get(settings.get("augment", "none"), 18)
+    return Experiment(dataset="npz", data_path=str(data), **settings)
+
+
+def _save(dataset: Dataset, path: pathlib.Path) -> None:
+    arrays = {"x": dataset.x, "y": dataset.y, "x_test": dataset.x_test, "y_test": dataset.y_test}
+    with files.replacing(path) as file:
+        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+
+
+def _read(path: pathlib.Path) -> Dataset:
+    with np.load(path, allow_pickle=False) as file:
+        names = ("x", "y", "x_test", "y_test")
+        return datasets.check(Dataset(*(file[n] if n in file.files else None for n in names)))

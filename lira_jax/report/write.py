@@ -1,0 +1,24 @@
+"""Writes the page and the pictures of a run."""
+
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.data.dataset import Dataset
+from lira_jax.report import figures, material, page
+from lira_jax.runs.directory import PAGE, RunDirectory
+
+
+def write_page(run: RunDirectory, dataset: Dataset | None) -> None:
+    """Writes report/index.html, and pictures as PNG and PDF beside it.
+
+    Args:
+      run: evaluated by lira-attack.
+      dataset: its data; None where they are not at hand, then the page shows no examples.
+
+    Raises:
+      UserError: results.json or a dump is missing or damaged.
+    """
+    found = material.read_results(run)
+    if found.stored:
+        found = material.read_examples(run, found, dataset)
+    run.write_text(PAGE, page.render(found, {n: (a.summary, a.source) for n, a in ATTACKS.items()}))
+    for name, figure in figures.draw(found).items():
+        figures.save(figure, run.replacing, name)

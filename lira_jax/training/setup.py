@@ -1,0 +1,72 @@
+"""What must hold before a run may be stored: its data can be read, its masks drawn, its models
+trained."""
+
+import contextlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lira_jax.data import masks
+from lira_jax.data.dataset import Dataset
+from lira_jax.experiment import Experiment
+from lira_jax.runs import data as run_data
+from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
+from lira_jax.training import event_files
+
+if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
+    from lira_jax.models.network import Network
+
+Runs = Sequence[tuple[RunDirectory, Experiment]]
+"""The run and its experiment, and after it those of its targets, if another recipe trains them."""
+
+
+def check(
+    runs: Runs, about_targets: AbstractContextManager | None = None
+) -> tuple[Dataset, np.ndarray, list["Network"]]:
+    """Checks that the models of a run, and its targets, can be trained. Nothing is stored.
+
+    Args:
+      runs: what is to be trained.
+      about_targets: a context in which errors are about the targets' recipe.
+
+    Returns:
+      The data; the masks, bool [models, examples], drawn if there are none yet; and the networks
+      of the models and of the targets, if there are any.
+
+    Raises:
+      UserError: naming the flag.
+    """
+    run, experiment = runs[0]
+    if experiment.tensorboard:
+        event_files.check_installed()
+    dataset = run_data.read(experiment)
+    shape = (experiment.num_models, len(dataset.y))
+    if run.has(KEEP):
+        keep = run.read(KEEP, shape)
+    else:
+        keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
+
+    from lira_jax.training import loop  # after the cheap checks
+
+    networks = [loop.check(experiment, dataset)]
+    with about_targets or contextlib.nullcontext():
+        networks += [loop.check(e, dataset) for _, e in runs[1:]]
+    return dataset, keep, networks
+
+
+def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> None:
+    """Stores what `check` has found: experiments, the data's identity, labels and masks.
+
+    Raises:
+      UserError: the data are not those that a run began with.
+    """
+    for run, experiment in runs:
+        run.store_experiment(experiment)
+    run_data.settle(dataset, runs[0][1], [run for run, _ in runs])
+    for run, _ in runs:
+        run.write_once(POOL.labels, dataset.y)
+        run.write_once(KEEP, keep)
+        if dataset.sources is not None:
+            run.write_once(SOURCES, dataset.sources)
