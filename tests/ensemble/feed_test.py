@@ -9,7 +9,7 @@ from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset, check
 from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import KEEP, RunDirectory
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop
 
@@ -95,8 +95,9 @@ def most_on_devices(path, monkeypatch, data_on):
     )
     run = RunDirectory(path)
     run.settle_experiment(e, {f.name for f in dataclasses.fields(e)})
-    mesh = lift.mesh(1)
-    loop.train(e, dataset, masks.draw("balanced", 2, 1200), run, [0, 1], mesh)
+    keep, mesh = masks.draw("balanced", 2, 1200), lift.mesh(1)
+    run.write_once(KEEP, keep)
+    loop.train(e, dataset, keep, run, [0, 1], mesh)
     score_models(e, dataset, run, [0, 1], mesh)
     assert len(images) > 300
     return max(images), max(size)

@@ -12,7 +12,7 @@ from lira_jax.data.dataset import Dataset, check
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop
 
@@ -54,6 +54,7 @@ def train(path, experiment, ids=None, devices=1, dataset=None):
     run = RunDirectory(path)
     experiment = run.settle_experiment(experiment, set())
     keep = masks.draw(experiment.masks, experiment.num_models, len(dataset.y), seed=experiment.seed)
+    run.write_once(KEEP, keep)
     ids = list(range(experiment.num_models)) if ids is None else ids
     mesh = lift.mesh(devices)
     outcomes = loop.train(experiment, dataset, keep, run, ids, mesh)
