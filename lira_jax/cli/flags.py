@@ -114,7 +114,7 @@ for _name, _default, _help in (
     (
         "model_ids",
         "all",
-        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
+        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,8:16. Several "
         "processes may fill one run directory.",
     ),
     (

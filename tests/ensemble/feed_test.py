@@ -97,8 +97,9 @@ def most_on_devices(path, monkeypatch, data_on):
     run.settle_experiment(e, {f.name for f in dataclasses.fields(e)})
     keep, mesh = masks.draw("balanced", 2, 1200), lift.mesh(1)
     run.write_once(KEEP, keep)
-    loop.train(e, dataset, keep, run, [0, 1], mesh)
-    score_models(e, dataset, run, [0, 1], mesh)
+    network = loop.check(e, dataset, devices=mesh)
+    loop.train(e, network, dataset, keep, run, [0, 1], mesh)
+    score_models(e, network, dataset, run, [0, 1], mesh)
     assert len(images) > 300
     return max(images), max(size)
 

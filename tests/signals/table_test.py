@@ -15,6 +15,7 @@ def network(classifies=True, **signals):
         convolutional=False,
         classifies=classifies,
         signals=signals,
+        normalizer=None,
     )
 
 

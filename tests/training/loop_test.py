@@ -57,8 +57,9 @@ def train(path, experiment, ids=None, devices=1, dataset=None):
     run.write_once(KEEP, keep)
     ids = list(range(experiment.num_models)) if ids is None else ids
     mesh = lift.mesh(devices)
-    outcomes = loop.train(experiment, dataset, keep, run, ids, mesh)
-    score_models(experiment, dataset, run, ids, mesh)
+    network = loop.check(experiment, dataset, devices=mesh)
+    outcomes = loop.train(experiment, network, dataset, keep, run, ids, mesh)
+    score_models(experiment, network, dataset, run, ids, mesh)
     return {
         i: (run.read(POOL.signal("logits", i)), run.read(POOL.signal("phi", i))) for i in ids
     }, outcomes

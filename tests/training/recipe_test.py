@@ -42,8 +42,9 @@ def train(path, experiment, ids=(0, 1, 2, 3), devices=1):
     dataset, run = data(), RunDirectory(path)
     run.settle_experiment(experiment, set())
     keep = masks.draw("balanced", experiment.num_models, len(dataset.y), seed=experiment.seed)
-    loop.train(experiment, dataset, keep, run, list(ids), lift.mesh(devices))
-    one = network.make(experiment, dataset)
+    mesh = lift.mesh(devices)
+    one = loop.check(experiment, dataset, devices=mesh)
+    loop.train(experiment, one, dataset, keep, run, list(ids), mesh)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), one.shapes)
     finals = {i: checkpoint.load_final(run.checkpoints(), i, like) for i in ids}
     return {i: np.asarray(one.outputs(variables, dataset.x)) for i, variables in finals.items()}

@@ -268,10 +268,10 @@ def test_the_shapes_are_those_that_training_runs_so_nothing_is_compiled_twice(
         job(dataclasses.replace(experiment, strategy=strategy), 2),
         RunDirectory(tmp_path),
     )
+    e, dataset, devices = planned.experiment, planned.dataset, planned.devices
+    network = loop.check(e, dataset, devices=devices)
     with jax.log_compiles():
-        loop.train(
-            planned.experiment, planned.dataset, planned.keep, run, range(4), planned.devices
-        )
+        loop.train(e, network, dataset, planned.keep, run, range(4), devices)
     compiled = [
         r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")
     ]
