@@ -53,7 +53,7 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
             f"{len(keep) - num_in[example]} out: train more models"
         )
     phi = (
-        np.mean(phi, axis=2, dtype=np.float64)
+        phi.mean(axis=2, dtype=np.float64)
         if average_queries
         else phi[:, :, 0].astype(np.float64)
     )
