@@ -7,7 +7,6 @@ import numpy as np
 
 from lira_jax.errors import UserError
 
-
 _KNOWN = "targets are among the models, or observed"
 
 

@@ -56,7 +56,7 @@ def open_archive(path: pathlib.Path) -> tarfile.TarFile:
 def open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedIOBase:
     """Opens a member that is a regular file."""
     file = archive.extractfile(member)
-    assert isinstance(file, io.BufferedIOBase)  # None is for links and folders
+    assert isinstance(file, io.BufferedReader)  # None is for links and folders
     return file
 
 
