@@ -66,6 +66,6 @@ def run_attacks(
             f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
-        for name, error in left_out.items():
-            progress.note(f"left out {name}: {error}")
+        for name, why in left_out.items():
+            progress.note(f"left out {name}: {why}")
     return results
