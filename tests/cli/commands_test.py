@@ -258,12 +258,58 @@ def test_diverged_models_are_left_out(tmp_path):
         "--queries=1",
     ]
     trained = succeed("train", *flags)
-    assert "HAS DIVERGED" in trained.stderr
+    line = next(x for x in trained.stderr.splitlines() if "diverged and" in x)
+    assert line.startswith("WARNING: model")
     succeed("score", f"--workdir={tmp_path}/run")
     done = run("attack", f"--workdir={tmp_path}/run")
     assert done.returncode in (0, 1)
-    assert "has diverged and is left out" in done.stderr
+    assert line in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_which_all_models_diverge_ends_at_once_in_one_line(tmp_path):
+    flags = [f"--workdir={tmp_path}/run", *SMALL, "--epochs=2000", "--learning_rate=1e8"]
+    trained = run("train", *flags)
+    stopped, error = trained.stderr.splitlines()
+    assert stopped.startswith("models 0-7: training stops after epoch 2 of 2000, for NaN")
+    assert re.search(
+        r"lira-train: error: .*/run: models 0-7 have diverged \(NaN .*\), and no attack .* train "
+        r"again in another --workdir, with a lower --learning_rate than 1e\+08$",
+        error,
+    )
+    assert trained.returncode == 1
+    for stage in ("score", "attack"):
+        later = run(stage, f"--workdir={tmp_path}/run")
+        assert later.returncode == 1
+        assert later.stderr.splitlines() == [error.replace("lira-train", f"lira-{stage}")]
+    assert run("train", *flags).stderr.splitlines()[-1] == error
+
+
+def test_examples_of_a_rare_class_run_through_the_attack(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(400, 6)), np.repeat([1, 0], [12, 388])
+    x[:15] += 3  # three of the frequent class look like the rare one
+    np.savez(tmp_path / "rare.npz", x=x.astype(np.float32), y=y)
+    workdir = f"--workdir={tmp_path}/run"
+    flags = ["--dataset=npz", f"--data_path={tmp_path}/rare.npz", "--num_models=8", "--hidden=16"]
+    trained = succeed("train", workdir, *flags, "--epochs=30", "--queries=1")
+    assert "WARNING" not in trained.stderr
+    succeed("score", workdir)
+    done = succeed("attack", workdir, "--attacks=lira_online")
+    assert "WARNING" not in done.stderr
+    assert np.load(tmp_path / "run/attacks/lira_online.npy").shape == (8, 400)
+
+
+def test_models_that_have_hardly_begun_to_learn_are_named_and_attacked(tmp_path):
+    workdir = f"--workdir={tmp_path}/run"
+    trained = succeed("train", workdir, *SMALL, "--epochs=1", "--learning_rate=1e-5", "--queries=1")
+    line = trained.stderr.splitlines()[-1]
+    assert re.match(r"WARNING: models 0.* learned nothing and are attacked like the others", line)
+    assert line.endswith("more --epochs or a higher --learning_rate may fit better")
+    succeed("score", workdir)
+    done = succeed("attack", workdir, "--attacks=lira_online")
+    assert line in done.stderr.splitlines()
+    assert np.isfinite(np.load(tmp_path / "run/attacks/lira_online.npy")).all()
 
 
 def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
