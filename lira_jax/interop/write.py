@@ -11,6 +11,7 @@ import numpy as np
 
 import lira_jax
 from lira_jax import progress
+from lira_jax.attacks.shared.signals import missing
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.read import grid_order
@@ -50,7 +51,7 @@ def export(
       The ids of the models written.
 
     Raises:
-      UserError: the run is not scored, or out holds something else.
+      UserError: the run is not scored, by phi and logits, or out holds something else.
     """
     if layout not in FORMATS:
         raise bad_choice("--format", layout, FORMATS)
@@ -60,6 +61,9 @@ def export(
     keep = run.read(KEEP, (experiment.num_models, len(labels)))
     to_theirs = np.argsort(grid_order(experiment.queries))
     signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
+    for name in ("phi", "logits"):
+        if name not in signals.saved:
+            raise UserError(f"--format={layout}: {missing(name, signals.saved)}")
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
     written = []
     with _replacing(out) as folder:

@@ -78,12 +78,18 @@ def read_examples(
 ) -> Material:
     """Adds what is known of single examples. Only the plain query is kept in memory.
 
+    A run of which phi is not saved, as of a recipe without classes, has labels and masks alone.
+
     Raises:
       UserError: a dump is missing or damaged.
     """
     models = list(material.results.models)
     labels = run.read(directory.POOL.labels, (None,))
     keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
+    material = dataclasses.replace(material, labels=labels, keep=keep, dataset=dataset)
+    if "phi" not in run.saved_signals():
+        progress.note("the page shows no single examples: the signal phi is not saved")
+        return material
     phi = np.empty(keep.shape, np.float32)
     for row, model in enumerate(progress.each("read", models, "models")):
         phi[row] = run.read(directory.POOL.signal("phi", model), (len(labels), None))[:, 0]
@@ -92,9 +98,7 @@ def read_examples(
     except UserError as error:  # too few models in or out of some training set
         progress.note(f"the page shows no single examples: {error}")
         exposure = None
-    return dataclasses.replace(
-        material, labels=labels, keep=keep, phi=phi, exposure=exposure, dataset=dataset
-    )
+    return dataclasses.replace(material, phi=phi, exposure=exposure)
 
 
 def _last_records(run: directory.RunDirectory, models: Collection) -> list[dict[str, Any]]:
