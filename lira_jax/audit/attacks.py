@@ -68,8 +68,8 @@ def run_attacks(
             f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
-        for error, which in _by_error(left_out).items():
-            progress.note(f"left out {', '.join(which)}: {error}")
+        for why, which in _by_error(left_out).items():
+            progress.note(f"left out {', '.join(which)}: {why}")
     return results
 
 

@@ -70,7 +70,9 @@ def score_models(
         images, labels = lift.replicate((images, labels), devices)
     batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
     batch = max(1, batch // e.queries)
-    num_examples, finished = len(examples.y), []
+    num_examples = len(examples.y)
+    finished: list[int] = []
+    # Only of the pool is it known who trained on what.
     keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
 
     def score_chunk(ids: list[int], width: int) -> None:
