@@ -1,5 +1,4 @@
-"""The sequence of an audit: attacks, the models themselves, exposure, probes, ablation, fewer
-shadows."""
+"""The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
 
 import dataclasses
 import functools
@@ -185,8 +184,7 @@ def _readable(part: str, signal: str, evidence: Evidence) -> bool:
 
 
 def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from
-    the results."""
+    """How the targets differ from the shadow models, and where they lie, seen from the results."""
     return {
         "shadows": str(shadow_run.path),
         "target_run": os.path.relpath(run.path, out.path),
