@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any
 
 QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
-"""Number of queries -> largest shift of the grid in pixels; one query is the plain example
-alone."""
+"""Number of queries -> largest shift of the grid in pixels; None: the plain example alone."""
 
 
 def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
