@@ -104,8 +104,7 @@ def export(
 
 
 def _hparams(experiment: Experiment, model: int) -> dict:
-    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export
-    from a run."""
+    """A model's settings under tf_privacy's names; the mark tells an export from a run."""
     e = experiment
     arch = {
         "wide_resnet": f"wrn{e.depth or 28}-{e.width or 2}",
@@ -155,8 +154,7 @@ def _is_exported_model(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes
-    if not.
+    """Yields a temporary folder; it becomes `out` if the block succeeds, else it vanishes.
 
     A stale model of an earlier export would be read as one more shadow model, hence a whole new
     folder.
