@@ -52,8 +52,7 @@ def accuracy(groups: dict[str, list[float]]) -> Chart:
 
 
 def class_exposure(exposure: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Chart:
-    """Box of the exposure of each class's examples: quartiles, and the 5th and 95th percentile as
-    whiskers.
+    """Box of the exposure of each class: quartiles, the 5th and 95th percentile as whiskers.
 
     Args:
       exposure: [examples], finite.
