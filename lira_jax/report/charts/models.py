@@ -18,9 +18,8 @@ def accuracy(groups: dict[str, list[float]]) -> Chart:
     """
     data = []
     for i, (name, values) in enumerate(groups.items()):
-        offsets = (
-            np.arange(len(values)) * 0.618
-        ) % 1 - 0.5  # spread evenly, and the same in every drawing
+        # spread evenly, and the same in every drawing
+        offsets = (np.arange(len(values)) * 0.618) % 1 - 0.5
         data.append(
             {
                 "x": short(values),
