@@ -60,17 +60,13 @@ def attack_r(
                 f"attack_r got signals from {values.min():g} to {values.max():g}, not within "
                 f"low={low:g} and high={high:g}: give minus the loss, or the signal's own bounds"
             )
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(block: slice) -> None:
-        signal, keep, own = inputs.block(block)
+    def attack(signal: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         out = np.repeat(~keep, signal.shape[2], axis=1)
         rank = _rank(_columns(signal), out, _columns(own), inputs.targets, low, high)
-        score[:, block] = rank.reshape(own.shape).mean(-1)
+        return rank.reshape(own.shape).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)
 
 
 def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.ndarray:
