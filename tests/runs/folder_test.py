@@ -32,7 +32,7 @@ def test_one_changed_bit_is_found_wherever_it_is(folder):
     whole = path.read_bytes()
     for i in range(0, len(whole), 7):
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
-        with pytest.raises(UserError, match="does not match its sha256 .* run the command of a"):
+        with pytest.raises(UserError, match=r"does not match its sha256 .* run the command of a"):
             folder.read("a.npy")
     path.write_bytes(whole)
     np.testing.assert_array_equal(folder.read("a.npy", (None,)), np.arange(5))
