@@ -260,7 +260,7 @@ class RunDirectory(Folder):
         return self._manifest().get("data", {}).get("sha256")
 
     def append_metrics(self, records: list[dict]) -> None:
-        """Appends lines to metrics.jsonl; after one that a kill cut short, on lines of their own."""
+        """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
         lines = "".join(json.dumps(r) + "\n" for r in records)
         with self._lock(), open(self.path / METRICS, "ab+") as file:
             if file.seek(0, os.SEEK_END):
