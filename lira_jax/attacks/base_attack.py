@@ -9,6 +9,7 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.confidence import list_sum, log_confidence
 
 
@@ -43,8 +44,10 @@ def base(
     inputs = inputs_lib.check(phi, keep, targets, observed)
     bits = (True, False) if online else (False,)  # the keep bit: in, out
     lists.require(inputs, bits, "base")
+    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(phi: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
+    def attack(block: slice) -> None:
+        phi, keep, own = inputs.block(block)
         p = np.exp(log_confidence(phi))
         total, count = np.zeros(phi.shape[1:]), np.zeros(phi.shape[1], int)
         for bit in bits:
@@ -55,6 +58,8 @@ def base(
                 gone = leave_out.next_member(keep == bit, inputs.targets)
                 gone = np.take_along_axis(p, gone[:, :, None], axis=0)
                 total, count = total + listed.total_without(gone), count + listed.count - 1
-        return (log_confidence(own) - np.log(total / count[:, None])).mean(-1)
+        score[:, block] = (log_confidence(own) - np.log(total / count[:, None])).mean(-1)
 
-    return inputs.scores(attack)
+    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
+        pass
+    return score

@@ -60,13 +60,17 @@ def attack_r(
                 f"attack_r got signals from {values.min():g} to {values.max():g}, not within "
                 f"low={low:g} and high={high:g}: give minus the loss, or the signal's own bounds"
             )
+    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(signal: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
+    def attack(block: slice) -> None:
+        signal, keep, own = inputs.block(block)
         out = np.repeat(~keep, signal.shape[2], axis=1)
         rank = _rank(_columns(signal), out, _columns(own), inputs.targets, low, high)
-        return rank.reshape(own.shape).mean(-1)
+        score[:, block] = rank.reshape(own.shape).mean(-1)
 
-    return inputs.scores(attack)
+    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
+        pass
+    return score
 
 
 def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.ndarray:
