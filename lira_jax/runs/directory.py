@@ -264,9 +264,13 @@ class RunDirectory(Folder):
         return self._manifest().get("data", {}).get("sha256")
 
     def append_metrics(self, records: list[dict]) -> None:
-        """Appends lines to metrics.jsonl."""
-        with self._lock(), open(self.path / METRICS, "a") as file:
-            file.write("".join(json.dumps(r) + "\n" for r in records))
+        """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
+        lines = "".join(json.dumps(r) + "\n" for r in records)
+        with self._lock(), open(self.path / METRICS, "ab+") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                lines = lines if file.read(1) == b"\n" else "\n" + lines
+            file.write(lines.encode())
 
     def read_metrics(self) -> list[dict]:
         """The records of metrics.jsonl; a line cut short by a kill is passed over."""
