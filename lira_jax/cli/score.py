@@ -78,8 +78,7 @@ def main() -> None:
 def make_probes(
     runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset, normalizer: Normalizer
 ) -> dict[str, Dataset]:
-    """The probes of the experiment by name, checked to be those that the runs have scored
-    before."""
+    """The probes of the experiment by name; they must be those that were scored before."""
     from lira_jax.data import dataset as dataset_lib
     from lira_jax.data import load, probes
 

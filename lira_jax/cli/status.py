@@ -1,5 +1,4 @@
-"""lira-status: says what is finished in a run directory, what is not, what is damaged, and how to
-go on."""
+"""lira-status: what is finished in a run directory, what is not, and how to go on."""
 
 import pathlib
 import sys

@@ -23,8 +23,7 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(fields: dict[str, Any], source: str) -> Experiment:
-    """The inverse of `to_json`, also of the fields that earlier versions wrote; `source` names the
-    file in errors.
+    """The inverse of `to_json`, also of what earlier versions wrote; `source` names the file.
 
     Raises:
       UserError: on fields this version does not know.

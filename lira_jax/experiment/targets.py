@@ -10,8 +10,7 @@ from lira_jax.experiment.groups import Model, Training
 TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
 """Fields that may be others in the targets' recipe than in the shadow models'."""
 FAMILY_FIELDS = ("depth", "width", "hidden", "activation")
-"""Options of model families (models/table.py): of another family they mean something else, or
-nothing."""
+"""Options of model families: of another family they mean something else, or nothing."""
 
 
 def target_recipe(fields: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 import lira_jax
 from lira_jax import progress
+from lira_jax.attacks.shared.signals import missing
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.read import grid_order
@@ -50,7 +51,7 @@ def export(
       The ids of the models written.
 
     Raises:
-      UserError: the run is not scored, or out holds something else.
+      UserError: the run is not scored, by phi and logits, or out holds something else.
     """
     if layout not in FORMATS:
         raise bad_choice("--format", layout, FORMATS)
@@ -62,6 +63,9 @@ def export(
     assert ours is not None, "an experiment's queries are such a grid"
     to_theirs = np.argsort(ours)
     signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
+    for name in ("phi", "logits"):
+        if name not in signals.saved:
+            raise UserError(f"--format={layout}: {missing(name, signals.saved)}")
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
     written: list[int] = []
     with _replacing(out) as folder:
@@ -100,8 +104,7 @@ def export(
 
 
 def _hparams(experiment: Experiment, model: int) -> dict:
-    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export
-    from a run."""
+    """A model's settings under tf_privacy's names; the mark tells an export from a run."""
     e = experiment
     arch = {
         "wide_resnet": f"wrn{e.depth or 28}-{e.width or 2}",
@@ -151,8 +154,7 @@ def _is_exported_model(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes
-    if not.
+    """Yields a temporary folder; it becomes `out` if the block succeeds, else it vanishes.
 
     A stale model of an earlier export would be read as one more shadow model, hence a whole new
     folder.

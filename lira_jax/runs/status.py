@@ -228,8 +228,7 @@ def _scoring(s: Status, kind: str) -> str:
 
 
 def processes(path: pathlib.Path) -> list[tuple[int, str]]:
-    """(process id, stage) of the lira commands on this machine that were given this run directory;
-    Linux only."""
+    """(process id, stage) of the lira commands here with this run directory; Linux only."""
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

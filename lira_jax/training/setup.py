@@ -1,5 +1,4 @@
-"""What must hold before a run may be stored: its data can be read, its masks drawn, its models
-trained."""
+"""What must hold before a run is stored: data that can be read, masks, models that train."""
 
 import contextlib
 from collections.abc import Sequence

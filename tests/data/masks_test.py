@@ -25,11 +25,10 @@ def test_tf_privacy_masks_are_bit_exact(num_models, num_examples, digest):
     assert hashlib.sha256(keep.astype(np.uint8).tobytes()).hexdigest()[:16] == digest
 
 
+# Of 60 examples, one of 12 models is given all in one draw of 15, which draw refuses.
 @given(
     num_models=st.integers(2, 12),
-    num_examples=st.integers(
-        300, 400
-    ),  # of 60, one of 12 models is given all in one draw of 15, which draw refuses
+    num_examples=st.integers(300, 400),
     seed=st.integers(0, 2**31 - 1),
     in_models=st.integers(1, 11),
 )

@@ -1,5 +1,4 @@
-"""A model's result does not depend on its neighbours, the strategy, the devices, or having been
-resumed."""
+"""A model's result does not depend on neighbours, strategy, devices, or having been resumed."""
 
 import dataclasses
 

@@ -1,5 +1,4 @@
-"""strategy=auto takes the fastest plan that it has timed, keeps it, and never changes the
-numbers."""
+"""strategy=auto takes the fastest plan that it has timed, keeps it, and changes no number."""
 
 import dataclasses
 import json
@@ -162,9 +161,8 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     if first.strategy == "vmap":  # also where there are too few models to fill the caches
         assert planning.plan_by_rule(e, 2, mesh, params) == dataclasses.replace(first, width=2)
     asked = dataclasses.replace(e, strategy="vmap")
-    assert (
-        planning.plan_by_rule(asked, 64, mesh, params).width == 64
-    )  # what was asked for is left alone
+    # What was asked for is left alone.
+    assert planning.plan_by_rule(asked, 64, mesh, params).width == 64
 
 
 @pytest.mark.slow
