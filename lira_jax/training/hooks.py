@@ -95,8 +95,10 @@ class ShowProgress(Hook):
         """Counts the epochs that a training that stopped early has left out, and says so once."""
         e = self.programs.experiment
         left = e.epochs - epoch.done
+        if not left:
+            return
         self.bar.total -= len(epoch.models) * left * self.programs.steps * e.batch_size
-        if left and not self.stopped:
+        if not self.stopped:
             self.stopped = True
             why = epoch.outcomes[0].diagnosis.diverged
             progress.note(

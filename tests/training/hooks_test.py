@@ -8,6 +8,7 @@ import pytest
 
 from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.health import Diagnosis
 from lira_jax.training import hooks
 from lira_jax.training.hooks import Epoch
 
@@ -23,11 +24,11 @@ def programs(**experiment):
 
 def outcome(model, **fields):
     """As much of an outcome as hooks look at."""
-    known = {"out_accuracy": 0.5, "test_accuracy": None, "diverged": None}
+    known = {"out_accuracy": 0.5, "test_accuracy": None, "diagnosis": Diagnosis()}
     return types.SimpleNamespace(model=model, **{**known, **fields})
 
 
-def epochs(models=(3, 8), width=3, first=0, last=6, evaluate=None):
+def epochs(models=(3, 8), width=3, first=0, last=6, evaluate=None, stopped=False):
     """The epochs of a chunk that is padded to a width; weights tell model and epoch."""
     for done in range(first + 1, last + 1):
         ids = [*models, *[models[-1]] * (width - len(models))]
@@ -39,7 +40,7 @@ def epochs(models=(3, 8), width=3, first=0, last=6, evaluate=None):
             width=width,
             first=first,
             done=done,
-            last=done == 6,
+            last=done == 6 or (stopped and done == last),
             started=time.monotonic() - 1,
             state=state,
             metrics={"loss": loss},
@@ -99,13 +100,23 @@ def test_lines_are_logged_at_multiples_and_at_the_end(tmp_path, monkeypatch, eve
     assert found == [{"model": m, "epoch": e, "run": e - 1} for e in logged for m in (3, 8)]
 
 
-def test_a_model_has_diverged_only_once_it_is_finished(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(hooks.logging, "error", lambda text, *of: said.append(text % of))
-    monkeypatch.setattr(hooks.metrics_lib, "records", lambda outcomes, *_, **__: [])
-    hook = hooks.LogMetrics(RunDirectory(tmp_path), programs(log_every=1), 1.0)
-    call(hook, epochs(evaluate=lambda: [outcome(3), outcome(8, diverged="NaN outputs")]))
-    assert said == ["MODEL 8 HAS DIVERGED: NaN outputs; no attack will use it"]
+def test_the_bar_counts_the_finished_models_that_have_diverged():
+    bar, lost = Bar(), outcome(8, diagnosis=Diagnosis("NaN outputs"))
+    hook = hooks.ShowProgress(bar, programs(), num_models=4)
+    call(hook, epochs(evaluate=lambda: [outcome(3), lost]))
+    assert bar.text == "2/4 models, epoch 6/6, out 50.0%, 1 diverged, loss 0.167"
+
+
+def test_a_chunk_that_stops_early_is_told_of_once_and_its_epochs_are_passed_over(capsys):
+    bar, lost = Bar(total=480), Diagnosis("NaN outputs")
+    hook = hooks.ShowProgress(bar, programs(), num_models=4)
+    for models in ((0, 1), (2, 3)):
+        said = [outcome(m, diagnosis=lost) for m in models]
+        call(hook, epochs(models, last=2, evaluate=lambda said=said: said, stopped=True))
+    assert capsys.readouterr().err == (
+        "models 0-1: training stops after epoch 2 of 6, for NaN outputs\n"
+    )
+    assert bar.n == bar.total == 4 * 2 * 20
 
 
 def test_models_are_evaluated_once_for_all_hooks():
@@ -118,8 +129,8 @@ def test_models_are_evaluated_once_for_all_hooks():
 class Bar:
     """As much of tqdm as the hook uses."""
 
-    def __init__(self, n=0):
-        self.n, self.text = n, ""
+    def __init__(self, n=0, total=0):
+        self.n, self.total, self.text = n, total, ""
 
     def update(self, n):
         self.n += n

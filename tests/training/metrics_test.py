@@ -10,6 +10,7 @@ import pytest
 
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import hardware, lift
+from lira_jax.runs.health import Diagnosis
 from lira_jax.training import metrics
 from lira_jax.training.programs import Programs
 
@@ -77,14 +78,14 @@ def test_one_output_that_is_not_finite_is_found_in_any_batch(classifies):
     assert "NaN" not in str(first)
 
 
-def outcome(model, train=None, out=None, test=None, diverged=None):
+def outcome(model, train=None, out=None, test=None, diverged=None, nothing=None):
     """As much of an outcome as a record tells."""
     return types.SimpleNamespace(
         model=model,
         train_accuracy=train,
         out_accuracy=out,
         test_accuracy=test,
-        diverged=diverged,
+        diagnosis=Diagnosis(diverged, nothing),
     )
 
 
@@ -109,7 +110,7 @@ def test_a_record_tells_means_over_the_epoch_and_the_speed_of_the_chunk(monkeypa
     monkeypatch.setattr(hardware, "peak_flops", lambda device: 1e12)
     norm = np.arange(12.0).reshape(3, 4)
     first, second = records(
-        [outcome(4, 0.0, 0.25), outcome(1, 1 / 3, 0.5, 0.125, "why")],
+        [outcome(4, 0.0, 0.25, nothing="a little"), outcome(1, 1 / 3, 0.5, 0.125, "why")],
         {"norm": norm, "loss": np.full((3, 4), 0.5)},
     )
     assert first == {
@@ -121,6 +122,7 @@ def test_a_record_tells_means_over_the_epoch_and_the_speed_of_the_chunk(monkeypa
         "out_accuracy": 0.25,
         "test_accuracy": None,
         "diverged": None,
+        "learned_nothing": "a little",
         "chunk_models": 2,
         "chunk_seconds": 6.0,
         "chunk_images_per_second": 40.0,  # 2 models x 3 epochs x 4 steps x 10 images in 6 s
