@@ -1,5 +1,6 @@
 """Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -8,8 +9,10 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import Attack
+from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.errors import UserError
-from lira_jax.evaluation.assessment import AttackResults, assess
+from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
+from lira_jax.evaluation.transfer import PRIORS
 
 
 def run_attacks(
@@ -19,6 +22,7 @@ def run_attacks(
     save: Callable[[str, np.ndarray], None],
     *,
     skip_failures: bool,
+    priors: Sequence[float] = PRIORS,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -28,6 +32,7 @@ def run_attacks(
       names: of those to run.
       save: called with (name, scores float64 [targets, examples]).
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
+      priors: shares of the examples that are members, for the value of an accusation.
 
     Returns:
       name -> what it finds; empty if the membership is unknown.
@@ -40,6 +45,8 @@ def run_attacks(
     correct = None
     if "logits" in evidence.signals:
         correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
+    # With several targets each takes its thresholds from the others.
+    shadows = shadow_targets(evidence) if members is not None and len(members) == 1 else None
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -53,8 +60,18 @@ def run_attacks(
             else:
                 save(name, scores)
                 if members is not None:
-                    results[name] = assess(
-                        scores, members, evidence.labels, correct, table[name].threshold
+                    found = assess(
+                        scores,
+                        members,
+                        evidence.labels,
+                        correct,
+                        table[name].threshold,
+                        _on_shadows(name, table[name], shadows),
+                        priors,
+                    )
+                    judged_by = table[name].statistic
+                    results[name] = dataclasses.replace(
+                        found, statistic=judged_by and judged_by.name
                     )
                 seconds = time.monotonic() - started
                 if seconds > 30:
@@ -69,3 +86,14 @@ def run_attacks(
         for name, error in left_out.items():
             progress.note(f"left out {name}: {error}")
     return results
+
+
+def _on_shadows(name: str, attack: Attack, shadows: Evidence | None) -> ShadowScores | None:
+    """What the attack says of shadow models; None if it can say nothing of them."""
+    if shadows is None:
+        return None
+    try:
+        return ShadowScores(attack.run(shadows), shadows.members)
+    except UserError as error:
+        progress.note(f"{name} has no threshold from shadow models: {error}")
+        return None

@@ -25,12 +25,13 @@ class Transferred:
     Attributes:
       tpr: fraction of the members that are called so, with its interval over targets.
       fpr: fraction of the non-members called members: what the threshold really gives.
-      ppv: prior -> probability that an accused is a member, where this share of the examples are.
+      ppv: prior, as text such as 0.01, -> probability that an accused is a member, where this share
+        of the examples are members.
     """
 
     tpr: Estimate
     fpr: Estimate
-    ppv: dict[float, Estimate]
+    ppv: dict[str, Estimate]
 
 
 def transferred(
@@ -71,7 +72,9 @@ def transferred(
             rate((called & kind).sum(1) * usable, kind.sum(1) * usable)
             for kind in (inside, outside)
         )
-        found[name] = Transferred(tpr, fpr, {prior: ppv(tpr, fpr, prior) for prior in priors})
+        found[name] = Transferred(
+            tpr, fpr, {f"{prior:g}": ppv(tpr, fpr, prior) for prior in priors}
+        )
     return found
 
 

@@ -104,5 +104,5 @@ def test_the_value_of_an_accusation():
 def test_priors_are_those_asked_for():
     scores, members = simulated()
     found = transfer.transferred(scores, members, priors=(0.001, 0.5))["1e-3"]
-    assert list(found.ppv) == [0.001, 0.5]
-    assert found.ppv[0.5] == transfer.ppv(found.tpr, found.fpr, 0.5)
+    assert list(found.ppv) == ["0.001", "0.5"]
+    assert found.ppv["0.5"] == transfer.ppv(found.tpr, found.fpr, 0.5)
