@@ -19,6 +19,7 @@ from lira_jax.evaluation.calibrated import ALPHA, Calibrated
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
+from lira_jax.evaluation.groups import Confidence
 from lira_jax.evaluation.risk import (
     PrecisionRecall,
     RiskByClass,
@@ -128,6 +129,8 @@ class Results:
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
       accuracy: of the targets; None where logits are unknown, as for the next two.
       calibration: how far the targets' maximum scores can be trusted, mean over targets.
+      confidence: one of groups.GROUPS -> mean confidence of the targets on its pairs; empty where
+        logits are unknown.
       risk: privacy risk scores; None too where no shadow trained on an example under attack.
       exposure_by_source: source -> exposure, of the pool and the outliers put into it; empty
         without outliers.
@@ -152,6 +155,7 @@ class Results:
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     accuracy: Accuracy | None = None
     calibration: Calibration | None = None
+    confidence: dict[str, Confidence] = dataclasses.field(default_factory=dict)
     risk: PrivacyRisk | None = None
     exposure_by_source: dict[str, SourceExposure] = dataclasses.field(default_factory=dict)
     probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)

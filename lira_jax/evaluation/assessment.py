@@ -12,6 +12,7 @@ from lira_jax.evaluation.alarms import FalseAlarms, Instability
 from lira_jax.evaluation.decisions import Decisions, best_threshold, decision_metrics
 from lira_jax.evaluation.epsilon import epsilon_over_targets
 from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.groups import GroupDecisions, group_decisions
 from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
 from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import Row, Summary, evaluate
@@ -67,6 +68,8 @@ class AttackResults(Summary):
         give.
       reproducibility: whether targets agree on who is exposed; None with too few targets or
         examples.
+      groups: one of groups.GROUPS -> decisions on its pairs, at `thresholds`; empty without these,
+        or where it is unknown what the targets classify rightly.
       tnr_at_fnr: true negative rate where 0.1 % of the members are called non-members.
     """
 
@@ -81,6 +84,7 @@ class AttackResults(Summary):
     instability: Instability | None = None
     transferred: dict[str, Transferred] = dataclasses.field(default_factory=dict)
     reproducibility: Reproducibility | None = None
+    groups: dict[str, GroupDecisions] = dataclasses.field(default_factory=dict)
     tnr_at_fnr: Estimate = _UNKNOWN
 
 
@@ -118,12 +122,14 @@ def assess(
       priors: shares of the examples that are members, for the value of an accusation.
     """
     limits = _thresholds(scores, members, threshold, shadows)
-    decisions = None
+    decisions, groups = None, {}
     if limits is not None:
         decided = scores >= limits[:, None]
         decisions = {
             name: decision_metrics(decided, members, ratio) for name, ratio in RATIOS.items()
         }
+        if correct is not None:
+            groups = group_decisions(decided, ~np.isnan(scores), members, labels, correct)
     return AttackResults(
         **vars(evaluate(scores, members)),
         correct=None if correct is None else _group("correct", scores, members, correct),
@@ -142,6 +148,7 @@ def assess(
         transferred=transfer.transferred(
             scores, members, priors, None if shadows is None else _of_shadows(shadows)
         ),
+        groups=groups,
         tnr_at_fnr=tnr_at_fnr(scores, members),
     )
 

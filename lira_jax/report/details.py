@@ -10,8 +10,10 @@ from lira_jax.audit.results import Results
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.calibrated import Calibrated
 from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.groups import FEWEST, Confidence
 
 Attacks = Mapping[str, AttackResults]
+_WHO = ("members", "non-members")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +55,13 @@ def calibrated(results: Results) -> list[Table]:
     return found
 
 
-def of_attacks(attacks: Attacks) -> list[Table]:
+def of_attacks(results: Results) -> list[Table]:
     """How each attack decides, errs and agrees; without tables that nothing is known of."""
+    attacks = results.attacks
     found = [
         _decisions(attacks),
+        _groups(attacks),
+        _confidence(results.confidence),
         _transferred(attacks),
         Table(
             "Whose false alarms there are at 1 % FPR, in percent",
@@ -170,6 +175,57 @@ def _decisions(attacks: Attacks) -> Table:
         ],
         "P, R and F1: precision, recall and their harmonic mean, of members (+) and non-members "
         "(-). FAR: false alarm rate (Rezaei and Liu 2021, table 2).",
+    )
+
+
+def _groups(attacks: Attacks) -> Table:
+    """A row an attack, three groups of columns (Rezaei and Liu 2021, table 4)."""
+
+    def with_sd(mean: float, sd: float) -> str:
+        return percent(mean, 1) if math.isnan(sd) else f"{percent(mean, 1)} +- {percent(sd, 1)}"
+
+    rows, names = [], []
+    for name, attack in attacks.items():
+        if attack.groups:
+            names = list(attack.groups)
+            cells = []
+            for g in attack.groups.values():
+                cells.append(with_sd(g.class_balanced_accuracy, g.class_balanced_accuracy_sd))
+                cells.append(with_sd(g.class_far, g.class_far_sd))
+            rows.append([name, *cells])
+    return Table(
+        "Decisions on rightly and wrongly classified examples, by class, in percent",
+        ["attack", *(f"{metric}, {g}" for g in names for metric in ("balanced accuracy", "FAR"))],
+        rows,
+        "Unweighted mean over classes and standard deviation over them; classes with fewer than "
+        f"{FEWEST} members or non-members in the group are left out (Rezaei and Liu 2021, table "
+        "4). An attack near 50 % in both groups only repeats whether the target was right.",
+    )
+
+
+def _confidence(found: Mapping[str, Confidence]) -> Table:
+    """A row a group."""
+    return Table(
+        "Mean confidence of the targets, in percent",
+        [
+            "examples",
+            *(f"{who}, in the {what}" for what in ("label", "prediction") for who in _WHO),
+        ],
+        [
+            [
+                name,
+                *(
+                    percent(v)
+                    for v in (
+                        c.members,
+                        c.nonmembers,
+                        c.members_predicted,
+                        c.nonmembers_predicted,
+                    )
+                ),
+            ]
+            for name, c in found.items()
+        ],
     )
 
 

@@ -65,7 +65,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         curves=curves(style, shown),
         attack_table=sections.attack_table(material.results),
         calibrated=details.calibrated(material.results),
-        details=details.of_attacks(attacks),
+        details=details.of_attacks(material.results),
         pool_spread_factor=_pool_spread_factor(material.results.pool_spread_factor),
         summaries=[(name, *summaries[name]) for name in attacks if name in summaries],
         accuracy_table=sections.accuracy_table(groups),

@@ -26,9 +26,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
       more: also how each attack decides, errs and agrees.
     """
     found = {"": _attacks(results)}
-    for table in details.calibrated(results) + (
-        details.of_attacks(results.attacks) if more else []
-    ):
+    for table in details.calibrated(results) + (details.of_attacks(results) if more else []):
         text = _grid([list(table.columns), *map(list, table.rows)])
         found[table.title] = f"{text}\n{table.note}" if table.note else text
     if results.exposure_by_source:

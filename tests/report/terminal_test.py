@@ -63,7 +63,7 @@ def test_details_are_shown_when_asked_for(tmp_path):
     found = Results.read(synthetic_run.write(tmp_path / "run").path)
     parts = terminal.parts(found, more=True)
     assert terminal.parts(found).items() <= parts.items()
-    (title,) = [t for t in parts if t.startswith("Decisions")]
+    (title,) = [t for t in parts if t.startswith("Decisions at")]
     rows = lines(parts[title])[1:-1]
     assert [row[:2] for row in rows] == [
         [name, ratio] for name in found.attacks for ratio in ("5:1", "1:1", "1:5")
