@@ -50,7 +50,8 @@ def p_values(
     Raises:
       UserError: shapes that disagree, or a value that is NaN or infinite.
     """
-    inputs = inputs_lib.check(_one(statistic), keep, targets, _one(observed))
+    outside = None if observed is None else _one(observed)
+    inputs = inputs_lib.check(_one(statistic), keep, targets, outside)
     found = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
     def test(block: slice) -> None:
@@ -63,11 +64,10 @@ def p_values(
     return found
 
 
-def _one(statistic: np.ndarray | None) -> np.ndarray | None:
+def _one(statistic: np.ndarray) -> np.ndarray:
     """[models, examples] of one query or the mean over several."""
-    if statistic is None or np.ndim(statistic) != 3:
-        return statistic
-    return np.mean(statistic, axis=2, dtype=np.float64)
+    statistic = np.asarray(statistic)
+    return statistic.mean(2, dtype=np.float64) if statistic.ndim == 3 else statistic
 
 
 def _student(x: np.ndarray, count: np.ndarray, mean: np.ndarray, ss: np.ndarray) -> np.ndarray:

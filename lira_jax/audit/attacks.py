@@ -69,10 +69,9 @@ def run_attacks(
                         _on_shadows(name, table[name], shadows),
                         priors,
                     )
-                    judged_by = table[name].statistic
-                    results[name] = dataclasses.replace(
-                        found, statistic=judged_by and judged_by.name
-                    )
+                    if statistic := table[name].statistic:
+                        found = dataclasses.replace(found, statistic=statistic.name)
+                    results[name] = found
                 seconds = time.monotonic() - started
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
@@ -83,8 +82,8 @@ def run_attacks(
             f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
-        for name, error in left_out.items():
-            progress.note(f"left out {name}: {error}")
+        for name, why in left_out.items():
+            progress.note(f"left out {name}: {why}")
     return results
 
 
@@ -92,8 +91,10 @@ def _on_shadows(name: str, attack: Attack, shadows: Evidence | None) -> ShadowSc
     """What the attack says of shadow models; None if it can say nothing of them."""
     if shadows is None:
         return None
+    members = shadows.members
+    assert members is not None, "shadows are models of the run"
     try:
-        return ShadowScores(attack.run(shadows), shadows.members)
+        return ShadowScores(attack.run(shadows), members)
     except UserError as error:
         progress.note(f"{name} has no threshold from shadow models: {error}")
         return None

@@ -28,6 +28,7 @@ def calibrated(
       evidence does not suffice for, which a note tells.
     """
     members = evidence.members
+    assert members is not None, "the membership is known"
     found = {}
     for statistic in statistics(attacks):
         try:

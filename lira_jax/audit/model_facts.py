@@ -31,10 +31,8 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
         "calibration": _calibration(logits, evidence.labels, members),
         "confidence": groups.confidence(
-            *(
-                np.exp(statistics.of_models(statistic, logits, evidence.labels))
-                for statistic in (statistics.log_confidence, statistics.maximum_score)
-            ),
+            np.exp(statistics.of_models(statistics.log_confidence, logits, evidence.labels)),
+            np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels)),
             members,
             correct,
         ),

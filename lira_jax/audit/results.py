@@ -242,9 +242,9 @@ def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, 
             f"calibrated_tpr_at_{alpha}_high": rates.tpr.high,
             f"calibrated_fpr_at_{alpha}": rates.fpr.value,
         }
-    for alpha, rates in found.transferred.items():
-        columns[f"transferred_tpr_at_{alpha}"] = rates.tpr.value
-        columns[f"transferred_fpr_at_{alpha}"] = rates.fpr.value
+    for alpha, elsewhere in found.transferred.items():
+        columns[f"transferred_tpr_at_{alpha}"] = elsewhere.tpr.value
+        columns[f"transferred_fpr_at_{alpha}"] = elsewhere.fpr.value
     if found.false_alarms:
         columns |= {
             "never_alarmed": found.false_alarms.never,

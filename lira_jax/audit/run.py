@@ -2,6 +2,7 @@
 shadows."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -168,7 +169,7 @@ def audit_run(
         known(results)
 
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
-    if shadow_run is not None:
+    if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     return audit_evidence(
         loaded.evidence,
@@ -226,5 +227,5 @@ def _probe_sets(
         )
         return {}
     return {
-        name: lambda name=name: load_probe(shadow_run or run, name, loaded, run) for name in names
+        name: functools.partial(load_probe, shadow_run or run, name, loaded, run) for name in names
     }

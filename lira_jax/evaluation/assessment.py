@@ -4,6 +4,7 @@ decisions, epsilon, and what other targets say of the same."""
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -175,15 +176,14 @@ def _of_shadows(shadows: ShadowScores) -> np.ndarray:
     return np.stack(found, axis=1)
 
 
-def _over_targets(scores: np.ndarray, members: np.ndarray) -> dict:
+def _over_targets(scores: np.ndarray, members: np.ndarray) -> dict[str, Any]:
     """The fields that say how targets and examples differ."""
+    found: dict[str, Any] = {"reproducibility": reproducibility(scores, members)}
     decided = alarms.decided(scores, members)
-    known = decided is not None
-    return {
-        "false_alarms": alarms.false_alarms(decided, scores, members) if known else None,
-        "instability": alarms.instability(decided, scores, members) if known else None,
-        "reproducibility": reproducibility(scores, members),
-    }
+    if decided is not None:
+        found["false_alarms"] = alarms.false_alarms(decided, scores, members)
+        found["instability"] = alarms.instability(decided, scores, members)
+    return found
 
 
 def _group(name: str, scores: np.ndarray, members: np.ndarray, where: np.ndarray) -> Row | None:

@@ -14,6 +14,7 @@ system's order.
 import dataclasses
 import itertools
 import math
+import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,7 @@ class _Dump:
     in_grid: bool = False
 
 
-def recognise(path: str | pathlib.Path) -> str | None:
+def recognise(path: str | os.PathLike) -> str | None:
     """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
     them."""
     path = pathlib.Path(path)
@@ -69,7 +70,7 @@ def recognise(path: str | pathlib.Path) -> str | None:
     return None
 
 
-def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
+def read(path: str | os.PathLike) -> tuple[Evidence, list[int]]:
     """Reads the run directory of another tool.
 
     The queries of tf_privacy, whose plain image is not the first, are permuted into this project's
@@ -112,8 +113,11 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
         keep[row] = _covered(
             check_mask(dump.keep, dump.keep_file), num_examples, dump.keep_file, dump.in_grid
         )
-        phi[row] = phi_from_logits(logits, labels) if scores is None else scores
-        if plain is not None:
+        if scores is not None:
+            phi[row] = scores
+        elif logits is not None:
+            phi[row] = phi_from_logits(logits, labels)
+        if plain is not None and logits is not None:
             plain[row] = logits[:, 0]
     if layout == "lira_pytorch" or (layout == "tf_privacy" and grid_order(num_queries) is None):
         progress.note(
@@ -242,13 +246,17 @@ def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 
 def _in_our_order(array: np.ndarray | None, in_grid: bool) -> np.ndarray | None:
-    order = grid_order(array.shape[1]) if in_grid and array is not None else None
+    if array is None or not in_grid:
+        return array
+    order = grid_order(array.shape[1])
     return array if order is None else array[:, order]
 
 
 def _shape(scores: np.ndarray | None, logits: np.ndarray | None) -> tuple[int, int, int]:
     """Numbers of examples, queries and classes; 0 classes: no logits."""
-    examples, queries = (logits if scores is None else scores).shape[:2]
+    either = logits if scores is None else scores
+    assert either is not None, "_outputs refuses a model that has neither"
+    examples, queries = either.shape[:2]
     return examples, queries, 0 if logits is None else logits.shape[-1]
 
 
@@ -270,13 +278,13 @@ def _labels(
                     f"{num_classes} classes"
                 )
             return labels.astype(np.int32)
-    labels = _labels_from_outputs(dumps)
-    if labels is None:
+    told = _labels_from_outputs(dumps)
+    if told is None:
         raise UserError(
             f"{path / 'labels.npy'} is missing, and scores and logits do not tell the labels: "
             "save them there, whole numbers [examples]"
         )
-    return labels
+    return told
 
 
 def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
