@@ -23,6 +23,7 @@ def run_attacks(
     *,
     skip_failures: bool,
     priors: Sequence[float] = PRIORS,
+    shadows: Evidence | None = None,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -33,6 +34,8 @@ def run_attacks(
       save: called with (name, scores float64 [targets, examples]).
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
       priors: shares of the examples that are members, for the value of an accusation.
+      shadows: evidence against shadow models, for the thresholds of a single target; None takes
+        some of the evidence's (shadow_targets.py).
 
     Returns:
       name -> what it finds; empty if the membership is unknown.
@@ -46,7 +49,10 @@ def run_attacks(
     if "logits" in evidence.signals:
         correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
     # With several targets each takes its thresholds from the others.
-    shadows = shadow_targets(evidence) if members is not None and len(members) == 1 else None
+    if members is None or len(members) > 1:
+        shadows = None
+    elif shadows is None:
+        shadows = shadow_targets(evidence)
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)

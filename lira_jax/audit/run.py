@@ -69,6 +69,7 @@ def audit_evidence(
     write: Callable[[Results], None] = lambda results: None,
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
+    shadows: Evidence | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -81,6 +82,8 @@ def audit_evidence(
       write: called with all that is known, each time that a part is added.
       sources: int [examples], where each example comes from, and the names of the sources.
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
+      shadows: evidence against shadow models, for the thresholds of a single target; None takes
+        some of the evidence's.
 
     Returns:
       The results; as `start` where the membership of the targets is unknown.
@@ -98,6 +101,7 @@ def audit_evidence(
         lambda name, scores: save(directory.attack(name), scores),
         skip_failures=request.skip_failures,
         priors=request.priors,
+        shadows=shadows,
     )
     exposed = _exposure(evidence)
     if exposed is not None:
@@ -179,6 +183,7 @@ def audit_run(
         write=write,
         sources=None if run is None else _sources(run),
         probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded),
+        shadows=loaded.shadows,
     )
 
 
