@@ -38,8 +38,10 @@ class FalseAlarms:
 
 @dataclasses.dataclass(frozen=True)
 class Instability:
-    """How often two targets that trained on an example disagree about it (Hayes et al. 2025, arXiv
-    2505.18773): flip = 2 k (B - k) / (B (B - 1)), where k of B member targets call it a member.
+    """How often two targets that trained on an example disagree about it.
+
+    Hayes et al. 2025, https://arxiv.org/abs/2505.18773: flip = 2 k (B - k) / (B (B - 1)), where k
+    of B targets that trained on it call it a member.
 
     Attributes:
       mean: over examples that at least 2 targets trained on.

@@ -1,5 +1,4 @@
-"""Everything that is said of one attack: metrics over all pairs and over groups of them, hard
-decisions, epsilon, and what other targets say of the same."""
+"""All that is said of one attack: metrics of pairs and groups, decisions, epsilon, agreement."""
 
 import dataclasses
 import math
@@ -20,11 +19,8 @@ from lira_jax.evaluation.summary import Row, Summary, evaluate
 from lira_jax.evaluation.tail import tnr_at_fnr
 from lira_jax.evaluation.transfer import PRIORS, Transferred
 
-RATIOS = {
-    "5:1": 5.0,
-    "1:1": 1.0,
-    "1:5": 0.2,
-}  # members : non-members, Rezaei and Liu (2021), table 2
+RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
+"""Members : non-members, Rezaei and Liu (2021), table 2."""
 DELTA = 1e-5
 CONFIDENCE = 0.95
 _UNKNOWN = Estimate(math.nan)

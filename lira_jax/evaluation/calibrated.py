@@ -1,5 +1,4 @@
-"""Decisions with a threshold for each example: how many members they find, and what a model of the
-lists says of single examples.
+"""Decisions with a threshold for each example: what they find, and what a model of the lists says.
 
 Jalko et al. 2026, https://arxiv.org/abs/2605.25819. The p-values are those of attacks/p_values.py.
 """
@@ -161,8 +160,7 @@ def calibrated(
 
 
 def accuse(p_values: np.ndarray, fdr: float) -> np.ndarray:
-    """Whom to accuse so that at most a share `fdr` of a target's accusations is expected to be
-    false.
+    """Whom to accuse if at most a share `fdr` of a target's accusations may be false on average.
 
     Benjamini and Hochberg 1995, of each target's examples. Their bound needs p-values that are
     independent or positively dependent; those of different examples rest on different scores of the

@@ -4,8 +4,7 @@ import numpy as np
 
 
 def spread_factor(keep: np.ndarray) -> float:
-    """By how much the spread of shadow scores is too small, at most, for training sets drawn from
-    one pool.
+    """By how much scores spread too little, at most, with training sets of one pool.
 
     All training sets are parts of one pool of N examples, so they overlap: what n of the N - 1
     other examples do to a score varies less than what n fresh ones would, by sqrt(1 - n / (N - 1)),

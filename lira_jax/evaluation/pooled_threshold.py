@@ -16,7 +16,8 @@ def at_fpr(nonmember_scores: np.ndarray, fpr: float) -> float:
     Returns:
       A threshold for `score >= t`; inf where only that allows so few.
     """
-    allowed = int(fpr * nonmember_scores.size * (1 + 1e-12))  # .01 * 300 is 3 however it is rounded
+    # .07 * 100 is 7 however it is rounded.
+    allowed = int(fpr * nonmember_scores.size * (1 + 1e-12))
     place = nonmember_scores.size - 1 - allowed
     return float(_above(np.partition(nonmember_scores, place)[place]))
 

@@ -56,8 +56,7 @@ class _Dump:
 
 
 def recognise(path: str | os.PathLike) -> str | None:
-    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
-    them."""
+    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; else None."""
     path = pathlib.Path(path)
     if not path.is_dir() or (path / EXPERIMENT).exists():
         return None
@@ -219,8 +218,7 @@ def _each(dumps: Iterable[_Dump]) -> Iterator[tuple[_Dump, np.ndarray | None, np
 
 
 def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Scores [examples, queries] and logits [examples, queries or the plain one, classes]; None:
-    not stored."""
+    """Scores [examples, queries] and logits [examples, queries or 1, classes], or None."""
     if dump.scores is None and dump.logits is None:
         raise UserError(
             f"{dump.folder} has neither scores nor logits: score this model, or move its folder "
@@ -288,8 +286,7 @@ def _labels(
 
 
 def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
-    """The classes under which the logits of the first query give the stored scores; None if not one
-    for each.
+    """The classes under which the first query's logits give the stored scores; None if unclear.
 
     Under one model two classes may be equally likely, so models are added until one class is left.
     """
@@ -311,8 +308,7 @@ def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
 def _covered(
     array: np.ndarray, num_examples: int, source: pathlib.Path, longer: bool
 ) -> np.ndarray:
-    """The part of a mask or of labels that was scored: all, or in tf_privacy perhaps only the first
-    examples."""
+    """The part of a mask or of labels that was scored: in tf_privacy perhaps the first examples."""
     if array.ndim != 1 or len(array) < num_examples or (len(array) > num_examples and not longer):
         raise UserError(
             f"{source} has shape {array.shape}, but {num_examples} examples were scored"

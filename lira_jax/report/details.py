@@ -1,5 +1,4 @@
-"""Tables of text that the terminal and the page share: thresholds for each example, and how each
-attack decides, errs and agrees."""
+"""Tables of text that the terminal and the page share: how attacks decide, err and agree."""
 
 import dataclasses
 import math

@@ -45,9 +45,9 @@ class Headline:
 
 
 def headline(attacks: Mapping[str, AttackResults]) -> Headline:
-    """TPR at 0.1 % FPR, the metric of the LiRA paper, else at 1 %, else the AUC, of the attack that
-    is fixed beforehand.
+    """TPR at 0.1 % FPR of the attack that is fixed beforehand, else at 1 %, else its AUC.
 
+    The first is the metric of the LiRA paper.
     Lower FPRs are for the table: an interval that just reaches guessing there would hide a leak
     that is plain here.
 
@@ -133,8 +133,7 @@ def _interval(found: Estimate) -> str:
 
 
 def percents(values: list[float]) -> list[str]:
-    """Fractions as percentages with one number of decimals, two digits of the first that is not
-    0; nothing for NaN."""
+    """Fractions as percentages with two digits of the first that is not 0; nothing for NaN."""
     known = [abs(100 * v) for v in values if v and not math.isnan(v)]
     decimals = 1 if not known else min(6, max(1, 1 - math.floor(math.log10(known[0]))))
     return ["" if math.isnan(v) else f"{100 * v:.{decimals if v else 0}f}{PERCENT}" for v in values]

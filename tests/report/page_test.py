@@ -101,9 +101,8 @@ def test_the_table_holds_the_results(usual):
     attacks = found.results.attacks
     assert parsed.rows["attack-table"].keys() == attacks.keys()
     for name, cells in parsed.rows["attack-table"].items():
-        assert (
-            float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
-        )  # 240 non-members resolve no lower FPR
+        # 240 non-members resolve no lower FPR.
+        assert float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
         own = found.results.calibration_of(name)
         assert float(cells[1]) == own.at["1e-2"].tpr.value
         assert float(cells[3]) == attacks[name].metrics["auc"].value
