@@ -13,7 +13,7 @@ import lira_jax
 from lira_jax import progress
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
-from lira_jax.interop.read import grid_order
+from lira_jax.interop.queries import grid_order
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory
 from lira_jax.runs.evidence import diagnose, saved_signals
 

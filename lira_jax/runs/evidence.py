@@ -132,13 +132,23 @@ def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int,
         if model in known:
             found[model] = known[model]
         else:
-            found[model] = _of_outputs(signals, model, keep[model], trained.get(model))
+            found[model] = diagnose_outputs(signals, model, keep[model], trained.get(model))
         if found[model]:
             progress.note(f"WARNING: model {model} has diverged and is left out: {found[model]}")
     return found
 
 
-def _of_outputs(signals: Signals, model: int, keep: np.ndarray, trained: str | None) -> str | None:
+def diagnose_outputs(
+    signals: Signals, model: int, keep: np.ndarray, trained: str | None = None
+) -> str | None:
+    """Why a model has diverged, as its outputs tell, or None.
+
+    Args:
+      signals: of several models.
+      model: one of their rows.
+      keep: bool [examples], its members.
+      trained: what training said of it, which counts where there are no logits.
+    """
     own = {name: signals.of_model(name, model) for name in signals.saved}
     flat = [array.reshape(len(array), -1) for array in own.values()]
     finite = np.all([np.isfinite(array).all(-1) for array in flat], axis=0)

@@ -25,6 +25,8 @@ def diagnose(
     if correct is None:
         return None
     members = np.count_nonzero(keep)
+    if not members:  # a mask of another tool may be empty
+        return None
     chance = np.bincount(labels[keep]).max() / members
     accuracy = correct[keep].mean()
     if accuracy <= chance + 3 * np.sqrt(chance * (1 - chance) / members) and accuracy < 1:

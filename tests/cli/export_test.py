@@ -17,12 +17,11 @@ from lira_jax.attacks import thresholds
 from lira_jax.attacks.reference_lira import reference_lira
 from lira_jax.cli import export as export_lib
 from lira_jax.cli.export import export
-from lira_jax.data import augment
 from lira_jax.errors import UserError
 from lira_jax.evaluation import roc as roc_lib
 from lira_jax.experiment import Experiment
+from lira_jax.interop import queries, write
 from lira_jax.interop import read as layouts
-from lira_jax.interop import write
 from lira_jax.interop.arrays import phi_from_logits
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
@@ -61,36 +60,11 @@ def shared(tmp_path_factory):
     return scored(tmp_path_factory.mktemp("shared") / "run")
 
 
-def reference_crops(image, shift):
-    """The reference's queries of one image [H, W, C]: pad, cut, in its order."""
-    height, width = image.shape[:2]
-    crops = []
-    for picture in (image, image[:, ::-1]):
-        padded = np.pad(picture, ((shift, shift), (shift, shift), (0, 0)), mode="reflect")
-        for dx in range(2 * shift + 1):
-            for dy in range(2 * shift + 1):
-                crops.append(padded[dx : dx + height, dy : dy + width])
-    return np.array(crops)
-
-
-@pytest.mark.parametrize(("queries", "shift"), [(2, 0), (18, 1), (50, 2), (162, 4)])
-def test_our_queries_in_their_order_are_the_references_crops(queries, shift):
-    images = (
-        np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3)).astype(np.uint8)
-    )  # no two pixels tied
-    ours = np.asarray(augment.query_views(images, np.arange(2), augment.query_grid(queries)))
-    ours = ours.reshape(2, queries, 7, 6, 3)
-    theirs = np.array([reference_crops(image, shift) for image in images])
-    order = layouts.grid_order(queries)
-    np.testing.assert_array_equal(ours, theirs[:, order])
-    np.testing.assert_array_equal(ours[:, np.argsort(order)], theirs)
-
-
 def test_tf_privacy_files_are_as_the_reference_writes_them(tmp_path, shared):
     run, experiment, labels, keep = shared
     images = np.random.default_rng(1).integers(0, 256, (N, 8, 8, 1)).astype(np.uint8)
     assert export(run, experiment, tmp_path / "out", "tf_privacy", images) == list(range(M))
-    order = np.argsort(layouts.grid_order(18))
+    order = np.argsort(queries.grid_order(18))
     expected = {"x_train.npy": images / 127.5 - 1, "y_train.npy": labels.astype(np.int64)}
     for m in range(M):
         phi, logits = (
