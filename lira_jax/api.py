@@ -74,7 +74,8 @@ def audit(
     from lira_jax.training import loop, setup
 
     names = table.named(attacks)
-    run, data = RunDirectory(workdir), pathlib.Path(workdir, DATA).absolute()
+    run = RunDirectory(workdir)
+    data = (run.path / DATA).absolute()
     dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")
     asked = _experiment(settings, data, dataset)
     written = False

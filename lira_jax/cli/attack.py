@@ -7,6 +7,7 @@ from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.interop import evidence as evidence_lib
+from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
 from lira_jax.runs.directory import RunDirectory
@@ -17,14 +18,21 @@ flags.DEFINE_string(
     "Attacks to run, comma separated; all; or fast, which leaves out those that train something "
     "for every target. " + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
 )
-flags.DEFINE_string(
+flags.DEFINE_path(
     "targets",
     "all",
     "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
     "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
-    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep.",
+    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep, or another "
+    "tool's run directory or model folder. A file needs --out.",
 )
 flags.DEFINE_string(
+    "targets_queries",
+    "ours",
+    f"Order of the queries in such a file, one of {', '.join(ORDERS)}; ours is [x, mirrored x], of "
+    "each the plain crop first, then the shifts (dy, dx) row by row.",
+)
+flags.DEFINE_path(
     "shadows",
     "",
     "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
@@ -46,7 +54,10 @@ SUMMARY = (
     "also reads the run directories of tensorflow/privacy (mi_lira_2021), lira-pytorch and "
     "lira_analysis; then give --out."
 )
-SHOWN = ["attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"]
+SHOWN = [
+    *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
+    *("ablation", "num_shadows", "probes"),
+]
 FEW_SHADOWS = 64
 
 
@@ -102,14 +113,26 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     """Reads what the flags name; where results go comes second."""
     workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
     asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
+    order = check_order("--targets_queries", flags.FLAGS.targets_queries)
     foreign = recognise(workdir)
-    if not out and (foreign or shadows):
-        why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
-        raise UserError(f"--out=: {why}; name a directory for the results")
+    why = ""
     if foreign:
-        source = evidence_lib.read_foreign(workdir, asked, shadows)
+        why = f"{workdir} is another tool's run directory"
+    elif shadows:
+        why = "--shadows is given"
+    elif evidence_lib.names_a_file(asked):
+        why = f"--targets={asked} is no model of the run"
+    if why and not out:
+        raise UserError(f"--out=: {why}; name a directory for the results")
+    if why and RunDirectory(out).has_experiment():
+        raise UserError(
+            f"--out={out}: {why}, and in that directory are the results of a run's own models; "
+            "name another"
+        )
+    if foreign:
+        source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
-        source = evidence_lib.read_own(flags.open_runs(), asked, shadows)
+        source = evidence_lib.read_own(flags.open_runs(), asked, shadows, order)
     return source, RunDirectory(out or workdir)
 
 

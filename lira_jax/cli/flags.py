@@ -67,9 +67,21 @@ class _WholeNumbers(flags.ArgumentParser):
             raise ValueError("give whole numbers, comma separated") from None
 
 
+class _Path(flags.ArgumentParser):
+    """A path, whose ~ the shell leaves alone after the = of a flag."""
+
+    def parse(self, argument):
+        return os.path.expanduser(argument)
+
+
 class _CommaSeparated(flags.ArgumentSerializer):
     def serialize(self, value):
         return ",".join(map(str, value))
+
+
+def DEFINE_path(name: str, default: str, help: str, group: str = OWN) -> None:  # as absl's names
+    """Defines a flag that is a path, or may be one."""
+    flags.DEFINE(_Path(), name, default, help, flag_values=FLAGS, module_name=group)
 
 
 def _define_experiment(values: flags.FlagValues) -> None:
@@ -96,21 +108,23 @@ def _define_experiment(values: flags.FlagValues) -> None:
 # Every command takes every field of the experiment, so that one flagfile serves all stages;
 # `--help` shows those that matter to it.
 _define_experiment(FLAGS)
-flags.DEFINE_string(
+flags.DEFINE(
+    _Path(),
     "target_flagfile",
     "",
     FIELDS["target_recipe"].metadata["help"],
     flag_values=FLAGS,
     module_name=experiment_lib.Targets.__name__,
 )
+DEFINE_path("workdir", "", "Run directory that all stages share. Required.", SHARED)
+DEFINE_path(
+    "out",
+    "",
+    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
+    "its folder (a new or empty one, or an earlier export, which is replaced).",
+    SHARED,
+)
 for _name, _default, _help in (
-    ("workdir", "", "Run directory that all stages share. Required."),
-    (
-        "out",
-        "",
-        "Where lira-attack writes its results (empty for the run directory itself) and "
-        "lira-export its folder (a new or empty one, or an earlier export, which is replaced).",
-    ),
     (
         "model_ids",
         "all",

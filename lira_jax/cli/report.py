@@ -1,5 +1,7 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
+import os
+
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.progress import note
@@ -23,7 +25,7 @@ SUMMARY = (
 def main() -> None:
     run = RunDirectory(flags.FLAGS.workdir)
     if flags.FLAGS.compare:
-        write_comparison(run, flags.FLAGS.compare)
+        write_comparison(run, [os.path.expanduser(path) for path in flags.FLAGS.compare])
     else:
         write_page(run)
 

@@ -130,7 +130,8 @@ class RunDirectory(Folder):
     """Reads and writes the files of one run."""
 
     def __init__(self, path: str | os.PathLike):
-        super().__init__(pathlib.Path(path), lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
+        path = pathlib.Path(path).expanduser()
+        super().__init__(path, lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
 
     # The experiment
 
