@@ -12,6 +12,11 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, assess
 
 
+def can_be_evaluated(members: np.ndarray | None) -> bool:
+    """Whether the targets' membership, bool [targets, examples], is known and of both kinds."""
+    return members is not None and bool(members.any()) and not members.all()
+
+
 def run_attacks(
     evidence: Evidence,
     table: dict[str, Attack],
@@ -30,12 +35,14 @@ def run_attacks(
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
 
     Returns:
-      name -> what it finds; empty if the membership is unknown.
+      name -> what it finds; empty if the membership is unknown, or the same of all: a ROC needs
+      members and non-members.
 
     Raises:
       UserError: an attack cannot be run, naming it.
     """
     members, results, left_out = evidence.members, {}, {}
+    evaluated = can_be_evaluated(members)
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
@@ -52,7 +59,7 @@ def run_attacks(
                 left_out[name] = error
             else:
                 save(name, scores)
-                if members is not None:
+                if evaluated:
                     results[name] = assess(
                         scores, members, evidence.labels, correct, table[name].threshold
                     )

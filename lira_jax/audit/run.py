@@ -11,7 +11,7 @@ from lira_jax import experiment, progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
 from lira_jax.audit.ablation import ablation
-from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.attacks import can_be_evaluated, run_attacks
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
 from lira_jax.audit.probes import on_nonmembers, on_probes
@@ -69,7 +69,8 @@ def audit_evidence(
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
 
     Returns:
-      The results; as `start` where the membership of the targets is unknown.
+      The results; as `start` where the membership of the targets is unknown, or all are members or
+      none is.
 
     Raises:
       UserError: an attack or a part cannot be made, naming the flag.
@@ -132,7 +133,7 @@ def audit_run(
       known: called with all that is known, each time that a part has been added and written.
 
     Returns:
-      The results; without attacks where the membership of the targets is unknown.
+      The results; without attacks where nothing can be evaluated, as `audit_evidence`.
 
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
@@ -149,6 +150,9 @@ def audit_run(
         results.write(out)
         known(results)
 
+    if not can_be_evaluated(loaded.evidence.members):
+        for name in (directory.RESULTS, directory.RESULTS_TABLE):
+            out.remove(name)  # what was found of other targets must not stand beside these scores
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
     if shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))

@@ -1,5 +1,7 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
+import numpy as np
+
 from lira_jax import progress
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, named
 from lira_jax.audit.results import Results
@@ -96,6 +98,8 @@ def main() -> None:
     printed = set()
 
     def show(results: Results) -> None:
+        if not results.attacks:
+            return
         for title, text in terminal.parts(results).items():
             if title not in printed:
                 print(f"\n{title}\n{text}" if title else text)
@@ -104,9 +108,20 @@ def main() -> None:
     results = audit_run(loaded, request, out, run=run, shadow_run=shadow_run, known=show)
     if not results.attacks:
         progress.note(
-            f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without "
-            "an evaluation"
+            f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
+            "without an evaluation"
         )
+
+
+def _not_evaluated(members: np.ndarray | None) -> str:
+    """Why no attack was evaluated."""
+    if members is None:
+        return "the targets' membership is unknown"
+    if members.all():
+        return "the targets trained on all examples, and a ROC needs non-members"
+    if not members.any():
+        return "the targets trained on none of the examples, and a ROC needs members"
+    return "no attack could be made"
 
 
 def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:

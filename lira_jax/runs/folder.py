@@ -123,6 +123,10 @@ class Folder:
         with files.replacing(self._file(name)) as file:
             file.write(text.encode())
 
+    def remove(self, name: str) -> None:
+        """Removes a file that is no dump, if it is here."""
+        self._file(name).unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def replacing(self, name: str) -> Iterator[pathlib.Path]:
         """Yields a temporary path beside `name` that takes its name when the block ends."""
