@@ -1,5 +1,7 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
+import os
+
 import numpy as np
 
 from lira_jax import progress
@@ -137,6 +139,8 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
         why = "--shadows is given"
     elif evidence_lib.names_a_file(asked):
         why = f"--targets={asked} is no model of the run"
+    if os.path.isfile(out):
+        raise UserError(f"--out={out}: it is a file; give a directory")
     if why and not out:
         raise UserError(f"--out=: {why}; name a directory for the results")
     if why and RunDirectory(out).has_experiment():

@@ -158,6 +158,10 @@ HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
 
 
+_USERS_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
+"""What the system says of a disk or a path, and no fault of the program."""
+
+
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
     """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong
     flag.
@@ -192,7 +196,7 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
         except UserError as error:
             _fail(name, error, 1)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            if error.errno not in _USERS_ERRORS:
                 raise
             _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
         except KeyboardInterrupt:

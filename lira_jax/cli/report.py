@@ -48,6 +48,9 @@ def write_comparison(run: RunDirectory, others: list[str]) -> None:
     paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
+    for path in paths[1:]:
+        if not os.path.isdir(path):
+            raise UserError(f"--compare={path}: there is no such directory")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
     run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths)))
     note(f"the comparison is {run.path / COMPARISON}")

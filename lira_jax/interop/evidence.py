@@ -58,6 +58,8 @@ def read_own(
     if shadows:
         _refuse_shadows(shadows, outside)
         shadow_run = RunDirectory(shadows)
+        if not shadow_run.has_experiment():
+            raise UserError(f"--shadows={shadows}: there is no run of lira_jax in it")
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
     loaded = load_evidence(run, experiment, "all" if outside else asked)

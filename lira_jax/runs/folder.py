@@ -202,6 +202,8 @@ class Folder:
             raise UserError(
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
             ) from None
+        except NotADirectoryError:
+            raise UserError(f"--workdir={self.path}: it is a file; give a run directory") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             again = f"run {written_by} again"
             mend = again if name == self._remade else _RESTORE

@@ -115,6 +115,19 @@ def test_a_file_of_targets_that_is_not_there_is_called_so(run, tmp_path):
             call(attack, f"--workdir={workdir}", "--targets=nowhere.npz", f"--out={tmp_path}/o")
 
 
+def test_paths_that_are_no_directories_are_named_by_their_flag(run, target, tmp_path):
+    own, nowhere = f"--workdir={run.path}", tmp_path / "nowhere"
+    for module, flags, message in (
+        (attack, [f"--workdir={target}"], "--workdir=.*theirs.npz: it is a file; give a run dir"),
+        (attack, [own, f"--out={target}"], "--out=.*theirs.npz: it is a file; give a directory"),
+        (attack, [own, f"--shadows={nowhere}", "--out=x"], "--shadows=.*nowhere: there is no run"),
+        (report, [own, f"--compare={nowhere}"], "--compare=.*nowhere: there is no such dir"),
+    ):
+        with pytest.raises(UserError, match=message):
+            call(module, *flags)
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize("layout", ["tf_privacy", "lira_pytorch"])
 def test_a_run_that_is_only_read_needs_no_lock(run, tmp_path, layout):
     run_data.load_data(run)  # as lira-train has entered the data
