@@ -9,7 +9,7 @@ class UserError(ValueError):
     fix."""
 
 
-def bad_choice(what: str, value: str, choices: Iterable) -> UserError:
+def bad_choice(what: str, value: object, choices: Iterable) -> UserError:
     """The error for a value outside `choices`, with the nearest one suggested."""
     names = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(value), names, n=1)

@@ -42,7 +42,8 @@ def run_attacks(
       UserError: an attack cannot be run, naming it.
     """
     members, results, left_out = evidence.members, {}, {}
-    evaluated = can_be_evaluated(members)
+    if not can_be_evaluated(members):
+        members = None
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
@@ -59,7 +60,7 @@ def run_attacks(
                 left_out[name] = error
             else:
                 save(name, scores)
-                if evaluated:
+                if members is not None:
                     results[name] = assess(
                         scores, members, evidence.labels, correct, table[name].threshold
                     )
@@ -73,6 +74,6 @@ def run_attacks(
             f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
-        for name, error in left_out.items():
-            progress.note(f"left out {name}: {error}")
+        for name, why in left_out.items():
+            progress.note(f"left out {name}: {why}")
     return results

@@ -26,7 +26,7 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
         return {}
     logits = evidence.of_targets("logits")
     correct = logits.argmax(-1) == evidence.labels
-    found = {
+    found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
         "calibration": _calibration(logits, evidence.labels, members),
     }

@@ -49,6 +49,7 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> tuple[Shadow
       UserError: as `check_counts`.
     """
     check_counts(evidence, counts)
+    assert isinstance(evidence.targets, Inside), "check_counts refuses others"
     everyone = evidence.targets.models
     spread = np.linspace(0, len(everyone) - 1, min(MOST_CURVE_TARGETS, len(everyone)))
     targets = everyone[np.unique(spread.round().astype(int))]

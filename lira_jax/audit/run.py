@@ -2,6 +2,7 @@
 shadows."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -154,7 +155,7 @@ def audit_run(
         for name in (directory.RESULTS, directory.RESULTS_TABLE):
             out.remove(name)  # what was found of other targets must not stand beside these scores
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
-    if shadow_run is not None:
+    if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     return audit_evidence(
         loaded.evidence,
@@ -212,5 +213,5 @@ def _probe_sets(
         )
         return {}
     return {
-        name: lambda name=name: load_probe(shadow_run or run, name, loaded, run) for name in names
+        name: functools.partial(load_probe, shadow_run or run, name, loaded, run) for name in names
     }

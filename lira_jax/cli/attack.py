@@ -85,7 +85,7 @@ def main() -> None:
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
             "the attacks with a fixed variance are advised below 64"
         )
-    if shadow_run is not None:
+    if run is not None and shadow_run is not None:
         progress.note(
             f"the targets are the models of {run.path}, their shadow models those of "
             f"{shadow_run.path}"

@@ -86,11 +86,15 @@ def DEFINE_path(name: str, default: str, help: str, group: str = OWN) -> None:  
 
 def _define_experiment(values: flags.FlagValues) -> None:
     """Defines a flag for each field but target_recipe, which a flagfile gives."""
-    types = {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}
+    types: dict[type, flags.ArgumentParser] = {
+        int: flags.IntegerParser(),
+        float: flags.FloatParser(),
+        str: flags.ArgumentParser(),
+    }
     for group in GROUPS:
         for field in dataclasses.fields(group):
             name, default, text = field.name, field.default, field.metadata["help"]
-            where = {"flag_values": values, "module_name": group.__name__}
+            where: dict[str, Any] = {"flag_values": values, "module_name": group.__name__}
             if name == "target_recipe":
                 continue
             if isinstance(default, bool):
@@ -175,7 +179,8 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
 
     def parsed(argv):
         if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
-            print(help_text(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
+            explained = list(FLAGS) if "--helpfull" in argv else ["workdir", *shown]
+            print(help_text(name, summary, explained))
             sys.exit(0)
         try:
             parse(argv)
@@ -226,7 +231,9 @@ def help_text(name: str, summary: str, shown: Collection[str]) -> str:
     key = flags.FlagValues()
     for flag in {FLAGS[flag].name: FLAGS[flag] for flag in shown}.values():  # -v is --verbosity
         key[flag.name] = flag
-        key.register_flag_by_module(FLAGS.find_module_defining_flag(flag.name), flag)
+        defined_in = FLAGS.find_module_defining_flag(flag.name)
+        assert defined_in is not None, "every flag is defined in a group"
+        key.register_flag_by_module(defined_in, flag)
     groups = [OWN, SHARED, *(group.__name__ for group in GROUPS), LOGGING]
     return "\n".join(
         [
@@ -245,7 +252,9 @@ def keep_compiled_programs() -> None:
     again."""
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:  # JAX_COMPILATION_CACHE_DIR goes first
+    # JAX gives its options as attributes that its types do not tell.
+    kept = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if not kept:  # JAX_COMPILATION_CACHE_DIR goes first
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "lira_jax", "compiled"))
 

@@ -249,5 +249,5 @@ def fingerprint(dataset: Dataset) -> str:
             digest.update(f"{name} absent\n".encode())
             continue
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

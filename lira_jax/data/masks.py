@@ -71,7 +71,7 @@ def first_shadow(num_models: int) -> int:
 
 def targets_pool(keep: np.ndarray) -> np.ndarray:
     """With disjoint masks, the examples that targets trained on or could have: bool [examples]."""
-    return ~keep[first_shadow(len(keep)) :].any(0)
+    return ~np.any(keep[first_shadow(len(keep)) :], axis=0)
 
 
 def members_share(kind: str, pkeep: float) -> float:

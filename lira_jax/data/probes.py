@@ -63,7 +63,7 @@ def make(
       UserError: the data set cannot be read, or cannot be made to fit.
     """
     generator = np.random.default_rng([seed, _STREAM])
-    x, y = (pool.x, pool.y) if pool.x_test is None else (pool.x_test, pool.y_test)
+    x, y = _unseen(pool)
     if spec == "permuted":
         x = permuted(x, generator)
     elif spec == "scaled":
@@ -86,13 +86,20 @@ def fitted(spec: str, pool: Dataset, seed: int, read: Callable[[str], Dataset]) 
     """
     try:
         other = read(spec)
-        x, y = (other.x, other.y) if other.x_test is None else (other.x_test, other.y_test)
+        x, y = _unseen(other)
         x = fit(x, pool.x)
     except UserError as error:
         raise UserError(f"{spec}: {error}") from None
     if other.num_classes > pool.num_classes:
         y = random_labels(len(y), pool.num_classes, np.random.default_rng([seed, _STREAM]))
     return dataclasses.replace(pool, x=x, y=y, x_test=None, y_test=None)
+
+
+def _unseen(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Examples and labels of the test set, or of the pool where there is none."""
+    if dataset.x_test is None or dataset.y_test is None:
+        return dataset.x, dataset.y
+    return dataset.x_test, dataset.y_test
 
 
 def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -62,10 +62,10 @@ def decision_metrics(
         raise UserError(
             f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2"
         )
-    num_members = np.count_nonzero(members)
+    num_members = int(np.count_nonzero(members))
     num_nonmembers = members.size - num_members
-    tp = np.count_nonzero(decisions & members)
-    fp = np.count_nonzero(decisions) - tp
+    tp: float = int(np.count_nonzero(decisions & members))  # weights too, once they are mixed anew
+    fp: float = int(np.count_nonzero(decisions)) - tp
     fn, tn = num_members - tp, num_nonmembers - fp
     far, miss_rate = _ratio(fp, num_nonmembers), _ratio(fn, num_members)
     if members_per_nonmember is not None:

@@ -74,7 +74,7 @@ def epsilon_lower_bound(
         delta,
         confidence,
     )
-    return float(np.log(max(ratio, 1)))
+    return float(np.log(max(float(ratio), 1)))
 
 
 def epsilon_over_targets(

@@ -56,7 +56,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     Returns:
       Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
-    best = np.argmax(roc.tpr - roc.fpr)
+    best = int(np.argmax(roc.tpr - roc.fpr))
     tpr_low, tpr_high = _tpr_interval(roc, best)
     fpr_low, fpr_high = clopper_pearson(
         round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers
@@ -67,7 +67,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     }
     for name, fpr in TPR_AT.items():
         resolved = fpr >= 1 / roc.num_nonmembers
-        step = np.searchsorted(roc.fpr, fpr, side="right") - 1
+        step = int(np.searchsorted(roc.fpr, fpr, side="right")) - 1
         intervals[name] = _tpr_interval(roc, step) if resolved else (np.nan, np.nan)
     return intervals
 

@@ -79,6 +79,7 @@ def read_foreign(
         _refuse_shadows(shadows, True)
     evidence, models = _healthy(workdir, *read.read(workdir), "all" if outside else asked)
     evidence = _with_targets(evidence, models, "all" if outside else asked)
+    assert isinstance(evidence.targets, Inside), "of another tool all models are targets"
     loaded = Loaded(evidence, models, [models[t] for t in evidence.targets.models])
     return _with_outside(Source(loaded, outside=outside), asked, order)
 

@@ -62,22 +62,28 @@ def told(
     Returns:
       int32 [examples]; None if it is not one class for each.
     """
-    fits = True
+    fits: np.ndarray | bool = True
     for output in outputs:
         if output.scores is None or output.logits is None:
             return None
         phi = phi_of_every_class(output.logits[examples, 0])
-        scores, within = output.scores[examples, :1], _tolerance(output)
-        fits = fits & (np.abs(_clipped(phi) - _clipped(scores)) < within[examples, None])
-        if (fits.sum(1) == 1).all():
-            return fits.argmax(1).astype(np.int32)
+        missed = np.abs(_clipped(phi) - _clipped(output.scores[examples, :1]))
+        within = _tolerance(output.scores, output.logits, output.rounding)
+        fits = fits & (missed < within[examples, None])
+        if (np.sum(fits, 1) == 1).all():
+            return np.argmax(fits, 1).astype(np.int32)
     return None
 
 
 def disagree(output: Outputs, labels: np.ndarray) -> np.ndarray:
-    """The examples whose first score is not phi of logits and label: bool [examples]."""
-    phi = phi_from_logits(output.logits[:, :1], labels)[:, 0]
-    return np.abs(_clipped(phi) - _clipped(output.scores[:, 0])) >= _tolerance(output)
+    """The examples whose first score is not phi of logits and label: bool [examples]; none where
+    scores or logits are not stored."""
+    scores, logits = output.scores, output.logits
+    if scores is None or logits is None:
+        return np.zeros(len(labels), bool)
+    phi = phi_from_logits(logits[:, :1], labels)[:, 0]
+    missed = np.abs(_clipped(phi) - _clipped(scores[:, 0]))
+    return missed >= _tolerance(scores, logits, output.rounding)
 
 
 def refuse_contradiction(
@@ -104,10 +110,10 @@ def refuse_contradiction(
         )
 
 
-def _tolerance(output: Outputs) -> np.ndarray:
+def _tolerance(scores: np.ndarray, logits: np.ndarray, rounding: float) -> np.ndarray:
     """By how much phi of the logits may miss the stored score, [examples]: rounding of either."""
-    size = np.abs(output.logits[:, 0]).max(-1) + np.abs(_clipped(output.scores[:, 0]))
-    return _TOLERANCE + 2 * output.rounding * size
+    size = np.abs(logits[:, 0]).max(-1) + np.abs(_clipped(scores[:, 0]))
+    return _TOLERANCE + 2 * rounding * size
 
 
 def _clipped(phi: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ system's order.
 
 import dataclasses
 import itertools
+import os
 import pathlib
 import re
 from collections.abc import Callable
@@ -58,9 +59,9 @@ class Dump:
     row: int | None = None
 
     @property
-    def scored(self) -> bool:
-        """Whether there is any output."""
-        return self.scores is not None or self.logits is not None
+    def outputs(self) -> pathlib.Path | None:
+        """A file of outputs, of the scores if there are any; None: the model is not scored."""
+        return self.scores or self.logits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +83,12 @@ class Outputs:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Numbers of examples, queries and classes; 0 classes: no logits."""
-        examples, queries = (self.logits if self.scores is None else self.scores).shape[:2]
-        return examples, queries, 0 if self.logits is None else self.logits.shape[-1]
+        either = self.logits if self.scores is None else self.scores
+        assert either is not None, "a model that has neither is not scored"
+        return *either.shape[:2], 0 if self.logits is None else self.logits.shape[-1]
 
 
-def recognise(path: str | pathlib.Path) -> str | None:
+def recognise(path: str | os.PathLike) -> str | None:
     """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
     them."""
     path = pathlib.Path(path)
@@ -150,8 +152,8 @@ def read_outputs(dump: Dump) -> Outputs:
             raise UserError(
                 f"{dump.logits} has shape {logits.shape}{of_scores}; it must be [{_LOGITS[0]}]"
             )
-    ordered = (None if a is None else in_our_order(a, dump.order) for a in (scores, logits))
-    return Outputs(*ordered, had_infinite, rounding)
+    scores, logits = (None if a is None else in_our_order(a, dump.order) for a in (scores, logits))
+    return Outputs(scores, logits, had_infinite, rounding)
 
 
 def read_mask(dump: Dump, num_examples: int) -> np.ndarray:

@@ -72,10 +72,10 @@ def likely_order(theirs: np.ndarray, ours: np.ndarray, said: str) -> str | None:
     Returns:
       One of ORDERS; None if the order that is said fits, or none does.
     """
-    queries = theirs.shape[1]
-    if queries < 9 or grid_order(queries) is None:  # fewer are in one order everywhere
+    permutation = grid_order(theirs.shape[1], said)
+    if permutation is None or len(permutation) < 9:  # fewer are in one order everywhere
         return None
-    given = theirs[:, np.argsort(grid_order(queries, said))]
+    given = theirs[:, np.argsort(permutation)]
     fits = {order: _alike(in_our_order(given, order), ours) for order in ORDERS}
     best = max(fits, key=fits.__getitem__)
     return best if fits[best] > max(0.3, fits[said] + 0.05) else None

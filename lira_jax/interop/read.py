@@ -1,6 +1,7 @@
 """Reads the run directories of other tools as they are (layouts.py says which)."""
 
 import hashlib
+import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,7 +21,7 @@ __all__ = ["read", "recognise"]
 _STRAY = 0.01  # of the examples: so many scores may miss phi of the logits without a word
 
 
-def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
+def read(path: str | os.PathLike) -> tuple[Evidence, list[int]]:
     """Reads the run directory of another tool, and says in a line what was read.
 
     Queries are permuted into this project's order, the plain image first. In lira_pytorch every
@@ -37,7 +38,7 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
       UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; two models
         with the same outputs; labels that are missing, or that scores and logits contradict.
     """
-    path = pathlib.Path(path)
+    path, layout = pathlib.Path(path), recognise(path)
     dumps = _scored(path, find(path))
     _, first = next(_each(dumps))
     num_examples, num_queries, num_classes = first.shape
@@ -57,24 +58,25 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
     strays = np.zeros((len(dumps), num_examples), bool)  # scores that are not phi of the logits
     for row, (dump, output) in enumerate(_each(progress.each("read", dumps, "models"))):
         keep[row] = read_mask(dump, num_examples)
-        scores = output.scores
-        phi[row] = phi_from_logits(output.logits, labels) if scores is None else scores
-        if plain is not None:
+        if output.scores is not None:
+            phi[row] = output.scores
+        elif output.logits is not None:
+            phi[row] = phi_from_logits(output.logits, labels)
+        if plain is not None and output.logits is not None:
             plain[row] = output.logits[:, 0]
-            if scores is not None:
-                strays[row] = labels_lib.disagree(output, labels)
+        strays[row] = labels_lib.disagree(output, labels)
         if output.had_infinite:
             infinite.append(dump.model)
     if file is not None:  # most models, for the scores of single ones may be of another training
         wrong = strays.mean(0) > 0.5
         labels_lib.refuse_contradiction(file, labels, wrong, (output for _, output in _each(dumps)))
     _refuse_copies(dumps, phi)
-    progress.note(f"{path}: {summary(f'models of {recognise(path)}', phi, plain, keep, labels)}")
+    progress.note(f"{path}: {summary(f'models of {layout}', phi, plain, keep, labels)}")
     for text in [
         *_about_infinite(infinite),
         *_about_strays(strays, [d.model for d in dumps]),
         *_about_epochs(dumps),
-        *_about_queries(dumps[0].order, recognise(path), num_queries),
+        *_about_queries(dumps[0].order, num_queries),
     ]:
         progress.note(f"note: {path}: {text}")
     signals = {"phi": phi} if plain is None else {"phi": phi, "logits": plain}
@@ -120,8 +122,8 @@ def summary(
 
 def _scored(path: pathlib.Path, dumps: list[Dump]) -> list[Dump]:
     """The models that are scored; the others are told."""
-    scored = [dump for dump in dumps if dump.scored]
-    unscored = [dump.folder.name for dump in dumps if not dump.scored]
+    scored = [dump for dump in dumps if dump.outputs]
+    unscored = [dump.folder.name for dump in dumps if not dump.outputs]
     if len(scored) < 2:
         without = f" (no scores and no logits in {', '.join(unscored)})" if unscored else ""
         raise UserError(
@@ -143,7 +145,7 @@ def _each(dumps: Iterable[Dump]) -> Iterator[tuple[Dump, Outputs]]:
             first, shape = dump, output.shape
         if output.shape != shape:
             raise UserError(
-                f"{dump.scores or dump.logits} and its logits have {output.shape} "
+                f"{dump.outputs} and its logits have {output.shape} "
                 f"examples, queries and classes (0: no logits), but those of model {first.model} "
                 f"have {shape}"
             )
@@ -181,14 +183,15 @@ def _about_strays(strays: np.ndarray, models: list[int]) -> Iterator[str]:
 
 
 def _about_epochs(dumps: Sequence[Dump]) -> Iterator[str]:
-    files = {(dump.scores or dump.logits).name: dump for dump in dumps}
+    files = {dump.outputs.name: dump for dump in dumps if dump.outputs is not None}
     if len(files) > 1:
         named = ", ".join(f"{name} of {dump.folder.name}" for name, dump in sorted(files.items()))
         yield f"the last scores of the models are of different epochs: {named}"
 
 
-def _about_queries(order: str, layout: str, num_queries: int) -> Iterator[str]:
-    if layout == "lira_pytorch" or grid_order(num_queries, order) is None:
+def _about_queries(order: str, num_queries: int) -> Iterator[str]:
+    # lira_pytorch has no order: every query is a random crop.
+    if order == "ours" or grid_order(num_queries, order) is None:
         yield "no query is known to be the plain example; the first is taken for it"
 
 

@@ -236,15 +236,14 @@ def _load(path: pathlib.Path, order: str) -> tuple[dict[str, np.ndarray], bool, 
     queries' order."""
     if dumps := _dumps(path):
         outputs = [layouts.read_outputs(dump) for dump in dumps]
-        if any(output.logits is None for output in outputs):
+        logits = [output.logits for output in outputs if output.logits is not None]
+        if len(logits) < len(dumps):
             return {}, False, order
-        shapes = {output.logits.shape for output in outputs}
-        if len(shapes) > 1:
+        if len(shapes := {one.shape for one in logits}) > 1:
             raise UserError(f"{path}: its models' logits have different shapes: {shapes}")
-        num_examples = len(outputs[0].logits)
-        arrays = {"logits": np.stack([output.logits for output in outputs])}
+        arrays = {"logits": np.stack(logits)}
         if all(dump.keep.exists() for dump in dumps):
-            arrays["keep"] = np.stack([layouts.read_mask(dump, num_examples) for dump in dumps])
+            arrays["keep"] = np.stack([layouts.read_mask(dump, len(logits[0])) for dump in dumps])
         return arrays, any(output.had_infinite for output in outputs), "ours"
     arrays = _arrays(path)
     if "logits" not in arrays:
@@ -257,9 +256,9 @@ def _dumps(path: pathlib.Path) -> list[layouts.Dump]:
     """The models of another tool's run directory, or the one whose folder this is; empty if it is
     neither."""
     if layouts.recognise(path):
-        return [dump for dump in layouts.find(path) if dump.scored]
+        return [dump for dump in layouts.find(path) if dump.outputs]
     if path.is_dir() and layouts.recognise(path.parent):
-        return [d for d in layouts.find(path.parent) if d.scored and d.folder.name == path.name]
+        return [d for d in layouts.find(path.parent) if d.outputs and d.folder.name == path.name]
     return []
 
 

@@ -57,10 +57,12 @@ def export(
     _check_replaceable(out)
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (experiment.num_models, len(labels)))
-    to_theirs = np.argsort(grid_order(experiment.queries))
+    ours = grid_order(experiment.queries)
+    assert ours is not None, "an experiment's queries are such a grid"
+    to_theirs = np.argsort(ours)
     signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
-    written = []
+    written: list[int] = []
     with _replacing(out) as folder:
         for model in progress.each("export", healthy, "models"):
             phi = run.read(POOL.signal("phi", model), (len(labels), experiment.queries))
@@ -125,7 +127,8 @@ def _check_replaceable(out: pathlib.Path) -> None:
         return
     if not out.is_dir():
         raise UserError(f"--out={out}: it is a file; give a folder")
-    models, others = [], []
+    models: list[str] = []
+    others: list[str] = []
     for path in sorted(out.iterdir()):
         (models if _is_exported_model(path) else others).append(path.name)
     foreign = set(others) - ({"x_train.npy", "y_train.npy"} if models else set())

@@ -1,5 +1,6 @@
 """The small CNN of the LiRA paper (Carlini et al. 2022), as its reference code builds it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ from lira_jax.models.layers import classifier, global_mean, pool, require_images
 
 # The reference code starts from variance 1 / fan-in (objax's default), not He's 2 / fan-out.
 _INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+_POOLINGS: dict[str, Callable] = {"mean": jnp.mean, "max": jnp.max}
 
 
 class Cnn(nn.Module):
@@ -36,7 +38,7 @@ class Cnn(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool):
         require_images("cnn", x, smallest=8)
-        reduce = {"mean": jnp.mean, "max": jnp.max}[self.pooling]
+        reduce = _POOLINGS[self.pooling]
 
         def conv(x, features):
             layer = Conv(

@@ -98,15 +98,15 @@ def create(
     of_the_user = ":" in name
     options = {} if of_the_user else dict(FAMILIES[name].options)
     given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
-    for flag, value in given.items():
-        if value == FIELDS[flag].default:
+    for flag, asked in given.items():
+        if asked == FIELDS[flag].default:
             continue
         if flag not in options:
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            shown = ",".join(map(str, asked)) if isinstance(asked, tuple) else asked
             raise UserError(
                 f"--{flag}={shown}: --model={name} has no such option; leave the flag out"
             )
-        options[flag] = value
+        options[flag] = asked
     if of_the_user:
         return _from_factory(name, num_classes, DTYPES[dtype])
     family = FAMILIES[name]

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from lira_jax import experiment as experiment_lib
 from lira_jax.errors import UserError
@@ -142,7 +143,7 @@ class RunDirectory(Folder):
           UserError: there is none, or it cannot be read.
         """
         stored = self._json(EXPERIMENT)
-        fields = stored.get("experiment") if isinstance(stored, dict) else None
+        fields: Any = stored.get("experiment") if isinstance(stored, dict) else None
         return experiment_lib.from_json(fields, str(self._file(EXPERIMENT)))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:

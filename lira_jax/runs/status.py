@@ -88,7 +88,7 @@ def inspect(run: RunDirectory) -> Status:
     """
     experiment = run.read_experiment()
     other = target_experiment(experiment)
-    targets = other and _inspect(run.targets(), other, None)
+    targets = _inspect(run.targets(), other, None) if other else None
     return _inspect(run, experiment, targets)
 
 
@@ -308,7 +308,8 @@ def _by_value(groups: dict[int, tuple[int, int]]) -> dict[tuple[int, int], list[
 
 def _ids(models: list[int]) -> str:
     """Such as "models 0-3, 7"."""
-    parts, start = [], models[0]
+    parts: list[str] = []
+    start: int | None = models[0]
     for model, following in zip(models, [*models[1:], None], strict=True):
         if following != model + 1:
             parts.append(f"{start}" if start == model else f"{start}-{model}")

@@ -74,7 +74,8 @@ def score_models(
         images, labels = lift.replicate((images, labels), devices)
     batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
     batch = max(1, batch // e.queries)
-    num_examples, finished = len(examples.y), []
+    num_examples = len(examples.y)
+    finished: list[int] = []
 
     def score_chunk(ids: list[int], width: int) -> None:
         # also after a chunk that ran out of memory
@@ -103,12 +104,13 @@ def score_models(
                     right = None if correct is None else correct[row]
                     seen[row].append((_finite(own), right))
                 bar.update(len(ids) * len(seen[0][-1][0]) * e.queries)
-            if view == POOL:  # before the dumps are entered: what is scored is diagnosed
+            if keep is not None:  # before the dumps are entered: what is scored is diagnosed
                 for i, batches in zip(ids, seen, strict=True):
                     run.record_diagnosis(i, _diagnose(batches, examples.y, keep[i]))
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
+    # Only of the pool is it known who trained on what.
     keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
     width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * e.queries

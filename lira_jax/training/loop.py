@@ -1,5 +1,6 @@
 """Trains the models of a run, chunk by chunk, resuming where a run was interrupted."""
 
+import functools
 import time
 from collections.abc import Sequence
 
@@ -122,8 +123,8 @@ def train_chunk(
                 started=started,
                 state=state,
                 metrics=newest,
-                evaluate=lambda state=state: metrics.evaluate(
-                    programs, state, ids, job.keep, job.images, job.labels
+                evaluate=functools.partial(
+                    metrics.evaluate, programs, state, ids, job.keep, job.images, job.labels
                 ),
             )
             for hook in called:

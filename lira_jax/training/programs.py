@@ -6,6 +6,7 @@ or not.
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -125,6 +126,7 @@ class Programs:
         first = epoch * self.steps
         if self.scan:
             return self.train(state, model_ids, drawn, np.int32(first), images, labels)
+        given: Iterator[Any]
         if self.resident:
             steps = drawn[0].shape[1]
             given = (jax.tree.map(lambda a, s=s: a[:, s], drawn) for s in range(steps))
@@ -181,7 +183,9 @@ class Programs:
 
         def draw(model_id, keep, epoch):
             key = step.batch_key(e.seed, model_id)
-            drawn = (batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),)
+            drawn: tuple[Any, ...] = (
+                batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),
+            )
             if self.recipe.reference:
                 key, n = step.reference_key(e.seed, model_id), len(self.dataset.y) - most
                 drawn += (batches.epoch_batches(key, ~keep, epoch, passes=passes(n), **shape),)

@@ -114,10 +114,11 @@ def test_the_table_holds_the_results(usual):
 def test_the_most_exposed_examples_are_shown_in_order(usual):
     found, _, _ = usual
     cards = gallery.cards(found)
-    exposures = [float(found.exposure[c.example]) for c in cards]
-    assert exposures == sorted(found.exposure, reverse=True)[: gallery.SHOWN]
+    exposed = found.exposed
+    exposures = [float(exposed.exposure[c.example]) for c in cards]
+    assert exposures == sorted(exposed.exposure, reverse=True)[: gallery.SHOWN]
     for card in cards:
-        inside = found.phi[found.keep[:, card.example], card.example]
+        inside = exposed.phi[exposed.keep[:, card.example], card.example]
         assert (
             f"mean {inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models"
             in card.alt
@@ -207,9 +208,9 @@ def test_a_large_run_makes_a_page_below_ten_megabytes(usual):
             models=tuple(range(models)),
         ),
         labels=labels,
-        keep=keep,
-        phi=rng.normal(size=(models, examples)),
-        exposure=rng.random(examples),
+        exposed=material.Exposed(
+            labels, keep, rng.normal(size=(models, examples)), rng.random(examples)
+        ),
         dataset=Dataset(
             rng.integers(0, 256, (examples, 224, 224, 3)).astype(np.uint8), labels, num_classes=100
         ),

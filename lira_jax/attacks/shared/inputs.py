@@ -7,6 +7,8 @@ import numpy as np
 
 from lira_jax.errors import UserError
 
+_KNOWN = "targets are among the models, or observed"
+
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
@@ -27,12 +29,22 @@ class Inputs:
 
     @property
     def num_targets(self) -> int:
-        return len(self.targets if self.observed is None else self.observed)
+        if self.observed is not None:
+            return len(self.observed)
+        assert self.targets is not None, _KNOWN
+        return len(self.targets)
 
     @property
     def per_example(self) -> int:
         """Scores of one example in the larger of phi and the targets' scores."""
         return max(len(self.phi), self.num_targets) * self.phi.shape[2]
+
+    def of_target(self, row: int) -> np.ndarray:
+        """A target's own phi, [examples, queries]."""
+        if self.observed is not None:
+            return self.observed[row]
+        assert self.targets is not None, _KNOWN
+        return self.phi[self.targets[row]]
 
     def block(self, examples: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """phi, keep and the targets' own phi of some examples."""

@@ -76,6 +76,7 @@ def test_mapped_signals_are_made_when_they_are_asked_for():
     assert files["phi"].reads == []
     np.testing.assert_array_equal(doubled["phi"], files["phi"].arrays * 2)
     assert files["logits"].reads == []
+    np.testing.assert_array_equal(doubled.of_model("phi", 3), files["phi"].arrays[3] * 2)
 
 
 def test_derived_signals_are_offered_where_what_they_need_is_saved():
