@@ -75,6 +75,7 @@ def read(path: str | os.PathLike) -> tuple[Evidence, list[int]]:
     for text in [
         *_about_infinite(infinite),
         *_about_strays(strays, [d.model for d in dumps]),
+        *_about_membership(phi[:, :, 0], keep),
         *_about_epochs(dumps),
         *_about_queries(dumps[0].order, num_queries),
     ]:
@@ -180,6 +181,16 @@ def _about_strays(strays: np.ndarray, models: list[int]) -> Iterator[str]:
             f"{strays.sum(1).max()} of {strays.shape[1]} examples; LiRA takes the scores, attacks "
             "on logits the logits"
         )
+
+
+def _about_membership(phi: np.ndarray, keep: np.ndarray) -> Iterator[str]:
+    """Every model knows its members at least as well as the others."""
+    both = keep.any(1) & ~keep.all(1)
+    gaps = np.array(
+        [z[k].mean() - z[~k].mean() for z, k in zip(phi[both], keep[both], strict=True)]
+    )
+    if len(gaps) > 2 and gaps.mean() < -3 * gaps.std(ddof=1) / np.sqrt(len(gaps)):
+        yield "the models know their non-members better than their members; are the masks inverted?"
 
 
 def _about_epochs(dumps: Sequence[Dump]) -> Iterator[str]:

@@ -118,6 +118,21 @@ def test_logits_under_permuted_labels_are_refused(tmp_path):
         sources.read_foreign(path)
 
 
+def test_masks_that_look_inverted_are_told(tmp_path, capsys):
+    path = tmp_path / "exp"
+    keep = masks.draw("balanced", 4, 60)
+    for inverted in (False, True):
+        for model in range(4):
+            (path / str(model)).mkdir(parents=True, exist_ok=True)
+            logits, _ = outputs(model)
+            logits[np.arange(60), :, LABELS] += 2 * keep[model][:, None]
+            np.save(path / f"{model}/logits.npy", logits)
+            np.save(path / f"{model}/scores.npy", phi_from_logits(logits, LABELS))
+            np.save(path / f"{model}/keep.npy", keep[model] ^ inverted)
+        sources.read_foreign(path)
+        assert ("are the masks inverted?" in capsys.readouterr().err) == inverted
+
+
 @pytest.mark.parametrize("member", [True, False])
 def test_a_mask_of_another_tool_may_be_all_or_nothing(tmp_path, member):
     path = foreign_run(tmp_path / "exp")
