@@ -189,7 +189,7 @@ def _about_membership(phi: np.ndarray, keep: np.ndarray) -> Iterator[str]:
     gaps = np.array(
         [z[k].mean() - z[~k].mean() for z, k in zip(phi[both], keep[both], strict=True)]
     )
-    if len(gaps) > 2 and gaps.mean() < -3 * gaps.std(ddof=1) / np.sqrt(len(gaps)):
+    if len(gaps) > 3 and gaps.mean() < -4 * gaps.std(ddof=1) / np.sqrt(len(gaps)):
         yield "the models know their non-members better than their members; are the masks inverted?"
 
 
