@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lira_jax import progress
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.queries import grid_order
+from lira_jax.runs import files
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory
 from lira_jax.runs.evidence import diagnose, saved_signals
 
@@ -84,15 +85,17 @@ def export(
                 _save(own / "scores.npy", phi.astype(np.float64))
                 _save(own / "logits.npy", logits)
             _save(own / "keep.npy", keep[model])
-            (own / "hparams.json").write_text(json.dumps(_hparams(experiment, model)))
+            with files.replacing(own / "hparams.json") as file:
+                file.write(json.dumps(_hparams(experiment, model)).encode())
             written.append(model)
         if not written:
             raise UserError(f"{run.path}: no model learned anything; there is nothing to export")
         if layout == "tf_privacy":
             _save(folder / "y_train.npy", labels.astype(np.int64))
             if images is not None:
-                parts = (images[i : i + _CHUNK] / 127.5 - 1 for i in range(0, len(images), _CHUNK))
-                _save_parts(folder / "x_train.npy", images.shape, np.float64, parts)
+                with files.npy_writer(folder / "x_train.npy", images.shape, np.float64) as write:
+                    for i in range(0, len(images), _CHUNK):
+                        write(images[i : i + _CHUNK] / 127.5 - 1)
     return written
 
 
@@ -172,24 +175,5 @@ def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _save(path: pathlib.Path, array: np.ndarray) -> None:
-    _save_parts(path, array.shape, array.dtype, [array])
-
-
-def _save_parts(
-    path: pathlib.Path, shape: tuple[int, ...], dtype, parts: Iterable[np.ndarray]
-) -> None:
-    """Writes a .npy file from parts along its first axis."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dtype = np.dtype(dtype)
-    try:
-        with open(path, "wb") as file:
-            header = {
-                "descr": np.lib.format.dtype_to_descr(dtype),
-                "fortran_order": False,
-                "shape": tuple(shape),
-            }
-            np.lib.format.write_array_header_1_0(file, header)
-            for part in parts:
-                file.write(np.ascontiguousarray(part, dtype).data)
-    except OSError as error:  # such as a full disk, which does not say where
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with files.npy_writer(path, array.shape, array.dtype) as write:
+        write(array)

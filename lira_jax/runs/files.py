@@ -54,16 +54,13 @@ def temporary_name(path: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if
+def replacing_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary name, of a file that becomes `path` if the block succeeds and vanishes if
     not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -73,6 +70,15 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """The same, opened for writing bytes, which are on the disk before the file has its name."""
+    with replacing_path(path) as temporary, open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

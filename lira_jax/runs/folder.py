@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import IO
 
 import numpy as np
@@ -127,17 +128,9 @@ class Folder:
         """Removes a file that is no dump, if it is here."""
         self._file(name).unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def replacing(self, name: str) -> Iterator[pathlib.Path]:
+    def replacing(self, name: str) -> AbstractContextManager[pathlib.Path]:
         """Yields a temporary path beside `name` that takes its name when the block ends."""
-        path = self._file(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = files.temporary_name(path)
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        return files.replacing_path(self._file(name))
 
     def dumps(self) -> dict[str, dict]:
         """The entries of the manifest that are of files: name -> sha256 and bytes."""

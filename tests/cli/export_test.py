@@ -261,10 +261,8 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, shared, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     run, experiment, *_ = shared
-    monkeypatch.setattr(export_lib.np.lib.format, "write_array_header_1_0", full)
-    with pytest.raises(
-        OSError, match=r"No space left on device: .*experiment-0_8/scores/0000000007.npy"
-    ):
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
+    with pytest.raises(UserError, match=r"experiment-0_8/scores/0000000007.npy .* disk is full"):
         export(run, experiment, tmp_path / "out", "tf_privacy")
     assert not list(tmp_path.iterdir())
 
