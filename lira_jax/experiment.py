@@ -89,8 +89,9 @@ class Masks:
         "models), bernoulli (independent coins), tf_privacy (the very masks of "
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
         "models, the targets, share one half of the pool, their shadows the other; only offline "
-        "attacks apply).",
-        choices=("balanced", "bernoulli", "tf_privacy", "disjoint"),
+        "attacks apply), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
+        "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
+        choices=("balanced", "bernoulli", "tf_privacy", "disjoint", "pairs", "file:PATH"),
     )
     pkeep: float = _field(
         0.5,
@@ -340,8 +341,10 @@ def validate(experiment: Experiment) -> Experiment:
     e = experiment
     for name, field in FIELDS.items():
         choices = field.metadata["choices"]
-        if choices and getattr(e, name) not in (*choices, field.default):
-            raise bad_choice(f"--{name}", getattr(e, name), choices)
+        value = getattr(e, name)
+        named = name == "masks" and value.startswith("file:") and value != "file:"
+        if choices and value not in (*choices, field.default) and not named:
+            raise bad_choice(f"--{name}", value, choices)
     for name in ("num_models", "epochs", "batch_size"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in (
@@ -390,6 +393,9 @@ def validate(experiment: Experiment) -> Experiment:
             "which must be a whole number below num_models / 2: change num_models (a multiple of "
             "4 when pkeep is 0.5)",
         )
+    if e.masks == "pairs":
+        _require(e.num_models % 2 == 0, "num_models", e, "pairs of models need an even number")
+        _require(e.pkeep == 0.5, "pkeep", e, "the models of a pair train on a half each; give 0.5")
     if e.masks == "balanced":
         in_models = e.pkeep * e.num_models
         even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models

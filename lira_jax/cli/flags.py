@@ -53,6 +53,13 @@ class _Choice(flags.ArgumentParser):
         self.syntactic_help = f"one of {', '.join(choices)}"
 
 
+class _Masks(_Choice):
+    """Their file, if one is named, is found again from another folder."""
+
+    def parse(self, argument):
+        return masks.absolute(argument)
+
+
 class _WholeNumbers(flags.ArgumentParser):
     """Numbers separated by commas."""
 
@@ -105,7 +112,8 @@ def _define_experiment(values: flags.FlagValues) -> None:
                 )
             else:
                 choices = field.metadata["choices"]
-                parser = _Choice(choices) if choices else types[type(default)]
+                kind = _Masks if name == "masks" else _Choice
+                parser = kind(choices) if choices else types[type(default)]
                 flags.DEFINE(parser, name, default, text, **where)
 
 
