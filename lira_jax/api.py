@@ -89,7 +89,7 @@ def audit(
             if not data.exists():
                 _save(dataset, data)
                 written = True
-            pool, keep, _ = setup.check(runs)
+            pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
             setup.store(runs, pool, keep)
@@ -98,8 +98,8 @@ def audit(
                 data.unlink(missing_ok=True)
             raise
     ids = range(experiment.num_models)
-    loop.train(experiment, pool, keep, run, ids)
-    score_models(experiment, pool, run, ids)
+    loop.train(experiment, network, pool, keep, run, ids)
+    score_models(experiment, network, pool, run, ids)
     request = Request(names, skip_failures=attacks in ("all", "fast"))
     results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
     if page and results.attacks:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the user can mend. The message is one line: the flag or file, its value, the
-    fix."""
+    """Something the user can mend, in one line: the flag or file, its value, the fix."""
 
 
 def bad_choice(what: str, value: object, choices: Iterable) -> UserError:

@@ -46,8 +46,10 @@ def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) 
 
 
 def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration | None:
-    """Means over targets that have members and non-members; false positives are those of the
-    maximum score attack at the shadows' threshold. None without such targets."""
+    """Means over targets with members and non-members; None without such targets.
+
+    False positives are the maximum score attack's, at shadows' thresholds.
+    """
     pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(confidence, members)

@@ -27,8 +27,7 @@ ATTACKS = (
     ),
     "lira_offline",
 )
-"""Attacks that can be made on a probe: of shadow models they need none, or some that did not train
-on it."""
+"""Attacks on a probe: they need no shadow models, or only some that did not train on it."""
 
 _STREAM = 0x70726F62  # sets these random numbers apart from other uses of the same seed
 

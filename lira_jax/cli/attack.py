@@ -20,7 +20,11 @@ flags.DEFINE_string(
     "attacks",
     "fast",
     "Attacks to run, comma separated; all; or fast, which leaves out those that train something "
-    "for every target. " + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
+    "for every target. ATTACK@SIGNAL is an attack on another scalar signal, such as "
+    "lira_online@hinge; these take any: "
+    + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
+    + ". "
+    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
 )
 flags.DEFINE_path(
     "targets",

@@ -140,7 +140,7 @@ for _name, _default, _help in (
     (
         "model_ids",
         "all",
-        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
+        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,8:16. Several "
         "processes may fill one run directory.",
     ),
     (
@@ -175,8 +175,7 @@ _USERS_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EN
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
-    """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong
-    flag.
+    """Parses the command line and runs `main`; exits 0, 1 after a UserError, 2 after a wrong flag.
 
     Args:
       name: of the command, for messages.
@@ -256,8 +255,7 @@ def help_text(name: str, summary: str, shown: Collection[str]) -> str:
 
 
 def keep_compiled_programs() -> None:
-    """Has JAX keep compiled programs in the user's cache, so that a resumed run does not compile
-    again."""
+    """Has JAX keep compiled programs in the user's cache, for a resumed run to find."""
     import jax
 
     # JAX gives its options as attributes that its types do not tell.
@@ -353,8 +351,9 @@ Runs = list[tuple[RunDirectory, Experiment]]
 
 @contextlib.contextmanager
 def settling() -> Iterator[Runs]:
-    """The run directory of `--workdir` and its experiment, agreed with the flags given; the block
-    checks that it can run, and then calls `store`.
+    """The run directory of `--workdir` and its experiment, agreed with the flags given.
+
+    The block checks that the experiment can run, and then calls `store`.
 
     Raises:
       UserError: a flag contradicts what results depend on already, or makes no sense.

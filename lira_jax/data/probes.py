@@ -103,8 +103,7 @@ def _unseen(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Images resized (bilinear, smoothed where they shrink) and turned grey or RGB to be like
-    others.
+    """Images resized (bilinear, smoothed where they shrink) and made grey or RGB, like others.
 
     Args:
       x: [M, h, w, c], or [M, D], which must be alike already.
@@ -144,15 +143,13 @@ def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def permuted(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """All examples with their pixels (or features) in one and the same random order; channels stay
-    together."""
+    """All examples with their pixels, or features, in one random order; channels stay together."""
     flat = x.reshape(len(x), -1, x.shape[-1] if x.ndim == 4 else 1)
     return flat[:, generator.permutation(flat.shape[1])].reshape(x.shape)
 
 
 def scaled(x: np.ndarray, normalizer: Normalizer, factor: float = 255.0) -> np.ndarray:
-    """Examples that are `factor` times as large once the model's input has been normalised;
-    float32."""
+    """Float32 examples that are `factor` times as large once they have been normalised."""
     return (normalizer.offset + factor * (x.astype(np.float32) - normalizer.offset)).astype(
         np.float32
     )

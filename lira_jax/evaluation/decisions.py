@@ -38,8 +38,7 @@ class Decisions:
 def decision_metrics(
     decisions: np.ndarray, members: np.ndarray, members_per_nonmember: float | None = None
 ) -> Decisions:
-    """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard
-    decisions.
+    """Accuracy, balanced accuracy, FAR, and both classes' precision, recall and F1, of decisions.
 
     Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so both
     classes are given. Their table 2 changes the mix of members and non-members by subsampling; here
@@ -85,8 +84,7 @@ def decision_metrics(
 
 
 def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
-    """The threshold t whose decisions `score >= t` have the best balanced accuracy; of equals, the
-    highest.
+    """The highest threshold t whose decisions `score >= t` have the best balanced accuracy.
 
     Choose it on shadow models and apply it to a target; chosen on the target itself it is an
     oracle's.

@@ -81,8 +81,7 @@ def by_source(
     for number, name in enumerate(names):
         own = exposed[sources == number]
         if own.size:
-            quartiles = np.quantile(
-                own, (0.25, 0.5, 0.75), method="inverted_cdf"
-            )  # no mean of inf and a number
+            # This method takes no mean of inf and a number.
+            quartiles = np.quantile(own, (0.25, 0.5, 0.75), method="inverted_cdf")
             found[name] = SourceExposure(int(own.size), *quartiles.tolist())
     return found

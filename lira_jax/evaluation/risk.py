@@ -132,8 +132,7 @@ def precision_recall(
     *,
     prior: float | None = None,
 ) -> PrecisionRecall:
-    """Precision and recall of calling everybody a member whose risk is at least a threshold (table
-    6).
+    """Precision and recall of calling members those whose risk reaches a threshold (table 6).
 
     Args:
       risk: [targets, examples] in [0, 1].

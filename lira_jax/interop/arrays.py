@@ -71,8 +71,7 @@ def as_scores(
 
 
 def are_probabilities(array: np.ndarray) -> bool:
-    """Whether [..., classes] are softmax outputs: nothing is negative and all rows sum to 1, within
-    rounding. Logits of no real model are like that."""
+    """Whether [..., classes] are softmax outputs, within rounding: no logits look like that."""
     if not (array.min() >= -_NEGATIVE_TOLERANCE and array.max() <= 1 + _SUM_TOLERANCE):
         return False
     return bool((np.abs(array.sum(-1) - 1) <= _SUM_TOLERANCE).all())
@@ -92,8 +91,7 @@ def check_mask(array: np.ndarray, source: str | pathlib.Path) -> np.ndarray:
 
 
 def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.statistics.phi but without
-    JAX.
+    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.phi but without JAX.
 
     Args:
       logits: float [examples, queries, classes].
@@ -104,9 +102,8 @@ def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     phi = np.empty(logits.shape[:2], np.float32)
     examples = np.arange(len(labels))
-    for query in range(
-        logits.shape[1]
-    ):  # one at a time: a float64 copy of all may not fit in memory
+    # One query at a time: a float64 copy of all may not fit in memory.
+    for query in range(logits.shape[1]):
         z = logits[:, query].astype(np.float64)
         own = z[examples, labels]
         z[examples, labels] = -np.inf

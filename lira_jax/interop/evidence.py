@@ -1,5 +1,4 @@
-"""Evidence from wherever it is: a run of lira_jax or of another tool, with the targets and shadows
-that one names."""
+"""Evidence of a run, ours or another tool's, with the targets and shadows that one names."""
 
 import dataclasses
 import os

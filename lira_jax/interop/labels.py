@@ -1,5 +1,4 @@
-"""The labels of another tool's examples: read, or told from scores and logits, or held against
-them."""
+"""The labels of another tool's examples: read, told from scores and logits, held against them."""
 
 import pathlib
 from collections.abc import Iterable
@@ -76,8 +75,11 @@ def told(
 
 
 def disagree(output: Outputs, labels: np.ndarray) -> np.ndarray:
-    """The examples whose first score is not phi of logits and label: bool [examples]; none where
-    scores or logits are not stored."""
+    """The examples whose first score is not phi of logits and label.
+
+    Returns:
+      bool [examples]; all false where scores or logits are not stored.
+    """
     scores, logits = output.scores, output.logits
     if scores is None or logits is None:
         return np.zeros(len(labels), bool)

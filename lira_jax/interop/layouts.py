@@ -89,8 +89,7 @@ class Outputs:
 
 
 def recognise(path: str | os.PathLike) -> str | None:
-    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
-    them."""
+    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; else None."""
     path = pathlib.Path(path)
     if not path.is_dir() or (path / EXPERIMENT).exists():
         return None
@@ -174,8 +173,7 @@ def read_mask(dump: Dump, num_examples: int) -> np.ndarray:
 
 
 def covered(array: np.ndarray, num_examples: int, source: pathlib.Path, longer: bool) -> np.ndarray:
-    """The part of a mask or of labels that was scored: all, or if it may be longer the first
-    examples.
+    """The part of a mask or of labels that was scored: all, or where it is longer the first.
 
     Raises:
       UserError: it has another shape.

@@ -232,8 +232,7 @@ def _of_the_same_queries(
 
 
 def _load(path: pathlib.Path, order: str) -> tuple[dict[str, np.ndarray], bool, str]:
-    """Finite logits and keep, as far as they are there; whether some logits were infinite; and the
-    queries' order."""
+    """Finite logits and keep, as far as there; whether logits were infinite; the queries' order."""
     if dumps := _dumps(path):
         outputs = [layouts.read_outputs(dump) for dump in dumps]
         logits = [output.logits for output in outputs if output.logits is not None]
@@ -253,8 +252,7 @@ def _load(path: pathlib.Path, order: str) -> tuple[dict[str, np.ndarray], bool, 
 
 
 def _dumps(path: pathlib.Path) -> list[layouts.Dump]:
-    """The models of another tool's run directory, or the one whose folder this is; empty if it is
-    neither."""
+    """The models of another tool's run directory, or the one whose folder this is, if any."""
     if layouts.recognise(path):
         return [dump for dump in layouts.find(path) if dump.outputs]
     if path.is_dir() and layouts.recognise(path.parent):

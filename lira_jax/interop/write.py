@@ -11,6 +11,7 @@ import numpy as np
 
 import lira_jax
 from lira_jax import progress
+from lira_jax.attacks.shared.signals import missing
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.queries import grid_order
@@ -64,7 +65,7 @@ def export(
       The ids of the models written.
 
     Raises:
-      UserError: the run is not scored, or out holds something else.
+      UserError: the run is not scored, by phi and logits, or out holds something else.
     """
     if layout not in FORMATS:
         raise bad_choice("--format", layout, FORMATS)
@@ -73,6 +74,9 @@ def export(
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (experiment.num_models, len(labels)))
     signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
+    for name in ("phi", "logits"):
+        if name not in signals.saved:
+            raise UserError(f"--format={layout}: {missing(name, signals.saved)}")
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
     if not healthy:
         raise UserError(f"{run.path}: no model learned anything; there is nothing to export")
@@ -110,8 +114,11 @@ def export(
 
 
 def _tf_privacy(folder, experiment, model, phi, logits) -> str:
-    """Writes scores and logits of a model (its number in the export, and in the run), and returns
-    the name of its folder."""
+    """Writes scores and logits of a model, and returns the name of its folder.
+
+    Args:
+      model: its number in the export, and in the run.
+    """
     own = f"experiment-{model[1]}_{experiment.num_models}"
     epoch = f"{experiment.epochs:010d}.npy"
     _save(folder / own / "scores" / epoch, _reordered(phi, "tf_privacy").astype(np.float64))
@@ -128,8 +135,10 @@ def _lira_pytorch(folder, experiment, model, phi, logits) -> str:
 
 
 def _lira_analysis(folder, experiment, model, phi, logits) -> str:
-    """The same for lira_analysis, which takes the first rows of its masks for the models that it
-    finds: they are numbered without gaps."""
+    """The same for lira_analysis, with models that are numbered without gaps.
+
+    It takes the first rows of its masks for those of the models that it finds.
+    """
     own = f"model_{model[0]}"
     scores = _reordered(phi, "lira_analysis").astype(np.float64)
     _save(folder / own / "scores" / "scores.npy", scores)
@@ -154,8 +163,11 @@ def _reordered(array: np.ndarray, order: str) -> np.ndarray:
 def _save_attacks(
     run: RunDirectory, folder: pathlib.Path, keep: np.ndarray, targets: Sequence[int | str] | None
 ) -> None:
-    """NAME_scores_leave_one_out.npy, float64 [targets, examples], of the attacks of a run, and
-    membership_labels.npy, bool [targets, examples]: what run_analysis.py reads."""
+    """Writes what run_analysis.py reads of the attacks of a run.
+
+    NAME_scores_leave_one_out.npy are float64 [targets, examples], membership_labels.npy is bool of
+    the same shape.
+    """
     rows = [target for target in targets or () if isinstance(target, int)]
     names = [name for name in map(attack_of, run.dumps()) if name is not None] if rows else []
     written = []
@@ -168,16 +180,15 @@ def _save_attacks(
             written.append(name)
     if written:
         _save(folder / "membership_labels.npy", keep[rows])
-    if missing := [name for name in ANALYSED if name not in written]:
+    if absent := [name for name in ANALYSED if name not in written]:
         progress.note(
-            f"note: run_analysis.py needs {', '.join(missing)} too, with a score of every example: "
-            f"run lira-attack --attacks={','.join([*written, *missing])}, and export again"
+            f"note: run_analysis.py needs {', '.join(absent)} too, with a score of every example: "
+            f"run lira-attack --attacks={','.join([*written, *absent])}, and export again"
         )
 
 
 def _hparams(experiment: Experiment, model: int) -> dict:
-    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export
-    from a run."""
+    """A model's settings under tf_privacy's names; the mark tells an export from a run."""
     e = experiment
     arch = {
         "wide_resnet": f"wrn{e.depth or 28}-{e.width or 2}",
@@ -231,8 +242,7 @@ def _is_exported_model(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes
-    if not.
+    """Yields a temporary folder; it becomes `out` if the block succeeds, else it vanishes.
 
     A stale model of an earlier export would be read as one more shadow model, hence a whole new
     folder.

@@ -15,8 +15,9 @@ _POOLINGS: dict[str, Callable] = {"mean": jnp.mean, "max": jnp.max}
 
 
 class Cnn(nn.Module):
-    """Convolutions 3x3 with bias, leaky ReLU (slope 0.01), no BatchNorm; w = width, for 32x32x3
-    images:
+    """Convolutions 3x3 with bias, leaky ReLU (slope 0.01) and no BatchNorm.
+
+    With w = width, for 32x32x3 images:
 
         conv 3 -> w
         conv w -> w,    conv w -> 2w,   pool 2x2    16x16

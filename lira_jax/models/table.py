@@ -30,8 +30,7 @@ from lira_jax.models.wide_resnet import WideResNet
 
 
 class Family(NamedTuple):
-    """`convolution`: whether it takes conv_form. `options`: the flags it honours and what 0 stands
-    for."""
+    """`convolution`: whether it takes conv_form. `options`: flags it honours, and what 0 means."""
 
     build: Callable[..., nn.Module]
     convolution: bool
@@ -116,8 +115,7 @@ def create(
 
 
 def has_convolution(params) -> bool:
-    """Whether the (abstract) parameters of one model hold the kernel of a two-dimensional
-    convolution."""
+    """Whether one model's (abstract) parameters hold the kernel of a 2-D convolution."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     return any(
         leaf.ndim == 4 and jax.tree_util.keystr(path[-1:]) == "['kernel']" for path, leaf in leaves

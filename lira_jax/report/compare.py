@@ -179,8 +179,7 @@ def _settings(runs: list[Material]) -> list[tuple[str, ...]]:
     fields = dict.fromkeys(name for r in runs for name in r.experiment)
     rows = []
     for name in fields:
-        default = (
-            FIELDS[name].default if name in FIELDS else "unknown"
-        )  # of a run that knew no such field
+        # A run that knew no such field had its default.
+        default = FIELDS[name].default if name in FIELDS else "unknown"
         rows.append((name, *(sections.setting(r.experiment.get(name, default)) for r in runs)))
     return [row for row in rows if len(set(row[1:])) > 1]

@@ -201,8 +201,7 @@ def number_of_shadows(rows: Sequence[ShadowRow]) -> plt.Figure:
 
 
 def privacy_risk(found: PrivacyRisk) -> plt.Figure:
-    """Distribution of members' privacy risk scores, and their calibration (Song and Mittal 2021,
-    figures 1 and 3)."""
+    """Members' privacy risk, and its calibration (Song and Mittal 2021, figures 1 and 3)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
     left.plot(found.cumulative.risk, found.cumulative.fraction, color=IN)
     left.set(

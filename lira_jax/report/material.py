@@ -91,11 +91,17 @@ def read_examples(
 ) -> Material:
     """Adds what is known of single examples. Only the plain query is kept in memory.
 
+    Of a run without phi, such as one of a recipe without classes, these are the labels alone.
+
     Raises:
       UserError: a dump is missing or damaged.
     """
     models = [int(model) for model in material.results.models]  # of a run of ours: no path
     labels = run.read(directory.POOL.labels, (None,))
+    material = dataclasses.replace(material, labels=labels, dataset=dataset)
+    if "phi" not in run.saved_signals():
+        progress.note("the page shows no single examples: the signal phi is not saved")
+        return material
     keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     for row, model in enumerate(progress.each("read", models, "models")):
@@ -105,7 +111,7 @@ def read_examples(
     except UserError as error:  # too few models in or out of some training set
         progress.note(f"the page shows no single examples: {error}")
         exposed = None
-    return dataclasses.replace(material, labels=labels, exposed=exposed, dataset=dataset)
+    return dataclasses.replace(material, exposed=exposed)
 
 
 def _last_records(run: directory.RunDirectory, models: Collection) -> list[dict[str, Any]]:

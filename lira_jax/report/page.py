@@ -142,6 +142,9 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
+    attacks = list(material.results.attacks)
+    if any("@" in name for name in attacks):  # which none of the defaults has
+        lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
     first = [shlex.join(["printf", "%s\\n", *recipe]) + " > targets.flags"] if recipe else []

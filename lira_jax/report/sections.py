@@ -81,8 +81,7 @@ def generalisation(groups: dict[str, list[float]]) -> dict[str, str] | None:
 
 
 def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
-    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if
-    unknown."""
+    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4), or None."""
     groups = {
         "correct": {n: a.correct for n, a in attacks.items()},
         "misclassified": {n: a.misclassified for n, a in attacks.items()},

@@ -179,8 +179,7 @@ def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str
 
 
 def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:
-    """The same targets, attacked with the models of another run: another recipe on the same data
-    and masks.
+    """The same targets, attacked with another run's models: other recipe, same data and masks.
 
     Carlini et al. 2022, section VI-E. Model m of the other run has the very training set of target
     m, and may have its initial weights; it is left out as the target itself would be.

@@ -1,5 +1,4 @@
-"""Files that are whole or not there: written under a temporary name and renamed, read without
-pickle."""
+"""Files that are whole or not there: written, renamed at the end, read without pickle."""
 
 import contextlib
 import errno
@@ -48,15 +47,13 @@ def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
 
 
 def temporary_name(path: pathlib.Path) -> pathlib.Path:
-    """A name beside `path` that no other process on any host uses: in containers, process ids are
-    often the same."""
+    """A name beside `path` that no process on any host uses: containers share process ids."""
     return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
 
 
 @contextlib.contextmanager
 def replacing_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary name, of a file that becomes `path` if the block succeeds and vanishes if
-    not."""
+    """Yields a temporary name; its file becomes `path` if the block succeeds, else it vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
@@ -101,6 +98,8 @@ def npy_writer(
 
         def write(piece: np.ndarray) -> None:
             nonlocal rows
+            if piece.shape[1:] != tuple(shape[1:]):
+                raise ValueError(f"rows of shape {piece.shape[1:]}, not {shape[1:]}, for {path}")
             rows += len(piece)
             file.write(np.ascontiguousarray(piece, dtype).data)
 

@@ -33,10 +33,12 @@ class Folder:
     """
 
     def __init__(self, path: pathlib.Path, written_by: Callable[[str], str], remade: str):
-        """Args:
-        path: the folder.
-        written_by: name of a dump -> the command that writes it, for messages.
-        remade: the JSON file that its command can always write again.
+        """Touches nothing on the disk.
+
+        Args:
+          path: the folder.
+          written_by: name of a dump -> the command that writes it, for messages.
+          remade: the JSON file that its command can always write again.
         """
         self.path, self._written_by, self._remade = path, written_by, remade
         self._locked = False
@@ -54,8 +56,9 @@ class Folder:
         return True
 
     def read(self, name: str, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
-        """Maps a dump into memory, read-only, after its hash and shape are checked (None: any
-        length).
+        """Maps a dump into memory, read-only, after its hash and shape are checked.
+
+        In `shape`, None stands for any length.
 
         What is not looked at takes no memory, such as the other queries' logits of
         --save_logits=all.

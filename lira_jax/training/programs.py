@@ -165,8 +165,7 @@ class Programs:
         return compiled
 
     def flops_per_image(self) -> float:
-        """Floating-point operations of one training step of one model, an image, as XLA counts them
-        before optimising."""
+        """FLOP of a training step of one model, an image, as XLA counts them before optimising."""
         e, x, y = self.experiment, self.dataset.x, self.dataset.y
         index = jax.ShapeDtypeStruct((e.batch_size,), jnp.int32)
         data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (x, y))
@@ -201,8 +200,7 @@ class Programs:
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
-    """Memory of one device that a compiled program takes: arguments, results and what lies
-    between."""
+    """Bytes of a device that a program takes: arguments, results and what lies between."""
     m = compiled.memory_analysis()
     if m is None:  # the backend does not say
         return 0

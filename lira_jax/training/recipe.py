@@ -28,8 +28,7 @@ RESERVED = (
 
 
 class TrainState(NamedTuple):
-    """What supervised training changes: weights, BatchNorm's running statistics, the optimiser's
-    memory."""
+    """What supervised training changes: weights, running statistics, the optimiser's memory."""
 
     params: Any
     batch_stats: Any

@@ -82,8 +82,7 @@ MEMBERSHIPS = {"unknown": None, "all": np.ones((1, 120), bool), "none": np.zeros
 
 @pytest.mark.parametrize("members", MEMBERSHIPS.values(), ids=MEMBERSHIPS)
 def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path, members):
-    """Nor do those of which all examples are members, or none is; results of other targets that
-    are there go with the scores that they were of."""
+    """Nor do those of which all examples are members, or none is; old results are removed."""
     evidence = small_evidence()
     request = audit.Request(("loss", "lira_online"), ablation=True)
     run = RunDirectory(tmp_path)

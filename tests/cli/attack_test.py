@@ -1,5 +1,4 @@
-"""Where lira-attack reads and writes: targets from a file, other tools' runs, runs that are only
-read."""
+"""What lira-attack reads and where it writes."""
 
 import pathlib
 

@@ -1,5 +1,4 @@
-"""What lira-export writes, read back by our reader and by a naive copy of the reference code's
-attack."""
+"""What lira-export writes, read by our reader and by a naive copy of the reference's attack."""
 
 import errno
 import json
@@ -83,9 +82,8 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
         assert layouts.recognise(tmp_path / layout) == layout
         evidence, ids = layouts.read(tmp_path / layout)
         assert ids == list(range(4))
-        np.testing.assert_array_equal(
-            evidence.labels, labels
-        )  # in lira_pytorch told from scores and logits
+        # In lira_pytorch they are told from scores and logits.
+        np.testing.assert_array_equal(evidence.labels, labels)
         np.testing.assert_array_equal(evidence.keep, keep)
         for m in range(4):
             logits = run.read(directory.POOL.signal("logits", m))
@@ -98,8 +96,7 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
 
 
 def reference_attack(logdir, target, attack):
-    """AUC, accuracy and TPR at 0.1 % as the reference prints them, with folders in the order of
-    their numbers."""
+    """AUC, accuracy and TPR at 0.1 % as the reference prints them, folders in numerical order."""
     folders = sorted(
         logdir.glob("experiment-*"), key=lambda p: int(p.name.split("-")[1].split("_")[0])
     )

@@ -171,8 +171,7 @@ MANY_LABELS = np.arange(MANY, dtype=np.int32) % K
 
 
 def evidence(seed=0, num_queries=2):
-    """Models that know their members better, every one a target; and their logits of all
-    queries [M, N, A, K]."""
+    """Models that know their members better, all targets; and their logits [M, N, A, K]."""
     rng = np.random.default_rng(seed)
     keep = rng.random((M, MANY)).argsort(0) < M // 2
     logits = rng.normal(size=(MANY, num_queries, K)) + rng.normal(size=(M, MANY, num_queries, K))

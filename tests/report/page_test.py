@@ -101,9 +101,8 @@ def test_the_table_holds_the_results(usual):
     attacks = found.results.attacks
     assert parsed.rows["attack-table"].keys() == attacks.keys()
     for name, cells in parsed.rows["attack-table"].items():
-        assert (
-            float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
-        )  # 240 non-members resolve no lower FPR
+        # 240 non-members resolve no lower FPR.
+        assert float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
         assert float(cells[2]) == attacks[name].metrics["auc"].value
         assert float(cells[3]) == attacks[name].decisions["1:1"].balanced_accuracy
     assert parsed.rows["split-table"]["loss"][0] == repr(

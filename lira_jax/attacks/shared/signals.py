@@ -152,6 +152,9 @@ class _Mapped:
         return self._function(self._signals[self._name])
 
 
+_WHERE = ", if the model's outputs are logits of the classes"
+
+
 def missing(name: str, saved: Sequence[str]) -> UserError:
     """The error of a signal that is neither saved nor can be derived."""
     near = difflib.get_close_matches(name, [*saved, *DERIVED, "phi", "logits"], n=1)
@@ -159,9 +162,11 @@ def missing(name: str, saved: Sequence[str]) -> UserError:
         return UserError(f"there is no signal {name}: did you mean {near[0]}?")
     needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]
     both = ",".join([*saved, *needed])
+    of_logits = {"phi", "logits"}
+    where = "" if set(saved) & of_logits or not set(needed) <= of_logits else _WHERE
     return UserError(
         f"it needs the signal {' and '.join(needed)}, which is not saved: run lira-score "
-        f"--signals={both}"
+        f"--signals={both}{where}"
     )
 
 

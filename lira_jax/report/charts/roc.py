@@ -95,8 +95,7 @@ def roc(
 
 
 def log_steps(found: Summary, floor: float) -> tuple[list[float | None], list[float | None]]:
-    """A ROC that a log axis can hold: it begins at `floor` with the TPR reached
-    there."""
+    """A ROC that a log axis can hold: it begins at `floor` with the TPR reached there."""
     fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
     whole = Roc(fpr, tpr, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
     few = thin(whole, ROC_POINTS)

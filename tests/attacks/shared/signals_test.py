@@ -97,3 +97,12 @@ def test_a_misspelt_signal_is_told_apart_from_one_that_is_not_saved():
 def test_a_signal_that_is_not_saved_says_how_to_get_it(name):
     with pytest.raises(UserError, match=r"logits, which is not saved.*--signals=phi,logits$"):
         Signals({"phi": saved()["phi"]}, LABELS)[name]
+
+
+def test_a_run_without_outputs_of_classes_is_not_told_to_save_logits_without_condition():
+    own = Signals({"closeness": saved()["phi"]}, LABELS)
+    for name in ("phi", "hinge"):
+        with pytest.raises(UserError, match=r"closeness,\w+, if the model's outputs are logits"):
+            own[name]
+    with pytest.raises(UserError, match=r"--signals=closeness,merlin$"):
+        own["merlin"]
