@@ -228,7 +228,7 @@ def test_the_status_tells_of_both(copied):
     assert "train   + 8 of 8 models finished" in text
     assert "train   - 7 of 8 targets finished; model 3 without a checkpoint" in text
     assert "score   + 8 of 8 targets finished" in text
-    assert text.endswith(f"next      lira-train --workdir={run.path}")
+    assert text.endswith(f"next      lira-train --workdir={run.path} --model_ids=3")
 
 
 def test_damage_of_targets_is_found_and_their_scores_make_results_old(copied):
