@@ -172,10 +172,11 @@ def _require_lists(inputs: inputs_lib.Inputs, lists: tuple[bool, ...], variance:
     if not short.any():
         return
     i = int(short.argmax())
+    fixed_helps = need == 2 and all(left[bit].max() >= 2 for bit in lists)
+    fixed = " or the fixed variance (lira_online_fixed and so on)" if fixed_helps else ""
     raise UserError(
         f"example {i} has {max(left[True][i], 0)} in and {max(left[False][i], 0)} out shadow "
         f"scores{' without the target and its partner' if gone else ''}, variance={variance} needs "
         f"{need} {'of each' if len(lists) == 2 else 'out'}: use more models (--num_models), "
-        "balanced masks "
-        f"(--masks=balanced){' or the fixed variance' if variance == 'example' else ''}"
+        f"balanced masks (--masks=balanced){fixed}"
     )

@@ -192,8 +192,9 @@ class Scoring:
     )
     signals: str = _field(
         "phi,logits",
-        "What is saved of every model, comma separated (see lira_jax/signals/table.py): phi, "
-        "logits, and what a recipe of your own brings. More can be added at any time.",
+        "What is saved of every model, comma separated: phi, logits, another measured signal of "
+        "lira_jax/signals/table.py, or one that a recipe of your own brings. More can be added at "
+        "any time.",
         fixed_by="nothing",
     )
     probes: str = _field(

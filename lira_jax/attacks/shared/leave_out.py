@@ -52,6 +52,26 @@ def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.where(member.any(0), ahead, -1)
 
 
+def removed(phi: np.ndarray, member: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The score that a list loses for each target: its own where it is in the list, else its
+    partner's.
+
+    With it an attack takes off from a sum or a count over the whole list what is not a shadow's.
+
+    Args:
+      phi: float [models, examples, queries].
+      member: bool [models, examples], keep for the in list and ~keep for the out list.
+      targets: int [targets], model indices.
+
+    Returns:
+      A copy [targets, examples, queries], of phi's type; of an empty list, any score.
+    """
+    num_models, num_examples, num_queries = phi.shape
+    models = next_member(member, targets)
+    flat = models % num_models * num_examples + np.arange(num_examples)
+    return phi.reshape(-1, num_queries).take(flat, axis=0)
+
+
 def partners(keep: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The model deleted together with each target: the next one of the opposite membership.
 
@@ -99,7 +119,7 @@ def list_moments(
             return count[None], mean + centre, np.fmax(ss, 0)
 
         left = np.maximum(count - 1, 0)
-        gone = _rows(x.reshape(phi.shape), next_member(member, targets))
+        gone = removed(x.reshape(phi.shape), member, targets)
         gone -= mean
         mean_left = gone / -left[:, None]
         mean_left += mean + centre
@@ -145,7 +165,7 @@ def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
     ordered.sort(axis=-1)
     count = member.sum(0)
     left = count if targets is None else count - 1
-    gone = None if targets is None else _rows(phi, next_member(member, targets))
+    gone = None if targets is None else removed(phi, member, targets)
 
     def at(k):
         return np.take_along_axis(ordered, np.clip(k, 0, num_models - 1)[:, None, None], axis=-1)[
@@ -176,11 +196,3 @@ def medians(
       in and out medians, float64 [targets, examples, queries].
     """
     return list_medians(phi, keep, targets), list_medians(phi, ~keep, targets)
-
-
-def _rows(x: np.ndarray, models: np.ndarray) -> np.ndarray:
-    """x[models[t, i], i] for x [models, examples, queries] -> a copy [targets, examples,
-    queries]."""
-    num_models, num_examples, num_queries = x.shape
-    flat = models % num_models * num_examples + np.arange(num_examples)
-    return x.reshape(-1, num_queries).take(flat, axis=0)

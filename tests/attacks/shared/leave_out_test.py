@@ -104,6 +104,19 @@ def test_medians_by_deletion_equal_refit_exactly(scores, outside):
     _assert_equals_refits(phi, keep, targets, {True: in_median, False: out_median}, median, 0)
 
 
+def test_a_sum_less_the_removed_score_is_the_sum_of_the_refit():
+    rng = np.random.default_rng(0)
+    phi, keep, targets = rng.normal(size=(8, 5, 2)), _masks(rng, "balanced", 8, 5), np.array([3, 0])
+    for bit in (True, False):
+        member = keep == bit
+        total = (phi * member[:, :, None]).sum(0) - leave_out.removed(phi, member, targets)
+        for row, target in enumerate(targets):
+            for i in range(5):
+                gone = (target, _partner(keep[:, i], target))
+                left = [m for m in range(8) if member[m, i] and m not in gone]
+                np.testing.assert_allclose(total[row, i], phi[left, i].sum(0))
+
+
 def test_an_offset_common_to_all_models_costs_no_digits():
     rng = np.random.default_rng(0)
     # Multiples of 1/1024, so that adding the offset is exact and only the moments can lose digits.
