@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from lira_jax.attacks.shared import saturation
 from lira_jax.errors import UserError
 
 
@@ -46,7 +47,7 @@ def check_mask(array: np.ndarray, source: str | pathlib.Path) -> np.ndarray:
 
 
 def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.statistics.phi but without
+    """phi = z_y - logsumexp_{j != y} z_j (LiRA, sections IV-C and VI-A), as signals.phi but without
     JAX.
 
     Args:
@@ -54,7 +55,8 @@ def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
       labels: int [examples].
 
     Returns:
-      float32 [examples, queries], computed in float64.
+      float32 [examples, queries], computed in float64; what exceeds its range is its largest
+      number.
     """
     phi = np.empty(logits.shape[:2], np.float32)
     examples = np.arange(len(labels))
@@ -65,5 +67,5 @@ def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         own = z[examples, labels]
         z[examples, labels] = -np.inf
         top = z.max(-1)
-        phi[:, query] = own - top - np.log(np.exp(z - top[:, None]).sum(-1))
+        phi[:, query] = saturation.clip(own - top - np.log(np.exp(z - top[:, None]).sum(-1)))
     return phi

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.errors import UserError
 
@@ -122,7 +123,7 @@ class Signals(Mapping[str, np.ndarray]):
             array = array if self._examples is None else array[self._examples]
             if stacked is None:
                 stacked = np.empty((len(models), *array.shape), np.float32)
-            stacked[row] = array
+            stacked[row] = saturation.clip(array)
         return stacked
 
 
