@@ -1,7 +1,9 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
 from lira_jax import progress
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, named
+from lira_jax.attacks.papers import PAPERS
+from lira_jax.attacks.selection import named
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
@@ -15,7 +17,11 @@ flags.DEFINE_string(
     "attacks",
     "fast",
     "Attacks to run, comma separated; all; or fast, which leaves out those that train something "
-    "for every target. " + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
+    "for every target. "
+    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items())
+    + " Where these are: "
+    + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
+    + ".",
 )
 flags.DEFINE_string(
     "targets",
@@ -68,7 +74,7 @@ def main() -> None:
     if shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
-            "the attacks with a fixed variance are advised below 64"
+            "below 64 lira_moderated or the attacks with a fixed variance are advised"
         )
     if shadow_run is not None:
         progress.note(
