@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import Attack
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, assess
 
@@ -26,7 +26,8 @@ def run_attacks(
       evidence: what the attacks may look at.
       table: the attacks by name.
       names: of those to run.
-      save: called with (name, scores float64 [targets, examples]).
+      save: called with (name, scores float64 [targets, examples]); NaN where an example has too few
+        shadow scores for the attack.
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
 
     Returns:
@@ -35,7 +36,7 @@ def run_attacks(
     Raises:
       UserError: an attack cannot be run, naming it.
     """
-    members, results, left_out = evidence.members, {}, {}
+    members, results, left_out, unscored = evidence.members, {}, {}, {}
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
@@ -52,6 +53,12 @@ def run_attacks(
                 left_out[name] = error
             else:
                 save(name, scores)
+                lacking = np.isnan(scores)
+                number = int(lacking.any(0).sum())
+                if number:
+                    partly = bool((lacking.any(0) & ~lacking.all(0)).any())
+                    group = (number, partly, table[name].fewest)
+                    unscored.setdefault(group, []).append(name)
                 if members is not None:
                     results[name] = assess(
                         scores, members, evidence.labels, correct, table[name].threshold
@@ -60,6 +67,12 @@ def run_attacks(
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
             bar.update()
+    for (number, partly, fewest), attacks in unscored.items():
+        progress.note(
+            f"{', '.join(attacks)}: {number} of {len(evidence.labels)} examples have "
+            f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
+            f"are left out{' there' if partly else ''}"
+        )
     if left_out and not evidence.keep.any():
         progress.note(
             "no shadow trained on an example under attack (disjoint masks), so attacks that learn "

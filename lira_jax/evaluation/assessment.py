@@ -49,6 +49,8 @@ class AttackResults(Summary):
       epsilon: lower bound on epsilon of differential privacy.
       thresholds: [targets], member where score >= threshold: the attack's own, or chosen on the
         other targets; None with a single target and no threshold of the attack's own.
+      num_unscored: examples that have no score in some target, for want of shadow scores; such
+        pairs are left out of everything else.
     """
 
     correct: Row | None
@@ -57,6 +59,7 @@ class AttackResults(Summary):
     decisions: dict[str, Decisions] | None
     epsilon: Epsilon
     thresholds: tuple[float, ...] | None = None
+    num_unscored: int = 0
 
 
 def assess(
@@ -69,12 +72,14 @@ def assess(
     """Assesses an attack.
 
     Args:
-      scores: [targets, examples], higher = more likely a member.
+      scores: [targets, examples], higher = more likely a member; NaN is no score, such pairs are
+        left out.
       members: bool [targets, examples].
       labels: int [examples].
       correct: bool [targets, examples], whether the target's prediction is right; None if unknown.
       threshold: the attack's own, for attacks that decide: member where score >= threshold.
     """
+    scored = ~np.isnan(scores)
     limits = (
         shadow_threshold.thresholds(scores, members)
         if threshold is None
@@ -82,24 +87,26 @@ def assess(
     )
     decisions = None
     if limits is not None:
-        decided = scores >= limits[:, None]
+        decided = (scores >= limits[:, None])[scored]
         decisions = {
-            name: decision_metrics(decided, members, ratio) for name, ratio in RATIOS.items()
+            name: decision_metrics(decided, members[scored], ratio)
+            for name, ratio in RATIOS.items()
         }
     return AttackResults(
         **vars(evaluate(scores, members)),
-        correct=None if correct is None else _group("correct", scores, members, correct),
+        correct=None if correct is None else _group("correct", scores, members, correct & scored),
         misclassified=None
         if correct is None
-        else _group("misclassified", scores, members, ~correct),
+        else _group("misclassified", scores, members, ~correct & scored),
         per_class={
-            int(k): metrics(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
+            int(k): metrics(roc(scores[of_class], members[of_class]))
             for k in np.unique(labels)
-            if _both(members[:, labels == k])
+            if _both(members[of_class := scored & (labels == k)])
         },
         decisions=decisions,
         epsilon=Epsilon(epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE)),
         thresholds=None if limits is None else tuple(limits.tolist()),
+        num_unscored=int(np.count_nonzero(~scored.all(0))),
     )
 
 

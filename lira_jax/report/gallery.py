@@ -46,7 +46,8 @@ def cards(material: Material, shown: int = SHOWN) -> list[Card]:
     """The most exposed examples; empty if exposure is unknown."""
     if material.exposure is None:
         return []
-    order = np.argsort(-material.exposure, kind="stable")[:shown]
+    known = np.count_nonzero(~np.isnan(material.exposure))  # NaN sorts last
+    order = np.argsort(-material.exposure, kind="stable")[: min(shown, known)]
     dataset = material.dataset
     black_white = (
         picture.value_range(dataset.x) if dataset is not None and dataset.is_image else None

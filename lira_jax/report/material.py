@@ -29,7 +29,8 @@ class Material:
       labels: int [examples], or None.
       keep: bool [models, examples], or None.
       phi: float32 [models, examples], the plain query, or None.
-      exposure: float64 [examples], or None.
+      exposure: float64 [examples], NaN where too few models trained on it or too few did not; or
+        None.
       dataset: the examples, or None.
     """
 

@@ -11,6 +11,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.papers import links
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
@@ -64,7 +65,12 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
         attack_table=sections.attack_table(attacks),
-        summaries=[(name, *summaries[name]) for name in attacks if name in summaries],
+        summaries=[
+            (name, summaries[name][0], links(summaries[name][1]))
+            for name in attacks
+            if name in summaries
+        ],
+        unscored=any(found.num_unscored for found in attacks.values()),
         accuracy_table=sections.accuracy_table(groups),
         gap=sections.generalisation(groups),
         calibration=_calibration(material.results.calibration),
@@ -199,10 +205,11 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
 
 
 def _exposed(material: Material) -> dict[str, str]:
-    exposure = material.exposure
-    if exposure is None:
+    if material.exposure is None:
         return {}
-    smaller = int(np.minimum(material.keep.sum(0), (~material.keep).sum(0)).min())
+    known = ~np.isnan(material.exposure)
+    exposure, keep = material.exposure[known], material.keep[:, known]
+    smaller = int(np.minimum(keep.sum(0), (~keep).sum(0)).min())
     return {
         "examples": f"{exposure.size:,}",
         "above_one": f"{np.sum(exposure > 1):,}",

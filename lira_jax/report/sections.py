@@ -37,7 +37,9 @@ def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
             cell("far", decided and Estimate(decided.far)),
             _number(found.epsilon.value, "{:.2f}"),
         ]
-        rows.append({"name": name, "about": "", "cells": cells})
+        number = found.num_unscored
+        about = f"without {number:,} example{'s' if number > 1 else ''}" if number else ""
+        rows.append({"name": name, "about": about, "cells": cells})
     return {
         "columns": [
             *(
@@ -124,6 +126,7 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
     rows = []
     for k in sorted(known):
         own = None if material.exposure is None else material.exposure[labels == k]
+        own = own if own is None else own[~np.isnan(own)]
         rows.append(
             {
                 "name": material.class_name(k),
