@@ -20,6 +20,9 @@ from lira_jax.runs import files
 from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
 from lira_jax.runs.evidence import load_evidence, saved_signals
 
+_ARRAYS = ("x", "y", "x_test", "y_test")
+"""What is saved of a data set that was given as arrays."""
+
 _QUERIES = {"none": 1, "mirror": 2}
 """Augmentation in training -> queries that help the attack; 18 of those that shift too."""
 
@@ -84,7 +87,7 @@ def audit(
             if not data.exists():
                 _save(dataset, data)
                 written = True
-            pool, keep, _ = setup.check(runs)
+            pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
             setup.store(runs, pool, keep)
@@ -93,8 +96,8 @@ def audit(
                 data.unlink(missing_ok=True)
             raise
     ids = range(experiment.num_models)
-    loop.train(experiment, pool, keep, run, ids)
-    score_models(experiment, pool, run, ids)
+    loop.train(experiment, network, pool, keep, run, ids)
+    score_models(experiment, network, pool, run, ids)
     request = Request(names, skip_failures=attacks in ("all", "fast"))
     results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
     if page and results.attacks:
@@ -114,7 +117,8 @@ class Run:
       signals: name -> float32 [models, examples, ...], read when it is first asked for: phi
         [models, examples, queries], logits [models, examples, classes], and what is derived from
         them, such as confidence and hinge.
-      diverged: model -> why it learned nothing; attacks leave these models out.
+      diverged: model -> why attacks leave it out, such as outputs that are no numbers.
+      learned_nothing: model -> how little; these models are attacked like the others.
       results: what lira-attack has found; None before.
     """
 
@@ -124,6 +128,7 @@ class Run:
     keep: np.ndarray
     signals: Signals
     diverged: dict[int, str]
+    learned_nothing: dict[int, str]
     results: Results | None
 
 
@@ -135,14 +140,15 @@ def open_run(workdir: str | os.PathLike) -> Run:
     """
     run = RunDirectory(workdir)
     experiment = run.read_experiment()
-    labels = run.read(POOL.labels, (None,))
+    labels, found = run.read(POOL.labels, (None,)), run.diagnoses()
     return Run(
         run.path,
         experiment,
         labels,
         run.read(KEEP, (experiment.num_models, len(labels))),
         saved_signals(run, POOL, list(range(experiment.num_models)), labels),
-        {model: wrong for model, wrong in run.diagnoses().items() if wrong},
+        {m: d.diverged for m, d in found.items() if d.diverged},
+        {m: d.learned_nothing for m, d in found.items() if d.learned_nothing},
         Results.read(run.path) if (run.path / RESULTS).exists() else None,
     )
 
@@ -165,12 +171,12 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
 
 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
-    arrays = {"x": dataset.x, "y": dataset.y, "x_test": dataset.x_test, "y_test": dataset.y_test}
+    saved = {name: getattr(dataset, name) for name in _ARRAYS}
     with files.replacing(path) as file:
-        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+        np.savez(file, **{name: array for name, array in saved.items() if array is not None})
 
 
 def _read(path: pathlib.Path) -> Dataset:
     with np.load(path, allow_pickle=False) as file:
-        names = ("x", "y", "x_test", "y_test")
-        return datasets.check(Dataset(*(file[n] if n in file.files else None for n in names)))
+        arrays: dict[str, Any] = {n: file[n] if n in file.files else None for n in _ARRAYS}
+    return datasets.check(Dataset(**arrays))

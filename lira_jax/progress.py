@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tqdm import tqdm
 
@@ -23,8 +23,7 @@ def bar(
     leave: bool = True,
     delay: float = 0,
 ) -> tqdm:
-    """Progress on standard error; nothing for stages that do no work, or in a log take less than
-    `LOG_INTERVAL`.
+    """Progress on standard error; none without work or, in a log, within `LOG_INTERVAL`.
 
     Args:
       description: name of the stage.
@@ -76,15 +75,24 @@ def note(text: str) -> None:
 
 
 def note_finished(models: int, left: int, what: str) -> None:
-    """Says how many of the models need nothing, if there are any; `what` they are, such as "trained
-    already"."""
+    """Says how many models need nothing, if any; `what` they are, such as "trained already"."""
     if left < models:
         note(f"{models - left} of {models} models are {what}")
 
 
+def named_models(ids: Iterable[int], kind: str = "model") -> str:
+    """Such as "models 0-3, 7"."""
+    models, parts = sorted(ids), []
+    start: int | None = models[0]
+    for model, following in zip(models, [*models[1:], None], strict=True):
+        if following != model + 1:
+            parts.append(f"{start}" if start == model else f"{start}-{model}")
+            start = following
+    return f"{kind}{'s' if len(models) > 1 else ''} {', '.join(parts)}"
+
+
 class _Log:
-    """A file that keeps, of what tqdm writes to overwrite the line before, a plain line every
-    `LOG_INTERVAL`."""
+    """Keeps, of the line that tqdm writes over and over, a plain one every `LOG_INTERVAL`."""
 
     def __init__(self):
         self.last = time.monotonic()

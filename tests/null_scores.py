@@ -1,5 +1,4 @@
-"""What tests of the attacks share: masks, the partner rule in plain Python, and what noise must
-give."""
+"""What tests of attacks share: masks, the partner rule in plain Python, what noise must give."""
 
 import functools
 
@@ -20,9 +19,11 @@ def coin_flips(rng, num_models, num_examples):
 
 
 def has_partner(keep):
-    """Whether a partner goes with each target: the numbers of models that trained on an example,
-    keep [models, examples], are nearer to one number than to those of coin flips, in how often they
-    are the most frequent one or in their variance."""
+    """Whether a partner goes with each target, for keep [models, examples].
+
+    It does if the numbers of models that trained on an example are nearer to one number than to
+    those of coin flips, in how often they are the most frequent one or in their variance.
+    """
     numbers = [int(column.sum()) for column in keep.T]
     often, mode = max((numbers.count(n), -n) for n in numbers)
     by_chance = stats.binom(len(keep), keep.mean()).pmf(-mode)
@@ -31,8 +32,7 @@ def has_partner(keep):
 
 
 def lists(keep, target, with_partner=True):
-    """(in, out) models of one example, keep [models], without the target and its partner; target
-    may be None."""
+    """(in, out) models of one example, keep [models], without target (if any) and partner."""
     gone = () if target is None else (target, partner(keep, target) if with_partner else target)
     rest = [m for m in range(len(keep)) if m not in gone]
     return [m for m in rest if keep[m]], [m for m in rest if not keep[m]]
@@ -64,8 +64,7 @@ def noise(num_models):
 
 
 def assert_chance(score, member):
-    """AUC one half and TPR equal to FPR near 1 %, within four standard errors over groups of
-    examples."""
+    """AUC one half, and TPR equal to FPR near 1 %, within four standard errors over groups."""
     groups = np.array_split(np.arange(score.shape[1]), 20)
     aucs = np.array([auc(score[:, g], member[:, g]) for g in groups])
     threshold = np.quantile(score[~member], 0.99)

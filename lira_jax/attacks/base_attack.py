@@ -55,7 +55,7 @@ def _base(inputs: inputs_lib.Inputs, bits: tuple[bool, ...]) -> np.ndarray:
     def attack(block: slice) -> None:
         phi, keep, own = inputs.block(block)
         p = np.exp(log_confidence(phi))
-        total, count = 0, 0
+        total, count = np.zeros(phi.shape[1:]), np.zeros(phi.shape[1], int)
         for bit in bits:
             listed = list_sum(p, keep == bit)
             if inputs.targets is None:

@@ -126,7 +126,7 @@ def _bavaria(inputs: inputs_lib.Inputs, predictive: str, online: bool) -> np.nda
             if bit and not online:
                 mean, variance = grand[bit].without(count, mean, ss).moments()
                 if predictive == "t":
-                    four = np.float64(4)
+                    four = np.array(4.0)
                     terms.append(
                         student.log_density(own - mean, variance, four, student.log_constant(four))
                     )

@@ -9,7 +9,6 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists
-from lira_jax.attacks.shared.blocks import over_blocks
 
 
 def sablayrolles(
@@ -92,13 +91,8 @@ def _above(
 
 
 def _difference(centre: Callable, bits: tuple[bool, ...], inputs: inputs_lib.Inputs) -> np.ndarray:
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
-
-    def attack(block: slice) -> None:
-        signal, keep, own = inputs.block(block)
+    def attack(signal: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         threshold = sum(centre(inputs, signal, keep == bit) for bit in bits) / len(bits)
-        score[:, block] = (own - threshold).mean(-1)
+        return (own - threshold).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)

@@ -25,6 +25,19 @@ Read = Callable[[Signals], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
+class Scalar:
+    """One number that a model gives of an example, such as the mean of phi over its queries.
+
+    Attributes:
+      name: of the attack that puts one threshold on it, or of the signal.
+      read: signals -> float64 [models, examples], higher = more likely a member.
+    """
+
+    name: str
+    read: Read
+
+
+@dataclasses.dataclass(frozen=True)
 class Attack:
     """An attack: run(evidence) -> float [targets, examples], higher = more likely a member.
 
@@ -40,6 +53,10 @@ class Attack:
         if it makes sense on its own signal alone.
       run_on: name of a signal -> the attack on it, if there is `on_signal`.
       fewest: how many shadow scores an example needs; None if it needs none of its own.
+      statistic: what the attack judges by. At one example its score rises with that (in online
+        LiRA up to the far side of a parabola), so attacks on the same statistic differ in how they
+        compare examples; with a threshold for each example (p_values.py) they are one test. None
+        for an attack on whole outputs, on two values, or on neighbours.
     """
 
     run: Run
@@ -52,6 +69,7 @@ class Attack:
     on_signal: str = ""
     run_on: Callable[[str], Run] | None = None
     fewest: Fewest | None = None
+    statistic: Scalar | None = None
 
 
 def against(attack: Callable, read: Read, **options) -> Run:
@@ -82,18 +100,58 @@ def scalar_plain(signals: Signals, name: str) -> np.ndarray:
     return scalar(signals, name)[:, :, 0].astype(np.float64)
 
 
+def mean_of(signal: str) -> Scalar:
+    """The mean of a scalar signal over the queries."""
+    return Scalar(f"{signal}_mean", lambda s: scalar(s, signal).mean(2, dtype=np.float64))
+
+
+def plain_of(signal: str) -> Scalar:
+    """A scalar signal of the plain query."""
+    return Scalar(signal, lambda s: scalar_plain(s, signal))
+
+
+def statistic(function: statistics.Statistic) -> Read:
+    """A statistic of the plain logits."""
+    return lambda s: statistics.of_models(function, s["logits"], s.labels)
+
+
+# The loss and the confidence rise with phi of the plain query: thresholds on them are thresholds on
+# it, whose lists are nearer to normal.
+PHI, PHI_MEAN = plain_of("phi"), mean_of("phi")
+ENTROPY, MODIFIED_ENTROPY, MAXIMUM_SCORE = (
+    Scalar(s.__name__, statistic(s))
+    for s in (statistics.entropy, statistics.modified_entropy, statistics.maximum_score)
+)
+
+
 def on_phi(attack: Callable, summary: str, source: str, fewest: Fewest, **options) -> Attack:
     """An attack on phi of all queries, that makes sense on phi alone."""
     run = against(attack, lambda s: s["phi"], **options)
-    return Attack(run, summary, source, fewest=fewest)
+    return Attack(run, summary, source, fewest=fewest, statistic=PHI_MEAN)
 
 
 def on_queries(
-    name: str, attack: Callable, summary: str, source: str, fewest: Fewest, **options
+    name: str,
+    attack: Callable,
+    summary: str,
+    source: str,
+    fewest: Fewest,
+    *,
+    two_sided: bool = False,
+    **options,
 ) -> Attack:
-    """An attack on lists of all queries, of phi or of any other scalar signal."""
+    """An attack on lists of all queries, of phi or of any other scalar signal.
+
+    Args:
+      name: of the attack.
+      attack: function of arrays.
+      summary, source, fewest: of the line.
+      two_sided: whether the score rises on both sides of the out list.
+      **options: of the function.
+    """
     return dataclasses.replace(
         on_phi(attack, summary, source, fewest, **options),
+        statistic=None if two_sided else PHI_MEAN,
         on_signal=name,
         run_on=lambda signal: against(attack, lambda s: scalar(s, signal), **options),
     )
@@ -102,7 +160,8 @@ def on_queries(
 def of_lira(name: str, summary: str, source: str, **options) -> Attack:
     """A form of LiRA (lira.py)."""
     need = lira_lib.fewest(**{k: v for k, v in options.items() if k != "centre"})
-    return on_queries(name, lira_lib.lira, summary, source, need, **options)
+    two_sided = options.get("form") == "density"
+    return on_queries(name, lira_lib.lira, summary, source, need, two_sided=two_sided, **options)
 
 
 def by_hardness(
@@ -116,6 +175,7 @@ def by_hardness(
         on_signal=name,
         run_on=lambda other: against(attack, lambda s: scalar_plain(s, other)),
         fewest=fewest,
+        statistic=PHI,
     )
 
 
@@ -124,12 +184,9 @@ def by_class(attack: Callable, read: Read) -> Run:
     return lambda e: attack(read(e.signals), e.labels, e.keep, **e.targets.arguments(read))
 
 
-def statistic(function: statistics.Statistic) -> Read:
-    """A statistic of the plain logits."""
-    return lambda s: statistics.of_models(function, s["logits"], s.labels)
-
-
-def class_threshold(function: statistics.Statistic, summary: str, source: str) -> Attack:
+def class_threshold(
+    function: statistics.Statistic, summary: str, source: str, judges_by: Scalar | None = None
+) -> Attack:
     """A threshold a class on a statistic of the plain logits, or on any scalar signal."""
     return Attack(
         by_class(class_threshold_attack, statistic(function)),
@@ -139,18 +196,23 @@ def class_threshold(function: statistics.Statistic, summary: str, source: str) -
         0.0,
         on_signal="class_threshold",
         run_on=lambda name: by_class(class_threshold_attack, lambda s: scalar_plain(s, name)),
+        statistic=judges_by,
     )
 
 
 def of_targets(
-    function: statistics.Statistic, summary: str, source: str, threshold: float | None = None
+    function: statistics.Statistic,
+    summary: str,
+    source: str,
+    threshold: float | None = None,
+    judges_by: Scalar | None = None,
 ) -> Attack:
     """A statistic of the target's own plain logits."""
 
     def run(e: Evidence) -> np.ndarray:
         return statistics.of_models(function, e.of_targets("logits"), e.labels)
 
-    return Attack(run, summary, source, ("logits",), threshold)
+    return Attack(run, summary, source, ("logits",), threshold, statistic=judges_by)
 
 
 def threshold_on(name: str) -> Run:

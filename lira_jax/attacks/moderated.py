@@ -114,8 +114,8 @@ def _moderated(inputs: inputs_lib.Inputs, form: str, freedom: float | None) -> n
         phi, keep, own = inputs.block(block)
         terms = []
         for bit in bits:
-            judge = predictive[bit]
-            judge = judge.log_density if form == "online" else judge.deviate
+            t = predictive[bit]
+            judge = t.log_density if form == "online" else t.deviate
             terms.append(judge(*inputs.moments(phi, keep == bit), own))
         score[:, block] = (terms[0] - terms[1] if form == "online" else terms[0]).mean(-1)
 

@@ -4,7 +4,7 @@ import dataclasses
 import importlib.util
 from collections.abc import Iterable, Mapping
 
-from lira_jax.attacks.kinds import Attack
+from lira_jax.attacks.kinds import PHI_MEAN, Attack, Scalar, mean_of, plain_of
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.errors import UserError, bad_choice
 
@@ -52,10 +52,19 @@ def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, A
         if base not in bases:
             raise bad_choice("--attacks", name, [f"{b}@{signal}" for b in bases])
         attack = bases[base]
+        assert attack.run_on is not None, "it stands beside on_signal"
         found[name] = dataclasses.replace(
             attack,
             run=attack.run_on(signal),
             summary=f"{base} on the signal {signal}",
             needs=(signal,),
+            statistic=_on(signal, attack.statistic),
         )
     return found
+
+
+def _on(signal: str, statistic: Scalar | None) -> Scalar | None:
+    """What an attack that judges by a statistic judges by on another signal."""
+    if statistic is None:
+        return None
+    return mean_of(signal) if statistic is PHI_MEAN else plain_of(signal)

@@ -11,6 +11,11 @@ from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
 from lira_jax.attacks.kinds import (
+    ENTROPY,
+    MAXIMUM_SCORE,
+    MODIFIED_ENTROPY,
+    PHI,
+    PHI_MEAN,
     Attack,
     against,
     by_class,
@@ -147,6 +152,7 @@ ATTACKS: dict[str, Attack] = {
         "BaVarIA-n, the in class by its prior alone",
         "Brannvall 2026, offline",
         OUT,
+        two_sided=True,
         predictive="normal",
         online=False,
     ),
@@ -156,6 +162,7 @@ ATTACKS: dict[str, Attack] = {
         "BaVarIA-t, the in class by its prior alone",
         "Brannvall 2026, offline",
         OUT,
+        two_sided=True,
         online=False,
     ),
     # Other attacks that know how hard an example is
@@ -213,11 +220,13 @@ ATTACKS: dict[str, Attack] = {
             reference_attacks.attack_r, lambda s: scalar_plain(s, name), low=None, high=None
         ),
         fewest=OUT,
+        statistic=PHI,
     ),
     "attack_p": Attack(
         lambda e: reference_attacks.attack_p(_loss(e.of_targets("phi"))),
         "percentile of the loss in the pool",
         "Ye et al. 2022, attack P",
+        statistic=PHI,
     ),
     "long": Attack(
         _long,
@@ -257,16 +266,19 @@ ATTACKS: dict[str, Attack] = {
         statistics.log_confidence,
         "confidence, thresholds by class",
         "Song and Mittal 2021, 3.1.2, equation 6",
+        PHI,
     ),
     "class_entropy": class_threshold(
         statistics.entropy,
         "entropy, thresholds by class",
         "Song and Mittal 2021, 3.1.2, equation 7",
+        ENTROPY,
     ),
     "class_modified_entropy": class_threshold(
         statistics.modified_entropy,
         "modified entropy, thresholds by class",
         "Song and Mittal 2021, 3.1.3, equations 8 and 9",
+        MODIFIED_ENTROPY,
     ),
     "privacy_risk": Attack(
         by_class(privacy_risk_score, statistic(statistics.modified_entropy)),
@@ -282,11 +294,13 @@ ATTACKS: dict[str, Attack] = {
         "Yeom et al. 2018",
         on_signal="threshold",
         run_on=threshold_on,
+        statistic=PHI,
     ),
     "confidence": of_targets(
         statistics.log_confidence,
         "confidence in the label",
         "Yeom et al. 2018; Song and Mittal 2021, 3.1.2, equation 6, without classes",
+        judges_by=PHI,
     ),
     "correctness": of_targets(
         statistics.correctness,
@@ -299,26 +313,31 @@ ATTACKS: dict[str, Attack] = {
         statistics.entropy,
         "minus the entropy of the prediction",
         "Salem et al. 2019; Song and Mittal 2021, 3.1.2, equation 7, without classes",
+        judges_by=ENTROPY,
     ),
     "modified_entropy": of_targets(
         statistics.modified_entropy,
         "minus the modified entropy",
         "Song and Mittal 2021, 3.1.3, equation 8",
+        judges_by=MODIFIED_ENTROPY,
     ),
     "maximum_score": of_targets(
         statistics.maximum_score,
         "the largest confidence",
         "Salem et al. 2019; Hintersdorf et al. 2022",
+        judges_by=MAXIMUM_SCORE,
     ),
     "phi": Attack(
         lambda e: _phi(e.of_targets("phi")),
         "the scaled logit",
         "Carlini et al. 2022, IV-C and VI-A",
+        statistic=PHI,
     ),
     "phi_mean": Attack(
         lambda e: thresholds.phi_mean(e.of_targets("phi")),
         "the scaled logit, mean over queries",
         "tensorflow/privacy, mi_lira_2021 (global)",
+        statistic=PHI_MEAN,
     ),
     "zero_r": of_targets(
         statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2"
@@ -334,6 +353,7 @@ COMPATIBLE: dict[str, dict[str, Attack]] = {
             f"{name} as the reference code has it",
             "tensorflow/privacy, mi_lira_2021",
             EACH if form == "online" else OUT,
+            two_sided=form == "offline",
             form=form,
             fixed=fixed,
         )

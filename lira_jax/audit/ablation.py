@@ -1,19 +1,15 @@
 """What each component of LiRA adds: Carlini et al. 2022, table II."""
 
-from collections.abc import Callable
-
-import numpy as np
-
 from lira_jax import progress
 from lira_jax.attacks import thresholds
-from lira_jax.attacks.kinds import on_plain
+from lira_jax.attacks.kinds import Run, on_plain
 from lira_jax.attacks.lira import lira
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.errors import UserError
-from lira_jax.evaluation.summary import Row, evaluate
+from lira_jax.evaluation.summary import Row, Summary, evaluate
 
-ROWS: tuple[tuple[str, Callable[[Evidence], np.ndarray]], ...] = (
+ROWS: tuple[tuple[str, Run], ...] = (
     # One threshold for all examples
     ("LOSS attack", ATTACKS["loss"].run),
     ("+ logit scaling", ATTACKS["phi"].run),
@@ -46,14 +42,18 @@ def ablation(evidence: Evidence) -> tuple[Row, ...]:
     Args:
       evidence: with targets of known membership.
     """
-    known, rows, left_out = {}, [], {}
+    members = evidence.members
+    assert members is not None, "the membership is known"
+    known: dict[Run, Summary] = {}
+    rows: list[Row] = []
+    left_out: dict[str, UserError] = {}
     for name, run in progress.each("ablation", ROWS, "rows"):
         try:
             if run not in known:
-                known[run] = evaluate(run(evidence), evidence.members)
+                known[run] = evaluate(run(evidence), members)
             rows.append(known[run].row(name))
         except UserError as error:
             left_out[name] = error
-    for name, error in left_out.items():
-        progress.note(f"left out the ablation's row '{name}': {error}")
+    for name, why in left_out.items():
+        progress.note(f"left out the ablation's row '{name}': {why}")
     return tuple(rows)

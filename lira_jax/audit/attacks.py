@@ -1,15 +1,19 @@
 """Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
 
+import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.lists import Fewest
+from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.errors import UserError
-from lira_jax.evaluation.assessment import AttackResults, assess
+from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
+from lira_jax.evaluation.transfer import PRIORS
 
 
 def run_attacks(
@@ -19,6 +23,8 @@ def run_attacks(
     save: Callable[[str, np.ndarray], None],
     *,
     skip_failures: bool,
+    priors: Sequence[float] = PRIORS,
+    shadows: Evidence | None = None,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -29,18 +35,27 @@ def run_attacks(
       save: called with (name, scores float64 [targets, examples]); NaN where an example has too few
         shadow scores for the attack.
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
+      priors: shares of the examples that are members, for the value of an accusation.
+      shadows: evidence against shadow models, for the thresholds of a single target; None takes
+        some of the evidence's (shadow_targets.py).
 
     Returns:
       name -> what it finds; empty if the membership is unknown.
 
     Raises:
-      UserError: an attack cannot be run, naming it.
+      UserError: an attack cannot be run, naming it; or none of them can.
     """
-    members, results, left_out, unscored = evidence.members, {}, {}, {}
+    members, results, left_out = evidence.members, {}, {}
+    unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
         correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
+    # With several targets each takes its thresholds from the others.
+    if members is None or len(members) > 1:
+        shadows = None
+    elif shadows is None:
+        shadows = shadow_targets(evidence)
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -60,9 +75,18 @@ def run_attacks(
                     group = (number, partly, table[name].fewest)
                     unscored.setdefault(group, []).append(name)
                 if members is not None:
-                    results[name] = assess(
-                        scores, members, evidence.labels, correct, table[name].threshold
+                    found = assess(
+                        scores,
+                        members,
+                        evidence.labels,
+                        correct,
+                        table[name].threshold,
+                        _on_shadows(name, table[name], shadows),
+                        priors,
                     )
+                    if statistic := table[name].statistic:
+                        found = dataclasses.replace(found, statistic=statistic.name)
+                    results[name] = found
                 seconds = time.monotonic() - started
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
@@ -73,12 +97,44 @@ def run_attacks(
             f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
             f"are left out{' there' if partly else ''}"
         )
+    if len(left_out) == len(names):
+        raise UserError(f"--attacks: none of them can be made: {_why_none(evidence, left_out)}")
     if left_out and not evidence.keep.any():
         progress.note(
             "no shadow trained on an example under attack (disjoint masks), so attacks that learn "
             f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
-        for name, error in left_out.items():
-            progress.note(f"left out {name}: {error}")
+        for why, which in _by_error(left_out).items():
+            progress.note(f"left out {', '.join(which)}: {why}")
     return results
+
+
+def _on_shadows(name: str, attack: Attack, shadows: Evidence | None) -> ShadowScores | None:
+    """What the attack says of shadow models; None if it can say nothing of them."""
+    if shadows is None:
+        return None
+    members = shadows.members
+    assert members is not None, "shadows are models of the run"
+    try:
+        return ShadowScores(attack.run(shadows), members)
+    except UserError as error:
+        progress.note(f"{name} has no threshold from shadow models: {error}")
+        return None
+
+
+def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:
+    """What is wrong -> the attacks of which that is wrong."""
+    found: dict[str, list[str]] = {}
+    for name, error in left_out.items():
+        found.setdefault(str(error), []).append(name)
+    return found
+
+
+def _why_none(evidence: Evidence, left_out: Mapping[str, UserError]) -> str:
+    """What is wrong with most of the attacks, and what can be attacked instead."""
+    why = max(_by_error(left_out).items(), key=lambda item: len(item[1]))[0]
+    own = [name for name in evidence.signals.saved if name not in ("phi", "logits")]
+    if own and "phi" not in evidence.signals.saved:
+        why += f"; or attack {own[0]}, such as --attacks=lira_online@{own[0]},threshold@{own[0]}"
+    return why

@@ -1,7 +1,7 @@
-"""The sequence of an audit: attacks, the models themselves, exposure, probes, ablation, fewer
-shadows."""
+"""The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,9 +11,11 @@ from lira_jax import experiment, progress
 from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
 from lira_jax.audit.probes import on_nonmembers, on_probes
@@ -21,6 +23,8 @@ from lira_jax.audit.results import Results
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
+from lira_jax.evaluation.finite_pool import spread_factor
+from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
@@ -39,6 +43,9 @@ class Request:
       skip_failures: pass over attacks that the evidence does not suffice for, with a note.
       ablation: also what each component of LiRA adds.
       num_shadows: also LiRA with so many random shadows.
+      fdr: also accuse as many as this bound on the share of false accusations allows; None does
+        not.
+      priors: shares of the examples that are members, for the value of an accusation.
     """
 
     attacks: Sequence[str]
@@ -46,6 +53,13 @@ class Request:
     skip_failures: bool = True
     ablation: bool = False
     num_shadows: Sequence[int] = ()
+    fdr: float | None = None
+    priors: Sequence[float] = PRIORS
+
+    def __post_init__(self) -> None:
+        for flag, value in (("fdr", self.fdr), *(("prior", p) for p in self.priors)):
+            if value is not None and not 0 < value < 1:
+                raise UserError(f"--{flag}={value:g}: give a number between 0 and 1, such as 0.1")
 
 
 def audit_evidence(
@@ -57,6 +71,7 @@ def audit_evidence(
     write: Callable[[Results], None] = lambda results: None,
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
+    shadows: Evidence | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -69,6 +84,8 @@ def audit_evidence(
       write: called with all that is known, each time that a part is added.
       sources: int [examples], where each example comes from, and the names of the sources.
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
+      shadows: evidence against shadow models, for the thresholds of a single target; None takes
+        some of the evidence's.
 
     Returns:
       The results; as `start` where the membership of the targets is unknown.
@@ -85,6 +102,8 @@ def audit_evidence(
         request.attacks,
         lambda name, scores: save(directory.attack(name), scores),
         skip_failures=request.skip_failures,
+        priors=request.priors,
+        shadows=shadows,
     )
     exposed = _exposure(evidence)
     if exposed is not None:
@@ -98,7 +117,11 @@ def audit_evidence(
         results = dataclasses.replace(results, **parts)
         write(results)
 
-    add(attacks=attacks)
+    add(
+        attacks=attacks,
+        calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
+        pool_spread_factor=spread_factor(evidence.keep),
+    )
     add(**model_facts(evidence))
     if sources is not None and exposed is not None:
         add(exposure_by_source=exposure.by_source(exposed, *sources))
@@ -107,9 +130,9 @@ def audit_evidence(
         for name in progress.each("probes", list(probe_sets), "sets"):
             found[name] = on_probes(probe_sets[name](), evidence, table, attacks)
         add(probes=found)
-    if request.ablation:
+    if request.ablation and _readable("--ablation", "phi", evidence):
         add(ablation=ablation(evidence))
-    if request.num_shadows:
+    if request.num_shadows and _readable("--num_shadows", "phi", evidence):
         add(num_shadows=number_of_shadows(evidence, request.num_shadows))
     return results
 
@@ -152,7 +175,7 @@ def audit_run(
         known(results)
 
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
-    if shadow_run is not None:
+    if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     return audit_evidence(
         loaded.evidence,
@@ -162,15 +185,18 @@ def audit_run(
         write=write,
         sources=None if run is None else _sources(run),
         probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded),
+        shadows=loaded.shadows,
     )
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
     """Exposure of every example that has enough models in and out; None if none has."""
+    if not _readable(directory.EXPOSURE, "phi", evidence):
+        return None
     try:
         exposed = exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
-        progress.note(f"left out exposure.npy: {error}")
+        progress.note(f"left out {directory.EXPOSURE}: {error}")
         return None
     number = np.count_nonzero(np.isnan(exposed))
     if number:
@@ -181,9 +207,16 @@ def _exposure(evidence: Evidence) -> np.ndarray | None:
     return exposed
 
 
+def _readable(part: str, signal: str, evidence: Evidence) -> bool:
+    """Whether there is the signal that a part of the audit is about; a note says so if not."""
+    if signal in evidence.signals:
+        return True
+    progress.note(f"left out {part}: {missing(signal, evidence.signals.saved)}")
+    return False
+
+
 def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from
-    the results."""
+    """How the targets differ from the shadow models, and where they lie, seen from the results."""
     return {
         "shadows": str(shadow_run.path),
         "target_run": os.path.relpath(run.path, out.path),
@@ -208,14 +241,13 @@ def _probe_sets(
     names = probes.parse(run.read_experiment().probes)
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
     outside = any(isinstance(target, str) for target in loaded.targets)
-    if names and "logits" not in loaded.evidence.signals:
-        progress.note("left out the probes: they need logits, lira-score --signals=phi,logits")
+    if names and not _readable("--probes", "logits", loaded.evidence):
         return {}
     if names and (foreign or outside):
         progress.note(
-            "left out the probes: they are counted where targets and shadows are models of one run"
+            "left out --probes: they are counted where targets and shadows are models of one run"
         )
         return {}
     return {
-        name: lambda name=name: load_probe(shadow_run or run, name, loaded, run) for name in names
+        name: functools.partial(load_probe, shadow_run or run, name, loaded, run) for name in names
     }

@@ -1,5 +1,4 @@
-"""A labelled data set in memory: what every reader returns, and what may be done to it before
-training."""
+"""A labelled data set in memory: what every reader returns, and how it is checked and cut."""
 
 import dataclasses
 import hashlib
@@ -45,8 +44,7 @@ class Dataset:
 
 
 def check(dataset: Dataset, source: str = "data set") -> Dataset:
-    """Converts a reader's arrays to the types and shapes `Dataset` promises, or says why they
-    cannot be.
+    """Converts a reader's arrays to the types and shapes that `Dataset` promises.
 
     Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other
     integers and all floats float32; values are never rescaled. Labels: integers, bools and whole
@@ -139,9 +137,8 @@ def _examples(name: str, array) -> np.ndarray:
         x = x[..., None]
     if x.dtype.kind == "b" or (x.dtype.kind in "ui" and x.min() >= 0 and x.max() <= 255):
         return np.ascontiguousarray(x, np.uint8)
-    with np.errstate(
-        over="ignore"
-    ):  # a float64 beyond float32 becomes inf, which is reported below
+    # A float64 beyond float32 becomes inf, which is reported below.
+    with np.errstate(over="ignore"):
         x = np.ascontiguousarray(x, np.float32)
     finite = np.isfinite(x).reshape(len(x), -1).all(1)
     if not finite.all():
@@ -206,8 +203,7 @@ def duplicates(x: np.ndarray) -> np.ndarray:
 
 
 def drop_duplicates(dataset: Dataset) -> Dataset:
-    """Removes every example of x that equals an earlier one exactly; the first copy and its label
-    stay."""
+    """Removes every example of x that equals an earlier one; the first and its label stay."""
     keep = np.setdiff1d(np.arange(len(dataset.x)), duplicates(dataset.x))
     return dataclasses.replace(dataset, x=dataset.x[keep], y=dataset.y[keep])
 
@@ -249,5 +245,5 @@ def fingerprint(dataset: Dataset) -> str:
             digest.update(f"{name} absent\n".encode())
             continue
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

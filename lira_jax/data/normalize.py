@@ -9,8 +9,8 @@ import numpy as np
 class Normalizer:
     """x -> (x - offset) * scale, with offset and scale float32 [C] or [D] (or scalars)."""
 
-    offset: np.ndarray
-    scale: np.ndarray
+    offset: np.ndarray | np.float32
+    scale: np.ndarray | np.float32
 
     def __call__(self, x):
         return (x.astype(np.float32) - self.offset) * self.scale

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import betaincinv, expit, logit
 
+from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.roc import TPR_AT, Roc, auc, metrics, thin
 
 Interval = tuple[float, float]
@@ -35,6 +36,35 @@ def clopper_pearson(
     return low, high
 
 
+def rate(successes: np.ndarray, trials: np.ndarray) -> Estimate:
+    """A rate over all targets, such as the share of members that are called so, with its interval.
+
+    The targets are the independent units: the standard error is that of a ratio of two sums over
+    targets, times Student's quantile with T - 1 degrees of freedom. The interval is never narrower
+    than that of Clopper and Pearson for all trials together, which it is with one target.
+
+    Args:
+      successes: int [targets].
+      trials: int [targets]; a target without any says nothing.
+
+    Returns:
+      The pooled rate; NaN without trials.
+    """
+    used = np.asarray(trials) > 0
+    successes, trials = np.asarray(successes)[used], np.asarray(trials)[used]
+    if not trials.size:
+        return Estimate(np.nan)
+    total = trials.sum()
+    value = successes.sum() / total
+    low, high = (float(end) for end in clopper_pearson(successes.sum(), total))
+    if trials.size > 1:
+        residual = successes - value * trials
+        error = np.sqrt(trials.size / (trials.size - 1) * (residual @ residual)) / total
+        half = stats.t.ppf((1 + _CONFIDENCE) / 2, trials.size - 1) * error
+        low, high = max(min(low, value - half), 0), min(max(high, value + half), 1)
+    return Estimate(float(value), float(low), float(high))
+
+
 def example_intervals(roc: Roc) -> dict[str, Interval]:
     """Intervals from one target's curve: its examples are the independent units.
 
@@ -56,7 +86,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     Returns:
       Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
-    best = np.argmax(roc.tpr - roc.fpr)
+    best = int(np.argmax(roc.tpr - roc.fpr))
     tpr_low, tpr_high = _tpr_interval(roc, best)
     fpr_low, fpr_high = clopper_pearson(
         round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers
@@ -67,7 +97,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     }
     for name, fpr in TPR_AT.items():
         resolved = fpr >= 1 / roc.num_nonmembers
-        step = np.searchsorted(roc.fpr, fpr, side="right") - 1
+        step = int(np.searchsorted(roc.fpr, fpr, side="right")) - 1
         intervals[name] = _tpr_interval(roc, step) if resolved else (np.nan, np.nan)
     return intervals
 
@@ -137,9 +167,8 @@ def _auc_interval(roc: Roc) -> Interval:
     nonmember_loses = (roc.tpr[1:] + roc.tpr[:-1]) / 2
     variance = np.diff(roc.tpr) @ (member_beats - area) ** 2 / max(roc.num_members - 1, 1)
     variance += np.diff(roc.fpr) @ (nonmember_loses - area) ** 2 / max(roc.num_nonmembers - 1, 1)
-    gap = (
-        roc.tpr - roc.fpr
-    )  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
+    # Exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums.
+    gap = roc.tpr - roc.fpr
     if gap.max() == 1 or gap.min() == -1 or variance == 0:
         pairs = min(roc.num_members, roc.num_nonmembers)
         low, high = clopper_pearson(round(area * pairs), pairs)
@@ -149,16 +178,14 @@ def _auc_interval(roc: Roc) -> Interval:
 
 
 def _alarms(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many scores reach each threshold: [thresholds], in the type that matrix products are fast
-    in."""
+    """How many scores reach each threshold: float64 [thresholds], fast in matrix products."""
     return scores.size - np.searchsorted(np.sort(scores), thresholds).astype(np.float64)
 
 
 def _resampled_metrics(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
     """`metrics` from alarm counts [resamples, thresholds]; the last column counts everybody."""
-    drawn = (tp[:, -1] > 0) & (
-        fp[:, -1] > 0
-    )  # groups can be so small that a resample has no members
+    # Groups can be so small that a resample has no members.
+    drawn = (tp[:, -1] > 0) & (fp[:, -1] > 0)
     tpr, fpr = tp[drawn] / tp[drawn, -1:], fp[drawn] / fp[drawn, -1:]
     rows = np.arange(len(tpr))
     return {

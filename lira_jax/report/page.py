@@ -15,7 +15,7 @@ from lira_jax.attacks.papers import links
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import gallery, sections, wording
+from lira_jax.report import details, gallery, sections, wording
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import shadow_curve
 from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
@@ -25,8 +25,9 @@ from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
 _DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
+_FILES = jinja2.PackageLoader("lira_jax.report")
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("lira_jax.report"),
+    loader=_FILES,
     autoescape=True,
     trim_blocks=True,
     undefined=jinja2.StrictUndefined,
@@ -46,7 +47,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     """
     attacks = material.results.attacks
     headline = wording.headline(attacks)
-    best = attacks[headline.attack]
+    answer = attacks[headline.attack]
     shown = familiar(list(attacks), headline.attack)
     style = styles(list(attacks), shown)
     groups = sections.accuracies(material)
@@ -58,13 +59,16 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         name=material.name,
         headline=headline,
         attacks=attacks,
-        best=best,
+        answer=answer,
         guessing=f"{100 * TPR_AT[headline.metric]:g} %"
         if headline.leaks and headline.metric in TPR_AT
         else "",
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
-        attack_table=sections.attack_table(attacks),
+        attack_table=sections.attack_table(material.results),
+        calibrated=details.calibrated(material.results),
+        details=details.of_attacks(material.results),
+        pool_spread_factor=_pool_spread_factor(material.results.pool_spread_factor),
         summaries=[
             (name, summaries[name][0], links(summaries[name][1]))
             for name in attacks
@@ -101,7 +105,7 @@ def fill(template: str, drawn: dict[str, Chart], **values) -> str:
     """A template with all that it needs inside: style, script, plotly and the charts' data."""
 
     def source(name):
-        return _TEMPLATES.loader.get_source(_TEMPLATES, name)[0]
+        return _FILES.get_source(_TEMPLATES, name)[0]
 
     return _TEMPLATES.get_template(template).render(
         charts=drawn,
@@ -147,6 +151,9 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
+    attacks = list(material.results.attacks)
+    if any("@" in name for name in attacks):  # which none of the defaults has
+        lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
     first = [shlex.join(["printf", "%s\\n", *recipe]) + " > targets.flags"] if recipe else []
@@ -158,12 +165,13 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     drawn = {"roc": roc(results.attacks, style, shown)}
     if groups:
         drawn["accuracy"] = accuracy(groups)
-    if material.exposure is not None:
-        names = [material.class_name(k) for k in range(int(material.labels.max()) + 1)]
-        finite = np.isfinite(material.exposure)
+    exposed = material.exposed
+    if exposed is not None:
+        names = [material.class_name(k) for k in range(int(exposed.labels.max()) + 1)]
+        finite = np.isfinite(exposed.exposure)
         if finite.any():
             drawn["classes"] = class_exposure(
-                material.exposure[finite], material.labels[finite], names
+                exposed.exposure[finite], exposed.labels[finite], names
             )
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
@@ -179,11 +187,11 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
 
 def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:
     """(title, value, note): the numbers to remember."""
-    best = material.results.attacks[headline.attack].metrics
-    tiles = []
+    answer = material.results.attacks[headline.attack].metrics
+    tiles: list[tuple[str, str, str]] = []
     for metric in [*TPR_AT, "auc"]:
-        if best[metric].is_known and metric != headline.metric and len(tiles) < 3:
-            text = wording.cell(metric, best[metric])
+        if answer[metric].is_known and metric != headline.metric and len(tiles) < 3:
+            text = wording.cell(metric, answer[metric])
             tiles.append(
                 (
                     wording.COLUMN[metric],
@@ -204,11 +212,15 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
     return tiles
 
 
+def _pool_spread_factor(factor: float) -> str:
+    return "" if math.isnan(factor) else f"{factor:.2f}"
+
+
 def _exposed(material: Material) -> dict[str, str]:
-    if material.exposure is None:
+    if material.exposed is None:
         return {}
-    known = ~np.isnan(material.exposure)
-    exposure, keep = material.exposure[known], material.keep[:, known]
+    known = ~np.isnan(material.exposed.exposure)
+    exposure, keep = material.exposed.exposure[known], material.exposed.keep[:, known]
     smaller = int(np.minimum(keep.sum(0), (~keep).sum(0)).min())
     return {
         "examples": f"{exposure.size:,}",
@@ -220,6 +232,6 @@ def _exposed(material: Material) -> dict[str, str]:
 
 
 def _calibration(found: Calibration | None) -> dict[str, str] | None:
-    return found and {
-        name: "unknown" if math.isnan(v) else f"{v:.3f}" for name, v in vars(found).items()
-    }
+    if found is None:
+        return None
+    return {name: "unknown" if math.isnan(v) else f"{v:.3f}" for name, v in vars(found).items()}

@@ -6,35 +6,40 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.audit.results import ProbeResults
+from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.calibrated import Calibrated
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
 from lira_jax.evaluation.risk import PrecisionRecall
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import Row
 from lira_jax.report.material import Material
-from lira_jax.report.wording import COLUMN, cell, percents
+from lira_jax.report.wording import CALIBRATED, COLUMN, cell, percents
 
 
-def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
+def attack_table(results: Results) -> dict[str, Any]:
     """The table of all attacks; a TPR that no attack resolves has no column.
 
     Args:
-      attacks: of Results.
+      results: of the audit.
 
     Returns:
       columns: headings; rows: name, about and cells; unresolved: headings left out.
     """
+    attacks = results.attacks
     resolved = [m for m in TPR_AT if any(a.metrics[m].is_known for a in attacks.values())]
-    metrics = [*reversed(resolved), "balanced_accuracy", "auc"]
+    tprs, others = [*reversed(resolved)], ["balanced_accuracy", "auc"]
     rows = []
     for name, found in attacks.items():
-        decided = found.decisions and found.decisions["1:1"]
-        cells = [cell(m, found.metrics[m]) for m in metrics]
+        decided = found.decisions["1:1"] if found.decisions else None
+        cells = [cell(m, found.metrics[m]) for m in tprs]
+        if results.calibrated:
+            cells.append(_calibrated(results.calibration_of(name)))
+        cells += [cell(m, found.metrics[m]) for m in others]
         cells += [
-            cell("balanced_accuracy", decided and Estimate(decided.balanced_accuracy)),
-            cell("far", decided and Estimate(decided.far)),
+            cell("balanced_accuracy", Estimate(decided.balanced_accuracy) if decided else None),
+            cell("far", Estimate(decided.far) if decided else None),
             _number(found.epsilon.value, "{:.2f}"),
         ]
         number = found.num_unscored
@@ -42,10 +47,10 @@ def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
         rows.append({"name": name, "about": about, "cells": cells})
     return {
         "columns": [
-            *(
-                COLUMN[m].replace("balanced accuracy", "balanced accuracy (oracle)")
-                for m in metrics
-            ),
+            *(COLUMN[m] for m in tprs),
+            *([CALIBRATED] if results.calibrated else []),
+            "balanced accuracy (oracle)",
+            "AUC",
             "balanced accuracy (shadow)",
             "false alarm rate (shadow)",
             "ε at least",
@@ -58,16 +63,16 @@ def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
 def accuracies(material: Material) -> dict[str, list[float]]:
     """Group of examples -> accuracy of each target, from results.json, else from metrics.jsonl."""
     found = material.results.accuracy
-    groups = {
+    groups: dict[str, Sequence[float]] = {
         "members": found.members if found else _logged(material, "train_accuracy"),
         "non-members": found.nonmembers if found else _logged(material, "out_accuracy"),
         "test set": _logged(material, "test_accuracy"),
     }
-    groups = {n: [v for v in values if not math.isnan(v)] for n, values in groups.items()}
-    return {name: values for name, values in groups.items() if values}
+    known = {n: [v for v in values if not math.isnan(v)] for n, values in groups.items()}
+    return {name: values for name, values in known.items() if values}
 
 
-def accuracy_table(groups: dict[str, list[float]]) -> list[tuple[str, str, str, str]]:
+def accuracy_table(groups: dict[str, list[float]]) -> list[tuple[str, ...]]:
     """(group, mean, lowest, highest) of the models' accuracies."""
     return [
         (n, *(f"{100 * f(v):.2f} %" for f in (np.mean, np.min, np.max))) for n, v in groups.items()
@@ -83,8 +88,7 @@ def generalisation(groups: dict[str, list[float]]) -> dict[str, str] | None:
 
 
 def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
-    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if
-    unknown."""
+    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4), or None."""
     groups = {
         "correct": {n: a.correct for n, a in attacks.items()},
         "misclassified": {n: a.misclassified for n, a in attacks.items()},
@@ -102,7 +106,7 @@ def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
                 "name": name,
                 "about": "",
                 "cells": [
-                    cell(m, rows[name] and rows[name].metrics[m])
+                    cell(m, row.metrics[m] if (row := rows[name]) else None)
                     for m in metrics
                     for rows in groups.values()
                 ],
@@ -117,15 +121,15 @@ def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
     }
 
 
-def class_table(material: Material, best: str) -> dict[str, Any]:
-    """A row a class: exposure, the best attack's AUC, risk and gap, as far as they are known."""
-    per_class = material.results.attacks[best].per_class
+def class_table(material: Material, attack: str) -> dict[str, Any]:
+    """A row a class: exposure, an attack's AUC, risk and gap, as far as they are known."""
+    per_class = material.results.attacks[attack].per_class
     by_class = material.results.risk and material.results.risk.by_class
     labels = material.labels
     known = set(per_class) | (set() if labels is None else set(np.unique(labels).tolist()))
     rows = []
     for k in sorted(known):
-        own = None if material.exposure is None else material.exposure[labels == k]
+        own = None if material.exposed is None else material.exposed.exposure[labels == k]
         own = own if own is None else own[~np.isnan(own)]
         rows.append(
             {
@@ -142,7 +146,13 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
                 ],
             }
         )
-    columns = ["examples", "median exposure", f"AUC of {best}", "mean privacy risk", "accuracy gap"]
+    columns = [
+        "examples",
+        "median exposure",
+        f"AUC of {attack}",
+        "mean privacy risk",
+        "accuracy gap",
+    ]
     return {"columns": columns, "rows": rows}
 
 
@@ -244,6 +254,15 @@ def setting(value) -> str:
 def _logged(material: Material, name: str) -> list[float]:
     values = [record.get(name) for record in material.target_metrics]
     return [math.nan if value is None else value for value in values]
+
+
+def _calibrated(found: Calibrated | None) -> dict[str, str]:
+    """TPR with a threshold for each example at 1 %, its interval and the FPR in fact."""
+    if found is None:
+        return cell("tpr", None)
+    rates = found.at["1e-2"]
+    shown = cell("tpr", rates.tpr)
+    return {**shown, "interval": f"{shown['interval']}; FPR {cell('fpr', rates.fpr)['text']}"}
 
 
 def _number(value, form: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ or not.
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.models.table import has_convolution
+from lira_jax.runs import health
 from lira_jax.training import batches, step
 from lira_jax.training import recipe as training_recipe
 
@@ -52,8 +54,7 @@ class Programs:
       draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
         of members and, if the recipe asks for them, of non-members.
       train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
-      evaluate: (state, images, labels, index) -> (finite [models, B], correct [models, B], or None
-        if the outputs are no logits) on plain examples.
+      evaluate: (state, images, labels, index) -> health.Summary [models, B] of plain examples.
       compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
@@ -125,6 +126,7 @@ class Programs:
         first = epoch * self.steps
         if self.scan:
             return self.train(state, model_ids, drawn, np.int32(first), images, labels)
+        given: Iterator[Any]
         if self.resident:
             steps = drawn[0].shape[1]
             given = (jax.tree.map(lambda a, s=s: a[:, s], drawn) for s in range(steps))
@@ -163,8 +165,7 @@ class Programs:
         return compiled
 
     def flops_per_image(self) -> float:
-        """Floating-point operations of one training step of one model, an image, as XLA counts them
-        before optimising."""
+        """FLOP of a training step of one model, an image, as XLA counts them before optimising."""
         e, x, y = self.experiment, self.dataset.x, self.dataset.y
         index = jax.ShapeDtypeStruct((e.batch_size,), jnp.int32)
         data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (x, y))
@@ -181,7 +182,9 @@ class Programs:
 
         def draw(model_id, keep, epoch):
             key = step.batch_key(e.seed, model_id)
-            drawn = (batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),)
+            drawn: tuple[Any, ...] = (
+                batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),
+            )
             if self.recipe.reference:
                 key, n = step.reference_key(e.seed, model_id), len(self.dataset.y) - most
                 drawn += (batches.epoch_batches(key, ~keep, epoch, passes=passes(n), **shape),)
@@ -191,14 +194,11 @@ class Programs:
 
     def _evaluate_one(self, state, images, labels, index):
         outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        finite = jnp.isfinite(outputs.reshape(len(index), -1)).all(-1)
-        correct = outputs.argmax(-1) == labels[index] if self.network.classifies else None
-        return finite, correct
+        return health.summarise(outputs, self.network.classifies)
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
-    """Memory of one device that a compiled program takes: arguments, results and what lies
-    between."""
+    """Bytes of a device that a program takes: arguments, results and what lies between."""
     m = compiled.memory_analysis()
     if m is None:  # the backend does not say
         return 0

@@ -1,5 +1,4 @@
-"""What must hold before a run may be stored: its data can be read, its masks drawn, its models
-trained."""
+"""What must hold before a run is stored: data that can be read, masks, models that train."""
 
 import contextlib
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lira_jax.data import masks
+from lira_jax.data import masks, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import Experiment
 from lira_jax.runs import data as run_data
@@ -50,9 +49,10 @@ def check(
 
     from lira_jax.training import loop  # after the cheap checks
 
-    networks = [loop.check(experiment, dataset)]
+    normalizer = normalize.fit(dataset.x, experiment.normalize)
+    networks = [loop.check(experiment, dataset, normalizer)]
     with about_targets or contextlib.nullcontext():
-        networks += [loop.check(e, dataset) for _, e in runs[1:]]
+        networks += [loop.check(e, dataset, normalizer) for _, e in runs[1:]]
     return dataset, keep, networks
 
 

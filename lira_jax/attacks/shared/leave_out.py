@@ -108,7 +108,7 @@ def deleted(
       [targets, examples], or [1, examples] where it is the same for all targets.
     """
     if partner:
-        return next_member(member, targets), member.any(0)[None]
+        return next_member(member, targets), np.any(member, axis=0, keepdims=True)
     return np.broadcast_to(targets[:, None], (len(targets), member.shape[1])), member[targets]
 
 

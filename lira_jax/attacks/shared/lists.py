@@ -86,7 +86,7 @@ def on_scored(
             f"{attack} needs: use more models (--num_models) or balanced masks "
             f"(--masks=balanced){advice}"
         )
-    some = enough.any(0)
+    some = np.asarray(enough.any(0))
     score = np.full((inputs.num_targets, len(some)), np.nan)
     score[:, some] = np.where(enough[:, some], run(inputs.select(some)), np.nan)
     return score

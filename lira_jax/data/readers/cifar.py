@@ -9,7 +9,7 @@ import numpy as np
 
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers import unpickle
-from lira_jax.data.readers.reading import open_archive, reading
+from lira_jax.data.readers.reading import open_archive, open_member, reading
 from lira_jax.errors import UserError
 
 
@@ -61,7 +61,8 @@ def _read(path, folder, batches, test, meta, labels_key, names_key) -> Dataset:
     class_names = tuple(
         name.decode("latin1") if isinstance(name, bytes) else str(name) for name in class_names
     )
-    return Dataset(*join(batches), *join((test,)), class_names=class_names)
+    (x, y), (x_test, y_test) = join(batches), join((test,))
+    return Dataset(x, y, x_test, y_test, class_names=class_names)
 
 
 def _images(planes: np.ndarray, source: str) -> np.ndarray:
@@ -82,7 +83,7 @@ def _files(path: pathlib.Path, folder: str, names: tuple[str, ...]) -> dict[str,
                 for member in archive:
                     inside = pathlib.PurePosixPath(member.name)
                     if member.isfile() and inside.parent.name == folder and inside.name in names:
-                        found[inside.name] = archive.extractfile(member).read()
+                        found[inside.name] = open_member(archive, member).read()
     missing = [name for name in names if name not in found]
     if missing:
         raise UserError(

@@ -63,11 +63,11 @@ def read(path: pathlib.Path) -> Dataset:
         raise UserError(
             f"--data_path={path}: test/{unknown[0]} is no class of train/; rename or remove it"
         )
-    test_files, y_test = _list(path / "test", test_names, names)
+    test_files, test_y = _list(path / "test", test_names, names)
 
     x = _stack(files + test_files)
-    test = (x[len(y) :], np.array(y_test)) if y_test else (None, None)
-    return Dataset(x[: len(y)], np.array(y), *test, class_names=tuple(names))
+    x_test, y_test = (x[len(y) :], np.array(test_y)) if test_y else (None, None)
+    return Dataset(x[: len(y)], np.array(y), x_test, y_test, class_names=tuple(names))
 
 
 def _folders(path: pathlib.Path) -> list[str]:

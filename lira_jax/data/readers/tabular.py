@@ -12,13 +12,12 @@ import pathlib
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import numpy as np
 
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers import arrays
-from lira_jax.data.readers.reading import open_archive, open_plain_or_gzip, reading
+from lira_jax.data.readers.reading import open_archive, open_member, open_plain_or_gzip, reading
 from lira_jax.errors import UserError
 
 _ROWS_AT_ONCE = 4096
@@ -77,7 +76,7 @@ def read(path: pathlib.Path) -> Dataset:
     return _from_zero(Dataset(x, y), source)
 
 
-def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, BinaryIO]:
+def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, io.BufferedIOBase]:
     """Opens the text files at path by their names; in an archive, without unpacking it to disk."""
     if path.is_dir():
         names = [name for name in ("feats", "labels") if (path / name).is_file()]
@@ -90,14 +89,15 @@ def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, BinaryIO
     }
     # macOS puts a hidden ._name beside each file it packs.
     return {
-        name: archive.extractfile(members[name]) for name in members if not name.startswith(".")
+        name: open_member(archive, members[name]) for name in members if not name.startswith(".")
     }
 
 
-def _blocks(file: BinaryIO, source: str) -> Iterator[np.ndarray]:
+def _blocks(file: io.BufferedIOBase, source: str) -> Iterator[np.ndarray]:
     """Yields float32 [rows, columns], in blocks: all of Texas100 would take 1.7 GB, as uint8 0.4
     GB."""
-    text = io.TextIOWrapper(file, "utf-8-sig")
+    # The stubs ask for a file with a name, for TextIOWrapper.name; reading needs none.
+    text = io.TextIOWrapper(file, "utf-8-sig")  # type: ignore[type-var]
     numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
     columns = 0
     while rows := list(itertools.islice(numbered, _ROWS_AT_ONCE)):
