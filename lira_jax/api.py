@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.attacks import table
+from lira_jax.attacks import selection
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
@@ -77,7 +77,7 @@ def audit(
     from lira_jax.signals.score import score_models
     from lira_jax.training import loop, setup
 
-    names = table.named(attacks)
+    names = selection.named(attacks)
     run = RunDirectory(workdir)
     data = (run.path / DATA).absolute()
     dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")

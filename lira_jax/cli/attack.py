@@ -5,7 +5,9 @@ import os
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, named
+from lira_jax.attacks.papers import PAPERS
+from lira_jax.attacks.selection import named
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
@@ -25,7 +27,10 @@ flags.DEFINE_string(
     "lira_online@hinge; these take any: "
     + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
     + ". "
-    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
+    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items())
+    + " Where these are: "
+    + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
+    + ".",
 )
 flags.DEFINE_path(
     "targets",
@@ -121,7 +126,7 @@ def main() -> None:
     if shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
-            "the attacks with a fixed variance are advised below 64"
+            "below 64 lira_moderated or the attacks with a fixed variance are advised"
         )
     if run is not None and shadow_run is not None:
         progress.note(
