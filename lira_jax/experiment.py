@@ -20,8 +20,9 @@ def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[s
     """A documented field.
 
     `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. Fields fixed by "nothing" say how to compute, not what, or only add to
-    it.
+    refuses another value. Fields fixed by "data" say where the data are: another value is taken if
+    the data there are the same. Fields fixed by "nothing" say how to compute, not what, or only add
+    to it.
     """
     return dataclasses.field(
         default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices}
@@ -38,10 +39,15 @@ class Data:
         "tabular, or tfds:NAME.",
     )
     data_path: str = _field(
-        "", "File or folder the data set is read from; unused by digits and tfds."
+        "",
+        "File or folder the data set is read from; unused by digits and tfds. Once a run has begun, "
+        "where the same data are now.",
+        fixed_by="data",
     )
     data_dir: str = _field(
-        "", "Folder of prepared tensorflow-datasets; empty for the library's default."
+        "",
+        "Folder of prepared tensorflow-datasets; empty for the library's default.",
+        fixed_by="data",
     )
     splits: str = _field(
         "", "tfds splits that form the membership pool, joined by +; empty for train."
@@ -61,8 +67,8 @@ class Data:
     normalize: str = _field(
         "auto",
         "Scaling of the inputs: pixel (x / 127.5 - 1), standard (zero mean and unit variance, per "
-        "channel or feature, over the pool), none, or auto (pixel for uint8 images, standard "
-        "otherwise).",
+        "channel or feature, over the pool), none, or auto (pixel for uint8 images that reach 128, "
+        "standard otherwise), which training replaces by what it has chosen.",
         choices=("auto", "pixel", "standard", "none"),
     )
     outliers: int = _field(
@@ -286,6 +292,8 @@ class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
     """
 
 
+DATA_PLACES = ("data_path", "data_dir")
+"""Fields that say where the data are, not which: a path of the machine."""
 GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
 TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
@@ -322,7 +330,7 @@ def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, A
     Of another model family, options at their default are left out.
     """
     mine, theirs = to_json(experiment), to_json(other)
-    left_out = {"target_recipe", "data_path", "data_dir"}  # where the same data are is no recipe
+    left_out = {"target_recipe"}
     if experiment.model != other.model:
         left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
     fixed = [

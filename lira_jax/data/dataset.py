@@ -8,6 +8,9 @@ import numpy as np
 
 from lira_jax.errors import UserError
 
+_LARGEST = 1e30
+"""Beyond it float32 overflows when examples are scaled; it may well be a mark of missing values."""
+
 # Joined to the seed, so that the subset is drawn from a stream no other user of the same seed
 # shares.
 _SUBSET_STREAM = 0x5B5E7
@@ -62,8 +65,9 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
       The data set in the form `Dataset` describes.
 
     Raises:
-      UserError: Empty or misshapen arrays, NaN or infinite values, labels that are not whole
-        numbers in 0..K-1, fewer than 2 classes, or train and test sets that do not fit together.
+      UserError: Empty, ragged, masked or misshapen arrays, NaN or infinite values, labels that are
+        not whole numbers in 0..K-1, fewer than 2 classes, as many classes as examples, or train and
+        test sets that do not fit together.
     """
     try:
         return _check(dataset)
@@ -87,9 +91,8 @@ def _check(dataset: Dataset) -> Dataset:
                 f"an example of x is {x.shape[1:]}, one of x_test {x_test.shape[1:]}; make them "
                 "equal"
             )
-        if (np.asarray(dataset.x).dtype.kind == "f") != (
-            np.asarray(dataset.x_test).dtype.kind == "f"
-        ):
+        kinds = (as_array("x", dataset.x).dtype.kind, as_array("", dataset.x_test).dtype.kind)
+        if (kinds[0] == "f") != (kinds[1] == "f"):
             raise UserError(
                 "one of x and x_test holds integers, the other floats; save both on one scale"
             )
@@ -101,13 +104,18 @@ def _check(dataset: Dataset) -> Dataset:
         raise UserError(f"all labels in y are {present[0]}; at least 2 classes are needed")
     num_classes = dataset.num_classes or len(dataset.class_names)
     if not num_classes:
+        if len(present) == len(y):
+            raise UserError(
+                f"y has {len(y)} different labels for {len(y)} examples: it numbers the examples, "
+                "or is a quantity; give class labels"
+            )
         num_classes = 1 + int(max(y.max(), y_test.max() if y_test is not None else 0))
         if present[0] > 0:
             raise UserError(f"labels in y start at {present[0]}, not 0; save y - {present[0]}")
         if 2 * len(present) < num_classes:
             raise UserError(
-                f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number them "
-                "from 0"
+                f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number the "
+                "classes from 0, if they are classes"
             )
     if dataset.class_names and len(dataset.class_names) != num_classes:
         raise UserError(
@@ -123,8 +131,24 @@ def _check(dataset: Dataset) -> Dataset:
     return Dataset(x, y, x_test, y_test, num_classes, tuple(dataset.class_names))
 
 
+def as_array(name: str, array) -> np.ndarray:
+    """The array, as numpy has it.
+
+    Raises:
+      UserError: Rows of different lengths, or missing values of a masked array.
+    """
+    if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
+        raise UserError(f"{name} is a masked array with missing values; fill them in or drop them")
+    try:
+        return np.asarray(array)
+    except ValueError:
+        raise UserError(
+            f"{name} holds rows of different lengths; make each as long as the others"
+        ) from None
+
+
 def _examples(name: str, array) -> np.ndarray:
-    x = np.asarray(array)
+    x = as_array(name, array)
     if x.dtype.kind not in "buif":
         raise UserError(f"{name} has dtype {x.dtype}; save it as numbers (uint8 or float32)")
     if x.ndim not in (2, 3, 4) or x.size == 0:
@@ -143,17 +167,16 @@ def _examples(name: str, array) -> np.ndarray:
         over="ignore"
     ):  # a float64 beyond float32 becomes inf, which is reported below
         x = np.ascontiguousarray(x, np.float32)
-    finite = np.isfinite(x).reshape(len(x), -1).all(1)
-    if not finite.all():
+    fits = (np.abs(x) <= _LARGEST).reshape(len(x), -1).all(1)  # false of NaN
+    if not fits.all():
         raise UserError(
-            f"{name}[{finite.argmin()}] holds NaN or a number infinite in float32; repair or drop "
-            "it"
+            f"{name}[{fits.argmin()}] holds NaN, or a number beyond {_LARGEST:g}; repair or drop it"
         )
     return x
 
 
 def _labels(name: str, array) -> np.ndarray:
-    y = np.asarray(array)
+    y = as_array(name, array)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -162,13 +185,19 @@ def _labels(name: str, array) -> np.ndarray:
         raise UserError(f"{name} is empty; at least 2 labelled examples are needed")
     if y.dtype.kind not in "buif" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         raise UserError(
-            f"{name} holds labels that are not whole numbers (dtype {y.dtype}); number the "
-            "classes from 0"
+            f"{name} holds labels that are not whole numbers (dtype {y.dtype}), such as "
+            f"{_shown(y)}; number the classes from 0"
         )
     for extreme in (y.argmin(), y.argmax()):
         if not 0 <= y[extreme] < 2**31:
             raise UserError(f"{name}[{extreme}] is {y[extreme]}; labels are numbered from 0")
     return np.ascontiguousarray(y, np.int32)
+
+
+def _shown(y: np.ndarray) -> str:
+    """The first label that is no whole number."""
+    first = (y != np.floor(y)).argmax() if y.dtype.kind == "f" else 0
+    return repr(y[first].item())[:40]
 
 
 def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:
@@ -179,65 +208,36 @@ def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None
         )
 
 
-def duplicates(x: np.ndarray) -> np.ndarray:
-    """Finds examples that equal an earlier one exactly.
-
-    A copy that is out of a training set while its twin is in makes the membership bit false: the
-    model did see that example.
-
-    Args:
-      x: [N, ...].
-
-    Returns:
-      int64, ascending indices of every copy but the first.
-    """
-    rows = np.ascontiguousarray(x).reshape(len(x), -1)
-    if rows.dtype.kind == "f":
-        rows = rows + 0.0  # -0.0 equals 0.0, but its bytes do not
-    distinct: dict[int, list[int]] = {}
-    copies = []
-    for i, row in enumerate(rows):
-        candidates = distinct.setdefault(hash(row.tobytes()), [])
-        if any(np.array_equal(rows[j], row) for j in candidates):
-            copies.append(i)
-        else:
-            candidates.append(i)
-    return np.array(copies, np.int64)
+def take(dataset: Dataset, index: np.ndarray) -> Dataset:
+    """The data set with some examples of x alone, in the order of index; the test set stays
+    whole."""
+    return dataclasses.replace(dataset, x=dataset.x[index], y=dataset.y[index])
 
 
-def drop_duplicates(dataset: Dataset) -> Dataset:
-    """Removes every example of x that equals an earlier one exactly; the first copy and its label
-    stay."""
-    keep = np.setdiff1d(np.arange(len(dataset.x)), duplicates(dataset.x))
-    return dataclasses.replace(dataset, x=dataset.x[keep], y=dataset.y[keep])
-
-
-def subset(dataset: Dataset, num_examples: int, seed: int) -> Dataset:
-    """Draws examples without replacement and leaves them in their order; the test set stays whole.
+def draw_subset(size: int, num_examples: int, seed: int) -> np.ndarray:
+    """Draws some of so many examples without replacement.
 
     With one seed a smaller subset lies inside every larger one.
 
     Args:
-      dataset: The data set to draw from.
-      num_examples: How many examples of x to keep.
+      size: How many there are.
+      num_examples: How many to draw.
       seed: 0 or more.
 
     Returns:
-      The data set with x, y cut to num_examples.
+      int64 [num_examples], ascending.
 
     Raises:
       UserError: More examples than there are, fewer than 1, or a negative seed.
     """
-    if not 1 <= num_examples <= len(dataset.x):
+    if not 1 <= num_examples <= size:
         raise UserError(
-            f"--num_examples={num_examples}: the data set has {len(dataset.x)}; ask for 1 to that "
-            "many"
+            f"--num_examples={num_examples}: the data set has {size}; ask for 1 to that many"
         )
     if seed < 0:
         raise UserError(f"--seed={seed}: a seed is 0 or more")
-    order = np.random.default_rng([seed, _SUBSET_STREAM]).permutation(len(dataset.x))
-    chosen = np.sort(order[:num_examples])
-    return dataclasses.replace(dataset, x=dataset.x[chosen], y=dataset.y[chosen])
+    order = np.random.default_rng([seed, _SUBSET_STREAM]).permutation(size)
+    return np.sort(order[:num_examples])
 
 
 def fingerprint(dataset: Dataset) -> str:

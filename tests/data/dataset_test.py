@@ -1,12 +1,8 @@
 import dataclasses
 import hashlib
-import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from lira_jax.data import dataset as datasets
 from lira_jax.data.dataset import Dataset, check
@@ -99,7 +95,7 @@ def _with(array, index, value):
         (dict(x=_with(FEATURES, (4, 2), -np.inf)), r"x\[4\] holds NaN"),
         (
             dict(x=_with(FEATURES.astype(np.float64), (5, 0), 1e300)),
-            r"x\[5\] holds NaN or a number infinite",
+            r"x\[5\] holds NaN, or a number beyond 1e\+30; repair",
         ),
         (dict(x=FEATURES.astype(complex)), "x has dtype complex128"),
         (dict(x=FEATURES.astype(str)), "x has dtype"),
@@ -156,53 +152,12 @@ def test_images_whose_channels_differ_between_train_and_test_are_refused():
         check(Dataset(IMAGES, LABELS, IMAGES[..., :1], LABELS))
 
 
-@given(
-    hnp.arrays(
-        st.sampled_from([np.uint8, np.float32]),
-        hnp.array_shapes(min_dims=2, max_dims=4, max_side=3),
-        elements=st.sampled_from([0, 1, 2]),
-    )
-)
-@settings(max_examples=100, deadline=None)
-def test_duplicates_equal_a_plain_search(x):
-    expected = [i for i in range(len(x)) if any((x[i] == x[j]).all() for j in range(i))]
-    np.testing.assert_array_equal(datasets.duplicates(x), expected)
-
-
-def test_rows_with_one_hash_are_duplicates_only_if_equal(monkeypatch):
-    monkeypatch.setattr(datasets, "hash", lambda _: 0, raising=False)
-    np.testing.assert_array_equal(datasets.duplicates(np.array([[1], [2], [1], [3], [2]])), [2, 4])
-
-
-def test_zero_and_minus_zero_are_equal():
-    np.testing.assert_array_equal(
-        datasets.duplicates(np.array([[0.0], [1.0], [-0.0]], np.float32)), [2]
-    )
-
-
-def test_duplicates_of_a_set_as_large_as_cifar10_take_seconds():
-    x = np.random.default_rng(0).integers(0, 256, (50000, 3072), np.uint8)
-    x[40000] = x[7]
-    start = time.perf_counter()
-    np.testing.assert_array_equal(datasets.duplicates(x), [40000])
-    assert time.perf_counter() - start < 5
-
-
-def test_drop_duplicates_keeps_the_first_copy_and_its_label():
-    x = FEATURES[[0, 1, 0, 2, 1, 0]]
-    kept = datasets.drop_duplicates(Dataset(x, np.arange(6), FEATURES, LABELS))
-    np.testing.assert_array_equal(kept.x, FEATURES[:3])
-    np.testing.assert_array_equal(kept.y, [0, 1, 3])
-    assert len(kept.x_test) == 6
-    assert len(datasets.duplicates(kept.x)) == 0
-
-
 def _numbered(n):
     return Dataset(np.arange(n)[:, None], np.arange(n), np.zeros((3, 1)), np.zeros(3))
 
 
 def test_subset_is_without_replacement_and_in_order():
-    part = datasets.subset(_numbered(100), 30, seed=5)
+    part = datasets.take(_numbered(100), datasets.draw_subset(100, 30, seed=5))
     assert len(part.x) == 30
     assert (np.diff(part.y) > 0).all()
     np.testing.assert_array_equal(part.x[:, 0], part.y)
@@ -210,30 +165,30 @@ def test_subset_is_without_replacement_and_in_order():
 
 
 def test_subset_of_everything_is_everything():
-    np.testing.assert_array_equal(datasets.subset(_numbered(50), 50, seed=1).y, np.arange(50))
+    np.testing.assert_array_equal(datasets.draw_subset(50, 50, seed=1), np.arange(50))
 
 
 def test_smaller_subset_lies_inside_a_larger_one():
-    small, large = (datasets.subset(_numbered(100), n, seed=3).y for n in (10, 40))
+    small, large = (datasets.draw_subset(100, n, seed=3) for n in (10, 40))
     assert set(small) < set(large)
 
 
 def test_subset_depends_on_the_seed_alone():
-    first, again, other = (datasets.subset(_numbered(100), 50, seed=s).y for s in (0, 0, 1))
+    first, again, other = (datasets.draw_subset(100, 50, seed=s) for s in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).any()
 
 
 def test_subset_is_not_the_draw_of_another_user_of_the_seed():
     other = np.sort(np.random.default_rng(3).permutation(1000)[:500])
-    ours = datasets.subset(_numbered(1000), 500, seed=3).y
+    ours = datasets.draw_subset(1000, 500, seed=3)
     # Independent halves share 250 on average, with a standard deviation of 8.
     assert abs(len(np.intersect1d(ours, other)) - 250) < 5 * 8
 
 
 def test_every_example_is_drawn_equally_often():
     counts = sum(
-        np.bincount(datasets.subset(_numbered(20), 5, seed=s).y, minlength=20) for s in range(2000)
+        np.bincount(datasets.draw_subset(20, 5, seed=s), minlength=20) for s in range(2000)
     )
     # Each count is Binomial(2000, 1/4): standard deviation 19.4, and 20 of them stay within 4 of
     # it.
@@ -246,7 +201,7 @@ def test_every_example_is_drawn_equally_often():
 )
 def test_impossible_subsets_are_refused(num_examples, seed, flag):
     with pytest.raises(UserError, match=flag):
-        datasets.subset(_numbered(100), num_examples, seed)
+        datasets.draw_subset(100, num_examples, seed)
 
 
 def test_fingerprint_changes_with_every_part_and_only_then():
