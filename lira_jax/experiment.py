@@ -40,8 +40,8 @@ class Data:
     )
     data_path: str = _field(
         "",
-        "File or folder the data set is read from; unused by digits and tfds. Once a run has begun, "
-        "where the same data are now.",
+        "File or folder the data set is read from; unused by digits and tfds. Of a run that has "
+        "begun, where the same data are now.",
         fixed_by="data",
     )
     data_dir: str = _field(
@@ -292,10 +292,10 @@ class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
     """
 
 
-DATA_PLACES = ("data_path", "data_dir")
-"""Fields that say where the data are, not which: a path of the machine."""
 GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
+DATA_PLACES = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "data")
+"""Fields that say where the data are: paths on this machine."""
 TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
 """Fields that may be others in the targets' recipe than in the shadow models'."""
 FAMILY_FIELDS = ("depth", "width", "hidden", "activation")

@@ -9,6 +9,7 @@ from lira_jax.errors import UserError, bad_choice
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
 flags.DEFINE_string(
@@ -64,6 +65,8 @@ def main() -> None:
         ) from None
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if run is not None:
+        flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows
     if shadows < FEW_SHADOWS - 1:
         progress.note(

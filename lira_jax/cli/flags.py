@@ -16,6 +16,7 @@ from lira_jax import experiment as experiment_lib
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
+    DATA_PLACES,
     FAMILY_FIELDS,
     FIELDS,
     GROUPS,
@@ -25,6 +26,7 @@ from lira_jax.experiment import (
 )
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FlagValues()
@@ -243,6 +245,7 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     """
     given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
     before = stored or Experiment()
+    given |= {n: _absolute(given[n], getattr(before, n)) for n in DATA_PLACES if n in given}
     in_files = {n for n in given if n not in _typed}
     given = _without_other_families(given, in_files, before)
     if FLAGS["target_flagfile"].present:
@@ -252,6 +255,15 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
         own = _without_other_families(own, own, dataclasses.replace(shadows, model=model))
         given["target_recipe"] = experiment_lib.target_recipe(own)
     return dataclasses.replace(Experiment(), **given), set(given)
+
+
+def _absolute(path: str, before: str) -> str:
+    """The path from the root, so that the run can go on in another working directory; what the run
+    has already, if it is the same."""
+    if not path:
+        return path
+    found, known = (os.path.abspath(os.path.expanduser(p)) for p in (path, before))
+    return before if found == known else found
 
 
 def _target_fields(path: str) -> dict[str, Any]:
@@ -360,6 +372,9 @@ def open_runs() -> Runs:
     """
     RunDirectory(FLAGS.workdir).read_experiment()
     with settling() as runs:
+        run, experiment = runs[0]
+        if run_data.moved(run, experiment):
+            run_data.load_data(run, experiment, also=[r for r, _ in runs])
         store(runs)
     return runs
 
@@ -373,6 +388,12 @@ def about_targets() -> Iterator[None]:
         given = FLAGS.target_flagfile
         where = f"--target_flagfile={given}" if given else "target_recipe of experiment.json"
         raise UserError(f"{where}: {error}") from None
+
+
+def open_with(line: str) -> None:
+    """Tells what a stage begins with, once for all workers."""
+    if not workers.inside():
+        note(line)
 
 
 def _fail(name: str, error, status: int) -> None:

@@ -37,6 +37,7 @@ def main() -> None:
             table.measures(experiment.signal_names, one)
         sets = make_probes(runs, dataset)
         flags.store(runs)
+    flags.open_with(run_data.line(run, dataset))
 
     parts.check_own_devices()
     convolutional = any(one.convolutional for one in networks)

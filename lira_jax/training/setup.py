@@ -2,13 +2,15 @@
 trained."""
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lira_jax.data import masks
+from lira_jax import progress
+from lira_jax.data import masks, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import Experiment
 from lira_jax.runs import data as run_data
@@ -42,6 +44,7 @@ def check(
     if experiment.tensorboard:
         event_files.check_installed()
     dataset = run_data.read(experiment)
+    run_data.check(dataset, experiment, [run for run, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
@@ -56,12 +59,18 @@ def check(
     return dataset, keep, networks
 
 
-def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> None:
+def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> Runs:
     """Stores what `check` has found: experiments, the data's identity, labels and masks.
+
+    Returns:
+      The runs, with the experiments as they are stored: --normalize=auto is replaced by what it
+      stands for.
 
     Raises:
       UserError: the data are not those that a run began with.
     """
+    runs = [(run, _scaled(run, e, dataset)) for run, e in runs]
+    run_data.check(dataset, runs[0][1], [run for run, _ in runs])
     for run, experiment in runs:
         run.store_experiment(experiment)
     run_data.settle(dataset, runs[0][1], [run for run, _ in runs])
@@ -70,3 +79,18 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> None:
         run.write_once(KEEP, keep)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
+    return runs
+
+
+def _scaled(run: RunDirectory, e: Experiment, dataset: Dataset) -> Experiment:
+    """The experiment with a kind of normalisation that does not depend on the data; one that an
+    earlier version has begun with auto stays as it is."""
+    if run.has(KEEP):
+        return e
+    if e.normalize != "auto":
+        if doubt := normalize.doubt(dataset.x, e.normalize):
+            progress.note(f"note: {doubt}")
+        return e
+    kind, seen = normalize.choose(dataset.x)
+    progress.note(f"--normalize=auto is {kind} {seen}")
+    return dataclasses.replace(e, normalize=kind)
