@@ -27,7 +27,7 @@ def load_data(
       UserError: there is no run, the data cannot be read, or they have changed.
     """
     e = experiment or run.read_experiment()
-    dataset = read(_where_they_are(e, run))
+    dataset = read(e, run)
     settle(dataset, e, [run, *also])
     return dataset
 
@@ -38,7 +38,8 @@ def _where_they_are(e: Experiment, run: RunDirectory) -> Experiment:
     Raises:
       UserError: the data were moved elsewhere.
     """
-    if not e.data_path or pathlib.Path(e.data_path).expanduser().exists():
+    begun = run.data_fingerprint() is not None
+    if not begun or not e.data_path or pathlib.Path(e.data_path).expanduser().exists():
         return e
     if pathlib.Path(e.data_path).name == DATA and (run.path / DATA).exists():
         return dataclasses.replace(e, data_path=str(run.path / DATA))
@@ -48,12 +49,16 @@ def _where_they_are(e: Experiment, run: RunDirectory) -> Experiment:
     )
 
 
-def read(e: Experiment) -> Dataset:
+def read(e: Experiment, run: RunDirectory) -> Dataset:
     """Reads the data set of an experiment, with its outliers.
+
+    Args:
+      run: the run directory of the experiment, begun or not.
 
     Raises:
       UserError: the data cannot be read.
     """
+    e = _where_they_are(e, run)
     from lira_jax.data import (
         load,  # here, so that --help need not wait for scikit-learn
         outliers,

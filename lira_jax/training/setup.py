@@ -43,7 +43,7 @@ def check(
     run, experiment = runs[0]
     if experiment.tensorboard:
         event_files.check_installed()
-    dataset = run_data.read(experiment)
+    dataset = run_data.read(experiment, run)
     run_data.check(dataset, experiment, [run for run, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
