@@ -11,6 +11,11 @@ from lira_jax.errors import UserError
 _LARGEST = 1e30
 """Beyond it float32 overflows when examples are scaled; it may well be a mark of missing values."""
 
+_ALL_DIFFERENT = (
+    "y has {n} different labels for {n} examples: it numbers the examples, or is a quantity; give "
+    "class labels"
+)
+
 # Joined to the seed, so that the subset is drawn from a stream no other user of the same seed
 # shares.
 _SUBSET_STREAM = 0x5B5E7
@@ -53,9 +58,9 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
 
     Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other
     integers and all floats float32; values are never rescaled. Labels: integers, bools and whole
-    floats become int32, [N, 1] becomes [N]. Without num_classes or class_names, K is the largest
-    label + 1; then label 0 and at least half of the K classes must occur, for a gap means labels
-    that were not numbered from 0.
+    floats become int32, [N, 1] becomes [N], and words become their places among class_names, or in
+    the alphabet. Without num_classes or class_names, K is the largest label + 1; then label 0 and
+    at least half of the K classes must occur, for a gap means labels that were not numbered from 0.
 
     Args:
       dataset: Arrays as read.
@@ -76,6 +81,7 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
 
 
 def _check(dataset: Dataset) -> Dataset:
+    dataset = _numbered(dataset)
     x, y = _examples("x", dataset.x), _labels("y", dataset.y)
     _same_length("x", x, "y", y)
     x_test, y_test = dataset.x_test, dataset.y_test
@@ -105,10 +111,7 @@ def _check(dataset: Dataset) -> Dataset:
     num_classes = dataset.num_classes or len(dataset.class_names)
     if not num_classes:
         if len(present) == len(y):
-            raise UserError(
-                f"y has {len(y)} different labels for {len(y)} examples: it numbers the examples, "
-                "or is a quantity; give class labels"
-            )
+            raise UserError(_ALL_DIFFERENT.format(n=len(y)))
         num_classes = 1 + int(max(y.max(), y_test.max() if y_test is not None else 0))
         if present[0] > 0:
             raise UserError(f"labels in y start at {present[0]}, not 0; save y - {present[0]}")
@@ -131,6 +134,36 @@ def _check(dataset: Dataset) -> Dataset:
     return Dataset(x, y, x_test, y_test, num_classes, tuple(dataset.class_names))
 
 
+def _numbered(dataset: Dataset) -> Dataset:
+    """The data with numbers for labels that are words: their places among class_names, or in the
+    alphabet, where class_names become the words."""
+    given = {"y": dataset.y} | ({} if dataset.y_test is None else {"y_test": dataset.y_test})
+    words = {name: as_array(name, labels) for name, labels in given.items()}
+    if any(labels.dtype.kind not in "US" or not labels.size for labels in words.values()):
+        return dataset
+    words = {name: labels.ravel().astype(str) for name, labels in words.items()}
+    named = np.array(dataset.class_names or np.unique(words["y"]), str)
+    if not dataset.class_names:
+        if len(named) == len(words["y"]):
+            raise UserError(_ALL_DIFFERENT.format(n=len(named)))
+        if number := next(filter(_is_number, named), None):
+            raise UserError(f"y holds numbers as text, such as '{number}'; save them as numbers")
+    place = {name: i for i, name in enumerate(named.tolist())}
+    for name, labels in words.items():
+        if unknown := sorted(set(labels.tolist()) - set(place)):
+            raise UserError(f"{name} has the label {unknown[0]!r}, which is none of the classes")
+        words[name] = np.array([place[label] for label in labels.tolist()], np.int32)
+    return dataclasses.replace(dataset, class_names=tuple(named.tolist()), **words)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def as_array(name: str, array) -> np.ndarray:
     """The array, as numpy has it.
 
@@ -140,7 +173,12 @@ def as_array(name: str, array) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
         raise UserError(f"{name} is a masked array with missing values; fill them in or drop them")
     try:
-        return np.asarray(array)
+        found = np.asarray(array)
+        if found.dtype == object and found.size:  # as pandas gives columns of text
+            kinds = (str, (bool, int, float, np.number, np.bool_))
+            if any(all(isinstance(v, kind) for v in found.flat) for kind in kinds):
+                found = np.array(found.tolist())
+        return found
     except ValueError:
         raise UserError(
             f"{name} holds rows of different lengths; make each as long as the others"
@@ -197,7 +235,7 @@ def _labels(name: str, array) -> np.ndarray:
 def _shown(y: np.ndarray) -> str:
     """The first label that is no whole number."""
     first = (y != np.floor(y)).argmax() if y.dtype.kind == "f" else 0
-    return repr(y[first].item())[:40]
+    return repr(y[first : first + 1].tolist()[0])[:40]
 
 
 def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:

@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from absl import logging
 
+from lira_jax import progress
 from lira_jax.data import dataset as datasets
 from lira_jax.data import duplicates
 from lira_jax.data.dataset import Dataset
@@ -99,16 +99,13 @@ def load(
 def _tell_of_copies(dataset: str, x: np.ndarray, raw: np.ndarray) -> None:
     copies, merged = duplicates.find(x, raw)
     if len(copies):
-        logging.warning(
-            "--dataset=%s: %d of %d examples equal an earlier one exactly, so their membership is "
-            "not what the masks say; --drop_duplicates removes them.",
-            dataset,
-            len(copies),
-            len(x),
+        progress.remark(
+            f"--dataset={dataset}: {len(copies)} of {len(x)} examples equal an earlier one "
+            "exactly, so their membership is not what the masks say; --drop_duplicates removes them"
         )
     rounded = duplicates.rounding(x, raw, len(merged))
     if rounded:
-        logging.warning("--dataset=%s: %s", dataset, rounded)
+        progress.remark(f"--dataset={dataset}: {rounded}")
 
 
 def load_spec(spec: str, data_dir: str = "") -> Dataset:

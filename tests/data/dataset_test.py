@@ -28,6 +28,7 @@ LABELS = np.array([0, 1, 2, 0, 1, 2], np.int32)
         (FEATURES > 0, np.uint8, (6, 7)),
         (-FEATURES.astype(np.int8), np.float32, (6, 7)),
         (np.asfortranarray(FEATURES), np.float32, (6, 7)),
+        (FEATURES.astype(object), np.float32, (6, 7)),
     ],
 )
 def test_examples_keep_their_values_in_the_promised_type(given, dtype, shape):
@@ -48,6 +49,7 @@ def test_examples_keep_their_values_in_the_promised_type(given, dtype, shape):
         LABELS.astype(np.float64),
         LABELS[:, None],
         LABELS.tolist(),
+        LABELS.astype(object),
     ],
 )
 def test_labels_become_int32(labels):
@@ -55,6 +57,22 @@ def test_labels_become_int32(labels):
     assert data.y.dtype == np.int32
     np.testing.assert_array_equal(data.y, LABELS)
     assert data.num_classes == 3
+
+
+@pytest.mark.parametrize("words", [["no", "yes"], [b"no", b"yes"], np.array(["no", "yes"], object)])
+def test_words_become_their_places_in_the_alphabet_or_among_the_names(words):
+    y = [words[i % 2] for i in range(6)]
+    data = check(Dataset(FEATURES, y, FEATURES[:2], [words[1]] * 2))
+    assert data.class_names == ("no", "yes")
+    np.testing.assert_array_equal(data.y, [0, 1] * 3)
+    np.testing.assert_array_equal(data.y_test, [1, 1])
+    data = check(Dataset(FEATURES, y, class_names=("yes", "no", "perhaps")))
+    np.testing.assert_array_equal(data.y, [1, 0] * 3)
+    assert data.num_classes == 3
+
+
+def test_a_masked_array_without_missing_values_is_an_array():
+    np.testing.assert_array_equal(check(Dataset(np.ma.array(FEATURES), LABELS)).x, FEATURES)
 
 
 def test_class_names_give_the_number_of_classes():
@@ -99,7 +117,8 @@ def _with(array, index, value):
         ),
         (dict(x=FEATURES.astype(complex)), "x has dtype complex128"),
         (dict(x=FEATURES.astype(str)), "x has dtype"),
-        (dict(x=FEATURES.astype(object)), "x has dtype object"),
+        (dict(x=_with(FEATURES.astype(object), (0, 0), None)), "x has dtype object"),
+        (dict(x=_with(FEATURES.astype(object), (0, 0), "1")), "x has dtype object"),
         (dict(x=FEATURES[:, 0]), r"x has shape \(6,\)"),
         (dict(x=FEATURES[:0]), r"x has shape \(0, 7\)"),
         (dict(x=FEATURES[:, :0]), r"x has shape \(6, 0\)"),
@@ -110,7 +129,21 @@ def _with(array, index, value):
         (dict(y=np.eye(3)[LABELS]), r"y has shape \(6, 3\)"),
         (dict(y=LABELS + 0.5), "not whole numbers"),
         (dict(y=_with(LABELS.astype(float), 2, np.nan)), "not whole numbers"),
-        (dict(y=LABELS.astype(str)), "not whole numbers"),
+        (dict(y=LABELS.astype(str)), "y holds numbers as text, such as '0'; save them as numbers"),
+        (dict(y=[f"row {i}" for i in range(6)]), "y has 6 different labels for 6 examples"),
+        (dict(y=np.arange(6)), "y has 6 different labels for 6 examples: it numbers the examples"),
+        (dict(y=_with(LABELS.astype(object), 0, None)), r"\(dtype object\), such as None;"),
+        (dict(y=[0, [1], 2, 0, 1, 2]), "y holds rows of different lengths"),
+        (dict(x=[[1, 2]] * 5 + [[1]]), "x holds rows of different lengths"),
+        (dict(x=np.ma.masked_less(FEATURES, -1)), "x is a masked array with missing values"),
+        (dict(y=np.ma.masked_equal(LABELS, 1)), "y is a masked array with missing values"),
+        (dict(x=_with(FEATURES, (3, 0), 2e30)), r"x\[3\] holds NaN, or a number beyond 1e\+30"),
+        (
+            dict(y=["a", "b"] * 3, y_test=["a", "c"], x_test=FEATURES[:2]),
+            "y_test has the label 'c'",
+        ),
+        (dict(y=["a", "b"] * 3, class_names=("a", "x")), "y has the label 'b', which is none of"),
+        (dict(y=["a", "b"] * 3, y_test=[0, 1], x_test=FEATURES[:2]), "y holds labels that are not"),
         (dict(y=_with(LABELS, 2, -1)), r"y\[2\] is -1"),
         (dict(y=_with(LABELS.astype(np.uint64), 2, 2**40)), r"y\[2\] is 1099511627776"),
         (dict(y=_with(LABELS.astype(float), 3, np.inf)), r"y\[3\] is inf"),

@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 import pytest
-from absl import logging
 
+from lira_jax import progress
 from lira_jax.data import dataset as datasets
 from lira_jax.data import load as load_module
 from lira_jax.data.duplicates import duplicates
@@ -32,7 +32,7 @@ def npz_with_copies(tmp_path):
 @pytest.fixture
 def warnings(monkeypatch):
     lines = []
-    monkeypatch.setattr(logging, "warning", lambda message, *args: lines.append(message % args))
+    monkeypatch.setattr(progress, "remark", lines.append)
     return lines
 
 
