@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONG = re.compile(
     r"(?<![\d.eE])(?<![eE][+-])\d{16,}(?![\d.eE])", re.ASCII
 )  # more than 53 bits, perhaps
-_TRUTH = {"true": "1", "false": "0"}
+_TRUTH = {"True": "1", "False": "0", "true": "1", "false": "0", "TRUE": "1", "FALSE": "0"}
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf", "+inf", "infinity"}
 _LABELS = {"label", "labels", "class", "target"}
 
@@ -154,7 +154,7 @@ def _cells(line: Line, separator: str | None, source: str) -> list[str]:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.lower() in _TRUTH or bool(_NUMBER.fullmatch(cell))
+    return cell in _TRUTH or bool(_NUMBER.fullmatch(cell))
 
 
 def _is_header(rows: list[list[str]]) -> bool:
@@ -196,7 +196,9 @@ def _read(lines: Sequence[Line], layout: Layout, source: str) -> tuple[np.ndarra
         trailing=False,
         quoted=False,
     )
-    table = _numbers(["\t".join(_TRUTH.get(c.lower(), c) for c in row) for row in rows], plain)
+    table = _numbers(["\t".join(row) for row in rows], plain)
+    if table is None:
+        table = _numbers(["\t".join([_TRUTH.get(c, c) for c in row]) for row in rows], plain)
     unusable = [word for word in np.unique(words) if _is_number(word) or word.lower() in _MISSING]
     if table is None or unusable:
         raise _bad_cell(lines, layout, source)
@@ -270,7 +272,7 @@ def _wrong(cell: str, word: bool) -> str | None:
         return f"has {cell!r} where other lines have words; label all alike" if number else None
     if not _is_number(cell):
         return f"has {cell[:40]!r} where a number should be; write it like 1234.5"
-    number = float(_TRUTH.get(cell.lower(), cell))
+    number = float(_TRUTH.get(cell, cell))
     if not np.isfinite(number):
         return f"has {cell[:40]!r}, too large for a number; scale the column"
     if any(int(digits) != int(float(digits)) for digits in _LONG.findall(cell)):
