@@ -99,5 +99,5 @@ def _is_deep(image) -> str:
         arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         raw_mode = str(arguments[0]) if arguments else ""
         if re.search(r";(16|32)[BLNS]", raw_mode) or (tile[0] == "ppm" and arguments[1] > 255):
-            return " with 16 bits a channel"
+            return " with more than 8 bits a channel"
     return ""

@@ -185,7 +185,7 @@ def test_a_hidden_part_is_told(tmp_path, mode):
 @pytest.mark.parametrize("mode", ["F", "I", "LAB"])
 def test_other_modes_are_refused(tmp_path, mode):
     path = _saved(tmp_path / "1.tif", PIL.Image.new(mode, (4, 4)))
-    with pytest.raises(UserError, match=f"pixels of mode {mode}; save it with 8 bits"):
+    with pytest.raises(UserError, match=f"pixels of mode {mode}.*; save it with 8 bits"):
         _decode(path)
 
 
