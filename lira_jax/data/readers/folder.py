@@ -9,6 +9,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers import image
+from lira_jax.data.readers.reading import reading
 from lira_jax.errors import UserError
 
 _SPLITS = {
@@ -43,6 +44,8 @@ def read(path: pathlib.Path) -> Dataset:
     source = f"--data_path={path}"
     if not path.is_dir():
         raise UserError(f"{source}: not a folder; give the one that holds a folder for each class")
+    with reading(source):
+        os.listdir(path)  # for its error, which of a folder below names that folder
     train, test = _splits(path, source)
     names = _folders(train)
     if not names:
