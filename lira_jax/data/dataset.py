@@ -227,7 +227,7 @@ def _labels(name: str, array) -> np.ndarray:
             f"{_shown(y)}; number the classes from 0"
         )
     for extreme in (y.argmin(), y.argmax()):
-        if not 0 <= y[extreme] < 2**31:
+        if not 0 <= y[extreme].item() < 2**31:  # as float16 it would overflow
             raise UserError(f"{name}[{extreme}] is {y[extreme]}; labels are numbered from 0")
     return np.ascontiguousarray(y, np.int32)
 
