@@ -296,6 +296,8 @@ GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
 DATA_PLACES = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "data")
 """Fields that say where the data are: paths on this machine."""
+DATA_LISTS = ("outliers_from", "probes")
+"""Fields that list other data sets, NAME:PATH, comma separated."""
 TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
 """Fields that may be others in the targets' recipe than in the shadow models'."""
 FAMILY_FIELDS = ("depth", "width", "hidden", "activation")

@@ -16,6 +16,7 @@ from lira_jax import experiment as experiment_lib
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
+    DATA_LISTS,
     DATA_PLACES,
     FAMILY_FIELDS,
     FIELDS,
@@ -245,7 +246,10 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     """
     given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
     before = stored or Experiment()
-    given |= {n: _absolute(given[n], getattr(before, n)) for n in DATA_PLACES if n in given}
+    for names, absolute in ((DATA_PLACES, _absolute), (DATA_LISTS, _absolute_list)):
+        for name in filter(given.get, names):
+            found, known = absolute(given[name]), getattr(before, name)
+            given[name] = known if found == absolute(known) else found
     in_files = {n for n in given if n not in _typed}
     given = _without_other_families(given, in_files, before)
     if FLAGS["target_flagfile"].present:
@@ -257,13 +261,18 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     return dataclasses.replace(Experiment(), **given), set(given)
 
 
-def _absolute(path: str, before: str) -> str:
-    """The path from the root, so that the run can go on in another working directory; what the run
-    has already, if it is the same."""
-    if not path:
-        return path
-    found, known = (os.path.abspath(os.path.expanduser(p)) for p in (path, before))
-    return before if found == known else found
+def _absolute(path: str) -> str:
+    """The path from the root, so that the run can go on in another working directory."""
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def _absolute_list(specs: str) -> str:
+    """The same of each data set in a list such as noise,npz:other.npz."""
+    parts = [spec.partition(":") for spec in specs.split(",")]
+    return ",".join(
+        f"{name}:{_absolute(path)}" if path and name.strip() != "tfds" else name + colon + path
+        for name, colon, path in parts
+    )
 
 
 def _target_fields(path: str) -> dict[str, Any]:
