@@ -141,7 +141,12 @@ def _numbered(dataset: Dataset) -> Dataset:
     words = {name: as_array(name, labels) for name, labels in given.items()}
     if any(labels.dtype.kind not in "US" or not labels.size for labels in words.values()):
         return dataset
-    words = {name: labels.ravel().astype(str) for name, labels in words.items()}
+    for name, labels in words.items():
+        flat = labels.ravel()
+        decoded = (
+            np.char.decode(flat, "utf-8", "backslashreplace") if flat.dtype.kind == "S" else flat
+        )
+        words[name] = decoded.astype(str)
     named = np.array(dataset.class_names or np.unique(words["y"]), str)
     if not dataset.class_names:
         if len(named) == len(words["y"]):

@@ -136,6 +136,10 @@ def _read(dataset: str, data_path: str) -> Dataset:
                 f"--data_path={data_path}: no such file or folder; --dataset={dataset} reads "
                 f"{wanted}"
             )
+        if not (path.is_file() or path.is_dir()):
+            raise UserError(
+                f"--data_path={data_path}: neither a file nor a folder; write the data to a file"
+            )
         return reader(path)
 
 

@@ -57,8 +57,10 @@ def doubt(x: np.ndarray, kind: str) -> str | None:
 
 def span(x: np.ndarray) -> str:
     """The smallest and the largest value, such as 0..255."""
-    low, high = x.min(), x.max()
-    return f"{low}..{high}" if x.dtype.kind in "bui" else f"{low:.4g}..{high:.4g}"
+    ends = x.min().item(), x.max().item()
+    return "..".join(
+        str(v) if isinstance(v, int) else f"{v + 0:.{12 if v.is_integer() else 4}g}" for v in ends
+    )
 
 
 def fit(x: np.ndarray, kind: str) -> Normalizer:

@@ -142,6 +142,7 @@ def _with(array, index, value):
             dict(y=["a", "b"] * 3, y_test=["a", "c"], x_test=FEATURES[:2]),
             "y_test has the label 'c'",
         ),
+        (dict(y=[b"\xff", b"1"] * 3), "y holds numbers as text, such as '1'"),
         (dict(y=["a", "b"] * 3, class_names=("a", "x")), "y has the label 'b', which is none of"),
         (dict(y=["a", "b"] * 3, y_test=[0, 1], x_test=FEATURES[:2]), "y holds labels that are not"),
         (dict(y=_with(LABELS, 2, -1)), r"y\[2\] is -1"),

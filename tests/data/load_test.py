@@ -175,6 +175,14 @@ def test_every_reader_tells_what_it_may_not_read_in_one_line(tmp_path, name):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.parametrize("name", [name for name, (_, wanted) in READERS.items() if wanted])
+def test_a_pipe_is_refused_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"/pipe: neither a file nor a folder; write the data to"):
+        load(name, str(tmp_path / "pipe"))
+
+
 def test_tfds_gets_its_flags(monkeypatch):
     calls = []
 

@@ -41,7 +41,7 @@ BYTES = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), np.uint8)
         (BITS.astype(np.uint8), "standard", "for uint8 images 0..1"),
         (BITS * np.uint8(16), "standard", "for uint8 images 0..16"),
         (BITS * np.uint8(255), "pixel", "for uint8 images 0..255"),
-        (BYTES * np.float32(257), "standard", "for float32 images 0..6.554e+04"),
+        (BYTES * np.float32(257), "standard", "for float32 images 0..65535"),
         (BYTES.astype(np.float32), "standard", "for float32 images 0..255"),
         (BYTES / np.float32(255), "standard", "for float32 images 0..1"),
         (BYTES.reshape(200, -1), "standard", "for features"),

@@ -43,7 +43,11 @@ def read_npy(path: pathlib.Path) -> Dataset:
     if not path.is_dir():
         raise UserError(f"{source}: not a folder; give the one with x.npy and y.npy in it")
     with reading(source):
-        files = {file.stem: file for file in sorted(path.iterdir()) if file.suffix == ".npy"}
+        files = {
+            file.stem: file
+            for file in sorted(path.iterdir())
+            if file.is_file() and file.suffix == ".npy"
+        }
     return _assemble(
         source,
         files,

@@ -3,6 +3,8 @@
 import collections
 import os
 import pathlib
+import stat
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,7 +76,7 @@ def read(path: pathlib.Path) -> Dataset:
             )
         test_files, y_test = _list(test, test_names, names, skipped)
     for folder in {path, train, test} - {None}:
-        outside = [e for e in _entries(folder) if e.is_file() and not e.name.startswith(".")]
+        outside = [e for e in _entries(folder) if _is(stat.S_ISREG, e) and not _is_hidden(e)]
         skipped.update(f"{pathlib.Path(e).suffix} outside of class folders" for e in outside)
     if skipped:
         progress.remark(f"{source}: {skipped.total()} files are passed over{_held(skipped)}")
@@ -131,7 +133,19 @@ def _folders(path: pathlib.Path) -> list[str]:
 
 def _is_folder(entry: os.DirEntry) -> bool:
     # macOS packs a folder __MACOSX into archives.
-    return entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX"
+    return _is(stat.S_ISDIR, entry) and not _is_hidden(entry) and entry.name != "__MACOSX"
+
+
+def _is_hidden(entry: os.DirEntry) -> bool:
+    return entry.name.startswith(".")
+
+
+def _is(kind: Callable[[int], bool], entry: os.DirEntry) -> bool:
+    """Whether an entry, or what it links to, is of a kind; false where the link leads nowhere."""
+    try:
+        return kind(entry.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _list(
@@ -160,11 +174,14 @@ def _images(
             real = os.path.realpath(entry)
             if real not in above:
                 found += _images(folder / entry.name, skipped, above | {real})
-        elif not entry.is_dir() and not entry.name.startswith("."):
-            if pathlib.Path(entry).suffix.lower() in image.SUFFIXES:
+        elif not _is(stat.S_ISDIR, entry) and not _is_hidden(entry):
+            suffix = pathlib.Path(entry).suffix
+            # A link that leads nowhere is told when it is opened; a pipe would never end.
+            is_file = _is(stat.S_ISREG, entry) or (entry.is_symlink() and not os.path.exists(entry))
+            if is_file and suffix.lower() in image.SUFFIXES:
                 found.append(folder / entry.name)
             else:
-                skipped[pathlib.Path(entry).suffix] += 1
+                skipped[suffix if is_file else f"{suffix} that are no files"] += 1
     return found
 
 

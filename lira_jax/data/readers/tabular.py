@@ -126,7 +126,7 @@ def _compact(block: np.ndarray) -> np.ndarray:
 def _from_zero(data: Dataset, source: str, column: str = "y") -> Dataset:
     """The data with classes numbered from 0."""
     labels = np.unique(data.y)
-    if len(labels) == len(data.y):
+    if 1 < len(labels) == len(data.y):
         raise UserError(
             f"{source}: {column} has {len(labels)} different labels in {len(data.y)} rows: it "
             "numbers the rows, or is a quantity; put class labels into the first column, or call "

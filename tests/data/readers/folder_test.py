@@ -262,6 +262,19 @@ def test_links_to_images_and_folders_are_followed_but_not_in_circles(tmp_path, r
         folder.read(tmp_path / "data")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_pipes_are_not_waited_for_and_circular_links_are_named(tmp_path, remarks):
+    _tree(tmp_path, "a/1.png b/1.png")
+    os.mkfifo(tmp_path / "a/pipe.png")
+    (tmp_path / "a/link.png").symlink_to(tmp_path / "a/pipe.png")
+    (tmp_path / "c").symlink_to(tmp_path / "c")
+    assert folder.read(tmp_path).class_names == ("a", "b")
+    assert "2 files are passed over (2 .png that are no files)" in remarks[0]
+    (tmp_path / "b/self.png").symlink_to(tmp_path / "b/self.png")
+    with pytest.raises(UserError, match=r"b/self\.png: Too many levels of symbolic links"):
+        folder.read(tmp_path)
+
+
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     _tree(tmp_path, "a/1.png b/1.png b/deep/2.png")
     scandir = os.scandir

@@ -140,7 +140,7 @@ def test_blocks_do_not_show(tmp_path, monkeypatch, rows_at_once):
         (lambda lines: [], "no rows in it"),
         (
             lambda lines: [b"\xff\xfe" + lines[0], *lines[1:]],
-            "damaged, truncated or not of this format",
+            "damaged, or not UTF-8 text .*; save it as UTF-8",
         ),
     ],
 )
