@@ -83,8 +83,8 @@ def test_what_the_cast_merges_is_counted_and_the_column_named():
     _, raw = _times()
     assert _rounding(raw) == (
         "582 of 602 examples differ from earlier ones only before the cast to float32: column 0 of "
-        "x, 1700000000..1700000599, keeps 6 of its 600 values; subtract its smallest value and save it "
-        "again"
+        "x, 1700000000..1700000599, keeps 6 of its 600 values; subtract its smallest value and "
+        "save it again"
     )
     assert "column 0 of x, 1700000000..1700000599, keeps 6" in _rounding(raw.astype(np.int64))
 
