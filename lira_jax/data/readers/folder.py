@@ -82,7 +82,8 @@ def read(path: pathlib.Path) -> Dataset:
         progress.remark(f"{source}: {skipped.total()} files are passed over{_held(skipped)}")
     x = _stack(files + test_files, source)
     test_set = (x[len(y) :], np.array(y_test)) if y_test else (None, None)
-    return Dataset(x[: len(y)], np.array(y), *test_set, class_names=tuple(names))
+    shown = (os.fsencode(name).decode("utf-8", "backslashreplace") for name in names)
+    return Dataset(x[: len(y)], np.array(y), *test_set, class_names=tuple(shown))
 
 
 def _splits(path: pathlib.Path, source: str) -> tuple[pathlib.Path, pathlib.Path | None]:

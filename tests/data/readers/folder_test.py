@@ -290,6 +290,17 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
             folder.read(tmp_path)
 
 
+def test_names_of_classes_can_be_written_whatever_bytes_they_are(tmp_path):
+    _tree(tmp_path, "a/1.png ü/1.png")
+    try:
+        os.rename(tmp_path / "a", os.fsencode(tmp_path) + b"/\xff")
+    except OSError:
+        pytest.skip("names of files are UTF-8 here")
+    names = folder.read(tmp_path).class_names
+    assert sorted(names) == sorted(["ü", "\\xff"])
+    "".join(names).encode()
+
+
 def test_splits_that_are_read_can_be_trained_on(tmp_path):
     _tree(tmp_path, "Train/a/1.png Train/a/2.png Train/b/1.png Train/b/2.png Val/b/3.png")
     data = check(folder.read(tmp_path))
