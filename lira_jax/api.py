@@ -20,6 +20,9 @@ from lira_jax.runs import files
 from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
 from lira_jax.runs.evidence import load_evidence, saved_signals
 
+_ARRAYS = ("x", "y", "x_test", "y_test")
+"""What is saved of a data set that was given as arrays."""
+
 _QUERIES = {"none": 1, "mirror": 2}
 """Augmentation in training -> queries that help the attack; 18 of those that shift too."""
 
@@ -85,7 +88,7 @@ def audit(
             if not data.exists():
                 _save(given, data)
                 written = True
-            pool, keep, _ = setup.check(runs)
+            pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
             ((_, experiment),) = setup.store(runs, pool, keep)
@@ -94,8 +97,8 @@ def audit(
                 data.unlink(missing_ok=True)
             raise
     ids = range(experiment.num_models)
-    loop.train(experiment, pool, keep, run, ids)
-    score_models(experiment, pool, run, ids)
+    loop.train(experiment, network, pool, keep, run, ids)
+    score_models(experiment, network, pool, run, ids)
     request = Request(names, skip_failures=attacks in ("all", "fast"))
     results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
     if page and results.attacks:
@@ -167,12 +170,12 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
     """Saves arrays as they were given: float32 may not tell all examples apart."""
-    arrays = {"x": dataset.x, "y": dataset.y, "x_test": dataset.x_test, "y_test": dataset.y_test}
+    saved = {name: getattr(dataset, name) for name in _ARRAYS}
     with files.replacing(path) as file:
-        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+        np.savez(file, **{name: array for name, array in saved.items() if array is not None})
 
 
 def _read(path: pathlib.Path) -> Dataset:
     with np.load(path, allow_pickle=False) as file:
-        names = ("x", "y", "x_test", "y_test")
-        return datasets.check(Dataset(*(file[n] if n in file.files else None for n in names)))
+        arrays: dict[str, Any] = {n: file[n] if n in file.files else None for n in _ARRAYS}
+    return datasets.check(Dataset(**arrays))

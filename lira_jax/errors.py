@@ -5,11 +5,10 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the user can mend. The message is one line: the flag or file, its value, the
-    fix."""
+    """Something the user can mend, in one line: the flag or file, its value, the fix."""
 
 
-def bad_choice(what: str, value: str, choices: Iterable) -> UserError:
+def bad_choice(what: str, value: object, choices: Iterable) -> UserError:
     """The error for a value outside `choices`, with the nearest one suggested."""
     names = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(value), names, n=1)

@@ -23,8 +23,7 @@ def bar(
     leave: bool = True,
     delay: float = 0,
 ) -> tqdm:
-    """Progress on standard error; nothing for stages that do no work, or in a log take less than
-    `LOG_INTERVAL`.
+    """Progress on standard error; none without work or, in a log, within `LOG_INTERVAL`.
 
     Args:
       description: name of the stage.
@@ -82,15 +81,13 @@ def remark(text: str) -> None:
 
 
 def note_finished(models: int, left: int, what: str) -> None:
-    """Says how many of the models need nothing, if there are any; `what` they are, such as "trained
-    already"."""
+    """Says how many models need nothing, if any; `what` they are, such as "trained already"."""
     if left < models:
         note(f"{models - left} of {models} models are {what}")
 
 
 class _Log:
-    """A file that keeps, of what tqdm writes to overwrite the line before, a plain line every
-    `LOG_INTERVAL`."""
+    """Keeps, of the line that tqdm writes over and over, a plain one every `LOG_INTERVAL`."""
 
     def __init__(self):
         self.last = time.monotonic()

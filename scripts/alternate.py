@@ -1,5 +1,4 @@
-"""How bench scripts measure: contenders take turns in one run, so that a machine whose speed drifts
-favours none."""
+"""How bench scripts measure: contenders take turns, so that a drifting machine favours none."""
 
 import contextlib
 import multiprocessing
@@ -49,8 +48,7 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 def print_table(
     found: dict[str, list[float]], bases: Sequence[str], unit: str, notes: dict[str, str]
 ) -> None:
-    """Prints a row for each contender, the fastest first: median, extremes, and medians of ratios
-    in the same round.
+    """Prints a row for each contender, the fastest first: median, extremes, medians of ratios.
 
     Args:
       found: rates by name, one a round.
@@ -81,8 +79,7 @@ class Contenders(NamedTuple):
 
 
 class Process:
-    """A child process that runs contenders when told; on cores of its own, it keeps freed memory as
-    workers do.
+    """A child process that runs contenders when told, with a worker's own cores and memory.
 
     Args:
       build: (case) -> Contenders, called in the child; both it and case are pickled.
@@ -140,8 +137,7 @@ def cores() -> list[int]:
 
 @contextlib.contextmanager
 def _inherited(own_cores, environment):
-    """Cores and variables that children started here have from their first moment, before libraries
-    start threads."""
+    """Cores and variables that children started here have before libraries start threads."""
     all_cores, replaced = cores(), {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     if own_cores:
@@ -163,9 +159,8 @@ def _serve(pipe, build, case, pinned: bool) -> None:
     for name, run in runs.items():
         try:
             first[name] = seconds(run)
-        except (
-            Exception
-        ) as error:  # one that cannot run here must not end the comparison of the others
+        # One that cannot run here must not end the comparison of the others.
+        except Exception as error:
             failed[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
     pipe.send((facts, first, failed))
     with contextlib.suppress(EOFError):

@@ -1,11 +1,10 @@
-"""Online LiRA on all targets at once, against the per-example loop that other tools run for one
-target.
+"""Online LiRA on all targets at once, against other tools' per-example loop for one target.
 
     python scripts/bench_attack.py [--models=256] [--examples=50000] [--queries=18]
 
 Prints the median seconds of both, measured alternately in one run, their ratio per target, and the
-peak
-memory. The loop is timed on some of the examples and scaled: its cost is exactly linear in them.
+peak memory. The loop is timed on some of the examples and scaled: its cost is exactly linear in
+them.
 """
 
 import argparse

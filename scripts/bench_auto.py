@@ -1,8 +1,7 @@
-"""Whole trainings with --strategy=auto against every fixed choice, measuring time and the timing of
-steps included.
+"""Whole trainings with --strategy=auto, timing of steps included, against every fixed choice.
 
-    python scripts/bench_auto.py --flagfile=configs/location30_lira.flags --data_path=location30.npz
-        \ --choices=auto,vmap,map,loop [--rounds=3] [--flag=value ...]
+    python scripts/bench_auto.py --flagfile=configs/location30_lira.flags \\
+        --data_path=location30.npz --choices=auto,vmap,map,loop [--rounds=3] [--flag=value ...]
 
 Claim to be tested: a training with auto takes at most 5 % longer than with the best fixed choice. A
 choice is a strategy, or vmap/FORM with a form of convolution. lira-train runs from nothing for

@@ -38,8 +38,7 @@ STRAIGHT = 0.1  # relative deviation from the line beyond which a point is marke
 
 
 def networks(points: Sequence[tuple[int, int, int]]) -> Contenders:
-    """Training and scoring for each (models, examples, devices), 0 devices for all; run in a
-    process of their own."""
+    """Training and scoring for each (models, examples, devices or 0 for all), in a process."""
     runs = {}
     for models, examples, count in points:
         rng = np.random.default_rng(0)
@@ -77,8 +76,7 @@ def seconds_in(process: Process, at_least: float, rounds: int) -> dict:
 def print_line(
     stage: str, size: str, values: Sequence[int], seconds: Sequence[float], fixed: str
 ) -> None:
-    """Prints seconds against a size, the line that fits them best, and how far each lies from
-    it."""
+    """Prints seconds against a size, the line that fits them best, and how far each is from it."""
     x, t = np.array(values, float), np.array(seconds)
     slope, start = np.polyfit(x, t, 1, w=1 / t) if len(x) > 1 else (t[0] / x[0], 0.0)
     deviation = t / (start + slope * x) - 1
@@ -114,8 +112,7 @@ def grow_networks(a, models: Sequence[int], examples: Sequence[int]) -> None:
 
 
 def grow_devices(a, models: int, examples: int, devices: Sequence[int]) -> None:
-    """Training and scoring against devices: on a CPU virtual ones, otherwise the first of those
-    there are."""
+    """Training and scoring against devices: on a CPU virtual ones, else the first there are."""
     flags = (
         f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={max(devices)}"
     )

@@ -2,13 +2,12 @@
 
     python scripts/bench_score.py [--models=mlp,cnn,wide_resnet] [--num_models=4] [--batch_size=64]
 
-Claims to be tested: scoring (views of the examples, forward pass, phi, logits and phi brought to
-  the host) passes as
-many images a second through a network as the forward pass of a training step alone does, and 18
-queries of an example cost no more than 18 times one. All are lifted to many models as lira-score
-does it by default; a batch of scoring has as many images as lira-score's, and in more rows as many
-as --batches says. Contenders take turns for --rounds rounds of --seconds; the table has medians
-and, round by round, ratios.
+Claims to be tested: scoring (views of the examples, forward pass, phi, plain logits and phi brought
+to the host) passes as many images a second through a network as the forward pass of a training step
+alone does, and 18 queries of an example cost no more than 18 times one. All are lifted to many
+models as lira-score does it by default; a batch of scoring has as many images as lira-score's, and
+in more rows as many as --batches says. Contenders take turns for --rounds rounds of --seconds; the
+table has medians and, round by round, ratios.
 """
 
 import argparse
@@ -19,14 +18,14 @@ import jax
 import numpy as np
 from bench_train import CLASSES, SHAPES
 
-from lira_jax.data import augment, normalize
+from lira_jax.data import augment
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
-from lira_jax.signals import forward
+from lira_jax.signals import measure, table
 from lira_jax.training import planning
 from lira_jax.training.programs import Programs
 
@@ -55,7 +54,12 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
       batch: images of one model in a step, queries counted; 0 for lira-score's default.
     """
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
-    step = forward.make_score_step(network.make(e, dataset), augment.query_grid(queries))
+    step = measure.make_step(
+        programs.network,
+        table.measures(e.signal_names, programs.network),
+        augment.query_grid(queries),
+        plain=measure.SCORED_PLAIN,
+    )
     step = lift.lift(step, programs.plan.strategy, devices, shared=3)
     batch = batch or usual_batch(devices, convolutional=programs.network.convolutional)
     images, labels = lift.replicate((dataset.x, dataset.y), devices)
@@ -72,10 +76,7 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
 def training_forward(programs: Programs) -> Callable[[], None]:
     """The forward pass of training, to the logits, over as many images as there are examples."""
     e, dataset, devices = programs.experiment, programs.dataset, programs.devices
-    module, normalizer = (
-        recipes.context(e, dataset).module,
-        normalize.fit(dataset.x, e.normalize),
-    )
+    module, normalizer = recipes.context(e, dataset).module, programs.network.normalizer
 
     def of_one_model(variables, index, images):
         logits, _ = module.apply(

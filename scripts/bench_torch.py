@@ -1,5 +1,4 @@
-"""The networks of bench_train.py in PyTorch, trained one model at a time: what our speed is
-compared with.
+"""The networks of bench_train.py in PyTorch, one model at a time: what we are compared with.
 
 Layers, numbers of parameters, batches, number format, augmentation and optimiser are ours; images
 rest on the device as uint8, where batches are gathered. Eager with channels_last, compiled by
@@ -17,8 +16,7 @@ CLASSES = 10
 
 
 class Network(nn.Module):
-    """`body` computes in the number format of the experiment, `head` in float32. Images are
-    NHWC."""
+    """`body` computes in the experiment's number format, `head` in float32. Images are NHWC."""
 
     def __init__(self, body, head, dtype):
         super().__init__()
@@ -97,8 +95,7 @@ def wide_resnet(e, shape):
 
 
 def random_view(images, index, shift):
-    """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding, gathered by
-    index."""
+    """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding."""
     batch, height, width = len(index), *images.shape[1:3]
 
     def reflect(position, size):

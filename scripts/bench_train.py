@@ -45,16 +45,12 @@ from lira_jax.training.programs import Plan, Programs
 ALONE = "one at a time"
 CLASSES = 10
 SHAPES = {"mlp": (28, 28, 1), "cnn": (32, 32, 3), "wide_resnet": (32, 32, 3)}
-STEPS = {
-    "mlp": 16,
-    "cnn": 2,
-    "wide_resnet": 1,
-}  # so that a turn on a slow CPU does not last minutes
+# So few that a turn on a slow CPU does not last minutes.
+STEPS = {"mlp": 16, "cnn": 2, "wide_resnet": 1}
 
 
 class Case(NamedTuple):
-    """What every contender of a process trains in one run: num_models networks for so many
-    steps."""
+    """What every contender trains in one run: num_models networks for so many steps."""
 
     experiment: Experiment
     shape: tuple[int, int, int]
@@ -67,8 +63,7 @@ class Case(NamedTuple):
         return self.experiment.num_models * self.steps * self.experiment.batch_size
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 and labels, of which half are the members that make one epoch of so many
-        steps."""
+        """Images uint8 and labels, of which half are the members that make one such epoch."""
         rng, n = np.random.default_rng(0), 2 * self.steps * self.experiment.batch_size
         images = rng.integers(0, 256, (n, *self.shape), dtype=np.uint8)
         return images, rng.integers(0, CLASSES, n).astype(np.int32)
@@ -109,8 +104,7 @@ def _plans(case: Case, devices) -> list[Plan]:
 
 
 def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Callable[[], None]:
-    """Trains the models of keep [models, examples] for an epoch, chunk by chunk, as
-    training/loop.py does.
+    """Trains the models of keep [models, examples] for an epoch, as training/loop.py does.
 
     Args:
       draw: whether each run draws its batches anew, or all have those of the first epoch.

@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
-"""Compiles the real training step for an NVIDIA H200 on a machine that has none, and counts what it
-would run.
+"""Compiles the real training step for an NVIDIA H200, without one, and counts what it runs.
 
     pip install "jax-cuda12-plugin[with-cuda]==$(python -c 'import jax; print(jax.__version__)')"
-    PYTHONPATH=.:FOLDER python scripts/h200_compile.py --flagfile=configs/cifar10_wrn28_2.flags \
+    PYTHONPATH=.:FOLDER python scripts/h200_compile.py --flagfile=configs/cifar10_wrn28_2.flags \\
         --plans=loop/plain,vmap/plain,vmap/unrolled,vmap/shifted,vmap/patches,map/plain --widths=1,8
 
 FOLDER holds compile_for_h200.py, which describes the card to XLA and counts kernels, cuDNN calls
-and bytes in the
-compiled program. A line a plan: kernels of one step, the calls by kind, and bytes moved an image,
-whose quotient by 4.3 TB/s is a floor for the time.
+and bytes in the compiled program. A line a plan: kernels of one step, the calls by kind, and bytes
+moved an image, whose quotient by 4.3 TB/s is a floor for the time.
 """
 
 import os

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Song and Mittal's protocol on finished runs, to the letter: ONE shadow model, thresholds by
-class, one target.
+"""Song and Mittal's protocol on finished runs: ONE shadow model, class thresholds, one target.
 
     python scripts/song_mittal.py TARGETS_RUN SHADOWS_RUN
 
@@ -37,8 +36,7 @@ METRICS = {
 
 
 def read(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits [models, examples, classes], keep [models, examples] and labels [examples] of a scored
-    run."""
+    """Logits [models, examples, classes], keep [models, examples], labels [examples] of a run."""
     run = RunDirectory(path)
     keep, labels = run.read(KEEP, (None, None)), run.read(POOL.labels, (None,))
     return np.stack([run.read(POOL.signal("logits", m)) for m in range(len(keep))]), keep, labels
@@ -56,8 +54,7 @@ def sorted_probabilities(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def with_label(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What a network sees that is told the label: the probabilities and the label one-hot,
-    [examples, 2 classes]."""
+    """What a network sees: the probabilities and the label one-hot, [examples, 2 classes]."""
     return np.hstack([np.exp(confidences(logits)), np.eye(logits.shape[-1])[labels]])
 
 
@@ -71,12 +68,13 @@ def attack_network(features: np.ndarray, members: np.ndarray) -> MLPClassifier:
 def judge(
     own, own_members, own_labels, shadow, shadow_members, shadow_labels, rng
 ) -> dict[str, float]:
-    """All metrics of one target and one shadow model; logits [examples, classes], members bool
-    [examples].
+    """All metrics of one target and one shadow model.
+
+    Logits are [examples, classes], members bool [examples].
 
     "half known": the network is trained on half of the target's own members and non-members, as if
-      they were known to
-    the attacker, and judged on the rest; it needs no shadow model (Nasr et al. 2018).
+    they were known to the attacker, and judged on the rest; it needs no shadow model (Nasr et al.
+    2018).
     """
 
     def balanced(decision: np.ndarray) -> float:

@@ -18,9 +18,8 @@ import sys
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # there is no TPU to ask
 os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
-os.environ.setdefault(
-    "ALLOW_MULTIPLE_LIBTPU_LOAD", "1"
-)  # nor one that two processes would fight for
+# Nor is there one that two processes would fight for.
+os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
 
 import jax
 import numpy as np

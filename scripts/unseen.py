@@ -1,5 +1,4 @@
-"""What the scripts that compile for hardware at a distance share: the real training step on data
-that are not there."""
+"""What compiling for hardware at a distance needs: the real step on data that are not there."""
 
 import functools
 

@@ -1,5 +1,4 @@
-"""What tests of the attacks share: masks, the partner rule in plain Python, and what noise must
-give."""
+"""What tests of attacks share: masks, the partner rule in plain Python, what noise must give."""
 
 import functools
 
@@ -20,8 +19,7 @@ def coin_flips(rng, num_models, num_examples):
 
 
 def lists(keep, target):
-    """(in, out) models of one example, keep [models], without the target and its partner; target
-    may be None."""
+    """(in, out) models of one example, keep [models], without target (if any) and partner."""
     gone = () if target is None else (target, partner(keep, target))
     rest = [m for m in range(len(keep)) if m not in gone]
     return [m for m in rest if keep[m]], [m for m in rest if not keep[m]]
@@ -53,8 +51,7 @@ def noise(num_models):
 
 
 def assert_chance(score, member):
-    """AUC one half and TPR equal to FPR near 1 %, within four standard errors over groups of
-    examples."""
+    """AUC one half, and TPR equal to FPR near 1 %, within four standard errors over groups."""
     groups = np.array_split(np.arange(score.shape[1]), 20)
     aucs = np.array([auc(score[:, g], member[:, g]) for g in groups])
     threshold = np.quantile(score[~member], 0.99)

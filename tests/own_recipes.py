@@ -66,8 +66,10 @@ class Attacker(nn.Module):
 
 
 def adversarial(context: Context) -> Recipe:
-    """A classifier that a second network, with an optimiser of its own, holds to telling members
-    and non-members not apart (Nasr et al. 2018), and noise on its inputs by the key."""
+    """A classifier that a second network keeps from telling members (Nasr et al. 2018).
+
+    Each has an optimiser of its own, and the key puts noise on the inputs.
+    """
     module, attacker = context.module, Attacker()
     descent = optimizer.make(context.experiment, context.total_steps)
     attack_descent = optax.adam(1e-3)

@@ -21,10 +21,17 @@ def pinned(name):
 
 def required():
     """All that the package requires, and its extra for tests with it."""
+    return _requirements("options", "install_requires") + extra("test")
+
+
+def extra(name):
+    return _requirements("options.extras_require", name)
+
+
+def _requirements(section, name):
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    lines = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
-    return [Requirement(line) for line in lines.split("\n") if line]
+    return [Requirement(line) for line in setup[section][name].split("\n") if line]
 
 
 @pytest.mark.parametrize("requirement", required(), ids=lambda r: r.name)
@@ -50,8 +57,13 @@ def test_every_requirement_of_the_package_has_a_floor():
     assert all(re.fullmatch(r"[\w-]+>=[\d.]+", line.strip()) for line in block.splitlines())
 
 
-def test_the_hooks_run_the_ruff_of_the_lock():
+def test_the_checkers_are_pinned():
+    assert {canonicalize_name(r.name) for r in extra("lint")} <= set(pinned("lock"))
+
+
+def test_the_hooks_run_the_checkers_of_the_lock():
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
-    versions = re.findall(r"ruff==([\d.]+)", hooks)
-    assert len(versions) == hooks.count("entry: ruff") > 0
-    assert {Version(v) for v in versions} == {pinned("lock")["ruff"]}
+    versions = re.findall(r"\[([\w-]+)==([\d.]+)\]", hooks)
+    assert len(versions) == hooks.count("language: python") > 0
+    assert {name for name, _ in versions} == {"ruff", "import-linter"}
+    assert all(Version(version) == pinned("lock")[name] for name, version in versions)

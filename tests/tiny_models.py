@@ -1,5 +1,4 @@
-"""Models of the tests' own, small enough to compile in a moment; also what a user's own model looks
-like."""
+"""Models of the tests' own, compiled in a moment; also what a user's own model looks like."""
 
 import flax.linen as nn
 import jax.numpy as jnp

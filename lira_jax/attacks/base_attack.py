@@ -49,7 +49,7 @@ def base(
     def attack(block: slice) -> None:
         phi, keep, own = inputs.block(block)
         p = np.exp(log_confidence(phi))
-        total, count = 0, 0
+        total, count = np.zeros(phi.shape[1:]), np.zeros(phi.shape[1], int)
         for bit in bits:
             listed = list_sum(p, keep == bit)
             if inputs.targets is None:

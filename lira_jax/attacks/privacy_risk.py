@@ -79,10 +79,11 @@ def privacy_risk_score(
         edges = _quantile_edges(shadow, classes, num_classes, bins)
         members = inputs.keep[models, examples]
         cells = classes * bins + _bin(shadow, classes, edges)
-        counts = [
-            np.bincount(cells[which], minlength=num_classes * bins) for which in (members, ~members)
-        ]
-        risk = _posterior(*(c.reshape(num_classes, bins) for c in counts), prior)
+        of_members, of_nonmembers = (
+            np.bincount(cells[which], minlength=num_classes * bins).reshape(num_classes, bins)
+            for which in (members, ~members)
+        )
+        risk = _posterior(of_members, of_nonmembers, prior)
         score[row] = risk[labels, _bin(own, labels, edges)]
     return score
 

@@ -128,11 +128,12 @@ def _sums(inputs: inputs_lib.Inputs, bit: bool) -> ListSum:
 
 def _partners(inputs: inputs_lib.Inputs) -> np.ndarray | None:
     """int32 [targets, examples], the models deleted together with each target."""
-    if inputs.targets is None:
+    targets = inputs.targets
+    if targets is None:
         return None
 
     def partners(block: slice) -> np.ndarray:
-        return leave_out.partners(inputs.keep[:, block], inputs.targets).astype(np.int32)
+        return leave_out.partners(inputs.keep[:, block], targets).astype(np.int32)
 
     return np.concatenate(
         list(over_blocks(partners, inputs.phi.shape[1], inputs.per_example)), axis=1
@@ -144,13 +145,11 @@ def _shadow_means(
 ) -> tuple[np.ndarray, dict[bool, np.ndarray]]:
     """log p_y of one target and the mean p_y of its in and out lists, float64 [examples,
     queries]."""
-    own = None if inputs.observed is None else log_confidence(inputs.observed[t])
-    if partner is None:
+    own = log_confidence(inputs.of_target(t))
+    if inputs.targets is None or partner is None:
         return own, {bit: listed.total / listed.count[:, None] for bit, listed in sums.items()}
     target = inputs.targets[t]
-    of_target = log_confidence(inputs.phi[target])
-    own = of_target if own is None else own
-    p_target = np.exp(of_target)
+    p_target = np.exp(own if inputs.observed is None else log_confidence(inputs.phi[target]))
     p_partner = np.exp(log_confidence(inputs.phi[partner[t], np.arange(len(own))]))
     means = {}
     for bit, listed in sums.items():

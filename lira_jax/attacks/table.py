@@ -455,6 +455,7 @@ def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, A
         if base not in bases:
             raise bad_choice("--attacks", name, [f"{b}@{signal}" for b in bases])
         attack = bases[base]
+        assert attack.run_on is not None, "it stands beside on_signal"
         found[name] = dataclasses.replace(
             attack,
             run=attack.run_on(signal),

@@ -190,12 +190,9 @@ def trained_attack(
         )
 
     def attack(row: int) -> np.ndarray:
-        if outside is not None:
-            return outside(features(inputs.observed[row]))
-        target = int(inputs.targets[row])
-        return learn(target)(
-            features(logits[target] if inputs.observed is None else inputs.observed[row])
-        )
+        target = None if inputs.targets is None else int(inputs.targets[row])
+        judge = learn(target) if outside is None else outside
+        return judge(features(inputs.of_target(row)))
 
     score = np.empty((inputs.num_targets, logits.shape[1]))
     workers = min(os.cpu_count() or 1, MAX_THREADS)

@@ -12,8 +12,10 @@ def ablation(evidence: Evidence) -> tuple[Row, ...]:
     Args:
       evidence: with targets of known membership.
     """
+    members = evidence.members
+    assert members is not None, "the membership is known"
     known = {}
     for _, run in progress.each("ablation", ABLATION, "rows"):
         if run not in known:
-            known[run] = evaluate(run(evidence), evidence.members)
+            known[run] = evaluate(run(evidence), members)
     return tuple(known[run].row(name) for name, run in ABLATION)

@@ -1,7 +1,7 @@
 """Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def run_attacks(
       name -> what it finds; empty if the membership is unknown.
 
     Raises:
-      UserError: an attack cannot be run, naming it.
+      UserError: an attack cannot be run, naming it; or none of them can.
     """
     members, results, left_out = evidence.members, {}, {}
     evidence.read(signal for name in names for signal in table[name].needs)
@@ -60,12 +60,31 @@ def run_attacks(
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
             bar.update()
+    if len(left_out) == len(names):
+        raise UserError(f"--attacks: none of them can be made: {_why_none(evidence, left_out)}")
     if left_out and not evidence.keep.any():
         progress.note(
             "no shadow trained on an example under attack (disjoint masks), so attacks that learn "
             f"from shadows' members are left out: {', '.join(left_out)}"
         )
     else:
-        for name, error in left_out.items():
-            progress.note(f"left out {name}: {error}")
+        for why, which in _by_error(left_out).items():
+            progress.note(f"left out {', '.join(which)}: {why}")
     return results
+
+
+def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:
+    """What is wrong -> the attacks of which that is wrong."""
+    found: dict[str, list[str]] = {}
+    for name, error in left_out.items():
+        found.setdefault(str(error), []).append(name)
+    return found
+
+
+def _why_none(evidence: Evidence, left_out: Mapping[str, UserError]) -> str:
+    """What is wrong with most of the attacks, and what can be attacked instead."""
+    why = max(_by_error(left_out).items(), key=lambda item: len(item[1]))[0]
+    own = [name for name in evidence.signals.saved if name not in ("phi", "logits")]
+    if own and "phi" not in evidence.signals.saved:
+        why += f"; or attack {own[0]}, such as --attacks=lira_online@{own[0]},threshold@{own[0]}"
+    return why

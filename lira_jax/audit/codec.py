@@ -18,7 +18,7 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 def encode(value: Any) -> Any:
     """A value as JSON has it: dataclasses as objects, tuples as lists, NaN and infinity as null."""
     if dataclasses.is_dataclass(value):
-        found = {}
+        found: dict[str, Any] = {}
         for field in dataclasses.fields(value):
             own = getattr(value, field.name)
             spread = field.metadata.get("spread")
@@ -69,7 +69,7 @@ def decode(kind: Any, value: Any, where: str = "") -> Any:
     return kind(_expect(allowed, value, where, _WORDS[kind]))
 
 
-def _object(kind: type, value: dict, where: str) -> Any:
+def _object(kind: Any, value: dict, where: str) -> Any:
     hints, given = typing.get_type_hints(kind), {}
     for field in dataclasses.fields(kind):
         gather = field.metadata.get("gather")
@@ -88,11 +88,11 @@ def _object(kind: type, value: dict, where: str) -> Any:
 def _one_of(kinds: tuple, value: Any, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
-    kinds = [kind for kind in kinds if kind is not type(None)]
-    for kind in kinds[:-1]:
+    *others, last = (kind for kind in kinds if kind is not type(None))
+    for kind in others:
         if type(value) is kind:
             return value
-    return decode(kinds[-1], value, where)
+    return decode(last, value, where)
 
 
 def _key(kind: type, key: str, where: str) -> Any:

@@ -1,5 +1,4 @@
-"""Picks a random few of the shadow models, example by example: how an attack fares with fewer of
-them."""
+"""A random few of the shadow models, example by example: how an attack fares with fewer."""
 
 import numpy as np
 

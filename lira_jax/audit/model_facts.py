@@ -46,8 +46,7 @@ def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) 
 
 
 def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration:
-    """Means over targets; false positives are those of the maximum score attack at the shadows'
-    threshold."""
+    """Means over targets; false positives: the maximum score attack's, at shadows' thresholds."""
     pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(confidence, members)

@@ -29,8 +29,13 @@ def check_counts(evidence: Evidence, counts: Sequence[int]) -> None:
             "--num_shadows: it needs targets that are models of the run, by the same recipe as "
             "the shadows"
         )
+    most = fewer_shadows.most(evidence.keep)
+    if counts and most < 4:
+        raise UserError(
+            "--num_shadows: it needs two models in and two out of every example besides the "
+            f"target, of {len(evidence.keep)} models here; train more"
+        )
     for count in counts:
-        most = fewer_shadows.most(evidence.keep)
         if count % 2 or not 4 <= count <= most:
             raise UserError(
                 f"--num_shadows={count}: give even numbers from 4 to {most}, as the masks allow"
@@ -49,6 +54,7 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> tuple[Shadow
       UserError: as `check_counts`.
     """
     check_counts(evidence, counts)
+    assert isinstance(evidence.targets, Inside), "check_counts refuses others"
     everyone = evidence.targets.models
     spread = np.linspace(0, len(everyone) - 1, min(MOST_CURVE_TARGETS, len(everyone)))
     targets = everyone[np.unique(spread.round().astype(int))]

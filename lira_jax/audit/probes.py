@@ -27,8 +27,7 @@ ATTACKS = (
     ),
     "lira_offline",
 )
-"""Attacks that can be made on a probe: of shadow models they need none, or some that did not train
-on it."""
+"""Attacks on a probe: they need no shadow models, or only some that did not train on it."""
 
 _STREAM = 0x70726F62  # sets these random numbers apart from other uses of the same seed
 
@@ -84,12 +83,14 @@ def on_probes(
 def on_nonmembers(evidence: Evidence, results: dict[str, AttackResults]) -> ProbeResults:
     """The same of the pool's own non-members, to compare with; without intervals."""
     score = _maximum_score(evidence)
-    rates = {
-        name: FalsePositiveRate(results[name].decisions["1:1"].far)
-        for name in ATTACKS
-        if name in results and results[name].decisions
-    }
-    return ProbeResults(float(score[~evidence.members].mean()), rates)
+    rates = {}
+    for name in ATTACKS:
+        decisions = results[name].decisions if name in results else None
+        if decisions:
+            rates[name] = FalsePositiveRate(decisions["1:1"].far)
+    members = evidence.members
+    assert members is not None, "results are of targets of known membership"
+    return ProbeResults(float(score[~members].mean()), rates)
 
 
 def _maximum_score(evidence: Evidence) -> np.ndarray:
@@ -102,7 +103,7 @@ def _over_targets(alarms: np.ndarray) -> FalsePositiveRate:
     """Mean rate of alarms, bool [targets, probes], with its interval."""
     own = alarms.mean(1)
     if len(own) == 1:
-        low, high = clopper_pearson(alarms.sum(), alarms.size)
+        low, high = (float(end) for end in clopper_pearson(alarms.sum(), alarms.size))
     else:
         # Targets see the same probes, so only they are independent; Student's t for the mean over
         # them.

@@ -1,7 +1,7 @@
-"""The sequence of an audit: attacks, the models themselves, exposure, probes, ablation, fewer
-shadows."""
+"""The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import run_attacks
@@ -105,9 +106,9 @@ def audit_evidence(
         for name in progress.each("probes", list(probe_sets), "sets"):
             found[name] = on_probes(probe_sets[name](), evidence, table, attacks)
         add(probes=found)
-    if request.ablation:
+    if request.ablation and _readable("--ablation", "phi", evidence):
         add(ablation=ablation(evidence))
-    if request.num_shadows:
+    if request.num_shadows and _readable("--num_shadows", "phi", evidence):
         add(num_shadows=number_of_shadows(evidence, request.num_shadows))
     return results
 
@@ -150,7 +151,7 @@ def audit_run(
         known(results)
 
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
-    if shadow_run is not None:
+    if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     return audit_evidence(
         loaded.evidence,
@@ -165,16 +166,25 @@ def audit_run(
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
     """Exposure of every example, where each has enough models in and out."""
+    if not _readable(directory.EXPOSURE, "phi", evidence):
+        return None
     try:
         return exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
-        progress.note(f"left out exposure.npy: {error}")
+        progress.note(f"left out {directory.EXPOSURE}: {error}")
         return None
 
 
+def _readable(part: str, signal: str, evidence: Evidence) -> bool:
+    """Whether there is the signal that a part of the audit is about; a note says so if not."""
+    if signal in evidence.signals:
+        return True
+    progress.note(f"left out {part}: {missing(signal, evidence.signals.saved)}")
+    return False
+
+
 def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirectory) -> dict:
-    """How the targets differ from the shadow models of another run, and where they are as seen from
-    the results."""
+    """How the targets differ from the shadow models, and where they lie, seen from the results."""
     return {
         "shadows": str(shadow_run.path),
         "target_run": os.path.relpath(run.path, out.path),
@@ -199,14 +209,13 @@ def _probe_sets(
     names = probes.parse(run.read_experiment().probes)
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
     outside = any(isinstance(target, str) for target in loaded.targets)
-    if names and "logits" not in loaded.evidence.signals:
-        progress.note("left out the probes: they need logits, lira-score --signals=phi,logits")
+    if names and not _readable("--probes", "logits", loaded.evidence):
         return {}
     if names and (foreign or outside):
         progress.note(
-            "left out the probes: they are counted where targets and shadows are models of one run"
+            "left out --probes: they are counted where targets and shadows are models of one run"
         )
         return {}
     return {
-        name: lambda name=name: load_probe(shadow_run or run, name, loaded, run) for name in names
+        name: functools.partial(load_probe, shadow_run or run, name, loaded, run) for name in names
     }

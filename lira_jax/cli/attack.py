@@ -16,7 +16,11 @@ flags.DEFINE_string(
     "attacks",
     "fast",
     "Attacks to run, comma separated; all; or fast, which leaves out those that train something "
-    "for every target. " + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
+    "for every target. ATTACK@SIGNAL is an attack on another scalar signal, such as "
+    "lira_online@hinge; these take any: "
+    + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
+    + ". "
+    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
 )
 flags.DEFINE_string(
     "targets",
@@ -73,7 +77,7 @@ def main() -> None:
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
             "the attacks with a fixed variance are advised below 64"
         )
-    if shadow_run is not None:
+    if run is not None and shadow_run is not None:
         progress.note(
             f"the targets are the models of {run.path}, their shadow models those of "
             f"{shadow_run.path}"

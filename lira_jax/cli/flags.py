@@ -77,11 +77,15 @@ class _CommaSeparated(flags.ArgumentSerializer):
 
 def _define_experiment(values: flags.FlagValues) -> None:
     """Defines a flag for each field but target_recipe, which a flagfile gives."""
-    types = {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}
+    types: dict[type, flags.ArgumentParser] = {
+        int: flags.IntegerParser(),
+        float: flags.FloatParser(),
+        str: flags.ArgumentParser(),
+    }
     for group in GROUPS:
         for field in dataclasses.fields(group):
             name, default, text = field.name, field.default, field.metadata["help"]
-            where = {"flag_values": values, "module_name": group.__name__}
+            where: dict[str, Any] = {"flag_values": values, "module_name": group.__name__}
             if name == "target_recipe":
                 continue
             if isinstance(default, bool):
@@ -117,7 +121,7 @@ for _name, _default, _help in (
     (
         "model_ids",
         "all",
-        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,5. Several "
+        "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,8:16. Several "
         "processes may fill one run directory.",
     ),
     (
@@ -148,8 +152,7 @@ _typed: set[str] = set()  # names of the flags on the command line itself, in no
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
-    """Parses the command line and runs `main`; exits 0, 1 after a UserError, or 2 after a wrong
-    flag.
+    """Parses the command line and runs `main`; exits 0, 1 after a UserError, 2 after a wrong flag.
 
     Args:
       name: of the command, for messages.
@@ -160,7 +163,8 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
 
     def parsed(argv):
         if {"--help", "-h", "-help", "--helpshort", "--helpfull"} & set(argv[1:]):
-            print(help_text(name, summary, FLAGS if "--helpfull" in argv else ["workdir", *shown]))
+            explained = list(FLAGS) if "--helpfull" in argv else ["workdir", *shown]
+            print(help_text(name, summary, explained))
             sys.exit(0)
         try:
             parse(argv)
@@ -211,7 +215,9 @@ def help_text(name: str, summary: str, shown: Collection[str]) -> str:
     key = flags.FlagValues()
     for flag in {FLAGS[flag].name: FLAGS[flag] for flag in shown}.values():  # -v is --verbosity
         key[flag.name] = flag
-        key.register_flag_by_module(FLAGS.find_module_defining_flag(flag.name), flag)
+        defined_in = FLAGS.find_module_defining_flag(flag.name)
+        assert defined_in is not None, "every flag is defined in a group"
+        key.register_flag_by_module(defined_in, flag)
     groups = [OWN, SHARED, *(group.__name__ for group in GROUPS), LOGGING]
     return "\n".join(
         [
@@ -226,11 +232,12 @@ def help_text(name: str, summary: str, shown: Collection[str]) -> str:
 
 
 def keep_compiled_programs() -> None:
-    """Has JAX keep compiled programs in the user's cache, so that a resumed run does not compile
-    again."""
+    """Has JAX keep compiled programs in the user's cache, for a resumed run to find."""
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:  # JAX_COMPILATION_CACHE_DIR goes first
+    # JAX gives its options as attributes that its types do not tell.
+    kept = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if not kept:  # JAX_COMPILATION_CACHE_DIR goes first
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "lira_jax", "compiled"))
 
@@ -247,8 +254,8 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
     before = stored or Experiment()
     for names, absolute in ((DATA_PLACES, _absolute), (DATA_LISTS, _absolute_list)):
-        for name in filter(given.get, names):
-            found, known = absolute(given[name]), getattr(before, name)
+        for name in (n for n in names if given.get(n)):
+            found, known = absolute(str(given[name])), getattr(before, name)
             given[name] = known if found == absolute(known) else found
     in_files = {n for n in given if n not in _typed}
     given = _without_other_families(given, in_files, before)
@@ -339,8 +346,9 @@ Runs = list[tuple[RunDirectory, Experiment]]
 
 @contextlib.contextmanager
 def settling() -> Iterator[Runs]:
-    """The run directory of `--workdir` and its experiment, agreed with the flags given; the block
-    checks that it can run, and then calls `store`.
+    """The run directory of `--workdir` and its experiment, agreed with the flags given.
+
+    The block checks that the experiment can run, and then calls `store`.
 
     Raises:
       UserError: a flag contradicts what results depend on already, or makes no sense.

@@ -4,7 +4,9 @@ import functools
 import sys
 
 from lira_jax.cli import flags
+from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.data.normalize import Normalizer
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.launch import parts, workers
@@ -32,10 +34,11 @@ def main() -> None:
         from lira_jax.signals import score as scoring
         from lira_jax.signals import table
 
-        networks = [network.make(e, dataset) for _, e in runs]
+        normalizer = normalize.fit(dataset.x, experiment.normalize)
+        networks = [network.make(e, dataset, normalizer) for _, e in runs]
         for one in networks:
             table.measures(experiment.signal_names, one)
-        sets = make_probes(runs, dataset)
+        sets = make_probes(runs, dataset, normalizer)
         flags.store(runs)
     flags.open_with(run_data.line(run, dataset))
 
@@ -54,10 +57,9 @@ def main() -> None:
         note_finished(len(ids), len(todo), "scored already")
         workers.run("score", sys.argv[1:], todo, number)
     else:
-        for run, e in runs:
-            scoring.score_models(e, dataset, run, ids)
-            for name, examples in sets.items():
-                scoring.score_models(e, dataset, run, ids, view=views[name], examples=examples)
+        for (run, e), one in zip(runs, networks, strict=True):
+            for name, examples in {"": dataset, **sets}.items():
+                scoring.score_models(e, one, examples, run, ids, view=views[name])
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(
@@ -73,16 +75,14 @@ def main() -> None:
 
 
 def make_probes(
-    runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset
+    runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset, normalizer: Normalizer
 ) -> dict[str, Dataset]:
-    """The probes of the experiment by name, checked to be those that the runs have scored
-    before."""
+    """The probes of the experiment by name; they must be those that were scored before."""
     from lira_jax.data import dataset as dataset_lib
-    from lira_jax.data import load, normalize, probes
+    from lira_jax.data import load, probes
 
     _, experiment = runs[0]
     read = functools.partial(load.load_spec, data_dir=experiment.data_dir)
-    normalizer = normalize.fit(dataset.x, experiment.normalize)
     sets = {}
     for name, spec in probes.parse(experiment.probes).items():
         try:

@@ -1,6 +1,6 @@
-"""lira-status: says what is finished in a run directory, what is not, what is damaged, and how to
-go on."""
+"""lira-status: what is finished in a run directory, what is not, and how to go on."""
 
+import pathlib
 import sys
 
 from lira_jax.cli import flags
@@ -15,10 +15,16 @@ SUMMARY = (
 
 
 def main() -> None:
-    status = run_status.inspect(RunDirectory(flags.FLAGS.workdir))
+    status = run_status.inspect(RunDirectory(flags.FLAGS.workdir), _read_results)
     print(run_status.as_text(status))
     if status.damaged:
         sys.exit(1)
+
+
+def _read_results(path: pathlib.Path):
+    from lira_jax.audit.results import Results  # which a run has only at its end: it takes a second
+
+    return Results.read(path)
 
 
 def cli() -> None:

@@ -45,8 +45,8 @@ def main() -> None:
         note_finished(len(ids), len(todo), "trained already")
         workers.run("train", sys.argv[1:], todo, number)
     else:
-        for run, e in runs:
-            loop.train(e, dataset, keep, run, ids)
+        for (run, e), network in zip(runs, networks, strict=True):
+            loop.train(e, network, dataset, keep, run, ids)
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             note(summary(run, ids, e.epochs, kind))

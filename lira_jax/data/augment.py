@@ -91,8 +91,7 @@ def query_grid(queries: int) -> np.ndarray:
 
 
 def query_views(images, index, grid):
-    """All queries of the given examples, [B * queries, ...], an example's queries one after the
-    other."""
+    """All queries of some examples, [B * queries, ...]; those of one example are neighbours."""
     if images.ndim == 2:
         return images[index]
     mirror, dy, dx = jnp.tile(grid, (len(index), 1)).T

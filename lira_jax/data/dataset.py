@@ -1,5 +1,4 @@
-"""A labelled data set in memory: what every reader returns, and what may be done to it before
-training."""
+"""A labelled data set in memory: what every reader returns, and how it is checked and cut."""
 
 import dataclasses
 import hashlib
@@ -53,8 +52,7 @@ class Dataset:
 
 
 def check(dataset: Dataset, source: str = "data set") -> Dataset:
-    """Converts a reader's arrays to the types and shapes `Dataset` promises, or says why they
-    cannot be.
+    """Converts a reader's arrays to the types and shapes that `Dataset` promises.
 
     Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other
     integers and all floats float32; values are never rescaled. Labels: integers, bools and whole
@@ -135,8 +133,11 @@ def _check(dataset: Dataset) -> Dataset:
 
 
 def _numbered(dataset: Dataset) -> Dataset:
-    """The data with numbers for labels that are words: their places among class_names, or in the
-    alphabet, where class_names become the words."""
+    """The data with numbers for labels that are words.
+
+    These are the words' places among class_names, or in the alphabet, and then class_names are the
+    words.
+    """
     given = {"y": dataset.y} | ({} if dataset.y_test is None else {"y_test": dataset.y_test})
     words = {name: as_array(name, labels) for name, labels in given.items()}
     if any(labels.dtype.kind not in "US" or not labels.size for labels in words.values()):
@@ -158,7 +159,8 @@ def _numbered(dataset: Dataset) -> Dataset:
         if unknown := sorted(set(labels.tolist()) - set(place)):
             raise UserError(f"{name} has the label {unknown[0]!r}, which is none of the classes")
         words[name] = np.array([place[label] for label in labels.tolist()], np.int32)
-    return dataclasses.replace(dataset, class_names=tuple(named.tolist()), **words)
+    numbered = dataclasses.replace(dataset, y=words["y"], class_names=tuple(named.tolist()))
+    return dataclasses.replace(numbered, y_test=words.get("y_test"))
 
 
 def _is_number(word: str) -> bool:
@@ -206,9 +208,8 @@ def _examples(name: str, array) -> np.ndarray:
         x = x[..., None]
     if x.dtype.kind == "b" or (x.dtype.kind in "ui" and x.min() >= 0 and x.max() <= 255):
         return np.ascontiguousarray(x, np.uint8)
-    with np.errstate(
-        over="ignore"
-    ):  # a float64 beyond float32 becomes inf, which is reported below
+    # A float64 beyond float32 becomes inf, which is reported below.
+    with np.errstate(over="ignore"):
         x = np.ascontiguousarray(x, np.float32)
     fits = (np.abs(x) <= _LARGEST).reshape(len(x), -1).all(1)  # false of NaN
     if not fits.all():
@@ -252,8 +253,7 @@ def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None
 
 
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:
-    """The data set with some examples of x alone, in the order of index; the test set stays
-    whole."""
+    """The data set with some examples of x alone, in the order of index, and its whole test set."""
     return dataclasses.replace(dataset, x=dataset.x[index], y=dataset.y[index])
 
 
@@ -292,5 +292,5 @@ def fingerprint(dataset: Dataset) -> str:
             digest.update(f"{name} absent\n".encode())
             continue
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

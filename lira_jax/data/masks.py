@@ -1,5 +1,7 @@
 """Who is in which training set: keep[m, i] is true where model m trains on example i."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lira_jax.errors import UserError
@@ -15,12 +17,11 @@ def draw(
     Args:
       kind: "balanced": each example is in exactly pkeep * num_models models. "bernoulli":
         independent coins. "tf_privacy": the masks of tensorflow/privacy's LiRA code
-          (research/mi_lira_2021), bit
-        for bit; they are balanced too, and the same whatever the seed, as they are there.
-        "disjoint": the pool is cut into random halves; the first half of the models train on
-          balanced parts of one half, the
-        others on balanced parts of the other (LiRA, Carlini et al. 2022, section VI-D: the
-        attacker, who trains the second half, holds none of the targets' data).
+        (research/mi_lira_2021), bit for bit; they are balanced too, and the same whatever the seed,
+        as they are there. "disjoint": the pool is cut into random halves; the first half of the
+        models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
+        Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
+        the targets' data).
       num_models: models, M.
       num_examples: examples, N.
       pkeep: fraction of models that train on an example, of those that may.
@@ -71,7 +72,7 @@ def first_shadow(num_models: int) -> int:
 
 def targets_pool(keep: np.ndarray) -> np.ndarray:
     """With disjoint masks, the examples that targets trained on or could have: bool [examples]."""
-    return ~keep[first_shadow(len(keep)) :].any(0)
+    return ~np.any(keep[first_shadow(len(keep)) :], axis=0)
 
 
 def members_share(kind: str, pkeep: float) -> float:
@@ -80,24 +81,46 @@ def members_share(kind: str, pkeep: float) -> float:
 
 
 def parse_ids(text: str, num_models: int) -> list[int]:
-    """Model ids from a flag: "all" or "", a slice "0:64" or "::2", or a list "0,3,5".
+    """Model ids from a flag: "all" or "", or ids and slices separated by commas, "3,5:8,10::2".
 
     Raises:
-      UserError: not such a text, or an id outside 0..num_models-1.
+      UserError: not such a text, a slice without models, or an id outside 0..num_models-1.
     """
+    everybody = range(num_models)
     if text in ("", "all"):
-        return list(range(num_models))
-    try:
-        if ":" in text:
-            ids = list(range(num_models))[
-                slice(*(int(t) if t.strip() else None for t in text.split(":")))
-            ]
-        else:
-            ids = sorted({int(t) for t in text.split(",")})
-    except (ValueError, TypeError):
-        raise UserError(
-            f"model ids {text!r}: give all, a slice such as 0:64, or a list such as 0,3,5"
-        ) from None
-    if not ids or ids[0] < 0 or ids[-1] >= num_models:
-        raise UserError(f"model ids {text!r}: the run has models 0 to {num_models - 1}")
+        return list(everybody)
+    ids: set[int] = set()
+    for part in text.split(","):
+        try:
+            if ":" in part:
+                ends = (int(t) if t.strip() else None for t in part.split(":"))
+                found = set(everybody[slice(*ends)])
+            else:
+                found = {int(part)}
+        except (ValueError, TypeError):
+            raise UserError(
+                f"model ids {text!r}: give all, a slice such as 0:64, or a list such as 0,3,8:16"
+            ) from None
+        if not found or not found <= set(everybody):
+            raise UserError(f"model ids {text!r}: the run has models 0 to {num_models - 1}")
+        ids |= found
     return sorted(ids)
+
+
+def write_ids(ids: Sequence[int]) -> str:
+    """A short text that `parse_ids` reads as these ids, which ascend.
+
+    Three or more at one distance become a slice: "0:4,7", or "3:252:8" of one part of eight.
+    """
+    parts, start = [], 0
+    while start < len(ids):
+        last, step = start, ids[min(start + 1, len(ids) - 1)] - ids[start]
+        while last + 1 < len(ids) and ids[last + 1] - ids[last] == step:
+            last += 1
+        if last - start < 2:
+            last = start
+            parts.append(str(ids[start]))
+        else:
+            parts.append(f"{ids[start]}:{ids[last] + 1}" + (f":{step}" if step > 1 else ""))
+        start = last + 1
+    return ",".join(parts)

@@ -15,19 +15,18 @@ _SMALLEST = 1e-36  # below it the reciprocal of a spread, or its square, overflo
 class Normalizer:
     """x -> (x - offset) * scale, with offset and scale float32 [C] or [D] (or scalars)."""
 
-    offset: np.ndarray
-    scale: np.ndarray
+    offset: np.ndarray | np.float32
+    scale: np.ndarray | np.float32
 
     def __call__(self, x):
         return (x.astype(np.float32) - self.offset) * self.scale
 
 
 def choose(x: np.ndarray) -> tuple[str, str]:
-    """What --normalize=auto stands for: pixel for images of bytes that use their range, else
-    standard.
+    """What --normalize=auto stands for: pixel for bytes that use their range, else standard.
 
-    Bytes that only reach 1 (black and white) or 16 would come out of `pixel` as a nearly constant
-    input.
+    Images of bytes that only reach 1 (black and white) or 16 would come out of `pixel` as a nearly
+    constant input.
 
     Args:
       x: [N, H, W, C] or [N, D], the whole pool.

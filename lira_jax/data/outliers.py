@@ -21,8 +21,10 @@ _STREAM = 0x6F75746C  # sets these random numbers apart from other uses of the s
 
 
 def names(outliers_from: str) -> list[str]:
-    """What the numbers in sources.npy mean, in their order: "pool", then each kind of outliers, a
-    path without its folders."""
+    """What the numbers in sources.npy mean, in their order: "pool", then each kind of outliers.
+
+    Paths are without their folders, if that tells them apart.
+    """
     kinds = _kinds(outliers_from)
     parts = [kind.partition(":") for kind in kinds]
     short = [

@@ -63,7 +63,7 @@ def make(
       UserError: the data set cannot be read, or cannot be made to fit.
     """
     generator = np.random.default_rng([seed, _STREAM])
-    x, y = (pool.x, pool.y) if pool.x_test is None else (pool.x_test, pool.y_test)
+    x, y = _unseen(pool)
     if spec == "permuted":
         x = permuted(x, generator)
     elif spec == "scaled":
@@ -86,7 +86,7 @@ def fitted(spec: str, pool: Dataset, seed: int, read: Callable[[str], Dataset]) 
     """
     try:
         other = read(spec)
-        x, y = (other.x, other.y) if other.x_test is None else (other.x_test, other.y_test)
+        x, y = _unseen(other)
         x = fit(x, pool.x)
     except UserError as error:
         raise UserError(f"{spec}: {error}") from None
@@ -95,9 +95,15 @@ def fitted(spec: str, pool: Dataset, seed: int, read: Callable[[str], Dataset]) 
     return dataclasses.replace(pool, x=x, y=y, x_test=None, y_test=None)
 
 
+def _unseen(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Examples and labels of the test set, or of the pool where there is none."""
+    if dataset.x_test is None or dataset.y_test is None:
+        return dataset.x, dataset.y
+    return dataset.x_test, dataset.y_test
+
+
 def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Images resized (bilinear, smoothed where they shrink) and turned grey or RGB to be like
-    others.
+    """Images resized (bilinear, smoothed where they shrink) and made grey or RGB, like others.
 
     Args:
       x: [M, h, w, c], or [M, D], which must be alike already.
@@ -137,15 +143,13 @@ def fit(x: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def permuted(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """All examples with their pixels (or features) in one and the same random order; channels stay
-    together."""
+    """All examples with their pixels, or features, in one random order; channels stay together."""
     flat = x.reshape(len(x), -1, x.shape[-1] if x.ndim == 4 else 1)
     return flat[:, generator.permutation(flat.shape[1])].reshape(x.shape)
 
 
 def scaled(x: np.ndarray, normalizer: Normalizer, factor: float = 255.0) -> np.ndarray:
-    """Examples that are `factor` times as large once the model's input has been normalised;
-    float32."""
+    """Float32 examples that are `factor` times as large once they have been normalised."""
     return (normalizer.offset + factor * (x.astype(np.float32) - normalizer.offset)).astype(
         np.float32
     )

@@ -30,8 +30,10 @@ def facts_of_labels(labels: np.ndarray) -> dict[str, Any]:
 
 
 def line(facts: dict[str, Any], keep: np.ndarray | None = None) -> str:
-    """The line, such as "data: 1797 examples [8, 8, 1] uint8 0..255, 10 classes of 174 to 183, test
-    set 0, 64 models train on 850 to 943 each".
+    """The line itself.
+
+    It is such as "data: 1797 examples [8, 8, 1] uint8 0..255, 10 classes of 174 to 183, test set 0,
+    64 models train on 850 to 943 each".
 
     Args:
       facts: as `facts` or `facts_of_labels` gives them.

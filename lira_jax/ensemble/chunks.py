@@ -13,8 +13,7 @@ _DEFAULT_CHUNK = {"vmap": 64, "map": 64, "unroll": 4, "loop": 1}  # models a chu
 
 
 def width(strategy: str, asked: int, models: int, devices: Mesh) -> int:
-    """Models side by side, all devices together: a multiple of the devices, and no more than there
-    are to do.
+    """Models side by side: a multiple of the devices' number, no more than there are to do.
 
     Args:
       asked: models a chunk; 0 for the strategy's default.
@@ -39,8 +38,7 @@ def chunks(ids: list[int], width: int, devices: Mesh) -> tuple[list[list[int]], 
 def in_chunks(
     ids: list[int], width: int, devices: Mesh, run: Callable[[list[int], int], None]
 ) -> None:
-    """Calls run(chunk, width) for one chunk after the other; out of memory, goes on with half the
-    width.
+    """Calls run(chunk, width) for one chunk after the other; out of memory, halves the width.
 
     Raises:
       UserError: the device's memory does not suffice for one model.

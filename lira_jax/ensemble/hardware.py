@@ -13,12 +13,16 @@ _PEAK_BFLOAT16 = {
     "H200": 989e12,
     "B200": 2250e12,
     "TPU v4": 275e12,
+    "TPU v4 lite": 138e12,
+    "TPU v5": 459e12,
     "TPU v5 lite": 197e12,
     "TPU v5e": 197e12,
     "TPU v5p": 459e12,
     "TPU v6 lite": 918e12,
+    "TPU v6e": 918e12,
 }
-"""Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16."""
+"""Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16. JAX calls a v5p
+"TPU v5"; of names that begin alike the longest counts."""
 
 _USUAL_CPU_CORE = 5e10
 _USUAL_ACCELERATOR = 1e13
@@ -26,8 +30,7 @@ _USABLE = 0.9  # of the memory: what XLA does not count needs some
 
 
 def peak_flops(device: jax.Device) -> float | None:
-    """Dense bfloat16 FLOP / s of one device from its data sheet, or None where it is not known (as
-    of a CPU)."""
+    """Dense bfloat16 FLOP / s of one device from its data sheet; None if unknown, as of a CPU."""
     kind = device.device_kind
     return next(
         (peak for name, peak in sorted(_PEAK_BFLOAT16.items(), reverse=True) if name in kind), None
@@ -35,8 +38,7 @@ def peak_flops(device: jax.Device) -> float | None:
 
 
 def usual_flops(devices: jax.sharding.Mesh) -> float:
-    """FLOP / s of a training as they may be expected before anything is measured: no more than an
-    order of magnitude.
+    """FLOP / s that a training may reach, to an order of magnitude, before anything is measured.
 
     A CPU's is what the networks of BUILD_NOTES.md reach on one core; an accelerator's is a guess.
     """
@@ -46,8 +48,7 @@ def usual_flops(devices: jax.sharding.Mesh) -> float:
 
 
 def usable_bytes(device: jax.Device) -> int:
-    """Memory that a program on this device may take, in bytes; on a CPU this device's part of what
-    is free."""
+    """Bytes that a program on this device may take; on a CPU a device's part of what is free."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return int(_USABLE * stats["bytes_limit"])

@@ -32,7 +32,7 @@ def mesh(count: int | None = None) -> Mesh:
 
 def lift(
     function: Callable, strategy: str, devices: Mesh, *, shared: int = 0, donate: bool = False
-) -> Callable:
+) -> jax.stages.Wrapped:
     """Lifts function(*of_one_model, *shared) to many models.
 
     Args:

@@ -1,5 +1,4 @@
-"""Everything that is said of one attack: metrics over all pairs and over groups of them, hard
-decisions, epsilon."""
+"""All that is said of one attack: metrics of all pairs and of groups, decisions, epsilon."""
 
 import dataclasses
 
@@ -11,11 +10,8 @@ from lira_jax.evaluation.epsilon import epsilon_over_targets
 from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import Row, Summary, evaluate
 
-RATIOS = {
-    "5:1": 5.0,
-    "1:1": 1.0,
-    "1:5": 0.2,
-}  # members : non-members, Rezaei and Liu (2021), table 2
+RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
+"""Members : non-members, Rezaei and Liu (2021), table 2."""
 DELTA = 1e-5
 CONFIDENCE = 0.95
 

@@ -80,8 +80,9 @@ def expected_calibration_error(
 
 
 def overconfidence_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
-    """OE: sum over bins of weight * confidence * max(confidence - accuracy, 0) (Thulasidasan et al.
-    2019).
+    """OE: sum over bins of weight * confidence * max(confidence - accuracy, 0).
+
+    Thulasidasan et al. 2019, On Mixup Training, https://arxiv.org/abs/1905.11001.
 
     Args:
       confidence: [examples] in [0, 1].

@@ -38,8 +38,7 @@ class Decisions:
 def decision_metrics(
     decisions: np.ndarray, members: np.ndarray, members_per_nonmember: float | None = None
 ) -> Decisions:
-    """Accuracy, precision, recall and F1 of both classes, FAR and balanced accuracy of hard
-    decisions.
+    """Accuracy, balanced accuracy, FAR, and both classes' precision, recall and F1, of decisions.
 
     Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so both
     classes are given. Their table 2 changes the mix of members and non-members by subsampling; here
@@ -62,10 +61,10 @@ def decision_metrics(
         raise UserError(
             f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2"
         )
-    num_members = np.count_nonzero(members)
+    num_members = int(np.count_nonzero(members))
     num_nonmembers = members.size - num_members
-    tp = np.count_nonzero(decisions & members)
-    fp = np.count_nonzero(decisions) - tp
+    tp: float = int(np.count_nonzero(decisions & members))  # weights too, once they are mixed anew
+    fp: float = int(np.count_nonzero(decisions)) - tp
     fn, tn = num_members - tp, num_nonmembers - fp
     far, miss_rate = _ratio(fp, num_nonmembers), _ratio(fn, num_members)
     if members_per_nonmember is not None:
@@ -85,8 +84,7 @@ def decision_metrics(
 
 
 def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
-    """The threshold t whose decisions `score >= t` have the best balanced accuracy; of equals, the
-    highest.
+    """The highest threshold t whose decisions `score >= t` have the best balanced accuracy.
 
     Choose it on shadow models and apply it to a target; chosen on the target itself it is an
     oracle's.

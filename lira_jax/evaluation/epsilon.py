@@ -74,7 +74,7 @@ def epsilon_lower_bound(
         delta,
         confidence,
     )
-    return float(np.log(max(ratio, 1)))
+    return float(np.log(max(float(ratio), 1)))
 
 
 def epsilon_over_targets(
@@ -85,14 +85,12 @@ def epsilon_over_targets(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> float:
-    """A lower bound on epsilon from several targets: the median of their bounds, each at half the
-    error.
+    """A lower bound on epsilon from several targets: the median of bounds, each at half the error.
 
     Pooling the targets' decisions into one Clopper-Pearson bound would take them for independent,
-    but they
-    share examples and shadow models. The median needs no independence: if each bound exceeds
-    epsilon with probability a / 2, the expected share of bounds that do is at most a / 2, so by
-    Markov's inequality half of them do, and with them the median, with probability at most a.
+    but they share examples and shadow models. The median needs no independence: if each bound
+    exceeds epsilon with probability a / 2, the expected share of bounds that do is at most a / 2,
+    so by Markov's inequality half of them do, and with them the median, with probability at most a.
 
     Args:
       scores: [targets, examples].
@@ -117,8 +115,7 @@ def epsilon_over_targets(
 
 
 def _both_ends(count: int, steps: int = 250) -> np.ndarray:
-    """Indices of points of a ROC to choose among: all at its two ends, where rates are small, then
-    ever fewer.
+    """Indices of points of a ROC to choose among: all at its two ends, ever fewer between.
 
     Any choice on the one half gives a valid bound on the other, and beta quantiles of every point
     would be most of the time of an evaluation.

@@ -52,11 +52,7 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
             f"exposure needs 2 models in and 2 out: example {example} has {num_in[example]} in and "
             f"{len(keep) - num_in[example]} out: train more models"
         )
-    phi = (
-        np.mean(phi, axis=2, dtype=np.float64)
-        if average_queries
-        else phi[:, :, 0].astype(np.float64)
-    )
+    phi = phi.mean(axis=2, dtype=np.float64) if average_queries else phi[:, :, 0].astype(np.float64)
     mean_in, mean_out = np.mean(phi, axis=0, where=keep), np.mean(phi, axis=0, where=~keep)
     spread = np.std(phi, axis=0, where=keep) + np.std(phi, axis=0, where=~keep)
     distance = np.abs(mean_in - mean_out)
@@ -85,8 +81,7 @@ def by_source(
     for number, name in enumerate(names):
         own = exposed[sources == number]
         if own.size:
-            quartiles = np.quantile(
-                own, (0.25, 0.5, 0.75), method="inverted_cdf"
-            )  # no mean of inf and a number
+            # This method takes no mean of inf and a number.
+            quartiles = np.quantile(own, (0.25, 0.5, 0.75), method="inverted_cdf")
             found[name] = SourceExposure(int(own.size), *quartiles.tolist())
     return found

@@ -56,7 +56,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     Returns:
       Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
-    best = np.argmax(roc.tpr - roc.fpr)
+    best = int(np.argmax(roc.tpr - roc.fpr))
     tpr_low, tpr_high = _tpr_interval(roc, best)
     fpr_low, fpr_high = clopper_pearson(
         round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers
@@ -67,7 +67,7 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     }
     for name, fpr in TPR_AT.items():
         resolved = fpr >= 1 / roc.num_nonmembers
-        step = np.searchsorted(roc.fpr, fpr, side="right") - 1
+        step = int(np.searchsorted(roc.fpr, fpr, side="right")) - 1
         intervals[name] = _tpr_interval(roc, step) if resolved else (np.nan, np.nan)
     return intervals
 
@@ -137,9 +137,8 @@ def _auc_interval(roc: Roc) -> Interval:
     nonmember_loses = (roc.tpr[1:] + roc.tpr[:-1]) / 2
     variance = np.diff(roc.tpr) @ (member_beats - area) ** 2 / max(roc.num_members - 1, 1)
     variance += np.diff(roc.fpr) @ (nonmember_loses - area) ** 2 / max(roc.num_nonmembers - 1, 1)
-    gap = (
-        roc.tpr - roc.fpr
-    )  # exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums
+    # Exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums.
+    gap = roc.tpr - roc.fpr
     if gap.max() == 1 or gap.min() == -1 or variance == 0:
         pairs = min(roc.num_members, roc.num_nonmembers)
         low, high = clopper_pearson(round(area * pairs), pairs)
@@ -149,16 +148,14 @@ def _auc_interval(roc: Roc) -> Interval:
 
 
 def _alarms(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many scores reach each threshold: [thresholds], in the type that matrix products are fast
-    in."""
+    """How many scores reach each threshold: float64 [thresholds], fast in matrix products."""
     return scores.size - np.searchsorted(np.sort(scores), thresholds).astype(np.float64)
 
 
 def _resampled_metrics(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
     """`metrics` from alarm counts [resamples, thresholds]; the last column counts everybody."""
-    drawn = (tp[:, -1] > 0) & (
-        fp[:, -1] > 0
-    )  # groups can be so small that a resample has no members
+    # Groups can be so small that a resample has no members.
+    drawn = (tp[:, -1] > 0) & (fp[:, -1] > 0)
     tpr, fpr = tp[drawn] / tp[drawn, -1:], fp[drawn] / fp[drawn, -1:]
     rows = np.arange(len(tpr))
     return {

@@ -132,8 +132,7 @@ def precision_recall(
     *,
     prior: float | None = None,
 ) -> PrecisionRecall:
-    """Precision and recall of calling everybody a member whose risk is at least a threshold (table
-    6).
+    """Precision and recall of calling members those whose risk reaches a threshold (table 6).
 
     Args:
       risk: [targets, examples] in [0, 1].
@@ -183,7 +182,7 @@ def risk_by_class(
         return np.bincount(labels, of_examples)
 
     num_in, num_out = by_class(members.sum(0)), by_class((~members).sum(0))
-    mean_risk = _ratio(by_class(np.sum(risk, axis=0, where=members, dtype=np.float64)), num_in)
+    mean_risk = _ratio(by_class(risk.sum(axis=0, where=members, dtype=np.float64)), num_in)
     train = _ratio(by_class((correct & members).sum(0)), num_in)
     test = _ratio(by_class((correct & ~members).sum(0)), num_out)
     gap = train - test

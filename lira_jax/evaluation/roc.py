@@ -71,14 +71,12 @@ def auc(roc: Roc) -> float:
 
 
 def balanced_accuracy(roc: Roc) -> float:
-    """The largest 1 - (FPR + 1 - TPR) / 2 on the curve: an oracle's threshold, as the papers print
-    it."""
+    """The largest 1 - (FPR + 1 - TPR) / 2 on the curve: an oracle's, as the papers print it."""
     return float((1 + np.max(roc.tpr - roc.fpr)) / 2)
 
 
 def tpr_at_fpr(roc: Roc, fpr: float) -> float:
-    """TPR of the ROC step at the largest FPR <= `fpr`; NaN below 1 / num_nonmembers: not
-    resolved."""
+    """TPR of the step at the largest FPR <= `fpr`; NaN below 1 / num_nonmembers: not resolved."""
     if fpr < 1 / roc.num_nonmembers:
         return np.nan
     return float(roc.tpr[np.searchsorted(roc.fpr, fpr, side="right") - 1])

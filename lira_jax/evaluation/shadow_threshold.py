@@ -1,5 +1,4 @@
-"""Hard decisions of a scoring attack, at a threshold that is chosen on other models than the
-target."""
+"""Hard decisions of a scoring attack, at a threshold chosen on other models than the target."""
 
 import numpy as np
 
@@ -8,8 +7,7 @@ _PAIRS = 10**6
 
 
 def thresholds(scores: np.ndarray, members: np.ndarray) -> np.ndarray | None:
-    """For each target, the threshold of the best balanced accuracy on the pairs of all other
-    targets.
+    """For each target, the threshold of the best balanced accuracy on the other targets' pairs.
 
     The other targets are shadow models whose membership an attacker knows; the target's own
     membership has no say in its threshold.

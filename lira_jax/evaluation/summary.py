@@ -114,12 +114,14 @@ def evaluate(
         )
     curve = roc(scores[where], members[where])
     targets = np.flatnonzero(where.any(1))
-    scores = [scores[t, where[t]] for t in targets]
-    members = [members[t, where[t]] for t in targets]
-    own = [_own_metrics(s, m) for s, m in zip(scores, members, strict=True)]
+    own_scores = [scores[t, where[t]] for t in targets]
+    own_members = [members[t, where[t]] for t in targets]
+    own = [_own_metrics(s, m) for s, m in zip(own_scores, own_members, strict=True)]
     pooled = metrics(curve)
     intervals = (
-        example_intervals(curve) if targets.size == 1 else target_intervals(curve, scores, members)
+        example_intervals(curve)
+        if targets.size == 1
+        else target_intervals(curve, own_scores, own_members)
     )
     few = thin(curve, roc_points)
     return Summary(

@@ -46,8 +46,7 @@ def check_mask(array: np.ndarray, source: str | pathlib.Path) -> np.ndarray:
 
 
 def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.statistics.phi but without
-    JAX.
+    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.phi but without JAX.
 
     Args:
       logits: float [examples, queries, classes].
@@ -58,9 +57,8 @@ def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     phi = np.empty(logits.shape[:2], np.float32)
     examples = np.arange(len(labels))
-    for query in range(
-        logits.shape[1]
-    ):  # one at a time: a float64 copy of all may not fit in memory
+    # One query at a time: a float64 copy of all may not fit in memory.
+    for query in range(logits.shape[1]):
         z = logits[:, query].astype(np.float64)
         own = z[examples, labels]
         z[examples, labels] = -np.inf

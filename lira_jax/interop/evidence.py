@@ -1,5 +1,4 @@
-"""Evidence from wherever it is: a run of lira_jax or of another tool, with the targets and shadows
-that one names."""
+"""Evidence of a run, ours or another tool's, with the targets and shadows that one names."""
 
 import dataclasses
 import os
@@ -69,6 +68,7 @@ def read_foreign(workdir: str | os.PathLike, asked: str = "all", shadows: str = 
         _refuse_shadows(shadows, True)
     evidence, models = read.read(workdir)
     evidence = _with_targets(evidence, models, "all" if outside else asked)
+    assert isinstance(evidence.targets, Inside), "of another tool all models are targets"
     loaded = Loaded(evidence, models, [models[t] for t in evidence.targets.models])
     return _with_outside(Source(loaded, outside=outside), asked)
 

@@ -14,6 +14,7 @@ system's order.
 import dataclasses
 import itertools
 import math
+import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -54,9 +55,8 @@ class _Dump:
     in_grid: bool = False
 
 
-def recognise(path: str | pathlib.Path) -> str | None:
-    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; None if it is none of
-    them."""
+def recognise(path: str | os.PathLike) -> str | None:
+    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; else None."""
     path = pathlib.Path(path)
     if not path.is_dir() or (path / EXPERIMENT).exists():
         return None
@@ -69,7 +69,7 @@ def recognise(path: str | pathlib.Path) -> str | None:
     return None
 
 
-def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
+def read(path: str | os.PathLike) -> tuple[Evidence, list[int]]:
     """Reads the run directory of another tool.
 
     The queries of tf_privacy, whose plain image is not the first, are permuted into this project's
@@ -112,8 +112,11 @@ def read(path: str | pathlib.Path) -> tuple[Evidence, list[int]]:
         keep[row] = _covered(
             check_mask(dump.keep, dump.keep_file), num_examples, dump.keep_file, dump.in_grid
         )
-        phi[row] = phi_from_logits(logits, labels) if scores is None else scores
-        if plain is not None:
+        if scores is not None:
+            phi[row] = scores
+        elif logits is not None:
+            phi[row] = phi_from_logits(logits, labels)
+        if plain is not None and logits is not None:
             plain[row] = logits[:, 0]
     if layout == "lira_pytorch" or (layout == "tf_privacy" and grid_order(num_queries) is None):
         progress.note(
@@ -215,8 +218,7 @@ def _each(dumps: Iterable[_Dump]) -> Iterator[tuple[_Dump, np.ndarray | None, np
 
 
 def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Scores [examples, queries] and logits [examples, queries or the plain one, classes]; None:
-    not stored."""
+    """Scores [examples, queries] and logits [examples, queries or 1, classes], or None."""
     if dump.scores is None and dump.logits is None:
         raise UserError(
             f"{dump.folder} has neither scores nor logits: score this model, or move its folder "
@@ -242,13 +244,17 @@ def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 
 def _in_our_order(array: np.ndarray | None, in_grid: bool) -> np.ndarray | None:
-    order = grid_order(array.shape[1]) if in_grid and array is not None else None
+    if array is None or not in_grid:
+        return array
+    order = grid_order(array.shape[1])
     return array if order is None else array[:, order]
 
 
 def _shape(scores: np.ndarray | None, logits: np.ndarray | None) -> tuple[int, int, int]:
     """Numbers of examples, queries and classes; 0 classes: no logits."""
-    examples, queries = (logits if scores is None else scores).shape[:2]
+    either = logits if scores is None else scores
+    assert either is not None, "_outputs refuses a model that has neither"
+    examples, queries = either.shape[:2]
     return examples, queries, 0 if logits is None else logits.shape[-1]
 
 
@@ -270,18 +276,17 @@ def _labels(
                     f"{num_classes} classes"
                 )
             return labels.astype(np.int32)
-    labels = _labels_from_outputs(dumps)
-    if labels is None:
+    told = _labels_from_outputs(dumps)
+    if told is None:
         raise UserError(
             f"{path / 'labels.npy'} is missing, and scores and logits do not tell the labels: "
             "save them there, whole numbers [examples]"
         )
-    return labels
+    return told
 
 
 def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
-    """The classes under which the logits of the first query give the stored scores; None if not one
-    for each.
+    """The classes under which the first query's logits give the stored scores; None if unclear.
 
     Under one model two classes may be equally likely, so models are added until one class is left.
     """
@@ -303,8 +308,7 @@ def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
 def _covered(
     array: np.ndarray, num_examples: int, source: pathlib.Path, longer: bool
 ) -> np.ndarray:
-    """The part of a mask or of labels that was scored: all, or in tf_privacy perhaps only the first
-    examples."""
+    """The part of a mask or of labels that was scored: in tf_privacy perhaps the first examples."""
     if array.ndim != 1 or len(array) < num_examples or (len(array) > num_examples and not longer):
         raise UserError(
             f"{source} has shape {array.shape}, but {num_examples} examples were scored"

@@ -38,8 +38,7 @@ def read_targets(
     Returns:
       phi float32 [targets, examples, queries], logits float32 [targets, examples, classes] of the
       plain query, and keep bool [targets, examples] or None. Where the file or the run has the
-      plain query alone, phi has
-      one query: only query 0 of the shadows may be compared with it.
+      plain query alone, phi has one query: only query 0 of the shadows may be compared with it.
 
     Raises:
       UserError: the file is missing or damaged, of other examples, queries or classes, or holds NaN

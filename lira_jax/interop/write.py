@@ -5,15 +5,17 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 import lira_jax
 from lira_jax import progress
+from lira_jax.attacks.shared.signals import missing
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.read import grid_order
+from lira_jax.runs import files
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory
 from lira_jax.runs.evidence import diagnose, saved_signals
 
@@ -49,7 +51,7 @@ def export(
       The ids of the models written.
 
     Raises:
-      UserError: the run is not scored, or out holds something else.
+      UserError: the run is not scored, by phi and logits, or out holds something else.
     """
     if layout not in FORMATS:
         raise bad_choice("--format", layout, FORMATS)
@@ -57,10 +59,15 @@ def export(
     _check_replaceable(out)
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (experiment.num_models, len(labels)))
-    to_theirs = np.argsort(grid_order(experiment.queries))
+    ours = grid_order(experiment.queries)
+    assert ours is not None, "an experiment's queries are such a grid"
+    to_theirs = np.argsort(ours)
     signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
+    for name in ("phi", "logits"):
+        if name not in signals.saved:
+            raise UserError(f"--format={layout}: {missing(name, signals.saved)}")
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
-    written = []
+    written: list[int] = []
     with _replacing(out) as folder:
         for model in progress.each("export", healthy, "models"):
             phi = run.read(POOL.signal("phi", model), (len(labels), experiment.queries))
@@ -82,21 +89,22 @@ def export(
                 _save(own / "scores.npy", phi.astype(np.float64))
                 _save(own / "logits.npy", logits)
             _save(own / "keep.npy", keep[model])
-            (own / "hparams.json").write_text(json.dumps(_hparams(experiment, model)))
+            with files.replacing(own / "hparams.json") as file:
+                file.write(json.dumps(_hparams(experiment, model)).encode())
             written.append(model)
         if not written:
             raise UserError(f"{run.path}: no model learned anything; there is nothing to export")
         if layout == "tf_privacy":
             _save(folder / "y_train.npy", labels.astype(np.int64))
             if images is not None:
-                parts = (images[i : i + _CHUNK] / 127.5 - 1 for i in range(0, len(images), _CHUNK))
-                _save_parts(folder / "x_train.npy", images.shape, np.float64, parts)
+                with files.npy_writer(folder / "x_train.npy", images.shape, np.float64) as write:
+                    for i in range(0, len(images), _CHUNK):
+                        write(images[i : i + _CHUNK] / 127.5 - 1)
     return written
 
 
 def _hparams(experiment: Experiment, model: int) -> dict:
-    """The settings that tf_privacy keeps of each model, under its names; the mark tells an export
-    from a run."""
+    """A model's settings under tf_privacy's names; the mark tells an export from a run."""
     e = experiment
     arch = {
         "wide_resnet": f"wrn{e.depth or 28}-{e.width or 2}",
@@ -125,7 +133,8 @@ def _check_replaceable(out: pathlib.Path) -> None:
         return
     if not out.is_dir():
         raise UserError(f"--out={out}: it is a file; give a folder")
-    models, others = [], []
+    models: list[str] = []
+    others: list[str] = []
     for path in sorted(out.iterdir()):
         (models if _is_exported_model(path) else others).append(path.name)
     foreign = set(others) - ({"x_train.npy", "y_train.npy"} if models else set())
@@ -145,8 +154,7 @@ def _is_exported_model(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder that takes the place of `out` when the block succeeds, and vanishes
-    if not.
+    """Yields a temporary folder; it becomes `out` if the block succeeds, else it vanishes.
 
     A stale model of an earlier export would be read as one more shadow model, hence a whole new
     folder.
@@ -169,24 +177,5 @@ def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _save(path: pathlib.Path, array: np.ndarray) -> None:
-    _save_parts(path, array.shape, array.dtype, [array])
-
-
-def _save_parts(
-    path: pathlib.Path, shape: tuple[int, ...], dtype, parts: Iterable[np.ndarray]
-) -> None:
-    """Writes a .npy file from parts along its first axis."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dtype = np.dtype(dtype)
-    try:
-        with open(path, "wb") as file:
-            header = {
-                "descr": np.lib.format.dtype_to_descr(dtype),
-                "fortran_order": False,
-                "shape": tuple(shape),
-            }
-            np.lib.format.write_array_header_1_0(file, header)
-            for part in parts:
-                file.write(np.ascontiguousarray(part, dtype).data)
-    except OSError as error:  # such as a full disk, which does not say where
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with files.npy_writer(path, array.shape, array.dtype) as write:
+        write(array)

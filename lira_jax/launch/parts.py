@@ -44,7 +44,7 @@ def parse(text: str, environ: Mapping[str, str]) -> Part:
     if not found:
         raise UserError(f"--part={text}: give a part from 0, such as 3/8, or auto")
     index, count, known = (int(n) if n else None for n in found.groups())
-    part = _detected(text, known, environ) if index is None else Part(index, count)
+    part = _detected(text, known, environ) if index is None or count is None else Part(index, count)
     if part.index >= part.count:
         said = f" the environment says {part}, but" if index is None else ""
         raise UserError(

@@ -1,5 +1,4 @@
-"""A worker process: takes its cores, and its way with memory, before any library starts threads;
-then runs a command.
+"""A worker process: takes its cores before any library starts threads, then runs a command.
 
     python -m lira_jax.launch.pinned STAGE CORES PARENT [--flag=value ...]
 
@@ -18,8 +17,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # of glibc's 
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed, in one heap, for the next allocation; without effect on other
-    systems.
+    """Has glibc keep what is freed, in one heap, for the next allocation; elsewhere does nothing.
 
     XLA:CPU allocates and frees a program's memory in each call. Above 32 MiB, glibc takes it from
     the system and gives it back each time, and the page faults cost a tenth of a training step

@@ -19,8 +19,7 @@ _LAYERS = (
 
 
 class AlexNet(nn.Module):
-    """The five convolutions of AlexNet (Krizhevsky 2014, arXiv:1404.5997) with one dense layer, no
-    dropout.
+    """The five convolutions of AlexNet (Krizhevsky 2014, arXiv:1404.5997), one dense layer.
 
     As in the model zoo bearpaw/pytorch-classification, which the code of Rezaei and Liu 2021 builds
     on: 2,472,266 parameters (2.47 M there) for 32x32x3 and 10 classes. 29x29 pixels are the least.

@@ -1,5 +1,6 @@
 """The small CNN of the LiRA paper (Carlini et al. 2022), as its reference code builds it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -10,11 +11,13 @@ from lira_jax.models.layers import classifier, global_mean, pool, require_images
 
 # The reference code starts from variance 1 / fan-in (objax's default), not He's 2 / fan-out.
 _INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+_POOLINGS: dict[str, Callable] = {"mean": jnp.mean, "max": jnp.max}
 
 
 class Cnn(nn.Module):
-    """Convolutions 3x3 with bias, leaky ReLU (slope 0.01), no BatchNorm; w = width, for 32x32x3
-    images:
+    """Convolutions 3x3 with bias, leaky ReLU (slope 0.01) and no BatchNorm.
+
+    With w = width, for 32x32x3 images:
 
         conv 3 -> w
         conv w -> w,    conv w -> 2w,   pool 2x2    16x16
@@ -36,7 +39,7 @@ class Cnn(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool):
         require_images("cnn", x, smallest=8)
-        reduce = {"mean": jnp.mean, "max": jnp.max}[self.pooling]
+        reduce = _POOLINGS[self.pooling]
 
         def conv(x, features):
             layer = Conv(

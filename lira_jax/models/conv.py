@@ -6,10 +6,10 @@ large as the image, for which cuDNN has no fast kernel. The forms below compute 
 other ways:
 
     plain     whatever jax.vmap makes of it
-    grouped   weight gradient as the gradient of one grouped convolution, which XLA gives to cuDNN
-    as such unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient
-    as plain shifted   weight gradient as one matrix product for each kernel position, batched under
-    vmap
+    grouped   the weight gradient as that of one grouped convolution, which XLA gives to cuDNN
+              as such
+    unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient as plain
+    shifted   the weight gradient as one matrix product for each kernel position, batched under vmap
     patches   im2col: everything is matrix products, at kernel-area times the memory traffic
 
 "unrolled" writes the weight gradient out once for each element of a vmapped axis: it is meant for
@@ -71,8 +71,7 @@ def conv(
 def windows(
     x, size: tuple[int, int], stride: int = 1, padding: str | int = "SAME"
 ) -> list[jax.Array]:
-    """The image as each kernel position sees it: height * width arrays [batch, out, out,
-    channels]."""
+    """The image as each kernel position sees it: arrays [batch, out, out, channels]."""
     return _windows(x, size, stride, _pads(x, size, stride, padding))
 
 
@@ -133,8 +132,7 @@ def _plain_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
 
 
 def _under_vmap(rule: Callable) -> Callable:
-    """A weight gradient that is plain for one model, and rule(gradient, models, batched, x, dy,
-    ...) for many."""
+    """A weight gradient that under vmap is rule(gradient, models, batched, x, dy, ...)."""
 
     def weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
         @custom_vmap
@@ -201,14 +199,12 @@ FORMS = {
 
 
 def he_normal(groups: int = 1) -> Callable:
-    """He et al. 2015 (arXiv:1502.01852), equation 14: variance 2 / fan-out, counted within a
-    group."""
+    """He et al. 2015 (arXiv:1502.01852), equation 14: variance 2 / fan-out, within a group."""
     return nn.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
 
 
 class Conv(nn.Module):
-    """Owns the float32 parameter `kernel` (and `bias`) of a square convolution, computed in
-    `dtype`.
+    """A square convolution in `dtype` that owns the float32 parameter `kernel` (and `bias`).
 
     The other fields are those of `conv`; kernel_init defaults to `he_normal`.
     """

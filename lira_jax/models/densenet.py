@@ -11,8 +11,7 @@ from lira_jax.models.layers import batch_norm, classifier, global_mean, pool, re
 
 
 class DenseNet(nn.Module):
-    """DenseNet-BC: bottlenecks of 4 * width filters, compression 0.5, no dropout; `width` is the
-    growth rate.
+    """DenseNet-BC without dropout: growth rate `width`, bottlenecks of 4 * width, compression 0.5.
 
     769,162 parameters with depth 100 and growth 12, for 10 classes. 4x4 pixels are the least.
     """

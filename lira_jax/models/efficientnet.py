@@ -21,8 +21,7 @@ _GROUPS = (
 
 
 class EfficientNet(nn.Module):
-    """EfficientNet-B0 without its dropout and stochastic depth, so that a step needs no extra
-    random key.
+    """EfficientNet-B0 without dropout and stochastic depth: a step needs no more random keys.
 
     stem "imagenet": as published, 5,288,548 parameters for 1000 classes. stem "cifar": stride 1 at
     the first convolution and no 1x1 convolution before the mean, as Hintersdorf et al. 2022 train

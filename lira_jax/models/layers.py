@@ -1,5 +1,4 @@
-"""What several model families share beside the convolution: BatchNorm, pooling and the last
-layer."""
+"""What model families share beside the convolution: BatchNorm, pooling, the last layer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +15,12 @@ _GLOROT = nn.initializers.variance_scaling(1.0, "fan_avg", "truncated_normal")
 
 
 def batch_norm(train: bool, dtype: Any) -> nn.BatchNorm:
-    """BatchNorm with statistics in float32: those of the batch in training, running ones
-    otherwise."""
+    """BatchNorm with statistics in float32: the batch's in training, running ones otherwise."""
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)
 
 
 def classifier(num_classes: int, kernel_init: Callable = _GLOROT) -> nn.Dense:
-    """The last layer, float32 throughout: low FPRs are decided by differences that bfloat16 would
-    round away.
+    """The last layer, float32: low FPRs are decided by what bfloat16 would round away.
 
     The full precision is asked for because accelerators multiply float32 in fewer bits by default.
     """
@@ -39,8 +36,7 @@ def global_mean(x: jax.Array) -> jax.Array:
 
 
 def pool(x: jax.Array, reduce: Callable) -> jax.Array:
-    """Halves height and width with `reduce` (jnp.mean or jnp.max) over 2x2 blocks, dropping an odd
-    last row.
+    """Halves height and width with `reduce` (jnp.mean or jnp.max), dropping an odd last row.
 
     A reshape instead of reduce_window, whose max has a gradient that scatters.
     """

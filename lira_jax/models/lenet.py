@@ -10,8 +10,7 @@ from lira_jax.models.layers import ACTIVATIONS, classifier, pool, require_images
 
 
 class LeNet(nn.Module):
-    """Convolution 5x5 of 6, pool, convolution 5x5 of 16, pool, dense 120, dense 84, logits; mean
-    pooling.
+    """LeNet-5: convolutions 5x5 of 6 and 16, a mean pool after each, dense 120, dense 84, logits.
 
     61,706 parameters for 28x28x1 or 32x32x1 and 10 classes. Images below 32x32 pixels are padded by
     two on each side, as the paper does with the 28x28 digits; 12x12 pixels are the least.

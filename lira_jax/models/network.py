@@ -34,6 +34,7 @@ class Network:
       convolutional: whether the variables hold a kernel of a two-dimensional convolution.
       classifies: whether outputs are logits [B, num_classes].
       signals: of the user's own recipe, name -> measure(outputs, labels); empty otherwise.
+      normalizer: of the pool, which `outputs` applies.
     """
 
     init: Callable
@@ -42,26 +43,21 @@ class Network:
     convolutional: bool
     classifies: bool
     signals: Mapping[str, Callable]
+    normalizer: Normalizer
 
 
-def make(
-    experiment: Experiment,
-    dataset: Dataset,
-    normalizer: Normalizer | None = None,
-    conv_form: str = "plain",
-) -> Network:
+def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None = None) -> Network:
     """The network that an experiment trains.
 
     Args:
       dataset: of the run; only its shapes and classes are read where the normalizer is given.
       normalizer: of the data set's pool; fitted by default.
-      conv_form: how convolutions batch over models, a key of conv.FORMS.
 
     Raises:
       UserError: as `table.create` and `recipe.load`, or the model cannot take such examples.
     """
     normalizer = normalizer or normalize.fit(dataset.x, experiment.normalize)
-    context = recipes.context(experiment, dataset, conv_form)
+    context = recipes.context(experiment, dataset)
     if experiment.recipe:
         return of_recipe(recipes.load(context), experiment.recipe, dataset, normalizer)
     init = initialiser(context.module, context.example_shape)
@@ -105,6 +101,7 @@ def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) 
         convolutional=table.has_convolution(shapes),
         classifies=result.shape == (2, dataset.num_classes),
         signals=signals,
+        normalizer=normalizer,
     )
 
 

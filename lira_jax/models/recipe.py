@@ -85,8 +85,7 @@ class Context:
 
 
 def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
-    """Steps of one epoch, the same for all models: the mean number of members, rounded up to whole
-    batches."""
+    """Steps of an epoch, the same for all models: the mean number of members, in whole batches."""
     e = experiment
     return -(-round(num_examples * masks.members_share(e.masks, e.pkeep)) // e.batch_size)
 

@@ -13,8 +13,7 @@ _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
 class ResNet(nn.Module):
-    """ResNet-18, 34 or 50; the stride of a bottleneck is at its 3x3 convolution, padding is
-    symmetric.
+    """ResNet-18, 34 or 50; a bottleneck's stride is at its 3x3 convolution, padding is symmetric.
 
     stem "cifar": a 3x3 convolution of 64 filters, as in the CIFAR code of Hintersdorf et al. 2022
     (11,173,962, 21,282,122 and 23,520,842 parameters for 10 classes). stem "imagenet": 7x7 with

@@ -1,5 +1,4 @@
-"""ResNet-9, the small residual network of the DAWNBench CIFAR-10 speed runs (Page 2018, How to
-Train Your ResNet)."""
+"""ResNet-9 of the DAWNBench CIFAR-10 speed runs (Page 2018, How to Train Your ResNet)."""
 
 from typing import Any
 

@@ -30,8 +30,7 @@ from lira_jax.models.wide_resnet import WideResNet
 
 
 class Family(NamedTuple):
-    """`convolution`: whether it takes conv_form. `options`: the flags it honours and what 0 stands
-    for."""
+    """`convolution`: whether it takes conv_form. `options`: flags it honours, and what 0 means."""
 
     build: Callable[..., nn.Module]
     convolution: bool
@@ -98,15 +97,15 @@ def create(
     of_the_user = ":" in name
     options = {} if of_the_user else dict(FAMILIES[name].options)
     given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
-    for flag, value in given.items():
-        if value == FIELDS[flag].default:
+    for flag, asked in given.items():
+        if asked == FIELDS[flag].default:
             continue
         if flag not in options:
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            shown = ",".join(map(str, asked)) if isinstance(asked, tuple) else asked
             raise UserError(
                 f"--{flag}={shown}: --model={name} has no such option; leave the flag out"
             )
-        options[flag] = value
+        options[flag] = asked
     if of_the_user:
         return _from_factory(name, num_classes, DTYPES[dtype])
     family = FAMILIES[name]
@@ -116,8 +115,7 @@ def create(
 
 
 def has_convolution(params) -> bool:
-    """Whether the (abstract) parameters of one model hold the kernel of a two-dimensional
-    convolution."""
+    """Whether one model's (abstract) parameters hold the kernel of a 2-D convolution."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     return any(
         leaf.ndim == 4 and jax.tree_util.keystr(path[-1:]) == "['kernel']" for path, leaf in leaves

@@ -11,8 +11,7 @@ from lira_jax.models.layers import batch_norm, classifier, global_mean, require_
 
 
 class WideResNet(nn.Module):
-    """WRN-depth-width as in the LiRA reference code: pre-activation, no dropout, no convolution
-    bias.
+    """WRN-depth-width of the LiRA reference code: pre-activation, no dropout or convolution bias.
 
     A 3x3 convolution of 16 filters, three groups of n = (depth - 4) / 6 blocks with 16, 32 and 64
     times `width` filters (the second and third group start with stride 2), BatchNorm, ReLU, global

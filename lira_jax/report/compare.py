@@ -57,7 +57,7 @@ def render(runs: list[Material], names: list[str]) -> str:
       names: distinct, of the runs.
     """
     metric = common_metric(runs)
-    best = [max(r.results.attacks, key=lambda n, r=r: _value(r, n, metric)) for r in runs]
+    best = [_best(r, metric) for r in runs]
     groups = [sections.accuracies(r) for r in runs]
     held_out = next(
         (g for g in ("test set", "non-members") if all(g in one for one in groups)), None
@@ -107,6 +107,10 @@ def common_metric(runs: list[Material]) -> str:
         if all(any(a.metrics[metric].is_known for a in r.results.attacks.values()) for r in runs):
             return metric
     return "auc"
+
+
+def _best(run: Material, metric: str) -> str:
+    return max(run.results.attacks, key=lambda name: _value(run, name, metric))
 
 
 def _value(run: Material, attack: str, metric: str) -> float:
@@ -175,8 +179,7 @@ def _settings(runs: list[Material]) -> list[tuple[str, ...]]:
     fields = dict.fromkeys(name for r in runs for name in r.experiment)
     rows = []
     for name in fields:
-        default = (
-            FIELDS[name].default if name in FIELDS else "unknown"
-        )  # of a run that knew no such field
+        # A run that knew no such field had its default.
+        default = FIELDS[name].default if name in FIELDS else "unknown"
         rows.append((name, *(sections.setting(r.experiment.get(name, default)) for r in runs)))
     return [row for row in rows if len(set(row[1:])) > 1]

@@ -37,14 +37,15 @@ def draw(material: Material) -> dict[str, plt.Figure]:
     best = wording.headline(results.attacks).attack
     shown = {name: results.attacks[name] for name in familiar(list(results.attacks), best)}
     drawn = {"roc": roc(shown, 1 / min(a.num_nonmembers for a in results.attacks.values()))}
-    if material.exposure is not None:
+    exposed = material.exposed
+    if exposed is not None:
         x = (
             material.dataset.x
             if material.dataset is not None and material.dataset.is_image
             else None
         )
         drawn["exposure"] = exposure_histograms(
-            material.phi, material.keep, material.labels, material.exposure, x
+            exposed.phi, exposed.keep, exposed.labels, exposed.exposure, x
         )
     if results.ablation:
         drawn["ablation"] = ablation(results.ablation)
@@ -123,7 +124,7 @@ def exposure_histograms(
                 f"{what} exposed: example {i}, label {labels[i]}\nexposure {exposure[i]:.2f}",
                 fontsize=8,
             )
-            if x is not None:
+            if x is not None and black_white is not None:
                 corner = axis.inset_axes([0.02, 0.68, 0.3, 0.3])
                 corner.imshow(picture.thumbnail(x[i], black_white), cmap="gray", vmin=0, vmax=255)
                 corner.axis("off")
@@ -150,11 +151,11 @@ def ablation(rows: Sequence[Row]) -> plt.Figure:
             for place, row in zip(places, rows, strict=True)
             if row.metrics[name].is_known
         ]
-        values = np.array([e.value for _, e in known])
+        reached = np.array([e.value for _, e in known])
         errors = np.array([[e.value - e.low, e.high - e.value] for _, e in known]).T
         axes.barh(
             [place + 0.36 * k - 0.18 for place, _ in known],
-            values,
+            reached,
             0.34,
             color=COLOURS[k],
             label=title,
@@ -200,8 +201,7 @@ def number_of_shadows(rows: Sequence[ShadowRow]) -> plt.Figure:
 
 
 def privacy_risk(found: PrivacyRisk) -> plt.Figure:
-    """Distribution of members' privacy risk scores, and their calibration (Song and Mittal 2021,
-    figures 1 and 3)."""
+    """Members' privacy risk, and its calibration (Song and Mittal 2021, figures 1 and 3)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
     left.plot(found.cumulative.risk, found.cumulative.fraction, color=IN)
     left.set(

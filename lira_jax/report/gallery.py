@@ -1,12 +1,14 @@
 """The most exposed examples, each as a card."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
 
+from lira_jax.data.dataset import Dataset
 from lira_jax.report import histogram, picture
-from lira_jax.report.material import Material
+from lira_jax.report.material import Exposed, Material
 
 SHOWN = 12
 FEATURES = 6
@@ -44,27 +46,28 @@ class Card:
 
 def cards(material: Material, shown: int = SHOWN) -> list[Card]:
     """The most exposed examples; empty if exposure is unknown."""
-    if material.exposure is None:
+    exposed = material.exposed
+    if exposed is None:
         return []
-    order = np.argsort(-material.exposure, kind="stable")[:shown]
-    dataset = material.dataset
-    black_white = (
-        picture.value_range(dataset.x) if dataset is not None and dataset.is_image else None
-    )
-    moments = None
-    if dataset is not None and not dataset.is_image:
-        moments = dataset.x.mean(0, dtype=np.float64), dataset.x.std(0, dtype=np.float64)
-    return [_card(material, rank, int(i), black_white, moments) for rank, i in enumerate(order, 1)]
+    order = np.argsort(-exposed.exposure, kind="stable")[:shown]
+    look = _look(material.dataset)
+    return [
+        _card(material, exposed, rank, int(i), *look(int(i))) for rank, i in enumerate(order, 1)
+    ]
 
 
-def _card(material: Material, rank: int, example: int, black_white, moments) -> Card:
-    keep, phi, exposure = (
-        material.keep[:, example],
-        material.phi[:, example],
-        float(material.exposure[example]),
-    )
+def _card(
+    material: Material,
+    exposed: Exposed,
+    rank: int,
+    example: int,
+    image: str | None,
+    features: list[tuple[str, str, str]],
+) -> Card:
+    keep, phi = exposed.keep[:, example], exposed.phi[:, example]
+    exposure = float(exposed.exposure[example])
     inside, outside = phi[keep], phi[~keep]
-    label = material.class_name(int(material.labels[example]))
+    label = material.class_name(int(exposed.labels[example]))
     return Card(
         rank=rank,
         example=example,
@@ -73,9 +76,8 @@ def _card(material: Material, rank: int, example: int, black_white, moments) -> 
         right=f"{100 * stats.norm.cdf(exposure):.1f} %"
         if min(inside.size, outside.size) >= ENOUGH
         else "",
-        image=black_white
-        and picture.data_uri(picture.thumbnail(material.dataset.x[example], black_white)),
-        features=_unusual(material.dataset.x[example], *moments) if moments else [],
+        image=image,
+        features=features,
         histogram=histogram.in_out(inside, outside),
         alt=(
             f"Histogram of the scaled logit of example {example}, {label}: mean "
@@ -84,6 +86,20 @@ def _card(material: Material, rank: int, example: int, black_white, moments) -> 
             f"{outside.size} others."
         ),
     )
+
+
+def _look(
+    dataset: Dataset | None,
+) -> Callable[[int], tuple[str | None, list[tuple[str, str, str]]]]:
+    """What `Card` has of an example itself: image and features."""
+    if dataset is None:
+        return lambda i: (None, [])
+    x = dataset.x
+    if dataset.is_image:
+        black_white = picture.value_range(x)
+        return lambda i: (picture.data_uri(picture.thumbnail(x[i], black_white)), [])
+    mean, spread = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    return lambda i: (None, _unusual(x[i], mean, spread))
 
 
 def _unusual(x: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> list[tuple[str, str, str]]:

@@ -16,6 +16,23 @@ from lira_jax.runs import directory
 
 
 @dataclasses.dataclass(frozen=True)
+class Exposed:
+    """What tells how exposed each example is.
+
+    Attributes:
+      labels: int [examples].
+      keep: bool [models, examples].
+      phi: float32 [models, examples], the plain query.
+      exposure: float64 [examples].
+    """
+
+    labels: np.ndarray
+    keep: np.ndarray
+    phi: np.ndarray
+    exposure: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Material:
     """A finished run.
 
@@ -27,9 +44,7 @@ class Material:
       target_metrics: that of each target, of the same run or another; empty for targets from
         outside.
       labels: int [examples], or None.
-      keep: bool [models, examples], or None.
-      phi: float32 [models, examples], the plain query, or None.
-      exposure: float64 [examples], or None.
+      exposed: single examples, or None.
       dataset: the examples, or None.
     """
 
@@ -39,9 +54,7 @@ class Material:
     metrics: list[dict[str, Any]]
     target_metrics: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     labels: np.ndarray | None = None
-    keep: np.ndarray | None = None
-    phi: np.ndarray | None = None
-    exposure: np.ndarray | None = None
+    exposed: Exposed | None = None
     dataset: Dataset | None = None
 
     @property
@@ -78,23 +91,27 @@ def read_examples(
 ) -> Material:
     """Adds what is known of single examples. Only the plain query is kept in memory.
 
+    Of a run without phi, such as one of a recipe without classes, these are the labels alone.
+
     Raises:
       UserError: a dump is missing or damaged.
     """
-    models = list(material.results.models)
+    models = [int(model) for model in material.results.models]  # of a run of ours: no path
     labels = run.read(directory.POOL.labels, (None,))
+    material = dataclasses.replace(material, labels=labels, dataset=dataset)
+    if "phi" not in run.saved_signals():
+        progress.note("the page shows no single examples: the signal phi is not saved")
+        return material
     keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     for row, model in enumerate(progress.each("read", models, "models")):
         phi[row] = run.read(directory.POOL.signal("phi", model), (len(labels), None))[:, 0]
     try:
-        exposure = exposure_lib.exposure(phi[:, :, None], keep)
+        exposed = Exposed(labels, keep, phi, exposure_lib.exposure(phi[:, :, None], keep))
     except UserError as error:  # too few models in or out of some training set
         progress.note(f"the page shows no single examples: {error}")
-        exposure = None
-    return dataclasses.replace(
-        material, labels=labels, keep=keep, phi=phi, exposure=exposure, dataset=dataset
-    )
+        exposed = None
+    return dataclasses.replace(material, exposed=exposed)
 
 
 def _last_records(run: directory.RunDirectory, models: Collection) -> list[dict[str, Any]]:

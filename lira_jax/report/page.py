@@ -24,8 +24,9 @@ from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
 _DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
+_FILES = jinja2.PackageLoader("lira_jax.report")
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("lira_jax.report"),
+    loader=_FILES,
     autoescape=True,
     trim_blocks=True,
     undefined=jinja2.StrictUndefined,
@@ -95,7 +96,7 @@ def fill(template: str, drawn: dict[str, Chart], **values) -> str:
     """A template with all that it needs inside: style, script, plotly and the charts' data."""
 
     def source(name):
-        return _TEMPLATES.loader.get_source(_TEMPLATES, name)[0]
+        return _FILES.get_source(_TEMPLATES, name)[0]
 
     return _TEMPLATES.get_template(template).render(
         charts=drawn,
@@ -141,6 +142,9 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
+    attacks = list(material.results.attacks)
+    if any("@" in name for name in attacks):  # which none of the defaults has
+        lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
     first = [shlex.join(["printf", "%s\\n", *recipe]) + " > targets.flags"] if recipe else []
@@ -152,12 +156,13 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     drawn = {"roc": roc(results.attacks, style, shown)}
     if groups:
         drawn["accuracy"] = accuracy(groups)
-    if material.exposure is not None:
-        names = [material.class_name(k) for k in range(int(material.labels.max()) + 1)]
-        finite = np.isfinite(material.exposure)
+    exposed = material.exposed
+    if exposed is not None:
+        names = [material.class_name(k) for k in range(int(exposed.labels.max()) + 1)]
+        finite = np.isfinite(exposed.exposure)
         if finite.any():
             drawn["classes"] = class_exposure(
-                material.exposure[finite], material.labels[finite], names
+                exposed.exposure[finite], exposed.labels[finite], names
             )
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
@@ -174,7 +179,7 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
 def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:
     """(title, value, note): the numbers to remember."""
     best = material.results.attacks[headline.attack].metrics
-    tiles = []
+    tiles: list[tuple[str, str, str]] = []
     for metric in [*TPR_AT, "auc"]:
         if best[metric].is_known and metric != headline.metric and len(tiles) < 3:
             text = wording.cell(metric, best[metric])
@@ -199,10 +204,10 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
 
 
 def _exposed(material: Material) -> dict[str, str]:
-    exposure = material.exposure
-    if exposure is None:
+    if material.exposed is None:
         return {}
-    smaller = int(np.minimum(material.keep.sum(0), (~material.keep).sum(0)).min())
+    exposure, keep = material.exposed.exposure, material.exposed.keep
+    smaller = int(np.minimum(keep.sum(0), (~keep).sum(0)).min())
     return {
         "examples": f"{exposure.size:,}",
         "above_one": f"{np.sum(exposure > 1):,}",
@@ -213,6 +218,6 @@ def _exposed(material: Material) -> dict[str, str]:
 
 
 def _calibration(found: Calibration | None) -> dict[str, str] | None:
-    return found and {
-        name: "unknown" if math.isnan(v) else f"{v:.3f}" for name, v in vars(found).items()
-    }
+    if found is None:
+        return None
+    return {name: "unknown" if math.isnan(v) else f"{v:.3f}" for name, v in vars(found).items()}

@@ -30,11 +30,11 @@ def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
     metrics = [*reversed(resolved), "balanced_accuracy", "auc"]
     rows = []
     for name, found in attacks.items():
-        decided = found.decisions and found.decisions["1:1"]
+        decided = found.decisions["1:1"] if found.decisions else None
         cells = [cell(m, found.metrics[m]) for m in metrics]
         cells += [
-            cell("balanced_accuracy", decided and Estimate(decided.balanced_accuracy)),
-            cell("far", decided and Estimate(decided.far)),
+            cell("balanced_accuracy", Estimate(decided.balanced_accuracy) if decided else None),
+            cell("far", Estimate(decided.far) if decided else None),
             _number(found.epsilon.value, "{:.2f}"),
         ]
         rows.append({"name": name, "about": "", "cells": cells})
@@ -56,16 +56,16 @@ def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
 def accuracies(material: Material) -> dict[str, list[float]]:
     """Group of examples -> accuracy of each target, from results.json, else from metrics.jsonl."""
     found = material.results.accuracy
-    groups = {
+    groups: dict[str, Sequence[float]] = {
         "members": found.members if found else _logged(material, "train_accuracy"),
         "non-members": found.nonmembers if found else _logged(material, "out_accuracy"),
         "test set": _logged(material, "test_accuracy"),
     }
-    groups = {n: [v for v in values if not math.isnan(v)] for n, values in groups.items()}
-    return {name: values for name, values in groups.items() if values}
+    known = {n: [v for v in values if not math.isnan(v)] for n, values in groups.items()}
+    return {name: values for name, values in known.items() if values}
 
 
-def accuracy_table(groups: dict[str, list[float]]) -> list[tuple[str, str, str, str]]:
+def accuracy_table(groups: dict[str, list[float]]) -> list[tuple[str, ...]]:
     """(group, mean, lowest, highest) of the models' accuracies."""
     return [
         (n, *(f"{100 * f(v):.2f} %" for f in (np.mean, np.min, np.max))) for n, v in groups.items()
@@ -81,8 +81,7 @@ def generalisation(groups: dict[str, list[float]]) -> dict[str, str] | None:
 
 
 def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
-    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4); None if
-    unknown."""
+    """Metrics on correctly and wrongly classified pairs (Rezaei and Liu 2021, table 4), or None."""
     groups = {
         "correct": {n: a.correct for n, a in attacks.items()},
         "misclassified": {n: a.misclassified for n, a in attacks.items()},
@@ -100,7 +99,7 @@ def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
                 "name": name,
                 "about": "",
                 "cells": [
-                    cell(m, rows[name] and rows[name].metrics[m])
+                    cell(m, row.metrics[m] if (row := rows[name]) else None)
                     for m in metrics
                     for rows in groups.values()
                 ],
@@ -123,7 +122,7 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
     known = set(per_class) | (set() if labels is None else set(np.unique(labels).tolist()))
     rows = []
     for k in sorted(known):
-        own = None if material.exposure is None else material.exposure[labels == k]
+        own = None if material.exposed is None else material.exposed.exposure[labels == k]
         rows.append(
             {
                 "name": material.class_name(k),

@@ -83,8 +83,7 @@ def headline(attacks: Mapping[str, AttackResults]) -> Headline:
 
 
 def percents(values: list[float]) -> list[str]:
-    """Fractions as percentages with one number of decimals, two digits of the first that is not
-    0; nothing for NaN."""
+    """Fractions as percentages with two digits of the first that is not 0; nothing for NaN."""
     known = [abs(100 * v) for v in values if v and not math.isnan(v)]
     decimals = 1 if not known else min(6, max(1, 1 - math.floor(math.log10(known[0]))))
     return ["" if math.isnan(v) else f"{100 * v:.{decimals if v else 0}f}{PERCENT}" for v in values]

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from lira_jax import experiment as experiment_lib
 from lira_jax.errors import UserError
@@ -34,8 +35,9 @@ COMPARISON = "report/compare.html"
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Some examples that the models of a run were asked about: the pool, or a set of probes. The
-    files under its folder have the same names in every view.
+    """Some examples that the models were asked about: the pool, or a set of probes.
+
+    The files under its folder have the same names in every view.
 
     Attributes:
       folder: in the run directory; empty for the run directory itself.
@@ -54,8 +56,11 @@ class View:
         return self._under("labels.npy")
 
     def signal(self, name: str, model: int) -> str:
-        """Name of the dump of one model's signal: phi float32 [examples, queries], logits float32
-        [examples, classes] or [examples, queries, classes], others [examples, queries, ...]."""
+        """Name of the dump of one model's signal, float32.
+
+        phi is [examples, queries], logits [examples, classes] or [examples, queries, classes],
+        others are [examples, queries, ...].
+        """
         return f"{self._of_signal(name)}{model:04d}.npy"
 
     def signals(self, names: Iterable[str]) -> list[str]:
@@ -141,7 +146,7 @@ class RunDirectory(Folder):
           UserError: there is none, or it cannot be read.
         """
         stored = self._json(EXPERIMENT)
-        fields = stored.get("experiment") if isinstance(stored, dict) else None
+        fields: Any = stored.get("experiment") if isinstance(stored, dict) else None
         return experiment_lib.from_json(fields, str(self._file(EXPERIMENT)))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:
@@ -152,8 +157,9 @@ class RunDirectory(Folder):
 
     @contextlib.contextmanager
     def settling(self, asked: Experiment, given: Collection[str]) -> Iterator[Experiment]:
-        """Agrees on the experiment of this directory; the block checks that it can run, and then
-        calls `store_experiment`.
+        """Agrees on the experiment of this directory with the command line.
+
+        The block checks that the experiment can run, and then calls `store_experiment`.
 
         Other processes of the run wait for the end of the block if the experiment is new or
         changed. If the block fails before it is stored, nothing is left behind.
@@ -223,8 +229,7 @@ class RunDirectory(Folder):
     # The data's identity, text, checkpoints
 
     def check_data(self, fingerprint: str, source: str, name: str = "data") -> None:
-        """Checks the fingerprint of the data, or of what `name` says, against the one entered
-        before, if there is one.
+        """Checks the fingerprint of the data, or of what `name` says, against the one entered.
 
         Raises:
           UserError: the data are not those this run began with.
@@ -274,9 +279,13 @@ class RunDirectory(Folder):
         return self._manifest().get("data", {}).get("sha256")
 
     def append_metrics(self, records: list[dict]) -> None:
-        """Appends lines to metrics.jsonl."""
-        with self._lock(), open(self.path / METRICS, "a") as file:
-            file.write("".join(json.dumps(r) + "\n" for r in records))
+        """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
+        lines = "".join(json.dumps(r) + "\n" for r in records)
+        with self._lock(), open(self.path / METRICS, "ab+") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                lines = lines if file.read(1) == b"\n" else "\n" + lines
+            file.write(lines.encode())
 
     def read_metrics(self) -> list[dict]:
         """The records of metrics.jsonl; a line cut short by a kill is passed over."""
@@ -288,16 +297,14 @@ class RunDirectory(Folder):
         return records
 
     def read_plan(self, where: str) -> dict | None:
-        """The fields of the Plan that was the fastest of several on such devices, or None if they
-        were not timed."""
+        """The fields of the fastest Plan of several on such devices; None if none was timed."""
         match self.read_plans().get(where):
             case {"plan": plan, "timings": [_, _, *_]}:
                 return plan
         return None
 
     def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
-        """Keeps in plan.json how training is lifted on some devices, and the timings that say so,
-        if there are any."""
+        """Keeps in plan.json how training is lifted on some devices, and the timings, if any."""
         with self._lock():
             self.write_json(PLAN, {**self.read_plans(), where: {"plan": plan, "timings": timings}})
 

@@ -29,7 +29,7 @@ class Loaded:
 
     evidence: Evidence
     models: list[int]
-    targets: list[int | str]
+    targets: Sequence[int | str]
     examples: np.ndarray | None = None
 
 
@@ -82,7 +82,7 @@ def saved_signals(run: RunDirectory, view: View, models: list[int], labels: np.n
 
 
 @dataclasses.dataclass(frozen=True)
-class _Files(Sequence):
+class _Files:
     """A signal's dumps, each mapped and checked against its hash when it is indexed."""
 
     run: RunDirectory
@@ -169,8 +169,7 @@ def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str
 
 
 def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:
-    """The same targets, attacked with the models of another run: another recipe on the same data
-    and masks.
+    """The same targets, attacked with another run's models: other recipe, same data and masks.
 
     Carlini et al. 2022, section VI-E. Model m of the other run has the very training set of target
     m, and may have its initial weights; it is left out as the target itself would be.
@@ -185,8 +184,8 @@ def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> L
     """
     flag = f"--shadows={other.path}"
     theirs = load_evidence(other, other.read_experiment(), "all")
-    masks_of = [r.read(KEEP) for r in (run, other)]
-    if run.data_fingerprint() != other.data_fingerprint() or not np.array_equal(*masks_of):
+    ours, other_keep = (r.read(KEEP) for r in (run, other))
+    if run.data_fingerprint() != other.data_fingerprint() or not np.array_equal(ours, other_keep):
         raise UserError(
             f"{flag}: it has other data or masks than {run.path}; train both with the same data "
             "flags, --seed, --num_models, --masks and --pkeep"
@@ -199,7 +198,7 @@ def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> L
         targets = [targets[row] for row in rows]
         if not targets:
             raise UserError(f"{flag}: the counterparts of all targets have diverged")
-        counterparts = np.array([theirs.models.index(t) for t in targets])
+        counterparts = np.array([theirs.models.index(int(t)) for t in targets])
         judged = Counterparts(judged.outputs.of(models=np.array(rows)), counterparts)
     shadows, judged = _same_queries(run, other, shadows, judged)
     return Loaded(
@@ -242,6 +241,7 @@ def load_probe(
     outputs = saved_signals(run, view, loaded.models, labels)
     of_targets = loaded.evidence.targets
     if not isinstance(of_targets, Inside):
-        outside = saved_signals(target_run or run, view, loaded.targets, labels)
+        ids = [int(target) for target in loaded.targets]
+        outside = saved_signals(target_run or run, view, ids, labels)
         of_targets = dataclasses.replace(of_targets, outputs=outside)
     return Evidence(labels, np.zeros((len(loaded.models), len(labels)), bool), outputs, of_targets)

@@ -1,5 +1,4 @@
-"""Files that are whole or not there: written under a temporary name and renamed, read without
-pickle."""
+"""Files that are whole or not there: written, renamed at the end, read without pickle."""
 
 import contextlib
 import errno
@@ -48,22 +47,17 @@ def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
 
 
 def temporary_name(path: pathlib.Path) -> pathlib.Path:
-    """A name beside `path` that no other process on any host uses: in containers, process ids are
-    often the same."""
+    """A name beside `path` that no process on any host uses: containers share process ids."""
     return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file that takes the name `path` if the block succeeds, and vanishes if
-    not."""
+def replacing_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary name; its file becomes `path` if the block succeeds, else it vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -73,6 +67,15 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """The same, opened for writing bytes, which are on the disk before the file has its name."""
+    with replacing_path(path) as temporary, open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -95,6 +98,8 @@ def npy_writer(
 
         def write(piece: np.ndarray) -> None:
             nonlocal rows
+            if piece.shape[1:] != tuple(shape[1:]):
+                raise ValueError(f"rows of shape {piece.shape[1:]}, not {shape[1:]}, for {path}")
             rows += len(piece)
             file.write(np.ascontiguousarray(piece, dtype).data)
 

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import IO
 
 import numpy as np
@@ -32,10 +33,12 @@ class Folder:
     """
 
     def __init__(self, path: pathlib.Path, written_by: Callable[[str], str], remade: str):
-        """Args:
-        path: the folder.
-        written_by: name of a dump -> the command that writes it, for messages.
-        remade: the JSON file that its command can always write again.
+        """Touches nothing on the disk.
+
+        Args:
+          path: the folder.
+          written_by: name of a dump -> the command that writes it, for messages.
+          remade: the JSON file that its command can always write again.
         """
         self.path, self._written_by, self._remade = path, written_by, remade
         self._locked = False
@@ -53,8 +56,9 @@ class Folder:
         return True
 
     def read(self, name: str, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
-        """Maps a dump into memory, read-only, after its hash and shape are checked (None: any
-        length).
+        """Maps a dump into memory, read-only, after its hash and shape are checked.
+
+        In `shape`, None stands for any length.
 
         What is not looked at takes no memory, such as the other queries' logits of
         --save_logits=all.
@@ -123,17 +127,9 @@ class Folder:
         with files.replacing(self._file(name)) as file:
             file.write(text.encode())
 
-    @contextlib.contextmanager
-    def replacing(self, name: str) -> Iterator[pathlib.Path]:
+    def replacing(self, name: str) -> AbstractContextManager[pathlib.Path]:
         """Yields a temporary path beside `name` that takes its name when the block ends."""
-        path = self._file(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = files.temporary_name(path)
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        return files.replacing_path(self._file(name))
 
     def dumps(self) -> dict[str, dict]:
         """The entries of the manifest that are of files: name -> sha256 and bytes."""

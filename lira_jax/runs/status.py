@@ -8,17 +8,13 @@ import platform
 import re
 import shlex
 import time
+from collections.abc import Callable
 
+from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, target_experiment
-from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import (
-    PAGE,
-    POOL,
-    RESULTS,
-    RunDirectory,
-    attack_of,
-)
+from lira_jax.runs import checkpoint, directory
+from lira_jax.runs.directory import PAGE, POOL, RESULTS, RunDirectory, attack_of
 from lira_jax.runs.files import writer_of
 
 STAGES = ("train", "score", "attack", "report")
@@ -36,7 +32,7 @@ class Status:
       partial: model -> (epochs of its newest checkpoint, of how many).
       last_metrics: the newest line of metrics.jsonl, or None.
       diverged: model -> why no attack will use it.
-      scored: models whose signals are all whole.
+      scored: models whose signals are all whole, on the pool and on the probes.
       attacks: names of saved attack scores.
       evaluated: whether results.json is here.
       stale: what is older than the files it was made from: attack, report.
@@ -67,32 +63,42 @@ class Status:
     age: float
     targets: "Status | None" = None
 
+    def left(self, stage: str) -> list[int]:
+        """The models that train or score has left, those of targets that it has left too."""
+        parts = [self, self.targets] if self.targets else [self]
+        done = [set(p.trained if stage == "train" else p.scored) for p in parts]
+        return [m for m in range(self.num_models) if any(m not in models for models in done)]
+
     @property
     def unfinished(self) -> str | None:
         """The first stage that has work left, or None."""
-        parts = [self, self.targets] if self.targets else [self]
-        if any(len(p.trained) < p.num_models for p in parts):
-            return "train"
-        if any(len(p.scored) < p.num_models for p in parts):
-            return "score"
+        for stage in ("train", "score"):
+            if self.left(stage):
+                return stage
         if not self.evaluated or "attack" in self.stale:
             return "attack"
         return "report" if not self.reported or "report" in self.stale else None
 
 
-def inspect(run: RunDirectory) -> Status:
+def inspect(run: RunDirectory, read_results: Callable[[pathlib.Path], object]) -> Status:
     """Reads every dump and checks its hash; nothing is changed.
+
+    Args:
+      read_results: (run directory) -> what results.json holds; raises a UserError if that is
+        damaged.
 
     Raises:
       UserError: there is no run here, or its experiment or manifest cannot be read.
     """
     experiment = run.read_experiment()
     other = target_experiment(experiment)
-    targets = other and _inspect(run.targets(), other, None)
-    return _inspect(run, experiment, targets)
+    targets = _inspect(run.targets(), other, read_results, None) if other else None
+    return _inspect(run, experiment, read_results, targets)
 
 
-def _inspect(run: RunDirectory, e: Experiment, targets: Status | None) -> Status:
+def _inspect(
+    run: RunDirectory, e: Experiment, read_results: Callable, targets: Status | None
+) -> Status:
     folder = run.checkpoints()
     dumps = run.dumps()
     damaged = {}
@@ -106,13 +112,15 @@ def _inspect(run: RunDirectory, e: Experiment, targets: Status | None) -> Status
         damaged |= {f"targets/{name}": text for name, text in targets.damaged.items()}
     if (run.path / RESULTS).exists():
         try:
-            run.read_json(RESULTS, "lira-attack")
+            read_results(run.path)
         except UserError as error:
             damaged[RESULTS] = str(error)
     models = range(e.num_models)
     trained = [m for m in models if checkpoint.is_finished(folder, m)]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
-    scored = [m for m in models if {POOL.signal(n, m) for n in e.signal_names} <= whole]
+    views = [POOL, *(directory.probes(name) for name in probes.parse(e.probes))]
+    signals = [(view, name) for view in views for name in e.signal_names]
+    scored = [m for m in models if all(view.signal(n, m) in whole for view, n in signals)]
     metrics = run.read_metrics()
     last = {record["model"]: record for record in metrics if "model" in record}
     files = [p for p in run.path.rglob("*") if p.is_file()]
@@ -147,9 +155,7 @@ def as_text(status: Status) -> str:
         lines.append(f"{s.targets.path}: {s.targets.summary}, the targets")
     for kind, part in parts.items():
         lines += _training(part, kind)
-    for kind, part in parts.items():
-        n, done = part.num_models, len(part.scored)
-        lines.append(_line("score", done == n, f"{done} of {n} {kind} finished"))
+    lines += [_scoring(part, kind) for kind, part in parts.items()]
     attacks = f"{len(s.attacks)} attacks saved" + (f", {RESULTS} is here" if s.evaluated else "")
     old = {"attack": "; older than the scores", "report": "; older than the results"}
     lines.append(
@@ -213,9 +219,16 @@ def _training(s: Status, kind: str) -> list[str]:
     return lines
 
 
+def _scoring(s: Status, kind: str) -> str:
+    """How far the scoring of the models or targets is."""
+    n, done = s.num_models, set(s.scored)
+    left = [m for m in range(n) if m not in done]
+    named = f"; {_ids(left)} to be scored" if 0 < len(left) < n else ""
+    return _line("score", not left, f"{len(done)} of {n} {kind} finished{named}")
+
+
 def processes(path: pathlib.Path) -> list[tuple[int, str]]:
-    """(process id, stage) of the lira commands on this machine that were given this run directory;
-    Linux only."""
+    """(process id, stage) of the lira commands here with this run directory; Linux only."""
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -262,7 +275,11 @@ def _advice(s: Status) -> str:
             "whole files are kept"
         )
     stage = s.unfinished
-    return f"next      lira-{stage} {workdir}" if stage else "next      nothing is left to do"
+    if stage is None:
+        return "next      nothing is left to do"
+    ids = s.left(stage) if stage in ("train", "score") else []
+    some = f" --model_ids={masks.write_ids(ids)}" if 0 < len(ids) < s.num_models else ""
+    return f"next      lira-{stage} {workdir}{some}"
 
 
 def _line(stage: str, finished: bool, text: str) -> str:
@@ -308,7 +325,8 @@ def _by_value(groups: dict[int, tuple[int, int]]) -> dict[tuple[int, int], list[
 
 def _ids(models: list[int]) -> str:
     """Such as "models 0-3, 7"."""
-    parts, start = [], models[0]
+    parts: list[str] = []
+    start: int | None = models[0]
     for model, following in zip(models, [*models[1:], None], strict=True):
         if following != model + 1:
             parts.append(f"{start}" if start == model else f"{start}-{model}")

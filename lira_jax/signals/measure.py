@@ -53,9 +53,9 @@ def make_step(
 
     Returns:
       A function of variables, images [N, ...] and labels [N] on the device and index int [B], which
-      examples. Its signals are name -> float32 [B, queries, ...], or [B, 1, ...] of the plain one;
-      correct is bool [B], whether the plain query's prediction is right, or None of a network that
-      predicts no labels.
+      examples. Its signals are name -> float32 [B, queries, ...], or [B, ...] of the plain query
+      alone; correct is bool [B], whether the plain query's prediction is right, or None of a
+      network that predicts no labels.
     """
 
     def step(variables, images, labels, index):
@@ -70,7 +70,7 @@ def make_step(
         signals = {
             name: by_query(measure(batch).astype(jnp.float32)) for name, measure in measures.items()
         }
-        signals = {n: array[:, :1] if n in plain else array for n, array in signals.items()}
+        signals = {n: array[:, 0] if n in plain else array for n, array in signals.items()}
         if not network.classifies:
             return signals, None
         return signals, jnp.argmax(by_query(batch.outputs)[:, 0], -1) == own
@@ -79,7 +79,7 @@ def make_step(
 
 
 def shapes(step: Callable, network: Network, images, labels) -> dict[str, tuple[int, ...]]:
-    """Name -> (queries, ...), the shape of a signal of one example."""
+    """Name -> the shape of a signal of one example, as a step of `make_step` gives it."""
     index = jax.ShapeDtypeStruct((1,), jnp.int32)
     arrays = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (images, labels)]
     signals, _ = jax.eval_shape(step, network.shapes, *arrays, index)

@@ -1,7 +1,7 @@
 """Scores finished models: any number of signals from one sweep, streamed to the run directory."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
-from lira_jax.models import network as networks
+from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint, health
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
 from lira_jax.signals import measure, table
@@ -26,55 +26,54 @@ def missing(run: RunDirectory, model: int, names: Iterable[str], view: View = PO
 
 def score_models(
     experiment: Experiment,
-    dataset: Dataset,
+    network: Network,
+    examples: Dataset,
     run: RunDirectory,
     ids: Sequence[int],
     devices: Mesh | None = None,
     *,
     view: View = POOL,
-    examples: Dataset | None = None,
 ) -> None:
     """Writes the signals of the experiment that the models have none of yet.
 
     Args:
-      dataset: of the run.
+      network: of the experiment, as `network.make` gives it.
+      examples: of the view.
       devices: as `lift.mesh` gives them; all by default.
       view: what is scored.
-      examples: the examples of the view; the pool by default.
 
     Raises:
       UserError: a model is not trained to the end, a signal is unknown, or the data cannot be
         augmented as asked.
     """
-    e = experiment
-    augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
-    examples = examples or dataset
-    network = networks.make(e, dataset)
+    e, devices = experiment, devices or lift.mesh()
+    images, labels = examples.x, examples.y
+    augment.check_size(images.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     measures = table.measures(e.signal_names, network)
     left = {i: missing(run, i, measures, view) for i in ids}
     todo = [i for i in ids if left[i]]
     where = "" if view == POOL else f" {view.name}"
     progress.note_finished(len(ids), len(todo), "scored already" + (f" on{where}" if where else ""))
-    like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
-    devices = devices or lift.mesh()
+
+    plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
+    of_one = measure.make_step(network, measures, augment.query_grid(e.queries), plain=plain)
+    shapes = measure.shapes(of_one, network, images, labels)
     strategy = lift.choose_strategy(
         e.strategy,
         convolutional=network.convolutional,
         platform=devices.devices.flat[0].platform,
     )
-    plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
-    step = measure.make_step(network, measures, augment.query_grid(e.queries), plain=plain)
-    shapes = {
-        name: shape[1:] if name in plain else shape
-        for name, shape in measure.shapes(step, network, examples.x, examples.y).items()
-    }
-    step = lift.lift(step, strategy, devices, shared=3)
-    images, labels = examples.x, examples.y
+    of_many = lift.lift(of_one, strategy, devices, shared=3)
+
+    like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     if e.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
     batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
     batch = max(1, batch // e.queries)
-    num_examples, finished = len(examples.y), []
+    num_examples = len(examples.y)
+    finished: list[int] = []
+    # Only of the pool is it known who trained on what.
+    keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
 
     def score_chunk(ids: list[int], width: int) -> None:
         # also after a chunk that ran out of memory
@@ -84,36 +83,44 @@ def score_models(
         variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
         seen: list[list[tuple]] = [[] for _ in ids]  # (finite, correct) of each batch
         with contextlib.ExitStack() as files:
-            writers = [
-                {
-                    name: files.enter_context(
-                        run.rows_writer(
-                            view.signal(name, i), (num_examples, *shapes[name]), np.float32
-                        )
-                    )
-                    for name in left[i]
-                }
-                for i in ids
-            ]
-            for signals, correct in sweep(step, variables, images, labels, batch):
+            writers = []
+            for i in ids:
+                names = {name: view.signal(name, i) for name in left[i]}
+                writers.append(_writers(files, run, names, shapes, num_examples))
+            for signals, correct in sweep(of_many, variables, images, labels, batch):
                 for row, write in enumerate(writers):
                     own = {name: array[row] for name, array in signals.items()}
                     for name in write:
-                        write[name](own[name].reshape(-1, *shapes[name]))
+                        write[name](own[name])
                     right = None if correct is None else correct[row]
                     seen[row].append((_finite(own), right))
                 bar.update(len(ids) * len(seen[0][-1][0]) * e.queries)
-            if view == POOL:  # before the dumps are entered: what is scored is diagnosed
+            if keep is not None:  # before the dumps are entered: what is scored is diagnosed
                 for i, batches in zip(ids, seen, strict=True):
                     run.record_diagnosis(i, _diagnose(batches, examples.y, keep[i]))
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
-    keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
     width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * e.queries
     with progress.bar(f"score{where}", total, "images", rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
+
+
+def _writers(
+    files: contextlib.ExitStack,
+    run: RunDirectory,
+    names: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
+    num_examples: int,
+) -> dict[str, Callable[[np.ndarray], None]]:
+    """Signal -> what appends rows to its dump; `names` has the dumps' names."""
+    return {
+        signal: files.enter_context(
+            run.rows_writer(name, (num_examples, *shapes[signal]), np.float32)
+        )
+        for signal, name in names.items()
+    }
 
 
 def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:

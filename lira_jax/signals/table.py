@@ -75,7 +75,8 @@ def measures(names: Iterable[str], network: Network) -> dict[str, Measure]:
         if name not in SIGNALS:
             known = [n for n, s in SIGNALS.items() if s.measure]
             raise bad_choice("--signals", name, [*known, *network.signals])
-        if SIGNALS[name].measure is None:
+        measure = SIGNALS[name].measure
+        if measure is None:
             needs = " and ".join(DERIVED[name].needs)
             raise UserError(
                 f"--signals={name}: it is computed from {needs} when an attack asks for it; name "
@@ -87,7 +88,7 @@ def measures(names: Iterable[str], network: Network) -> dict[str, Measure]:
                 f"--signals={name}: the network's outputs are no logits of the classes; name "
                 f"signals of the recipe ({others})"
             )
-        found[name] = SIGNALS[name].measure
+        found[name] = measure
     return found
 
 

@@ -67,8 +67,7 @@ class Hook:
 
 
 class ShowProgress(Hook):
-    """Keeps the progress bar. Metrics are fetched one epoch late, while the device computes the
-    next."""
+    """Keeps the progress bar; metrics are fetched an epoch late, while the device goes on."""
 
     def __init__(self, bar: tqdm, programs: Programs, num_models: int):
         """`num_models` are to be trained in all."""

@@ -1,5 +1,6 @@
 """Trains the models of a run, chunk by chunk, resuming where a run was interrupted."""
 
+import functools
 import time
 from collections.abc import Sequence
 
@@ -10,9 +11,10 @@ from jax.sharding import Mesh
 from lira_jax import progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.data.normalize import Normalizer
 from lira_jax.ensemble import chunks, lift
 from lira_jax.experiment import Experiment
-from lira_jax.models import network
+from lira_jax.models import network as networks
 from lira_jax.models import recipe as recipes
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint
@@ -23,8 +25,17 @@ from lira_jax.training.metrics import Outcome
 from lira_jax.training.programs import Programs
 
 
-def check(experiment: Experiment, dataset: Dataset, devices: Mesh | None = None) -> Network:
-    """The network of an experiment that can be trained; nothing is computed.
+def check(
+    experiment: Experiment,
+    dataset: Dataset,
+    normalizer: Normalizer | None = None,
+    devices: Mesh | None = None,
+) -> Network:
+    """The network of an experiment that can be trained; no model is computed.
+
+    Args:
+      normalizer: of the data set's pool; fitted by default.
+      devices: as `lift.mesh` gives them; all by default.
 
     Raises:
       UserError: the model, the recipe, the strategy or the augmentation does not fit the data or
@@ -33,14 +44,15 @@ def check(experiment: Experiment, dataset: Dataset, devices: Mesh | None = None)
     e, devices = experiment, devices or lift.mesh()
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     recipe = training_recipe.make(recipes.context(e, dataset))
-    unscaled = normalize.fit(dataset.x[:1], "none")
-    checked = network.of_recipe(recipe, e.recipe, dataset, unscaled)
-    planning.plan_by_rule(e, e.num_models, devices, checked.shapes)
-    return checked
+    normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
+    network = networks.of_recipe(recipe, e.recipe, dataset, normalizer)
+    planning.plan_by_rule(e, e.num_models, devices, network.shapes)
+    return network
 
 
 def train(
     experiment: Experiment,
+    network: Network,
     dataset: Dataset,
     keep: np.ndarray,
     run: RunDirectory,
@@ -50,16 +62,16 @@ def train(
     """Trains the models that are not finished yet, and says what became of each of them.
 
     Args:
+      network: of the experiment, as `check` gives it.
       keep: bool [models, examples], of ALL models of the run, so that programs do not depend on
         the chunk.
       ids: of the models that this process trains.
       devices: as `lift.mesh` gives them; all by default.
 
     Raises:
-      UserError: as `check`, or memory does not suffice for one model.
+      UserError: memory does not suffice for one model.
     """
     devices, folder = devices or lift.mesh(), run.checkpoints()
-    shapes = check(experiment, dataset, devices).shapes
     todo = [i for i in ids if not checkpoint.is_finished(folder, i)]
     progress.note_finished(len(ids), len(todo), "trained already")
     if not todo:
@@ -67,9 +79,8 @@ def train(
     images, labels = dataset.x, dataset.y
     if experiment.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    normalizer = normalize.fit(dataset.x, experiment.normalize)
-    job = planning.Job(experiment, dataset, keep, devices, normalizer, images, labels)
-    programs, width = planning.make(job, len(todo), shapes, run)
+    job = planning.Job(experiment, dataset, keep, devices, network.normalizer, images, labels)
+    programs, width = planning.make(job, len(todo), network.shapes, run)
 
     begun = {i: checkpoint.latest_epoch(folder, i) for i in todo}
     in_epoch = programs.steps * experiment.batch_size
@@ -122,8 +133,8 @@ def train_chunk(
                 started=started,
                 state=state,
                 metrics=newest,
-                evaluate=lambda state=state: metrics.evaluate(
-                    programs, state, ids, job.keep, job.images, job.labels
+                evaluate=functools.partial(
+                    metrics.evaluate, programs, state, ids, job.keep, job.images, job.labels
                 ),
             )
             for hook in called:

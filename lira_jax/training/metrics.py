@@ -52,8 +52,7 @@ def evaluate(
 
 
 def _predict(programs: Programs, state, images, labels):
-    """Whether outputs are finite, and predictions right: bool [models, examples] each, or None for
-    the second."""
+    """Whether outputs are finite, and right or None: bool [models, examples] each."""
     batch = usual_batch(programs.devices, convolutional=programs.network.convolutional)
     parts = list(sweep(programs.evaluate, state, images, labels, batch))
     finite = np.concatenate([finite for finite, _ in parts], 1)

@@ -1,5 +1,4 @@
-"""What a training runs side by side: by a rule, or as measured, and never more than fits into
-memory."""
+"""What a training runs side by side: by a rule or as measured, never more than memory holds."""
 
 import dataclasses
 from typing import Any
@@ -115,8 +114,7 @@ def plan_by_rule(experiment: Experiment, models: int, devices: Mesh, params) -> 
 
 
 def candidates(experiment: Experiment, models: int, devices: Mesh, params) -> list[Plan]:
-    """The plans that auto compares first, in order of promise; the rule's own strategy is the
-    first.
+    """The plans that auto compares first, in order of promise, the rule's own strategy first.
 
     Args:
       models: that are to be trained.
@@ -147,8 +145,7 @@ def _in_cache(params) -> int:
 
 
 def _measured(job: Job, rule: Plan, num_models: int, params, run: RunDirectory) -> Plan:
-    """The plan that this run has measured to be the fastest on such devices; measures if it has
-    not."""
+    """The plan that this run has measured, or now measures, to be the fastest on such devices."""
     e, devices = job.experiment, job.devices
     where = hardware.describe(devices)
     kept = tuning.read(run.read_plan(where))
@@ -187,8 +184,7 @@ def _timings(job: Job, num_models: int, params) -> list[tuning.Timing]:
 
 
 def fitting(programs: Programs, width: int) -> int:
-    """The largest width, at most the one given, whose program fits into memory as the compiler
-    sees it."""
+    """The largest width, at most the one given, whose program fits into memory."""
     devices = programs.devices.size
     limit = hardware.usable_bytes(programs.devices.devices.flat[0])
     while True:

@@ -6,6 +6,7 @@ or not.
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -125,6 +126,7 @@ class Programs:
         first = epoch * self.steps
         if self.scan:
             return self.train(state, model_ids, drawn, np.int32(first), images, labels)
+        given: Iterator[Any]
         if self.resident:
             steps = drawn[0].shape[1]
             given = (jax.tree.map(lambda a, s=s: a[:, s], drawn) for s in range(steps))
@@ -163,8 +165,7 @@ class Programs:
         return compiled
 
     def flops_per_image(self) -> float:
-        """Floating-point operations of one training step of one model, an image, as XLA counts them
-        before optimising."""
+        """FLOP of a training step of one model, an image, as XLA counts them before optimising."""
         e, x, y = self.experiment, self.dataset.x, self.dataset.y
         index = jax.ShapeDtypeStruct((e.batch_size,), jnp.int32)
         data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (x, y))
@@ -181,7 +182,9 @@ class Programs:
 
         def draw(model_id, keep, epoch):
             key = step.batch_key(e.seed, model_id)
-            drawn = (batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),)
+            drawn: tuple[Any, ...] = (
+                batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),
+            )
             if self.recipe.reference:
                 key, n = step.reference_key(e.seed, model_id), len(self.dataset.y) - most
                 drawn += (batches.epoch_batches(key, ~keep, epoch, passes=passes(n), **shape),)
@@ -197,8 +200,7 @@ class Programs:
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
-    """Memory of one device that a compiled program takes: arguments, results and what lies
-    between."""
+    """Bytes of a device that a program takes: arguments, results and what lies between."""
     m = compiled.memory_analysis()
     if m is None:  # the backend does not say
         return 0

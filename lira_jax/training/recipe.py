@@ -28,8 +28,7 @@ RESERVED = (
 
 
 class TrainState(NamedTuple):
-    """What supervised training changes: weights, BatchNorm's running statistics, the optimiser's
-    memory."""
+    """What supervised training changes: weights, running statistics, the optimiser's memory."""
 
     params: Any
     batch_stats: Any
@@ -156,8 +155,10 @@ def check(recipe: Recipe, context: Context) -> None:
 
 def _difference(before, after) -> str:
     """In what two trees of arrays differ, in words; "" if in nothing."""
-    if jax.tree.structure(before) != jax.tree.structure(after):
-        return f"structure from {jax.tree.structure(before)} to {jax.tree.structure(after)}"
+    was: Any = jax.tree.structure(before)  # JAX's own type is no type to a checker
+    now: Any = jax.tree.structure(after)
+    if was != now:
+        return f"structure from {was} to {now}"
     pairs = zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True)
     for (path, a), b in pairs:
         if (a.shape, a.dtype) != (b.shape, b.dtype):

@@ -1,9 +1,7 @@
-"""What must hold before a run may be stored: its data can be read, its masks drawn, its models
-trained."""
+"""What must hold before a run is stored: data that can be read, masks, models that train."""
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,7 @@ from lira_jax.training import event_files
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
     from lira_jax.models.network import Network
 
-Runs = Sequence[tuple[RunDirectory, Experiment]]
+Runs = list[tuple[RunDirectory, Experiment]]
 """The run and its experiment, and after it those of its targets, if another recipe trains them."""
 
 
@@ -53,9 +51,10 @@ def check(
 
     from lira_jax.training import loop  # after the cheap checks
 
-    networks = [loop.check(experiment, dataset)]
+    normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset))
+    networks = [loop.check(experiment, dataset, normalizer)]
     with about_targets or contextlib.nullcontext():
-        networks += [loop.check(e, dataset) for _, e in runs[1:]]
+        networks += [loop.check(e, dataset, normalizer) for _, e in runs[1:]]
     return dataset, keep, networks
 
 
@@ -69,7 +68,12 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> Runs:
     Raises:
       UserError: the data are not those that a run began with.
     """
-    runs = [(run, _scaled(run, e, dataset)) for run, e in runs]
+    before, kind = runs[0][1].normalize, _scaling(*runs[0], dataset)
+    if kind != before:
+        progress.note(f"--normalize=auto is {kind} {normalize.choose(dataset.x)[1]}")
+    elif not runs[0][0].has(KEEP) and (doubt := normalize.doubt(dataset.x, kind)):
+        progress.note(f"note: {doubt}")
+    runs = [(run, dataclasses.replace(e, normalize=kind)) for run, e in runs]
     run_data.check(dataset, runs[0][1], [run for run, _ in runs])
     for run, experiment in runs:
         run.store_experiment(experiment)
@@ -82,15 +86,11 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> Runs:
     return runs
 
 
-def _scaled(run: RunDirectory, e: Experiment, dataset: Dataset) -> Experiment:
-    """The experiment with a kind of normalisation that does not depend on the data; one that an
-    earlier version has begun with auto stays as it is."""
-    if run.has(KEEP):
-        return e
-    if e.normalize != "auto":
-        if doubt := normalize.doubt(dataset.x, e.normalize):
-            progress.note(f"note: {doubt}")
-        return e
-    kind, seen = normalize.choose(dataset.x)
-    progress.note(f"--normalize=auto is {kind} {seen}")
-    return dataclasses.replace(e, normalize=kind)
+def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> str:
+    """How inputs are scaled: what auto stands for, where the run is new.
+
+    A run that an earlier version has begun with auto goes on with what it meant then.
+    """
+    if experiment.normalize != "auto" or run.has(KEEP):
+        return experiment.normalize
+    return normalize.choose(dataset.x)[0]

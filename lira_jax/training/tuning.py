@@ -1,5 +1,4 @@
-"""strategy=auto: chooses how to lift the training step by timing it on the device and shapes at
-hand.
+"""strategy=auto: times the training step in several forms, on the device at hand.
 
 Which form is fastest depends on the network, the device and the compiler's version, so real
 training steps of the candidates are timed. That may take a small share of what the training is
@@ -26,8 +25,7 @@ _TRIAL_SECONDS = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """How fast one plan was: images a second, of all models together, and seconds of
-    compilation."""
+    """How fast one plan was: images a second of all models, and seconds of compilation."""
 
     plan: Plan
     images_per_second: float
@@ -154,8 +152,7 @@ def as_text(timings: Sequence[Timing]) -> str:
 
 
 def read(record) -> Plan | None:
-    """The Plan that a record in plan.json describes, or None if it describes none that can be
-    run."""
+    """The Plan that a record in plan.json describes, or None if it cannot be run."""
     match record:
         case {
             "strategy": "vmap" | "map" | "unroll" | "loop" as strategy,

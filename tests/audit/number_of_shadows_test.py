@@ -27,6 +27,11 @@ def test_numbers_that_the_masks_do_not_allow_are_refused(count):
         check_counts(small_evidence(), [4, count])
 
 
+def test_too_few_models_have_no_curve():
+    with pytest.raises(UserError, match=r"^--num_shadows: .*, of 4 models here; train more"):
+        check_counts(small_evidence(models=4), [4])
+
+
 def test_targets_from_outside_have_no_curve():
     evidence = small_evidence()
     outside = with_outside_targets(evidence, 1, np.ones((1, 120), bool))

@@ -1,5 +1,4 @@
-"""False-positive rates on probes are what plain counting gives, and probes like non-members have
-theirs."""
+"""False-positive rates on probes are what counting gives; of probes like non-members, theirs."""
 
 import dataclasses
 
@@ -18,8 +17,7 @@ CLASSES = 4
 
 
 def outputs(rng, keep, gap, sharpness=1.0):
-    """Labels, phi and logits of models that are `gap` surer of the label of an example that they
-    trained on."""
+    """Labels, phi and logits of models that are `gap` surer of the examples they trained on."""
     num_models, num_examples = keep.shape
     labels = rng.integers(CLASSES, size=num_examples).astype(np.int32)
     logits = rng.normal(size=(num_examples, CLASSES)) + rng.normal(
@@ -62,8 +60,7 @@ def attacked(evidence):
 
 
 def test_probes_like_nonmembers_have_the_rate_of_nonmembers():
-    """Also for offline LiRA with 3 out models an example, where having 7 for a probe would lower
-    the rate."""
+    """Also for offline LiRA of 3 out models an example; 7 for a probe would lower the rate."""
     evidence = pool()
     results = attacked(evidence)
     found = audit_probes.on_probes(

@@ -1,5 +1,4 @@
-"""What lira-export writes, read back by our reader and by a naive copy of the reference code's
-attack."""
+"""What lira-export writes, read by our reader and by a naive copy of the reference's attack."""
 
 import errno
 import json
@@ -75,9 +74,7 @@ def reference_crops(image, shift):
 
 @pytest.mark.parametrize(("queries", "shift"), [(2, 0), (18, 1), (50, 2), (162, 4)])
 def test_our_queries_in_their_order_are_the_references_crops(queries, shift):
-    images = (
-        np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3)).astype(np.uint8)
-    )  # no two pixels tied
+    images = np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3)).astype(np.uint8)
     ours = np.asarray(augment.query_views(images, np.arange(2), augment.query_grid(queries)))
     ours = ours.reshape(2, queries, 7, 6, 3)
     theirs = np.array([reference_crops(image, shift) for image in images])
@@ -135,9 +132,8 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
         assert layouts.recognise(tmp_path / layout) == layout
         evidence, ids = layouts.read(tmp_path / layout)
         assert ids == list(range(4))
-        np.testing.assert_array_equal(
-            evidence.labels, labels
-        )  # in lira_pytorch told from scores and logits
+        # In lira_pytorch they are told from scores and logits.
+        np.testing.assert_array_equal(evidence.labels, labels)
         np.testing.assert_array_equal(evidence.keep, keep)
         for m in range(4):
             logits = run.read(directory.POOL.signal("logits", m))
@@ -150,8 +146,7 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
 
 
 def reference_attack(logdir, target, attack):
-    """AUC, accuracy and TPR at 0.1 % as the reference prints them, with folders in the order of
-    their numbers."""
+    """AUC, accuracy and TPR at 0.1 % as the reference prints them, folders in numerical order."""
     folders = sorted(
         logdir.glob("experiment-*"), key=lambda p: int(p.name.split("-")[1].split("_")[0])
     )
@@ -316,10 +311,8 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, shared, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     run, experiment, *_ = shared
-    monkeypatch.setattr(export_lib.np.lib.format, "write_array_header_1_0", full)
-    with pytest.raises(
-        OSError, match=r"No space left on device: .*experiment-0_8/scores/0000000007.npy"
-    ):
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
+    with pytest.raises(UserError, match=r"experiment-0_8/scores/0000000007.npy .* disk is full"):
         export(run, experiment, tmp_path / "out", "tf_privacy")
     assert not list(tmp_path.iterdir())
 

@@ -1,5 +1,4 @@
-"""Protocols from end to end: probes, outliers, unequal groups, disjoint pools, shadows of another
-recipe."""
+"""Protocols from end to end: probes, outliers, unequal groups, disjoint pools, other shadows."""
 
 import json
 import os

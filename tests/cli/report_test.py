@@ -31,8 +31,7 @@ def run(whole, tmp_path):
 
 
 def in_process(*flags):
-    """Runs the command here, where a UserError reaches the test; starting Python takes longer than
-    the page."""
+    """Runs the command here, where a UserError reaches the test and Python need not start."""
     parse(["lira-report", *map(str, flags)])
     report.main()
 

@@ -61,8 +61,7 @@ def succeed(*processes):
 
 
 def kill_in_training(process, workdir, model):
-    """SIGKILL to the whole process group once the model has a checkpoint of a training that goes
-    on."""
+    """SIGKILL to the process group once the model has a checkpoint of a training that goes on."""
     deadline = time.monotonic() + 60
     while not list(workdir.glob(f"checkpoints/{model:04d}/epoch_????")):
         assert process.poll() is None, process.communicate()[1]

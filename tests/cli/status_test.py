@@ -1,5 +1,6 @@
 """lira-status, on run directories whose state is known."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,13 +11,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from report import synthetic_run
 
-from lira_jax.experiment import Experiment
+from lira_jax.audit.results import Results
+from lira_jax.experiment import Experiment, target_experiment, target_recipe
 from lira_jax.runs import checkpoint
 from lira_jax.runs import status as run_status
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import RunDirectory, probes
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -37,8 +40,12 @@ def finished(scored, tmp_path):
     return run
 
 
+def inspect(run):
+    return run_status.inspect(run, Results.read)
+
+
 def said(run):
-    return run_status.as_text(run_status.inspect(run)).splitlines()
+    return run_status.as_text(inspect(run)).splitlines()
 
 
 def line(run, stage):
@@ -46,7 +53,7 @@ def line(run, stage):
 
 
 def test_of_a_finished_run_nothing_is_left(finished):
-    assert run_status.inspect(finished).unfinished is None
+    assert inspect(finished).unfinished is None
     lines = said(finished)
     assert [x[8] for x in lines if x.split()[0] in run_status.STAGES] == ["+"] * 4
     assert lines[-1] == "next      nothing is left to do"
@@ -64,15 +71,48 @@ def test_a_killed_training_tells_each_models_epoch(finished):
         "model 5 without a checkpoint"
     )
     assert "newest metrics: model 7, epoch 5: loss 0.1, train_accuracy 90.0%" in said(finished)[2]
-    assert said(finished)[-1] == f"next      lira-train --workdir={finished.path}"
+    assert said(finished)[-1].endswith(f" lira-train --workdir={finished.path} --model_ids=1:4,5,6")
 
 
-def test_missing_scores_are_counted_and_scored_next(finished):
-    manifest = json.loads((finished.path / "manifest.json").read_text())
-    del manifest["scores/0002.npy"], manifest["logits/0004.npy"]
-    finished.write_json("manifest.json", manifest)
-    assert "6 of 8 models finished" in line(finished, "score")
-    assert said(finished)[-1] == f"next      lira-score --workdir={finished.path}"
+def forget(run, *names):
+    """Takes dumps out of the manifest, as if they had not been written."""
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    run.write_json("manifest.json", {n: v for n, v in manifest.items() if n not in names})
+
+
+def test_missing_scores_are_named_and_scored_next(finished):
+    forget(finished, "scores/0002.npy", "logits/0004.npy")
+    assert line(finished, "score") == "score   - 6 of 8 models finished; models 2, 4 to be scored"
+    assert said(finished)[-1] == f"next      lira-score --workdir={finished.path} --model_ids=2,4"
+
+
+def test_a_model_that_has_not_seen_the_probes_is_to_be_scored(finished):
+    e = finished.read_experiment()
+    finished.settle_experiment(dataclasses.replace(e, probes="noise,scaled"), {"probes"})
+    for name in ("noise", "scaled"):
+        for signal in ("phi", "logits"):
+            for model in range(8):
+                finished.write(probes(name).signal(signal, model), np.zeros((3, 2), np.float32))
+    assert inspect(finished).left("score") == []
+    forget(finished, probes("scaled").signal("logits", 5))
+    assert said(finished)[-1] == f"next      lira-score --workdir={finished.path} --model_ids=5"
+
+
+def test_the_command_is_for_models_and_targets_that_are_left(finished):
+    recipe = target_recipe({"hidden": (4,)})
+    e = dataclasses.replace(finished.read_experiment(), target_recipe=recipe)
+    targets = finished.targets()
+    finished.store_experiment(e)
+    targets.store_experiment(target_experiment(e))
+    for model in range(3):
+        (targets.checkpoints() / f"{model:04d}" / checkpoint.FINAL).mkdir(parents=True)
+    (finished.checkpoints() / "0001" / checkpoint.FINAL).rmdir()
+    lines = [x for x in said(finished) if x.startswith("train")]
+    assert lines == [
+        "train   - 7 of 8 models finished; model 1 without a checkpoint",
+        "train   - 3 of 8 targets finished; models 3-7 without a checkpoint",
+    ]
+    assert said(finished)[-1] == f"next      lira-train --workdir={finished.path} --model_ids=1,3:8"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +126,7 @@ def test_damage_is_found_and_named(finished, name, harm):
     path.unlink() if harm == "gone" else path.write_bytes(
         content if harm == "one bit" else content[:-1]
     )
-    status = run_status.inspect(finished)
+    status = inspect(finished)
     assert list(status.damaged) == [name]
     text = line(finished, "DAMAGED")
     assert str(path) in text
@@ -94,9 +134,20 @@ def test_damage_is_found_and_named(finished, name, harm):
     assert "delete those damaged files that are there" in said(finished)[-1]
 
 
-def test_damaged_results_are_found(finished):
-    (finished.path / "results.json").write_text('{"attacks":')
-    assert list(run_status.inspect(finished).damaged) == ["results.json"]
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda text: text[:-20], "is not JSON"),
+        (lambda text: text.replace('"version": 2', '"version": 99'), "has version 99"),
+        (lambda text: text.replace('"num_targets"', '"number_of_targets"'), "num_targets"),
+        (lambda text: "{}", "holds no evaluated attack"),
+    ],
+)
+def test_damaged_results_are_found(finished, harm, says):
+    path = finished.path / "results.json"
+    path.write_text(harm(path.read_text()))
+    assert list(inspect(finished).damaged) == ["results.json"]
+    assert says in line(finished, "DAMAGED")
 
 
 def test_what_is_older_than_its_sources_is_made_again(finished):
@@ -129,7 +180,7 @@ def test_temporary_files_of_the_dead_are_mentioned_and_those_of_the_living_are_n
     dead.touch()
     (finished.path / f"scores/.{platform.node()}@{os.getpid()}.0002.npy").touch()
     (finished.path / f"scores/.another.host@{gone.stdout.strip()}.0003.npy").touch()  # who may live
-    status = run_status.inspect(finished)
+    status = inspect(finished)
     assert status.leftover == [str(dead)]
     assert not status.damaged
 

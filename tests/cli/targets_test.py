@@ -63,8 +63,7 @@ def target_flagfile(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(digits, target_flagfile, tmp_path_factory):
-    """A run with targets of another recipe, through all stages with the same flags; tests do not
-    change it."""
+    """A run with targets of another recipe, through all stages; tests do not change it."""
     run = tmp_path_factory.mktemp("runs") / "run"
     flags = [
         *digits,

@@ -65,8 +65,7 @@ class Watched:
 
 
 def most_on_devices(path, monkeypatch, data_on):
-    """Trains and scores; returns the largest number of images and of bytes that were on the devices
-    at any time."""
+    """Trains and scores; returns the most images and bytes on the devices at any time."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (1200, 16, 16, 3), np.uint8), np.arange(1200) % 3
     dataset = check(Dataset(x, y, x_test=x, y_test=y))
@@ -97,8 +96,9 @@ def most_on_devices(path, monkeypatch, data_on):
     run.settle_experiment(e, {f.name for f in dataclasses.fields(e)})
     keep, mesh = masks.draw("balanced", 2, 1200), lift.mesh(1)
     run.write_once(KEEP, keep)
-    loop.train(e, dataset, keep, run, [0, 1], mesh)
-    score_models(e, dataset, run, [0, 1], mesh)
+    network = loop.check(e, dataset, devices=mesh)
+    loop.train(e, network, dataset, keep, run, [0, 1], mesh)
+    score_models(e, network, dataset, run, [0, 1], mesh)
     assert len(images) > 300
     return max(images), max(size)
 

@@ -11,8 +11,7 @@ _TOO_OFTEN = stats.binom.isf(0.001, _SIMULATIONS, 0.05) / _SIMULATIONS
 
 
 def _randomised_response(rng, members, epsilon):
-    """Tells the truth with probability e^epsilon / (1 + e^epsilon): (epsilon, 0)-private, and
-    tightly so."""
+    """The truth with probability e^epsilon / (1 + e^epsilon): tightly (epsilon, 0)-private."""
     truthful = rng.random(members.shape) < 1 / (1 + np.exp(-epsilon))
     return np.where(truthful, members, ~members).astype(float)
 

@@ -84,9 +84,8 @@ def test_tpr_interval_over_examples_covers_the_tpr_at_its_threshold():
     for _ in range(_SIMULATIONS):
         scores = rng.normal(size=2 * n) + shift * members
         low, high = example_intervals(roc(scores, members))["tpr_at_1e-2"]
-        third = np.sort(scores[~members])[
-            -3
-        ]  # 2 of 200 false alarms are allowed: the threshold is just above
+        # 2 of 200 false alarms are allowed: the threshold is just above the third.
+        third = np.sort(scores[~members])[-3]
         hits += low <= stats.norm.sf(third, shift) <= high
     assert hits / _SIMULATIONS >= _ENOUGH
 

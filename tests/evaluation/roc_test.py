@@ -108,9 +108,8 @@ def test_fpr_of_exactly_one_nonmember_in_n_is_resolved():
         )
         members = np.arange(nonmembers + 2) >= nonmembers
         curve = roc_lib.roc(scores, members)
-        assert (
-            roc_lib.tpr_at_fpr(curve, fpr) == 0.5
-        )  # the first member scores below `allowed` non-members
+        # The first member scores below `allowed` non-members.
+        assert roc_lib.tpr_at_fpr(curve, fpr) == 0.5
         assert np.isnan(roc_lib.tpr_at_fpr(curve, np.nextafter(1 / nonmembers, 0)))
 
 

@@ -12,9 +12,8 @@ def simulated(gap, targets=6, examples=400, seed=0):
 
 
 def test_thresholds_equal_the_naive_choice_on_all_other_targets():
-    scores, members = simulated(
-        1.0, examples=60
-    )  # few enough pairs that the grid holds every score
+    # Few enough pairs that the grid holds every score.
+    scores, members = simulated(1.0, examples=60)
     for t, threshold in enumerate(shadow_threshold.thresholds(scores, members)):
         others = np.arange(len(scores)) != t
         chosen = best_threshold(scores[others].ravel(), members[others].ravel())

@@ -31,8 +31,7 @@ def make(queries, seed=0):
 
 
 def tools_score(logits, labels):
-    """As all three tools compute it: float32 exponentials, float64 from there, a floor under the
-    logarithm."""
+    """As all three tools compute it: float32 exponentials, then float64, a floor under the log."""
     p = np.exp(logits - logits.max(-1, keepdims=True)).astype(np.float64)
     p /= p.sum(-1, keepdims=True)
     score = np.empty(p.shape[:2])
@@ -168,8 +167,7 @@ def test_scores_alone_are_enough_with_labels(tmp_path, layout, outputs):
 
 @pytest.mark.parametrize("scale", [0.5, 30, 300])
 def test_labels_are_told_from_scores_and_logits(tmp_path, scale):
-    """At the larger scales float32 probabilities underflow and many scores sit at the floor of
-    +-103.6.
+    """At the larger scales float32 probabilities underflow: many scores are at the floor, +-103.6.
 
     Then one model that is right about an example is needed, here the last, as any model is about
     its members.

@@ -29,8 +29,7 @@ def _run(function, *arguments):
 
 
 def _case(size, *, models=0, groups=1, dtype="float32"):
-    """An image and a kernel, odd and unequal sides, and a function of both that weighs every
-    output."""
+    """An image and a kernel of odd and unequal sides, and a function that weighs every output."""
     rng = np.random.default_rng(size)
     lead = (models,) if models else ()
     x = jnp.asarray(rng.normal(size=(*lead, 2, 9, 8, 4)), dtype)
@@ -39,8 +38,7 @@ def _case(size, *, models=0, groups=1, dtype="float32"):
 
 
 def _value_and_gradients(x, kernel, **options):
-    """The convolution of one model and the gradients of a nonlinear function of it, so that dy is
-    its own."""
+    """The convolution of one model, and gradients of a nonlinear function of it: dy is its own."""
 
     def loss(x, kernel):
         y = conv(x, kernel, **options)
@@ -52,8 +50,7 @@ def _value_and_gradients(x, kernel, **options):
 
 
 def _of(form, vmap=(), **options):
-    """`_value_and_gradients` with its options filled in, under one vmap for each entry of
-    `vmap`."""
+    """`_value_and_gradients` with its options, under one vmap for each entry of `vmap`."""
     function = functools.partial(_value_and_gradients, form=form, **options)
     for axes in vmap:
         function = jax.vmap(function, axes)

@@ -13,8 +13,7 @@ _CHEAP = {"xla_backend_optimization_level": 0}
 
 
 def _layer_list(variables, x):
-    """prep, layer1 (pool, residual), layer2 (pool), layer3 (pool, residual), maximum, linear,
-    0.125."""
+    """prep, layer1 (pool, residual), layer2 (pool), layer3 (pool, residual), maximum, linear."""
     params, running = variables["params"], variables["batch_stats"]
 
     def conv(x, number):

@@ -101,9 +101,8 @@ def test_the_table_holds_the_results(usual):
     attacks = found.results.attacks
     assert parsed.rows["attack-table"].keys() == attacks.keys()
     for name, cells in parsed.rows["attack-table"].items():
-        assert (
-            float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
-        )  # 240 non-members resolve no lower FPR
+        # 240 non-members resolve no lower FPR.
+        assert float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
         assert float(cells[2]) == attacks[name].metrics["auc"].value
         assert float(cells[3]) == attacks[name].decisions["1:1"].balanced_accuracy
     assert parsed.rows["split-table"]["loss"][0] == repr(
@@ -114,10 +113,11 @@ def test_the_table_holds_the_results(usual):
 def test_the_most_exposed_examples_are_shown_in_order(usual):
     found, _, _ = usual
     cards = gallery.cards(found)
-    exposures = [float(found.exposure[c.example]) for c in cards]
-    assert exposures == sorted(found.exposure, reverse=True)[: gallery.SHOWN]
+    exposed = found.exposed
+    exposures = [float(exposed.exposure[c.example]) for c in cards]
+    assert exposures == sorted(exposed.exposure, reverse=True)[: gallery.SHOWN]
     for card in cards:
-        inside = found.phi[found.keep[:, card.example], card.example]
+        inside = exposed.phi[exposed.keep[:, card.example], card.example]
         assert (
             f"mean {inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models"
             in card.alt
@@ -207,9 +207,9 @@ def test_a_large_run_makes_a_page_below_ten_megabytes(usual):
             models=tuple(range(models)),
         ),
         labels=labels,
-        keep=keep,
-        phi=rng.normal(size=(models, examples)),
-        exposure=rng.random(examples),
+        exposed=material.Exposed(
+            labels, keep, rng.normal(size=(models, examples)), rng.random(examples)
+        ),
         dataset=Dataset(
             rng.integers(0, 256, (examples, 224, 224, 3)).astype(np.uint8), labels, num_classes=100
         ),

@@ -32,8 +32,7 @@ def write(
     data_path=None,
     seed=0,
 ):
-    """Writes data and a run directory; the models know their members a little better than the
-    others.
+    """Writes data and a run directory of models that know their members a little better.
 
     Args:
       targets: positions of the models attacked, all by default.

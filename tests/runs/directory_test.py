@@ -131,9 +131,8 @@ def test_pickles_are_refused(tmp_path):
 
 def test_contradicting_flags_name_field_and_both_values(run):
     asked = dataclasses.replace(Experiment(), num_models=16, queries=2)
-    assert (
-        run.settle_experiment(asked, {"num_models"}).num_models == 16
-    )  # nothing depends on it yet
+    # Nothing depends on it yet.
+    assert run.settle_experiment(asked, {"num_models"}).num_models == 16
     run.write("keep.npy", np.ones((16, 3), bool))
     with pytest.raises(UserError, match=r"--num_models=32: .* has num_models=16"):
         run.settle_experiment(dataclasses.replace(asked, num_models=32), {"num_models"})
@@ -196,3 +195,5 @@ def test_metrics_survive_a_cut_line(run):
     with open(run.path / "metrics.jsonl", "a") as file:
         file.write('{"model": 1, "ep')
     assert run.read_metrics() == [{"model": 0, "epoch": 1}]
+    run.append_metrics([{"model": 1, "epoch": 1}, {"model": 2, "epoch": 1}])  # the resumed training
+    assert [r["model"] for r in run.read_metrics()] == [0, 1, 2]

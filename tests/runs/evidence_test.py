@@ -1,5 +1,4 @@
-"""What attacks are given is what the dumps hold, and the protocols say who is attacked with
-what."""
+"""Attacks are given what the dumps hold; the protocols say who is attacked with what."""
 
 import dataclasses
 

@@ -105,11 +105,8 @@ def test_a_profile_finds_every_convolution_of_a_step():
         kind: int(n)
         for kind, n in re.findall(r"^convolutions, (.+?)  +[\d.]+ +\d+% +(\d+) ", printed, re.M)
     }
-    assert found == {
-        "forward": 7,
-        "weight gradient": 7,
-        "input gradient": 6,
-    }  # none with respect to the image
+    # There is no gradient with respect to the image.
+    assert found == {"forward": 7, "weight gradient": 7, "input gradient": 6}
 
 
 @pytest.mark.usefixtures("scripts")

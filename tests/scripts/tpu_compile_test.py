@@ -37,12 +37,10 @@ def test_a_small_step_compiles_for_one_and_for_four_chips():
         [t, "vmap", w] for t in ("v5e:1x1", "v5e:2x2") for w in ("1", "2")
     ]
     one, four = rows[:2], rows[2:]
-    assert [row[3:] for row in one] == [
-        row[3:] for row in four
-    ]  # a chip's work does not depend on the others
-    matmuls = (
-        6 * (64 * 4096 + 4096 * 10) - 2 * 64 * 4096
-    )  # operations an image; no gradient for the images
+    # A chip's work does not depend on the others.
+    assert [row[3:] for row in one] == [row[3:] for row in four]
+    # Operations an image; there is no gradient for the images.
+    matmuls = 6 * (64 * 4096 + 4096 * 10) - 2 * 64 * 4096
     assert matmuls < 1e6 * float(one[0][3]) < 1.5 * matmuls  # and the optimiser
 
 

@@ -34,6 +34,7 @@ def network(calls, classifies=True):
         signals={
             "spread": lambda outputs, labels: jnp.stack([outputs.max(-1), outputs.min(-1)], -1)
         },
+        normalizer=None,
     )
 
 
@@ -52,7 +53,7 @@ def test_one_forward_pass_gives_all_signals_of_all_queries(number):
     signals, correct = step(WEIGHTS, IMAGES, LABELS, index)
     assert calls == [(3 * number, 6, 6, 1)]
     expected = queries(index, grid)
-    np.testing.assert_allclose(signals["logits"], expected[:, :1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(signals["logits"], expected[:, 0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         signals["phi"], phi(expected, LABELS[index][:, None]), rtol=1e-4, atol=1e-4
     )
@@ -69,7 +70,7 @@ def test_shapes_are_of_one_example():
         plain=("logits",),
     )
     found = measure.shapes(step, network([]), IMAGES, LABELS)
-    assert found == {"phi": (2,), "logits": (1, 3), "spread": (2, 2)}
+    assert found == {"phi": (2,), "logits": (3,), "spread": (2, 2)}
 
 
 def test_a_network_that_predicts_no_labels_is_never_right_or_wrong():

@@ -62,7 +62,7 @@ def run(trained, tmp_path):
 
 def scored(run, signals, ids=range(MODELS)):
     e = dataclasses.replace(E, signals=signals)
-    score.score_models(e, data(), run, list(ids), lift.mesh(1))
+    score.score_models(e, networks.make(e, data()), data(), run, list(ids), lift.mesh(1))
     return e
 
 

@@ -76,10 +76,8 @@ def test_what_is_unknown_is_left_out(tmp_path):
 
 
 def test_an_epoch_that_is_trained_again_is_written_once(tmp_path):
-    for process in (
-        (1, 2, 3),
-        (2, 3, 4, 3, 4, 5),
-    ):  # the second was resumed, and memory ran out in it
+    # The second process was resumed, and memory ran out in it.
+    for process in ((1, 2, 3), (2, 3, 4, 3, 4, 5)):
         written = EventFiles(tmp_path)
         for epoch in process:
             written.append([record(0, epoch)])

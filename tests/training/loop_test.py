@@ -1,5 +1,4 @@
-"""A model's result does not depend on its neighbours, the strategy, the devices, or having been
-resumed."""
+"""A model's result does not depend on neighbours, strategy, devices, or having been resumed."""
 
 import dataclasses
 
@@ -57,8 +56,9 @@ def train(path, experiment, ids=None, devices=1, dataset=None):
     run.write_once(KEEP, keep)
     ids = list(range(experiment.num_models)) if ids is None else ids
     mesh = lift.mesh(devices)
-    outcomes = loop.train(experiment, dataset, keep, run, ids, mesh)
-    score_models(experiment, dataset, run, ids, mesh)
+    network = loop.check(experiment, dataset, devices=mesh)
+    outcomes = loop.train(experiment, network, dataset, keep, run, ids, mesh)
+    score_models(experiment, network, dataset, run, ids, mesh)
     return {
         i: (run.read(POOL.signal("logits", i)), run.read(POOL.signal("phi", i))) for i in ids
     }, outcomes

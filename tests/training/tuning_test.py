@@ -1,5 +1,4 @@
-"""strategy=auto takes the fastest plan that it has timed, keeps it, and never changes the
-numbers."""
+"""strategy=auto takes the fastest plan that it has timed, keeps it, and changes no number."""
 
 import dataclasses
 import json
@@ -162,9 +161,8 @@ def test_dense_models_side_by_side_fit_into_the_caches_of_a_cpu(weights, first):
     if first.strategy == "vmap":  # also where there are too few models to fill the caches
         assert planning.plan_by_rule(e, 2, mesh, params) == dataclasses.replace(first, width=2)
     asked = dataclasses.replace(e, strategy="vmap")
-    assert (
-        planning.plan_by_rule(asked, 64, mesh, params).width == 64
-    )  # what was asked for is left alone
+    # What was asked for is left alone.
+    assert planning.plan_by_rule(asked, 64, mesh, params).width == 64
 
 
 @pytest.mark.slow
@@ -268,10 +266,10 @@ def test_the_shapes_are_those_that_training_runs_so_nothing_is_compiled_twice(
         job(dataclasses.replace(experiment, strategy=strategy), 2),
         RunDirectory(tmp_path),
     )
+    e, dataset, devices = planned.experiment, planned.dataset, planned.devices
+    network = loop.check(e, dataset, devices=devices)
     with jax.log_compiles():
-        loop.train(
-            planned.experiment, planned.dataset, planned.keep, run, range(4), planned.devices
-        )
+        loop.train(e, network, dataset, planned.keep, run, range(4), devices)
     compiled = [
         r for r in caplog.messages if r.startswith("Finished XLA compilation of jit(over_devices")
     ]

@@ -1,11 +1,14 @@
 """What an attack on shadow scores is given, checked once."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.errors import UserError
+
+_KNOWN = "targets are among the models, or observed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,18 +30,49 @@ class Inputs:
 
     @property
     def num_targets(self) -> int:
-        return len(self.targets if self.observed is None else self.observed)
+        if self.observed is not None:
+            return len(self.observed)
+        assert self.targets is not None, _KNOWN
+        return len(self.targets)
 
     @property
     def per_example(self) -> int:
         """Scores of one example in the larger of phi and the targets' scores."""
         return max(len(self.phi), self.num_targets) * self.phi.shape[2]
 
+    def of_target(self, row: int) -> np.ndarray:
+        """A target's own phi, [examples, queries]."""
+        if self.observed is not None:
+            return self.observed[row]
+        assert self.targets is not None, _KNOWN
+        return self.phi[self.targets[row]]
+
     def block(self, examples: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """phi, keep and the targets' own phi of some examples."""
         phi = self.phi[:, examples]
         own = phi[self.targets] if self.observed is None else self.observed[:, examples]
         return phi, self.keep[:, examples], own
+
+    def scores(
+        self, attack: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Runs an attack that looks at one example at a time, a block of examples after the other.
+
+        Args:
+          attack: (phi, keep, the targets' own phi) of some examples -> [targets, examples]; called
+            from several threads at once.
+
+        Returns:
+          float64 [targets, examples].
+        """
+        scores = np.empty((self.num_targets, self.phi.shape[1]))
+
+        def fill(block: slice) -> None:
+            scores[:, block] = attack(*self.block(block))
+
+        for _ in over_blocks(fill, self.phi.shape[1], self.per_example):
+            pass
+        return scores
 
 
 def check(

@@ -41,4 +41,5 @@ def sample(
         flat = generator.choice(flat, limit, replace=False, shuffle=True)
     else:
         flat = generator.permutation(flat)
-    return np.unravel_index(flat, keep.shape)
+    models, examples = np.unravel_index(flat, keep.shape)
+    return models, examples

@@ -6,12 +6,22 @@ members: phi, the logits, the loss. An attack that needs phi alone never reads t
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.errors import UserError
+
+
+class Saved(Protocol):
+    """A signal of models [models, all examples, ...]: an array, or what reads a model's array when
+    it is indexed."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, model: int, /) -> np.ndarray: ...
 
 
 class Signals(Mapping[str, np.ndarray]):
@@ -24,14 +34,13 @@ class Signals(Mapping[str, np.ndarray]):
 
     def __init__(
         self,
-        saved: Mapping[str, Sequence[np.ndarray]],
+        saved: Mapping[str, Saved],
         labels: np.ndarray,
         models: np.ndarray | None = None,
         examples: np.ndarray | None = None,
     ):
         """Args:
-        saved: name -> the arrays of the models [all examples, ...]: an array, or a sequence that
-          reads a model's array when it is indexed.
+        saved: name -> the signal of the models.
         labels: int [all examples].
         models: int [models], which of them, in which order; all by default.
         examples: int [examples], which of them, in which order; all by default.
@@ -116,13 +125,14 @@ class Signals(Mapping[str, np.ndarray]):
             source = source if self._models is None else source[self._models]
             return source if self._examples is None else source[:, self._examples]
         models = range(len(source)) if self._models is None else self._models
-        stacked = None
+        stacked: np.ndarray | None = None
         for row, model in enumerate(progress.each(f"read {name}", models, "models")):
             array = source[model]
             array = array if self._examples is None else array[self._examples]
             if stacked is None:
                 stacked = np.empty((len(models), *array.shape), np.float32)
             stacked[row] = array
+        assert stacked is not None, "there are models"
         return stacked
 
 
@@ -135,8 +145,14 @@ class _Mapped:
     def __len__(self) -> int:
         return len(self.array())
 
+    def __getitem__(self, model: int) -> np.ndarray:
+        return self.array()[model]
+
     def array(self) -> np.ndarray:
         return self._function(self._signals[self._name])
+
+
+_WHERE = ", if the model's outputs are logits of the classes"
 
 
 def missing(name: str, saved: Sequence[str]) -> UserError:
@@ -146,9 +162,11 @@ def missing(name: str, saved: Sequence[str]) -> UserError:
         return UserError(f"there is no signal {name}: did you mean {near[0]}?")
     needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]
     both = ",".join([*saved, *needed])
+    of_logits = {"phi", "logits"}
+    where = "" if set(saved) & of_logits or not set(needed) <= of_logits else _WHERE
     return UserError(
         f"it needs the signal {' and '.join(needed)}, which is not saved: run lira-score "
-        f"--signals={both}"
+        f"--signals={both}{where}"
     )
 
 

@@ -5,10 +5,18 @@ Each kind answers the same questions, so that no attack asks which kind it has.
 
 import dataclasses
 from collections.abc import Callable
+from typing import TypedDict
 
 import numpy as np
 
 from lira_jax.attacks.shared.signals import Signals
+
+
+class Arguments(TypedDict, total=False):
+    """What an attack function on arrays takes to know its targets: models, or what they say."""
+
+    targets: np.ndarray
+    observed: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Inside:
         """A signal of the targets, [targets, examples, ...]."""
         return _rows(signals[name], self.models)
 
-    def arguments(self, signal: Callable[[Signals], np.ndarray]) -> dict[str, np.ndarray]:
+    def arguments(self, signal: Callable[[Signals], np.ndarray]) -> Arguments:
         """What an attack function on arrays takes to know its targets.
 
         Args:
@@ -83,7 +91,7 @@ class Outside:
     def signal(self, name: str, signals: Signals) -> np.ndarray:
         return self.outputs[name]
 
-    def arguments(self, signal: Callable[[Signals], np.ndarray]) -> dict[str, np.ndarray]:
+    def arguments(self, signal: Callable[[Signals], np.ndarray]) -> Arguments:
         return {"observed": signal(self.outputs)}
 
     def apart(self, signals: Signals) -> "Outside":
@@ -123,7 +131,7 @@ class Counterparts:
     def signal(self, name: str, signals: Signals) -> np.ndarray:
         return self.outputs[name]
 
-    def arguments(self, signal: Callable[[Signals], np.ndarray]) -> dict[str, np.ndarray]:
+    def arguments(self, signal: Callable[[Signals], np.ndarray]) -> Arguments:
         return {"targets": self.models, "observed": signal(self.outputs)}
 
     def apart(self, signals: Signals) -> "Counterparts":

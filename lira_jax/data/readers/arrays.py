@@ -74,11 +74,12 @@ def _load(source, load: Callable):
 
 def _assemble(source: str, names: Collection[str], get: Callable[[str], np.ndarray]) -> Dataset:
     has = ", ".join(names) or "nothing"
-    x_name, y_name = next((pair for pair in _PAIRS if pair[0] in names), (None, None))
-    if x_name is None:
+    pair = next((pair for pair in _PAIRS if pair[0] in names), None)
+    if pair is None:
         raise UserError(
             f"{source}: no array 'x' or 'x_train' in it (it has: {has}); rename the examples to x"
         )
+    x_name, y_name = pair
     if y_name not in names:
         raise UserError(
             f"{source}: no array {y_name!r} beside {x_name!r} (it has: {has}); rename the labels "

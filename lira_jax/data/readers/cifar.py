@@ -11,7 +11,7 @@ import numpy as np
 
 from lira_jax.data.dataset import Dataset, as_array
 from lira_jax.data.readers import unpickle
-from lira_jax.data.readers.reading import open_archive, reading
+from lira_jax.data.readers.reading import open_archive, open_member, reading
 from lira_jax.errors import UserError
 
 
@@ -69,7 +69,8 @@ def _read(path, folder, batches, test, meta, labels_key, names_key) -> Dataset:
             )
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
-    return Dataset(*join(batches), *join((test,)), class_names=class_names)
+    (x, y), (x_test, y_test) = join(batches), join((test,))
+    return Dataset(x, y, x_test, y_test, class_names=class_names)
 
 
 def _images(planes: np.ndarray, source: str) -> np.ndarray:
@@ -81,8 +82,7 @@ def _images(planes: np.ndarray, source: str) -> np.ndarray:
 
 
 def _labels(labels: list | np.ndarray, count: int, num_classes: int, source: str) -> np.ndarray:
-    """The labels of one batch: one too many here and one too few in the next batch would shift all
-    between."""
+    """The labels of one batch; one too many here and one too few in the next would shift others."""
     with _about(source):
         y = as_array("the list of labels", labels)
     if y.ndim != 1 or y.dtype.kind not in "iu":
@@ -116,7 +116,7 @@ def _files(path: pathlib.Path, folder: str, names: tuple[str, ...]) -> dict[str,
                 for member in archive:
                     inside = pathlib.PurePosixPath(member.name)
                     if member.isfile() and inside.parent.name == folder and inside.name in names:
-                        found[inside.name] = archive.extractfile(member).read()
+                        found[inside.name] = open_member(archive, member).read()
     missing = [name for name in names if name not in found]
     if missing:
         raise UserError(

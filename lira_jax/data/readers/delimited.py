@@ -1,5 +1,4 @@
-"""Rows of numbers as text: with commas, semicolons, tabs, bars or blanks between them, quoted or
-not, under a header or none.
+"""Rows of numbers as text, with any separator, quoted or not, under a header or none.
 
 numpy.loadtxt reads what is nothing but numbers, at about 80 MB a second; what it refuses is taken
 apart by the csv module, which is slower, and then knows the line and the column of an error.
@@ -11,7 +10,6 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
 import numpy as np
 
@@ -57,20 +55,21 @@ class Layout:
     trailing: bool
     quoted: bool
 
-    def column(self, index: int) -> str:
-        """A column as messages call it."""
+    def column(self, index: int | None) -> str:
+        """A column as messages call it, of None the first."""
+        index = index or 0
         name = self.header[1][index] if self.header and index < len(self.header[1]) else ""
         return f"column {index + 1}" + (f" ({name[:40]!r})" if name else "")
 
 
 def blocks(
-    file: BinaryIO, source: str, labelled: bool = True
+    file: io.BufferedIOBase, source: str, labelled: bool = True
 ) -> Iterator[tuple[Layout, np.ndarray, np.ndarray]]:
     """Reads a table block by block, for all of it as float64 may be too much to hold.
 
     The labels are the column that the header calls label, labels, class, target or, as the last, y;
-    else the first. True and False count as 1 and 0. Lines without values are
-    passed over; of lines before the first row that begin with #, the last may be the header.
+    else the first. True and False count as 1 and 0. Lines without values are passed over; of lines
+    before the first row that begin with #, the last may be the header.
 
     Args:
       file: UTF-8 text, with a byte order mark or without.
@@ -84,10 +83,12 @@ def blocks(
     Raises:
       UserError: No rows, rows of different lengths, missing values, or other things than numbers.
     """
-    text = io.TextIOWrapper(file, "utf-8-sig")
+    # The stubs ask for a file with a name, for TextIOWrapper.name; reading needs none.
+    text = io.TextIOWrapper(file, "utf-8-sig")  # type: ignore[type-var]
     lines = ((number, line.rstrip("\n")) for number, line in enumerate(text, 1))
     lines = (line for line in lines if line[1].strip('\t;|, "'))
-    comment, head = None, []
+    comment: Line | None = None
+    head: list[Line] = []
     for line in lines:
         if not head and line[1].lstrip().startswith("#"):
             comment = (line[0], line[1].lstrip("# "))
@@ -116,7 +117,7 @@ def _layout(head: Sequence[Line], comment: Line | None, source: str, labelled: b
     header = None
     if _is_header(rows):
         header = (head[0][0], rows.pop(0))
-    columns = len(rows[0] if rows else header[1])
+    columns = len(rows[0] if rows or header is None else header[1])
     if comment and not header:  # numpy.savetxt has the names behind a #
         names = _cells(comment, separator, source)
         if len(names) == columns and not any(map(_is_number, names)):
@@ -158,8 +159,11 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first row holds names: nothing that is a number, no number where the next row has
-    one first, or the numbers that pandas gives to columns."""
+    """Whether the first row holds names.
+
+    It holds nothing that is a number, or no number where the next row has one first, or the numbers
+    that pandas gives to columns.
+    """
     first, below = rows[0], rows[1] if len(rows) > 1 else None
     counted = [str(i) for i in range(len(first))]
     if len(first) > 2 and first in (counted, ["", *counted[:-1]]):
@@ -188,7 +192,8 @@ def _read(lines: Sequence[Line], layout: Layout, source: str) -> tuple[np.ndarra
         if table is not None:
             return _apart(table, layout)
     rows = [_row(line, layout, source) for line in lines]
-    words = np.array([row.pop(layout.label) for row in rows] if layout.words else [])
+    label = layout.label
+    words = np.array([] if label is None or not layout.words else [row.pop(label) for row in rows])
     plain = dataclasses.replace(
         layout,
         separator="\t",
@@ -217,14 +222,20 @@ def _apart(table: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
 def _numbers(lines: list[str], layout: Layout) -> np.ndarray | None:
     """float64 [rows, columns] if the lines are nothing but numbers that it can hold, else None."""
     if layout.trailing:
-        lines = [line.rstrip().removesuffix(layout.separator) for line in lines]
+        lines = [line.rstrip().removesuffix(layout.separator or "") for line in lines]
     if not layout.columns:
         return np.empty((len(lines), 0))
     if not any(line.strip() for line in lines):
         return None  # of which numpy warns
-    options = {"delimiter": layout.separator, "quotechar": '"' if layout.quoted else None}
     try:
-        table = np.loadtxt(lines, np.float64, comments=None, ndmin=2, **options)
+        table = np.loadtxt(
+            lines,
+            np.float64,
+            comments=None,
+            delimiter=layout.separator,
+            ndmin=2,
+            quotechar='"' if layout.quoted else None,
+        )
     except ValueError:
         return None
     if table.shape != (len(lines), layout.columns) or not np.isfinite(table).all():
@@ -268,8 +279,8 @@ def _wrong(cell: str, word: bool) -> str | None:
         shown = f", but {cell!r}" if cell else ""
         return f"has no value{shown}; fill it in, or remove the line"
     if word:
-        number = _is_number(cell)
-        return f"has {cell!r} where other lines have words; label all alike" if number else None
+        wrong = f"has {cell!r} where other lines have words; label all alike"
+        return wrong if _is_number(cell) else None
     if not _is_number(cell):
         return f"has {cell[:40]!r} where a number should be; write it like 1234.5"
     number = float(_TRUTH.get(cell, cell))

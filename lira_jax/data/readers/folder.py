@@ -26,14 +26,13 @@ _SPLITS = {
 
 
 def read(path: pathlib.Path) -> Dataset:
-    """Reads path/CLASS/**/IMAGE, or path/train/CLASS/... and path/test/CLASS/... if train has
-    folders in it.
+    """Reads path/CLASS/**/IMAGE, or path/train/CLASS/... and path/test/CLASS/...
 
-    Upper and lower case do not matter in train, training, test, testing, val, valid and validation;
-    a validation set is the test set where there is no other. Classes are numbered in the order of
-    their names, images in the order of their paths. Links are followed. Hidden folders and files
-    are passed over; so are files whose suffix is not an image's, which are counted aloud. How
-    images become pixels is said in image.py.
+    It is the second form if train has folders in it. Upper and lower case do not matter in train,
+    training, test, testing, val, valid and validation; a validation set is the test set where there
+    is no other. Classes are numbered in the order of their names, images in the order of their
+    paths. Links are followed. Hidden folders and files are passed over; so are files whose suffix
+    is not an image's, which are counted aloud. How images become pixels is said in image.py.
 
     Returns:
       x uint8 [N, H, W, 1] if every image is grey, else [N, H, W, 3]; class_names are the folder
@@ -65,7 +64,8 @@ def read(path: pathlib.Path) -> Dataset:
             f"{source}: no images in {train / names[empty[0]]}{_held(skipped)}; add some or remove "
             "it"
         )
-    test_files, y_test = [], []
+    test_files: list[pathlib.Path] = []
+    test_y: list[int] = []
     if test is not None:
         test_names = _folders(test)
         unknown = [name for name in test_names if name not in names]
@@ -74,21 +74,22 @@ def read(path: pathlib.Path) -> Dataset:
                 f"{source}: {test.name}/{unknown[0]} is no class of {train.name}/; rename or "
                 "remove it"
             )
-        test_files, y_test = _list(test, test_names, names, skipped)
-    for folder in {path, train, test} - {None}:
+        test_files, test_y = _list(test, test_names, names, skipped)
+    for folder in {path, train, test or train}:
         outside = [e for e in _entries(folder) if _is(stat.S_ISREG, e) and not _is_hidden(e)]
         skipped.update(f"{pathlib.Path(e).suffix} outside of class folders" for e in outside)
     if skipped:
         progress.remark(f"{source}: {skipped.total()} files are passed over{_held(skipped)}")
     x = _stack(files + test_files, source)
-    test_set = (x[len(y) :], np.array(y_test)) if y_test else (None, None)
+    x_test, y_test = (x[len(y) :], np.array(test_y)) if test_y else (None, None)
     shown = (os.fsencode(name).decode("utf-8", "backslashreplace") for name in names)
-    return Dataset(x[: len(y)], np.array(y), *test_set, class_names=tuple(shown))
+    return Dataset(x[: len(y)], np.array(y), x_test, y_test, class_names=tuple(shown))
 
 
 def _splits(path: pathlib.Path, source: str) -> tuple[pathlib.Path, pathlib.Path | None]:
     """The folder that holds the classes, and that of the test set."""
-    names, found = _folders(path), {}
+    names = _folders(path)
+    found: dict[str, pathlib.Path] = {}
     for name in names:
         kind = _SPLITS.get(name.lower())
         if kind in found:
@@ -117,7 +118,7 @@ def _splits(path: pathlib.Path, source: str) -> tuple[pathlib.Path, pathlib.Path
     return path, None
 
 
-def _entries(path: str | os.PathLike) -> list[os.DirEntry]:
+def _entries(path: pathlib.Path) -> list[os.DirEntry]:
     """What is in a folder, by name."""
     try:
         with os.scandir(path) as entries:
@@ -155,8 +156,10 @@ def _list(
     classes: list[str],
     skipped: collections.Counter[str],
 ) -> tuple[list[pathlib.Path], list[int]]:
-    """The images in folders of root, and for each the place of its folder among classes; counts
-    other files by their suffix."""
+    """The images in folders of root, and for each the place of its folder among classes.
+
+    Other files are counted by their suffix.
+    """
     files, labels = [], []
     for folder in folders:
         found = sorted(_images(root / folder, skipped, {os.path.realpath(root / folder)}))

@@ -20,14 +20,23 @@ def read(path: pathlib.Path) -> Dataset:
         raise UserError(
             f"--data_path={path}: not a folder; give the one that holds train-images-idx3-ubyte"
         )
-    x, y = _find(path, "train-images-idx3-ubyte"), _find(path, "train-labels-idx1-ubyte")
+    x, y = _required(path, "train-images-idx3-ubyte"), _required(path, "train-labels-idx1-ubyte")
     x_test, y_test = _find(path, "t10k-images-idx3-ubyte"), _find(path, "t10k-labels-idx1-ubyte")
-    for name, file in (("train-images-idx3-ubyte", x), ("train-labels-idx1-ubyte", y)):
-        if file is None:
-            raise UserError(
-                f"--data_path={path}: no {name} (or {name}.gz) in it; give the folder that holds it"
-            )
-    return Dataset(*(None if file is None else _array(file) for file in (x, y, x_test, y_test)))
+    return Dataset(
+        _array(x),
+        _array(y),
+        None if x_test is None else _array(x_test),
+        None if y_test is None else _array(y_test),
+    )
+
+
+def _required(folder: pathlib.Path, name: str) -> pathlib.Path:
+    file = _find(folder, name)
+    if file is None:
+        raise UserError(
+            f"--data_path={folder}: no {name} (or {name}.gz) in it; give the folder that holds it"
+        )
+    return file
 
 
 def _find(folder: pathlib.Path, name: str) -> pathlib.Path | None:

@@ -2,13 +2,13 @@
 
 import contextlib
 import gzip
+import io
 import lzma
 import pathlib
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from lira_jax.errors import UserError
 
@@ -42,7 +42,7 @@ def reading(name: str | pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def open_plain_or_gzip(path: pathlib.Path) -> BinaryIO:
+def open_plain_or_gzip(path: pathlib.Path) -> io.BufferedIOBase:
     """Opens a file for reading bytes, through gzip when its first two bytes say so."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
@@ -55,6 +55,13 @@ def open_archive(path: pathlib.Path) -> tarfile.TarFile:
         while file.read(1 << 20):
             pass
     return tarfile.open(path)
+
+
+def open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedIOBase:
+    """Opens a member that is a regular file."""
+    file = archive.extractfile(member)
+    assert isinstance(file, io.BufferedReader)  # None is for links and folders
+    return file
 
 
 def one_line(error: Exception) -> str:

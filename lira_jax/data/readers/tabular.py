@@ -6,10 +6,10 @@ are those of github.com/privacytrustlab/datasets.
 
 import contextlib
 import dataclasses
+import io
 import pathlib
 import tarfile
 import zipfile
-from typing import BinaryIO
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from lira_jax import progress
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers import arrays, delimited
 from lira_jax.data.readers.delimited import Layout
-from lira_jax.data.readers.reading import open_archive, open_plain_or_gzip, reading
+from lira_jax.data.readers.reading import open_archive, open_member, open_plain_or_gzip, reading
 from lira_jax.errors import UserError
 
 
@@ -79,7 +79,7 @@ def read(path: pathlib.Path) -> Dataset:
 
 
 def _table(
-    file: BinaryIO, source: str, labelled: bool = True
+    file: io.BufferedIOBase, source: str, labelled: bool = True
 ) -> tuple[Layout, np.ndarray, np.ndarray]:
     """The layout, labels [N] and features [N, D] of a file, uint8 if they are bytes."""
     parts = [(layout, y, _compact(x)) for layout, y, x in delimited.blocks(file, source, labelled)]
@@ -93,13 +93,13 @@ def _tell_of_layout(source: str, layout: Layout, x: np.ndarray) -> None:
         progress.remark(f"{source}: line {layout.header[0]} is a header, labels are {labels}")
     rows = np.arange(len(x))
     running = np.flatnonzero(x[-1] - x[0].astype(float) == rows[-1]) if len(x) > 9 else ()
-    for index in running:
+    for index in map(int, running):
         if np.array_equal(x[:, index] - x[0, index].astype(float), rows):
             name = layout.column(index + (layout.label is not None and index >= layout.label))
             progress.remark(f"{source}: {name} numbers the rows; remove it unless it is meant")
 
 
-def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, BinaryIO]:
+def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, io.BufferedIOBase]:
     """Opens the text files at path by their names; in an archive, without unpacking it to disk."""
     if path.is_dir():
         names = [name for name in ("feats", "labels") if (path / name).is_file()]
@@ -112,7 +112,7 @@ def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, BinaryIO
     }
     # macOS puts a hidden ._name beside each file it packs.
     return {
-        name: archive.extractfile(members[name]) for name in members if not name.startswith(".")
+        name: open_member(archive, members[name]) for name in members if not name.startswith(".")
     }
 
 

@@ -7,7 +7,7 @@ and every other name is refused. Protocols 0 to 5 load, from Python 2 and 3.
 
 import io
 import pickle
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -103,7 +103,7 @@ class _Array:
         _, shape, dtype, fortran_order, data = state
         self.fill(data, dtype, shape, "F" if fortran_order else "C")
 
-    def fill(self, data, dtype: _DType, shape, order: str) -> "_Array":
+    def fill(self, data, dtype: _DType, shape, order: Literal["C", "F"]) -> "_Array":
         data = data.encode("latin1") if isinstance(data, str) else data
         self.values = np.frombuffer(data, dtype.resolve()).reshape(shape, order=order)
         self.values.flags.writeable = False

@@ -113,7 +113,7 @@ def trade_off(points: Sequence[Point], accuracy_name: str, metric: str) -> Chart
 def _errors(estimates: Sequence[Estimate]) -> dict[str, Any]:
     """Asymmetric error bars; a missing end has length 0."""
 
-    def lengths(end: str) -> list[float]:
+    def lengths(end: str) -> list[float | None]:
         gaps = [abs(getattr(e, end) - e.value) for e in estimates]
         return short([0 if math.isnan(gap) else gap for gap in gaps])
 

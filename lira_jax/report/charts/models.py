@@ -18,9 +18,8 @@ def accuracy(groups: dict[str, list[float]]) -> Chart:
     """
     data = []
     for i, (name, values) in enumerate(groups.items()):
-        offsets = (
-            np.arange(len(values)) * 0.618
-        ) % 1 - 0.5  # spread evenly, and the same in every drawing
+        # spread evenly, and the same in every drawing
+        offsets = (np.arange(len(values)) * 0.618) % 1 - 0.5
         data.append(
             {
                 "x": short(values),
@@ -52,8 +51,7 @@ def accuracy(groups: dict[str, list[float]]) -> Chart:
 
 
 def class_exposure(exposure: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Chart:
-    """Box of the exposure of each class's examples: quartiles, and the 5th and 95th percentile as
-    whiskers.
+    """Box of the exposure of each class: quartiles, the 5th and 95th percentile as whiskers.
 
     Args:
       exposure: [examples], finite.

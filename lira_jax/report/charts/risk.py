@@ -8,8 +8,7 @@ from lira_jax.report.colours import IN, OUT
 
 
 def risk_distribution(cumulative: RiskDistribution) -> Chart:
-    """Cumulative distribution of the members' privacy risk scores (Song and Mittal 2021, figure
-    1)."""
+    """Cumulative distribution of members' privacy risk (Song and Mittal 2021, figure 1)."""
     return {
         "data": [
             {

@@ -1,6 +1,7 @@
 """Log-log ROC curves."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def roc(
       shown: names that are visible at first.
     """
     floor = 10.0 ** np.floor(np.log10(1 / min(found.num_nonmembers for found in curves.values())))
-    data = [
+    data: list[dict[str, Any]] = [
         {
             "x": [floor, 1],
             "y": [floor, 1],
@@ -93,9 +94,8 @@ def roc(
     }
 
 
-def log_steps(found: Summary, floor: float) -> tuple[list[float], list[float]]:
-    """A ROC that a log axis can hold: it begins at `floor` with the TPR reached
-    there."""
+def log_steps(found: Summary, floor: float) -> tuple[list[float | None], list[float | None]]:
+    """A ROC that a log axis can hold: it begins at `floor` with the TPR reached there."""
     fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
     whole = Roc(fpr, tpr, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
     few = thin(whole, ROC_POINTS)

@@ -76,6 +76,7 @@ def test_mapped_signals_are_made_when_they_are_asked_for():
     assert files["phi"].reads == []
     np.testing.assert_array_equal(doubled["phi"], files["phi"].arrays * 2)
     assert files["logits"].reads == []
+    np.testing.assert_array_equal(doubled.of_model("phi", 3), files["phi"].arrays[3] * 2)
 
 
 def test_derived_signals_are_offered_where_what_they_need_is_saved():
@@ -96,3 +97,12 @@ def test_a_misspelt_signal_is_told_apart_from_one_that_is_not_saved():
 def test_a_signal_that_is_not_saved_says_how_to_get_it(name):
     with pytest.raises(UserError, match=r"logits, which is not saved.*--signals=phi,logits$"):
         Signals({"phi": saved()["phi"]}, LABELS)[name]
+
+
+def test_a_run_without_outputs_of_classes_is_not_told_to_save_logits_without_condition():
+    own = Signals({"closeness": saved()["phi"]}, LABELS)
+    for name in ("phi", "hinge"):
+        with pytest.raises(UserError, match=r"closeness,\w+, if the model's outputs are logits"):
+            own[name]
+    with pytest.raises(UserError, match=r"--signals=closeness,merlin$"):
+        own["merlin"]

@@ -1,19 +1,10 @@
-"""One experiment: everything that decides what its numbers are, and how they are computed.
-
-The command line flags are generated from these fields (cli/flags.py) and a run directory stores
-them (runs/directory.py), so a field is added here and nowhere else.
-"""
+"""The settings of an experiment, a group a class; a field has its default and its flag's help."""
 
 import dataclasses
-import math
-from collections.abc import Collection, Mapping
 from typing import Any
 
-from lira_jax.errors import UserError, bad_choice
-
 QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
-"""Number of queries -> largest shift of the grid in pixels; one query is the plain example
-alone."""
+"""Number of queries -> largest shift of the grid in pixels; None: the plain example alone."""
 
 
 def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
@@ -35,8 +26,8 @@ class Data:
 
     dataset: str = _field(
         "digits",
-        "Data set: digits (ships with scikit-learn), npz, npy, cifar10, cifar100, idx, folder, "
-        "tabular, or tfds:NAME.",
+        "Data set: digits (ships with scikit-learn), tfds:NAME, or another name in the table of "
+        "lira_jax/data/load.py, such as npz, folder, cifar10 or purchase100.",
     )
     data_path: str = _field(
         "",
@@ -130,7 +121,7 @@ class Training:
 
     recipe: str = _field(
         "",
-        "Training step of your own, package.module:function (see README, Adding things); empty for "
+        "Training step of your own, package.module:function (see docs/extending.md); empty for "
         "the supervised one, which all other flags of training describe.",
     )
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
@@ -281,215 +272,3 @@ class Compute:
         "convolutions on a CPU 64.",
         fixed_by="nothing",
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
-    """The settings of one experiment; each field's meaning and unit is its `help`.
-
-    An experiment is all of its groups at once, so that a function may ask for no more than the
-    group it reads.
-    """
-
-
-GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
-FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
-DATA_PLACES = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "data")
-"""Fields that say where the data are: paths on this machine."""
-DATA_LISTS = ("outliers_from", "probes")
-"""Fields that list other data sets, NAME:PATH, comma separated."""
-TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
-"""Fields that may be others in the targets' recipe than in the shadow models'."""
-FAMILY_FIELDS = ("depth", "width", "hidden", "activation")
-"""Options of model families (models/table.py): of another family they mean something else, or
-nothing."""
-
-
-def target_recipe(fields: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """The value of the field `target_recipe` for targets that differ in some fields."""
-    return tuple((name, fields[name]) for name in TARGET_FIELDS if name in fields)
-
-
-def target_experiment(experiment: Experiment) -> Experiment | None:
-    """The recipe of the targets, if it is not the shadow models': Carlini et al. 2022, section
-    VI-E.
-
-    Targets and shadow models share the data, the masks, the seed, the queries and how they are
-    computed.
-    """
-    own = dict(experiment.target_recipe)
-    if not own:
-        return None
-    if own.get("model", experiment.model) != experiment.model:
-        own = {n: FIELDS[n].default for n in FAMILY_FIELDS} | own
-    return dataclasses.replace(experiment, **own, target_recipe=())
-
-
-def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, Any]:
-    """The fields of training in which an experiment differs from another, with its values, for
-    JSON.
-
-    Of another model family, options at their default are left out.
-    """
-    mine, theirs = to_json(experiment), to_json(other)
-    left_out = {"target_recipe"}
-    if experiment.model != other.model:
-        left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
-    fixed = [
-        n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "train" and n not in left_out
-    ]
-    return {n: mine[n] for n in fixed if mine[n] != theirs[n]}
-
-
-def validate(experiment: Experiment) -> Experiment:
-    """Returns the experiment if its fields make sense by themselves, without seeing the data.
-
-    Raises:
-      UserError: naming the flag, its value and the values it may take.
-    """
-    e = experiment
-    for name, field in FIELDS.items():
-        choices = field.metadata["choices"]
-        if choices and getattr(e, name) not in (*choices, field.default):
-            raise bad_choice(f"--{name}", getattr(e, name), choices)
-    for name in ("num_models", "epochs", "batch_size"):
-        _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
-    for name in (
-        "seed",
-        "num_examples",
-        "outliers",
-        "depth",
-        "width",
-        "shift",
-        "cutout",
-        "models_per_chunk",
-        "checkpoint_every",
-        "log_every",
-        "score_batch_size",
-    ):
-        _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay"):
-        _require(
-            math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
-        )
-    for name in ("momentum", "label_smoothing", "warmup"):
-        _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
-    if e.outliers and not e.outliers_from:
-        raise UserError(
-            f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"
-        )
-    if e.outliers_from and not e.outliers:
-        raise UserError(f"--outliers_from={e.outliers_from}: say how many by --outliers")
-    _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
-    _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
-    _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
-    _require(
-        all(h >= 1 for h in e.hidden),
-        "hidden",
-        e,
-        "give positive numbers of units, such as 512,256",
-    )
-    if e.masks == "disjoint":
-        in_models = e.pkeep * e.num_models / 2
-        even = e.num_models % 2 == 0 and abs(in_models - round(in_models)) < 1e-9
-        _require(
-            even and 1 <= round(in_models) < e.num_models / 2,
-            "num_models",
-            e,
-            f"disjoint masks put each example into pkeep * num_models / 2 = {in_models:g} models, "
-            "which must be a whole number below num_models / 2: change num_models (a multiple of "
-            "4 when pkeep is 0.5)",
-        )
-    if e.masks == "balanced":
-        in_models = e.pkeep * e.num_models
-        even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models
-        _require(
-            even,
-            "num_models",
-            e,
-            f"balanced masks put each example into pkeep * num_models = {in_models:g} models, "
-            "which must be a whole number below num_models: change num_models (an even number "
-            "when pkeep is 0.5) or take --masks=bernoulli",
-        )
-    if not e.signal_names:
-        raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
-    if e.num_models < 2:
-        raise UserError(
-            f"--num_models={e.num_models}: a target needs shadow models; give at least 2"
-        )
-    return e
-
-
-def shown(name: str, value: Any) -> str:
-    """A field and its value as one would write them in a flagfile."""
-    if name == "target_recipe":
-        return f"target_flagfile of {' '.join(shown(*pair) for pair in value) or 'nothing'}"
-    return f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
-
-
-def _require(holds: bool, name: str, experiment: Experiment, fix: str) -> None:
-    if not holds:
-        raise UserError(f"--{shown(name, getattr(experiment, name))}: {fix}")
-
-
-def _listed(choices) -> str:
-    return ", ".join(str(c) for c in choices)
-
-
-def to_json(experiment: Experiment) -> dict[str, Any]:
-    """The fields as plain JSON values."""
-    fields = {n: getattr(experiment, n) for n in FIELDS}
-    fields["target_recipe"] = dict(experiment.target_recipe)
-    return {n: _plain(value) for n, value in fields.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {n: _plain(v) for n, v in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def from_json(fields: dict[str, Any], source: str) -> Experiment:
-    """The inverse of `to_json`, also of the fields that earlier versions wrote; `source` names the
-    file in errors.
-
-    Raises:
-      UserError: on fields this version does not know.
-    """
-    if not isinstance(fields, dict):
-        raise UserError(
-            f"{source}: it holds no experiment; restore it, or start anew in another --workdir"
-        )
-    fields = named_as_now(fields)
-    recipe = fields.pop("target_recipe", {})
-    if not isinstance(recipe, dict):
-        raise UserError(f"{source}: target_recipe is no object of fields; restore it")
-    fields = {n: _checked(n, value, source) for n, value in fields.items()}
-    recipe = {n: _checked(n, value, source, TARGET_FIELDS) for n, value in recipe.items()}
-    return validate(Experiment(**fields, target_recipe=target_recipe(recipe)))
-
-
-def named_as_now(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a stored experiment, those of earlier versions in the place of which others
-    came under the names of this one.
-
-    Before it had target_recipe, an experiment had target_model and the like, empty or 0 for the
-    shadow models' own.
-    """
-    before = {f"target_{n}": n for n in ("model", "optimizer", "learning_rate", "augment")}
-    kept = {n: v for n, v in fields.items() if n not in before}
-    if own := {before[n]: v for n, v in fields.items() if n in before and v}:
-        kept["target_recipe"] = own
-    return kept
-
-
-def _checked(name: str, value: Any, source: str, known: Collection[str] = FIELDS) -> Any:
-    if name not in known:
-        raise UserError(
-            f"{source}: unknown field {name!r}; it was written by another version of lira_jax"
-        )
-    value = tuple(value) if isinstance(value, list) else value
-    expected = type(FIELDS[name].default)
-    if not isinstance(value, (int, float) if expected is float else expected):
-        raise UserError(f"{source}: {name} is {value!r}, not {expected.__name__}; restore it")
-    return value

@@ -1,0 +1,58 @@
+"""One experiment: everything that decides what its numbers are, and how they are computed.
+
+The command line flags are generated from its fields (cli/flags.py) and a run directory stores them
+(runs/directory.py), so a field is added in groups.py and nowhere else.
+"""
+
+from lira_jax.experiment.composition import (
+    DATA_LISTS,
+    DATA_PLACES,
+    FIELDS,
+    GROUPS,
+    Experiment,
+    shown,
+)
+from lira_jax.experiment.groups import (
+    QUERY_SHIFTS,
+    Compute,
+    Data,
+    Masks,
+    Model,
+    Scoring,
+    Targets,
+    Training,
+)
+from lira_jax.experiment.stored import from_json, named_as_now, recipe_differences, to_json
+from lira_jax.experiment.targets import (
+    FAMILY_FIELDS,
+    TARGET_FIELDS,
+    target_experiment,
+    target_recipe,
+)
+from lira_jax.experiment.validation import validate
+
+__all__ = [
+    "DATA_LISTS",
+    "DATA_PLACES",
+    "FAMILY_FIELDS",
+    "FIELDS",
+    "GROUPS",
+    "QUERY_SHIFTS",
+    "TARGET_FIELDS",
+    "Compute",
+    "Data",
+    "Experiment",
+    "Masks",
+    "Model",
+    "Scoring",
+    "Targets",
+    "Training",
+    "from_json",
+    "named_as_now",
+    "recipe_differences",
+    "shown",
+    "target_experiment",
+    "target_recipe",
+    "to_json",
+    "validate",
+]

@@ -1,0 +1,30 @@
+"""An experiment: all groups of settings at once."""
+
+import dataclasses
+from typing import Any
+
+from lira_jax.experiment.groups import Compute, Data, Masks, Model, Scoring, Targets, Training
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
+    """The settings of one experiment; each field's meaning and unit is its `help`.
+
+    An experiment is all of its groups at once, so that a function may ask for no more than the
+    group it reads.
+    """
+
+
+GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
+FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
+DATA_PLACES = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "data")
+"""Fields that say where the data are: paths on this machine."""
+DATA_LISTS = ("outliers_from", "probes")
+"""Fields that list other data sets, NAME:PATH, comma separated."""
+
+
+def shown(name: str, value: Any) -> str:
+    """A field and its value as one would write them in a flagfile."""
+    if name == "target_recipe":
+        return f"target_flagfile of {' '.join(shown(*pair) for pair in value) or 'nothing'}"
+    return f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"

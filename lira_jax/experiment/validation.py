@@ -1,0 +1,100 @@
+"""Whether the settings of an experiment make sense by themselves."""
+
+import math
+
+from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment.composition import FIELDS, Experiment, shown
+from lira_jax.experiment.groups import QUERY_SHIFTS
+
+
+def validate(experiment: Experiment) -> Experiment:
+    """Returns the experiment if its fields make sense by themselves, without seeing the data.
+
+    Raises:
+      UserError: naming the flag, its value and the values it may take.
+    """
+    e = experiment
+    for name, field in FIELDS.items():
+        choices = field.metadata["choices"]
+        if choices and getattr(e, name) not in (*choices, field.default):
+            raise bad_choice(f"--{name}", getattr(e, name), choices)
+    for name in ("num_models", "epochs", "batch_size"):
+        _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
+    for name in (
+        "seed",
+        "num_examples",
+        "outliers",
+        "depth",
+        "width",
+        "shift",
+        "cutout",
+        "models_per_chunk",
+        "checkpoint_every",
+        "log_every",
+        "score_batch_size",
+    ):
+        _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
+    for name in ("learning_rate", "weight_decay"):
+        _require(
+            math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
+        )
+    for name in ("momentum", "label_smoothing", "warmup"):
+        _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
+    if e.outliers and not e.outliers_from:
+        raise UserError(
+            f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"
+        )
+    if e.outliers_from and not e.outliers:
+        raise UserError(f"--outliers_from={e.outliers_from}: say how many by --outliers")
+    _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
+    _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
+    _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
+    _require(
+        all(h >= 1 for h in e.hidden),
+        "hidden",
+        e,
+        "give positive numbers of units, such as 512,256",
+    )
+    _check_masks(e)
+    if not e.signal_names:
+        raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
+    if e.num_models < 2:
+        raise UserError(
+            f"--num_models={e.num_models}: a target needs shadow models; give at least 2"
+        )
+    return e
+
+
+def _check_masks(e: Experiment) -> None:
+    """Sees that every example can be in as many training sets as balanced masks give it."""
+    if e.masks == "disjoint":
+        in_models = e.pkeep * e.num_models / 2
+        even = e.num_models % 2 == 0 and abs(in_models - round(in_models)) < 1e-9
+        _require(
+            even and 1 <= round(in_models) < e.num_models / 2,
+            "num_models",
+            e,
+            f"disjoint masks put each example into pkeep * num_models / 2 = {in_models:g} models, "
+            "which must be a whole number below num_models / 2: change num_models (a multiple of "
+            "4 when pkeep is 0.5)",
+        )
+    if e.masks == "balanced":
+        in_models = e.pkeep * e.num_models
+        even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models
+        _require(
+            even,
+            "num_models",
+            e,
+            f"balanced masks put each example into pkeep * num_models = {in_models:g} models, "
+            "which must be a whole number below num_models: change num_models (an even number "
+            "when pkeep is 0.5) or take --masks=bernoulli",
+        )
+
+
+def _require(holds: bool, name: str, experiment: Experiment, fix: str) -> None:
+    if not holds:
+        raise UserError(f"--{shown(name, getattr(experiment, name))}: {fix}")
+
+
+def _listed(choices) -> str:
+    return ", ".join(str(c) for c in choices)

@@ -1,0 +1,42 @@
+import dataclasses
+
+import pytest
+
+from lira_jax import experiment
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("num_models", 7, "--num_models=7: balanced masks"),
+        ("num_models", 1, "--num_models=1"),
+        ("queries", 3, "--queries=3: give one of 1, 2, 18, 50, 162"),
+        ("masks", "balancd", "--masks=balancd: did you mean balanced"),
+        ("learning_rate", float("nan"), "--learning_rate=nan"),
+        ("learning_rate", -1.0, "--learning_rate=-1"),
+        ("pkeep", 1.0, "--pkeep=1"),
+        ("epochs", 0, "--epochs=0"),
+        ("hidden", (5, 0), "--hidden=5,0"),
+        ("seed", -1, "--seed=-1"),
+        ("label_smoothing", 1.0, "--label_smoothing=1"),
+        ("outliers", 5, "--outliers=5: say of what kind by --outliers_from"),
+        ("outliers_from", "random_labels", "--outliers_from=random_labels: say how many"),
+    ],
+)
+def test_bad_values_are_named(field, value, message):
+    with pytest.raises(UserError, match=message.replace("(", r"\(")) as caught:
+        experiment.validate(dataclasses.replace(Experiment(), **{field: value}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("num_models", "pkeep"), [(6, 0.5), (7, 0.5), (2, 0.5), (8, 0.3)])
+def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
+    experiment.validate(
+        dataclasses.replace(Experiment(), masks="disjoint", num_models=8, pkeep=0.25)
+    )
+    with pytest.raises(UserError, match=f"--num_models={num_models}: disjoint masks"):
+        experiment.validate(
+            dataclasses.replace(Experiment(), masks="disjoint", num_models=num_models, pkeep=pkeep)
+        )
