@@ -8,7 +8,7 @@ import numpy as np
 
 from lira_jax.data.normalize import span
 
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 256
 _COARSE = 1e-3  # rounding of a column to float32, as a part of its range, that is worth a word
 
 
@@ -75,12 +75,16 @@ def rounding(x: np.ndarray, raw: np.ndarray, merged: int) -> str | None:
     """
     if not _rounds(x, raw):
         return None
-    columns, error = raw.reshape(-1, raw.shape[-1]), np.zeros(raw.shape[-1])
-    cast = x.reshape(columns.shape)
-    for start in range(0, len(columns), _ROWS_AT_ONCE):
+    error = np.zeros(raw.shape[1:])
+    for start in range(0, len(raw), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        np.maximum(error, np.abs(columns[rows] - cast[rows].astype(np.float64)).max(0), out=error)
-    extent = columns.max(0).astype(np.float64) - columns.min(0)
+        np.maximum(error, np.abs(raw[rows] - x[rows].astype(np.float64)).max(0), out=error)
+    columns, cast = (array.reshape(-1, raw.shape[-1]) for array in (raw, x))
+    error, high, low = (
+        reduce(array.reshape(-1, raw.shape[-1]), 0)
+        for reduce, array in ((np.max, error), (np.max, raw.max(0)), (np.min, raw.min(0)))
+    )
+    extent = high.astype(np.float64) - low
     coarse = error / np.where(extent > 0, extent, 1)
     worst = coarse.argmax()
     if not merged and coarse[worst] < _COARSE:
