@@ -80,7 +80,8 @@ def audit(
     names = selection.named(attacks)
     run = RunDirectory(workdir)
     data = (run.path / DATA).absolute()
-    dataset = datasets.check(Dataset(x, y, x_test, y_test), "x and y")
+    given = Dataset(x, y, x_test, y_test)
+    dataset = datasets.check(given, "x and y")
     asked = _experiment(settings, data, dataset)
     written = False
     with run.settling(asked, {*settings, "dataset"}) as experiment:
