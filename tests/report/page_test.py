@@ -121,19 +121,18 @@ def test_sources_are_linked(usual):
 def test_examples_with_too_few_models_are_counted_and_not_shown(tmp_path):
     run = synthetic_run.write(tmp_path / "run", short=50)
     found = read(run)
-    exposed = found.exposed
-    assert np.isnan(exposed.exposure).sum() == 50
+    assert np.isnan(found.exposed.exposure).sum() == 50
     assert found.results.attacks["lira_online"].num_unscored == 50
     assert found.results.attacks["attack_r"].num_unscored == 0  # the out lists are long enough
     cards = gallery.cards(found)
     assert len(cards) == 10
-    assert not np.isnan(exposed.exposure[[card.example for card in cards]]).any()
+    assert not np.isnan(found.exposed.exposure[[card.example for card in cards]]).any()
     text, _ = render(found)
     assert text.count("without 50 examples") == 1
     assert "of 10 examples lie above 1" in text
     assert "nan" not in text[: text.index("<script")].lower()
     drawn = figures.exposure_histograms(
-        exposed.phi, exposed.keep, exposed.labels, exposed.exposure, None, shown=20
+        found.exposed.phi, found.exposed.keep, found.labels, found.exposed.exposure, None, shown=20
     )
     assert len(drawn.axes) == 10
 
