@@ -195,7 +195,7 @@ def test_the_page_keeps_targets_and_shadow_models_apart(finished):
     assert groups["test set"] == [tested[0][m] for m in range(8)]
     assert groups["test set"] != [tested[1][m] for m in range(8)]
     shown = material.read_examples(RunDirectory(run), found, None)
-    np.testing.assert_array_equal(shown.phi[5], np.load(run / "scores/0005.npy")[:, 0])
+    np.testing.assert_array_equal(shown.exposed.phi[5], np.load(run / "scores/0005.npy")[:, 0])
     text = (run / "report/index.html").read_text()
     recipe = "model=tiny_models:tiny_conv, optimizer=adam, learning_rate=0.01, augment=mirror"
     assert (
