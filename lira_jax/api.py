@@ -117,7 +117,8 @@ class Run:
       signals: name -> float32 [models, examples, ...], read when it is first asked for: phi
         [models, examples, queries], logits [models, examples, classes], and what is derived from
         them, such as confidence and hinge.
-      diverged: model -> why it learned nothing; attacks leave these models out.
+      diverged: model -> why attacks leave it out, such as outputs that are no numbers.
+      learned_nothing: model -> how little; these models are attacked like the others.
       results: what lira-attack has found; None before.
     """
 
@@ -127,6 +128,7 @@ class Run:
     keep: np.ndarray
     signals: Signals
     diverged: dict[int, str]
+    learned_nothing: dict[int, str]
     results: Results | None
 
 
@@ -138,14 +140,15 @@ def open_run(workdir: str | os.PathLike) -> Run:
     """
     run = RunDirectory(workdir)
     experiment = run.read_experiment()
-    labels = run.read(POOL.labels, (None,))
+    labels, found = run.read(POOL.labels, (None,)), run.diagnoses()
     return Run(
         run.path,
         experiment,
         labels,
         run.read(KEEP, (experiment.num_models, len(labels))),
         saved_signals(run, POOL, list(range(experiment.num_models)), labels),
-        {model: wrong for model, wrong in run.diagnoses().items() if wrong},
+        {m: d.diverged for m, d in found.items() if d.diverged},
+        {m: d.learned_nothing for m, d in found.items() if d.learned_nothing},
         Results.read(run.path) if (run.path / RESULTS).exists() else None,
     )
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tqdm import tqdm
 
@@ -78,6 +78,17 @@ def note_finished(models: int, left: int, what: str) -> None:
     """Says how many models need nothing, if any; `what` they are, such as "trained already"."""
     if left < models:
         note(f"{models - left} of {models} models are {what}")
+
+
+def named_models(ids: Iterable[int], kind: str = "model") -> str:
+    """Such as "models 0-3, 7"."""
+    models, parts = sorted(ids), []
+    start: int | None = models[0]
+    for model, following in zip(models, [*models[1:], None], strict=True):
+        if following != model + 1:
+            parts.append(f"{start}" if start == model else f"{start}-{model}")
+            start = following
+    return f"{kind}{'s' if len(models) > 1 else ''} {', '.join(parts)}"
 
 
 class _Log:

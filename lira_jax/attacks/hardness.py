@@ -9,7 +9,6 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import leave_out, lists
-from lira_jax.attacks.shared.blocks import over_blocks
 
 
 def sablayrolles(
@@ -86,13 +85,9 @@ def _above(
 ) -> np.ndarray:
     """Mean over queries of the target's signal less the mean of the centres of some lists."""
     lists.require(inputs, bits, name)
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(block: slice) -> None:
-        signal, keep, own = inputs.block(block)
+    def attack(signal: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         threshold = sum(centre(signal, keep == bit, inputs.targets) for bit in bits) / len(bits)
-        score[:, block] = (own - threshold).mean(-1)
+        return (own - threshold).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)

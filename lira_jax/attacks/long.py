@@ -15,11 +15,8 @@ from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.leave_out import next_member
+from lira_jax.attacks.shared.neighbours import count_neighbours
 from lira_jax.errors import UserError
-
-TILE = 2048
-"""Examples on a side of a tile of the distance matrix: 16 MiB in float32, large enough that the
-product outweighs the gathering of its two sides."""
 
 LEAST_LOSS = 1e-100
 """Smaller losses count as this: it lies above 0, where the distribution function starts, and its
@@ -74,7 +71,7 @@ def long_attack(
         raise UserError(f"logits has shape {logits.shape}: give [models, examples, classes]")
     inputs_lib.check(logits, keep)
     lists.require(inputs, (False,), "long")
-    alone = count_neighbours(logits, distance) * inputs.keep.mean() < neighbours
+    alone = _alone(logits, inputs.keep.mean(), distance, neighbours)
     score = np.zeros((inputs.num_targets, len(alone)))
 
     def attack(block: slice) -> None:
@@ -88,43 +85,16 @@ def long_attack(
     return score
 
 
-def count_neighbours(logits: np.ndarray, distance: float) -> np.ndarray:
-    """Counts, for each example, the other examples with similar outputs.
-
-    An example is described by the logits of all models, concatenated; those of a model are taken
-    about their mean, because a constant added to all of them says nothing.
-
-    Args:
-      logits: float [models, examples, classes].
-      distance: two examples are neighbours if the cosine distance of their descriptions is below
-        this.
-
-    Returns:
-      int [examples].
-    """
-    num_examples = logits.shape[1]
-    tiles = [
-        slice(start, min(start + TILE, num_examples)) for start in range(0, num_examples, TILE)
-    ]
-
-    def unit_vectors(tile: slice) -> np.ndarray:
-        x = logits[:, tile].astype(np.float32)
-        x -= x.mean(-1, keepdims=True)
-        x = x.transpose(1, 0, 2).reshape(x.shape[1], -1)
-        length = np.linalg.norm(x, axis=1, keepdims=True)
-        return np.divide(x, length, out=x, where=length > 0)
-
-    count = np.zeros(num_examples, int)
-    for first, rows in enumerate(tiles):
-        x = unit_vectors(rows)
-        near = x @ x.T > 1 - distance
-        np.fill_diagonal(near, False)
-        count[rows] += near.sum(1)
-        for columns in tiles[first + 1 :]:
-            near = x @ unit_vectors(columns).T > 1 - distance
-            count[rows] += near.sum(1)
-            count[columns] += near.sum(0)
-    return count
+def _alone(
+    logits: np.ndarray, share: np.floating, distance: float, neighbours: float
+) -> np.ndarray:
+    """bool [examples], whether a training set with this share of the examples is expected to hold
+    fewer neighbours than that."""
+    others = logits.shape[1] - 1
+    if not 0 < neighbours <= others * share:  # none have fewer, or all have
+        return np.full(others + 1, neighbours > 0)
+    most = int(np.ceil(neighbours / share)) + 1
+    return count_neighbours(logits, distance, most) * share < neighbours
 
 
 def p_values(

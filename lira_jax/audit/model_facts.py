@@ -4,21 +4,22 @@ from typing import Any
 
 import numpy as np
 
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Accuracy, PrivacyRisk
-from lira_jax.evaluation import calibration, risk, shadow_threshold
+from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 
 
 def model_facts(evidence: Evidence) -> dict[str, Any]:
-    """The fields accuracy, calibration and risk of Results, as far as they can be known.
+    """The fields accuracy, calibration, confidence and risk of Results, as far as known.
 
     Args:
       evidence: of the audit.
 
     Returns:
-      The three fields; without risk where no shadow trained on an example under attack, and empty
+      The four fields; without risk where no shadow trained on an example under attack, and empty
       where logits or membership are unknown.
     """
     members = evidence.members
@@ -29,6 +30,12 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
     found = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
         "calibration": _calibration(logits, evidence.labels, members),
+        "confidence": groups.confidence(
+            np.exp(statistics.of_models(statistics.log_confidence, logits, evidence.labels)),
+            np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels)),
+            members,
+            correct,
+        ),
     }
     if evidence.keep.any():  # else there are no shadows' members to learn the score from
         found["risk"] = _privacy_risk(evidence, members, correct)

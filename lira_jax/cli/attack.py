@@ -6,6 +6,7 @@ from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
+from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
@@ -42,6 +43,24 @@ flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiR
 flags.DEFINE_list(
     "num_shadows", [], "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figure 9)."
 )
+flags.DEFINE_float(
+    "fdr",
+    None,
+    "Also accuse as many, by the p-values of single examples, as this bound on the expected share "
+    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995).",
+)
+flags.DEFINE_list(
+    "prior",
+    [],
+    "Further shares of the examples that are members, such as 0.001: what an accusation is worth "
+    f"there (beside {', '.join(map(str, PRIORS))}).",
+)
+flags.DEFINE_bool(
+    "details",
+    False,
+    "Print also decisions at 5:1, 1:1 and 1:5 members to non-members, whose false alarms there "
+    "are, thresholds of other models, and agreement; results.json has them in any case.",
+)
 
 SUMMARY = (
     "attacks every target with all other models as its shadows, on the scores that lira-score has "
@@ -50,7 +69,10 @@ SUMMARY = (
     "also reads the run directories of tensorflow/privacy (mi_lira_2021), lira-pytorch and "
     "lira_analysis; then give --out."
 )
-SHOWN = ["attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"]
+SHOWN = [
+    *("attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"),
+    *("fdr", "prior", "details"),
+]
 FEW_SHADOWS = 64
 
 
@@ -66,6 +88,21 @@ def main() -> None:
             f"--num_shadows={','.join(flags.FLAGS.num_shadows)}: give whole numbers, comma "
             "separated"
         ) from None
+    try:
+        priors = sorted({*PRIORS, *map(float, flags.FLAGS.prior)})
+    except ValueError:
+        raise UserError(
+            f"--prior={','.join(flags.FLAGS.prior)}: give numbers between 0 and 1, comma separated"
+        ) from None
+    request = Request(
+        names,
+        compat,
+        skip_failures=flags.FLAGS.attacks in ("all", "fast"),
+        ablation=flags.FLAGS.ablation,
+        num_shadows=counts,
+        fdr=flags.FLAGS.fdr,
+        priors=priors,
+    )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     shadows = loaded.evidence.num_shadows
@@ -79,17 +116,10 @@ def main() -> None:
             f"the targets are the models of {run.path}, their shadow models those of "
             f"{shadow_run.path}"
         )
-    request = Request(
-        names,
-        compat,
-        skip_failures=flags.FLAGS.attacks in ("all", "fast"),
-        ablation=flags.FLAGS.ablation,
-        num_shadows=counts,
-    )
     printed = set()
 
     def show(results: Results) -> None:
-        for title, text in terminal.parts(results).items():
+        for title, text in terminal.parts(results, flags.FLAGS.details).items():
             if title not in printed:
                 print(f"\n{title}\n{text}" if title else text)
                 printed.add(title)

@@ -3,7 +3,7 @@
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import compare, material, write
+from lira_jax.report import compare, material, wording, write
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import COMPARISON, PAGE, RunDirectory
 
@@ -12,6 +12,13 @@ flags.DEFINE_list(
     [],
     "Run directories to set beside --workdir on one page, report/compare.html in it: "
     "--compare=RUN_B,RUN_C.",
+)
+
+flags.DEFINE_string(
+    "compare_attack",
+    "",
+    "The attack that --compare judges all runs by; by default the first that was run in all of "
+    f"{', '.join(wording.FIXED)}.",
 )
 
 SUMMARY = (
@@ -23,7 +30,7 @@ SUMMARY = (
 def main() -> None:
     run = RunDirectory(flags.FLAGS.workdir)
     if flags.FLAGS.compare:
-        write_comparison(run, flags.FLAGS.compare)
+        write_comparison(run, flags.FLAGS.compare, flags.FLAGS.compare_attack)
     else:
         write_page(run)
 
@@ -41,18 +48,18 @@ def write_page(run: RunDirectory) -> None:
     note(f"the page is {run.path / PAGE}, figures are beside it")
 
 
-def write_comparison(run: RunDirectory, others: list[str]) -> None:
-    """Writes the page that compares a run with others."""
+def write_comparison(run: RunDirectory, others: list[str], attack: str) -> None:
+    """Writes the page that compares a run with others by one attack."""
     paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
-    run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths)))
+    run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths), attack))
     note(f"the comparison is {run.path / COMPARISON}")
 
 
 def cli() -> None:
-    flags.run("lira-report", SUMMARY, ["compare"], main)
+    flags.run("lira-report", SUMMARY, ["compare", "compare_attack"], main)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory
+from lira_jax.runs import diagnoses, directory
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes "
@@ -42,6 +42,8 @@ def main() -> None:
         flags.store(runs)
 
     parts.check_own_devices()
+    for run, e in runs:
+        diagnoses.check_trained(run, e.num_models)
     convolutional = any(one.convolutional for one in networks)
     views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]

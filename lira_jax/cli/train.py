@@ -8,7 +8,8 @@ from lira_jax.cli import flags
 from lira_jax.experiment import FIELDS
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs import diagnoses
+from lira_jax.runs.health import Diagnosis
 from lira_jax.training import setup
 
 SUMMARY = (
@@ -46,30 +47,37 @@ def main() -> None:
         for (run, e), network in zip(runs, networks, strict=True):
             loop.train(e, network, dataset, keep, run, ids)
     if ids and not workers.inside():
-        for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            note(summary(run, ids, e.epochs, kind))
+        for (run, _), kind in zip(runs, ("model", "target"), strict=False):
+            last = {m: r for m, r in diagnoses.last_records(run).items() if m in ids}
+            found = {model: Diagnosis.of_entry(record) for model, record in last.items()}
+            diagnoses.check_any_usable(run, found, kind)
+            note("\n".join([summary(last, found, kind), *diagnoses.warnings(run, found, kind)]))
 
 
-def summary(run: RunDirectory, ids: list[int], epochs: int, kind: str) -> str:
-    """What became of the models or targets, in a line or two, from metrics.jsonl."""
-    last = {r["model"]: r for r in run.read_metrics() if r["epoch"] == epochs and r["model"] in ids}
+def summary(last: dict[int, dict], found: dict[int, Diagnosis], kind: str) -> str:
+    """How accurate the models or targets are, in a line.
+
+    Args:
+      last: model -> its newest line of metrics.jsonl.
+      found: model -> what is wrong with it; those that have diverged do not count.
+      kind: what they are called.
+    """
     if not last:
-        return f"metrics.jsonl says nothing of these {kind}"
-    healthy = [r for r in last.values() if not r["diverged"]] or list(last.values())
-    text = f"trained {len(last)} {kind}"
-    if healthy[0]["train_accuracy"] is not None:
-        mean = {
-            n: f"{np.mean([r[n] for r in healthy]):.1%}" for n in ("train_accuracy", "out_accuracy")
-        }
-        text += (
-            f": accuracy {mean['train_accuracy']} on members, {mean['out_accuracy']} on "
-            "non-members of the pool"
+        return f"metrics.jsonl says nothing of these {kind}s"
+    usable = [r for m, r in last.items() if not found[m].diverged] or list(last.values())
+    text = f"trained {len(last)} {kind}s"
+    mean = {
+        name: f"{np.mean(known):.1%}"
+        for name in ("train_accuracy", "out_accuracy", "test_accuracy")
+        if (known := [r[name] for r in usable if r[name] is not None])
+    }
+    of = {"train": "members", "out": "non-members of the pool", "test": "the test set"}
+    if mean:
+        text += ": accuracy " + ", ".join(
+            f"{mean[f'{name}_accuracy']} on {what}"
+            for name, what in of.items()
+            if f"{name}_accuracy" in mean
         )
-    if healthy[0]["test_accuracy"] is not None:
-        text += f", {np.mean([r['test_accuracy'] for r in healthy]):.1%} on the test set"
-    diverged = sorted(r["model"] for r in last.values() if r["diverged"])
-    if diverged:
-        text += f"\nWARNING: {len(diverged)} {kind} have diverged and will not be used: {diverged}"
     return text
 
 

@@ -13,12 +13,16 @@ _PEAK_BFLOAT16 = {
     "H200": 989e12,
     "B200": 2250e12,
     "TPU v4": 275e12,
+    "TPU v4 lite": 138e12,
+    "TPU v5": 459e12,
     "TPU v5 lite": 197e12,
     "TPU v5e": 197e12,
     "TPU v5p": 459e12,
     "TPU v6 lite": 918e12,
+    "TPU v6e": 918e12,
 }
-"""Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16."""
+"""Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16. JAX calls a v5p
+"TPU v5"; of names that begin alike the longest counts."""
 
 _USUAL_CPU_CORE = 5e10
 _USUAL_ACCELERATOR = 1e13

@@ -25,8 +25,8 @@ class Data:
 
     dataset: str = _field(
         "digits",
-        "Data set: digits (ships with scikit-learn), npz, npy, cifar10, cifar100, idx, folder, "
-        "tabular, or tfds:NAME.",
+        "Data set: digits (ships with scikit-learn), tfds:NAME, or another name in the table of "
+        "lira_jax/data/load.py, such as npz, folder, cifar10 or purchase100.",
     )
     data_path: str = _field(
         "", "File or folder the data set is read from; unused by digits and tfds."
@@ -115,7 +115,7 @@ class Training:
 
     recipe: str = _field(
         "",
-        "Training step of your own, package.module:function (see README, Adding things); empty for "
+        "Training step of your own, package.module:function (see docs/extending.md); empty for "
         "the supervised one, which all other flags of training describe.",
     )
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")

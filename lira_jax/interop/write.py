@@ -93,7 +93,7 @@ def export(
                 file.write(json.dumps(_hparams(experiment, model)).encode())
             written.append(model)
         if not written:
-            raise UserError(f"{run.path}: no model learned anything; there is nothing to export")
+            raise UserError(f"{run.path}: all models have diverged; there is nothing to export")
         if layout == "tf_privacy":
             _save(folder / "y_train.npy", labels.astype(np.int64))
             if images is not None:

@@ -15,6 +15,7 @@ from lira_jax import experiment as experiment_lib
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.runs.folder import Folder
+from lira_jax.runs.health import Diagnosis
 from lira_jax.runs.provenance import provenance
 
 EXPERIMENT = "experiment.json"
@@ -247,14 +248,14 @@ class RunDirectory(Folder):
         """Names of the signals of which there are dumps of some model, phi and logits first."""
         return view.signals(self.dumps())
 
-    def record_diagnosis(self, model: int, diverged: str | None) -> None:
-        """Enters why a model has diverged, or that it has not, as its signals show."""
-        self._enter(_diagnosis(model), {"diverged": diverged})
+    def record_diagnosis(self, model: int, diagnosis: Diagnosis) -> None:
+        """Enters what is wrong with a model, or that nothing is, as its signals show."""
+        self._enter(_diagnosis(model), dataclasses.asdict(diagnosis))
 
-    def diagnoses(self) -> dict[int, str | None]:
+    def diagnoses(self) -> dict[int, Diagnosis]:
         """Model -> what `record_diagnosis` has entered."""
         return {
-            int(name.removeprefix(_DIAGNOSIS)): entry["diverged"]
+            int(name.removeprefix(_DIAGNOSIS)): Diagnosis.of_entry(entry)
             for name, entry in self._manifest().items()
             if name.startswith(_DIAGNOSIS)
         }
@@ -264,9 +265,13 @@ class RunDirectory(Folder):
         return self._manifest().get("data", {}).get("sha256")
 
     def append_metrics(self, records: list[dict]) -> None:
-        """Appends lines to metrics.jsonl."""
-        with self._lock(), open(self.path / METRICS, "a") as file:
-            file.write("".join(json.dumps(r) + "\n" for r in records))
+        """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
+        lines = "".join(json.dumps(r) + "\n" for r in records)
+        with self._lock(), open(self.path / METRICS, "ab+") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                lines = lines if file.read(1) == b"\n" else "\n" + lines
+            file.write(lines.encode())
 
     def read_metrics(self) -> list[dict]:
         """The records of metrics.jsonl; a line cut short by a kill is passed over."""

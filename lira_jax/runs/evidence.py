@@ -12,8 +12,9 @@ from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs import directory, health
+from lira_jax.runs import diagnoses, directory, health
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.runs.health import Diagnosis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,16 +26,19 @@ class Loaded:
       models: ids of its models.
       targets: ids of its targets; for a target from outside, where it comes from.
       examples: bool [N], the examples of the pool that it is about; None for all.
+      shadows: evidence against the shadow models on examples that some of them trained on, where
+        `evidence` is about others; None where it tells of that too.
     """
 
     evidence: Evidence
     models: list[int]
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
+    shadows: Evidence | None = None
 
 
 def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Loaded:
-    """Evidence of all models that learned something.
+    """Evidence of all models but those that have diverged.
 
     With disjoint masks the shadows are the second half of the models, the targets come from the
     first, and the evidence is about the targets' half of the pool, where no shadow trained on
@@ -46,9 +50,11 @@ def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Lo
       targets: "all", or model ids.
 
     Raises:
-      UserError: a dump is missing or damaged, or a target is a shadow or has diverged.
+      UserError: a dump is missing or damaged, all models have diverged, or a target is a shadow or
+        has diverged.
     """
     num_models = experiment.num_models
+    diagnoses.check_trained(run, num_models)
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (num_models, len(labels)))
     asked = masks.parse_ids(targets, num_models)
@@ -56,7 +62,8 @@ def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Lo
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
     if len(healthy) < 2:
         raise UserError(
-            f"{run.path}: {len(healthy)} of {num_models} models learned anything; lower "
+            f"{run.path}: of {num_models} models model {healthy[0]} alone has not diverged, and a "
+            "target needs shadow models; train again in another --workdir, with a lower "
             "--learning_rate"
         )
     lost = sorted(set(asked) - set(healthy))
@@ -110,7 +117,7 @@ def plain_logits(logits: np.ndarray) -> np.ndarray:
 
 
 def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int, str | None]:
-    """Model -> why it has diverged, or None.
+    """Model -> why it has diverged, or None. Notes say so, and which models learned nothing.
 
     lira-score has entered it; of a run that an older version has scored, phi and logits tell. Of
     models without either, training's last word in metrics.jsonl counts.
@@ -120,10 +127,10 @@ def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int,
       signals: of all models.
 
     Raises:
-      UserError: a model is not scored.
+      UserError: a model is not scored, or all have diverged.
     """
-    known, trained = run.diagnoses(), {r["model"]: r.get("diverged") for r in run.read_metrics()}
-    found = {}
+    known, trained = run.diagnoses(), diagnoses.of_training(run)
+    found: dict[int, Diagnosis] = {}
     dumps = run.dumps()
     for model in progress.each("diagnose", range(len(keep)), "models"):
         for name in signals.saved:
@@ -132,20 +139,31 @@ def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int,
         if model in known:
             found[model] = known[model]
         else:
-            found[model] = _of_outputs(signals, model, keep[model], trained.get(model))
-        if found[model]:
-            progress.note(f"WARNING: model {model} has diverged and is left out: {found[model]}")
-    return found
+            found[model] = diagnose_outputs(signals, model, keep[model], trained.get(model))
+    diagnoses.check_any_usable(run, found)
+    for line in diagnoses.warnings(run, found):
+        progress.note(line)
+    return {model: diagnosis.diverged for model, diagnosis in found.items()}
 
 
-def _of_outputs(signals: Signals, model: int, keep: np.ndarray, trained: str | None) -> str | None:
+def diagnose_outputs(
+    signals: Signals, model: int, keep: np.ndarray, trained: Diagnosis | None = None
+) -> Diagnosis:
+    """What is wrong with a model, as its saved signals tell.
+
+    Args:
+      signals: of several models.
+      model: one of their rows.
+      keep: bool [examples], its members.
+      trained: what training said of it, which counts where there are no logits.
+    """
     own = {name: signals.of_model(name, model) for name in signals.saved}
     flat = [array.reshape(len(array), -1) for array in own.values()]
     finite = np.all([np.isfinite(array).all(-1) for array in flat], axis=0)
-    if "logits" not in own:
-        return health.diagnose(None, finite, signals.labels, keep) or trained
-    correct = own["logits"].argmax(-1) == signals.labels
-    return health.diagnose(correct, finite, signals.labels, keep)
+    classifies = "logits" in own
+    outputs = health.summarise(own["logits" if classifies else signals.saved[0]], classifies)
+    found = health.diagnose(outputs, signals.labels, keep, finite)
+    return found if classifies or found.diverged or trained is None else trained
 
 
 def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str) -> Loaded:
@@ -160,12 +178,14 @@ def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str
     shadows = [model for model in healthy if model >= first]
     if not targets or len(shadows) < 2:
         raise UserError(
-            f"{len(targets)} targets and {len(shadows)} shadow models learned anything; too few "
-            "to attack"
+            f"{len(targets)} targets and {len(shadows)} shadow models have not diverged; too "
+            "few to attack"
         )
     outside = Outside(everything.signals.of(models=np.array(targets)), keep[targets])
     apart = dataclasses.replace(everything, targets=outside).models(np.array(shadows)).select(pool)
-    return Loaded(apart, shadows, targets, pool)
+    known = dataclasses.replace(everything, targets=Inside(np.array(shadows)))
+    known = known.models(np.array(shadows)).select(~pool)
+    return Loaded(apart, shadows, targets, pool, known)
 
 
 def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:

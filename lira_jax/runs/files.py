@@ -98,6 +98,8 @@ def npy_writer(
 
         def write(piece: np.ndarray) -> None:
             nonlocal rows
+            if piece.shape[1:] != tuple(shape[1:]):
+                raise ValueError(f"rows of shape {piece.shape[1:]}, not {shape[1:]}, for {path}")
             rows += len(piece)
             file.write(np.ascontiguousarray(piece, dtype).data)
 

@@ -26,16 +26,25 @@ def provenance() -> dict:
     ):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-    here = pathlib.Path(__file__).parent
-    commit = subprocess.run(
-        ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40"],
-        capture_output=True,
-        text=True,
-    )
     return {
         "versions": versions,
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "git_commit": commit.stdout.strip() or None,
+        "git_commit": _git_commit(),
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _git_commit() -> str | None:
+    """The commit of lira_jax, with -dirty after local changes; None if this file is in no checkout
+    of it. A repository may also surround an installed package, which it does not track."""
+    here = pathlib.Path(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    with contextlib.suppress(OSError):  # there is no git
+        if git("ls-files", here.name):
+            return git("describe", "--always", "--dirty", "--abbrev=40") or None
+    return None

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, target_experiment
-from lira_jax.runs import checkpoint, directory
+from lira_jax.progress import named_models
+from lira_jax.runs import checkpoint, diagnoses, directory
 from lira_jax.runs.directory import PAGE, POOL, RESULTS, RunDirectory, attack_of
 from lira_jax.runs.files import writer_of
+from lira_jax.runs.health import Diagnosis
 
 STAGES = ("train", "score", "attack", "report")
 
@@ -31,7 +33,7 @@ class Status:
       trained: models that are trained to the end.
       partial: model -> (epochs of its newest checkpoint, of how many).
       last_metrics: the newest line of metrics.jsonl, or None.
-      diverged: model -> why no attack will use it.
+      diagnoses: model -> what is wrong with it.
       scored: models whose signals are all whole, on the pool and on the probes.
       attacks: names of saved attack scores.
       evaluated: whether results.json is here.
@@ -51,7 +53,7 @@ class Status:
     trained: list[int]
     partial: dict[int, tuple[int, int]]
     last_metrics: dict | None
-    diverged: dict[int, str]
+    diagnoses: dict[int, Diagnosis]
     scored: list[int]
     attacks: list[str]
     evaluated: bool
@@ -122,7 +124,6 @@ def _inspect(
     signals = [(view, name) for view in views for name in e.signal_names]
     scored = [m for m in models if all(view.signal(n, m) in whole for view, n in signals)]
     metrics = run.read_metrics()
-    last = {record["model"]: record for record in metrics if "model" in record}
     files = [p for p in run.path.rglob("*") if p.is_file()]
     newest = max((_written(p) for p in files), default=0.0)
     return Status(
@@ -133,7 +134,7 @@ def _inspect(
         trained=trained,
         partial={m: (epoch, e.epochs) for m, epoch in epochs.items() if epoch},
         last_metrics=metrics[-1] if metrics else None,
-        diverged={m: r["diverged"] for m, r in last.items() if r.get("diverged")},
+        diagnoses=diagnoses.of_training(run) | run.diagnoses(),
         scored=scored,
         attacks=sorted(attack for n in whole if (attack := attack_of(n)) is not None),
         evaluated=(run.path / RESULTS).exists(),
@@ -188,11 +189,11 @@ def _training(s: Status, kind: str) -> list[str]:
     """How far the training of the models or targets is."""
     n = s.num_models
     begun = "".join(
-        f"; {_ids(models)} at epoch {epoch} of {of}"
+        f"; {named_models(models)} at epoch {epoch} of {of}"
         for (epoch, of), models in _by_value(s.partial).items()
     )
     never = [m for m in range(n) if m not in set(s.trained) and m not in s.partial]
-    waiting = f"; {_ids(never)} without a checkpoint" if never and len(never) < n else ""
+    waiting = f"; {named_models(never)} without a checkpoint" if never and len(never) < n else ""
     lines = [
         _line(
             "train", len(s.trained) == n, f"{len(s.trained)} of {n} {kind} finished{begun}{waiting}"
@@ -214,16 +215,15 @@ def _training(s: Status, kind: str) -> list[str]:
             f"          newest metrics: model {s.last_metrics['model']}, epoch "
             f"{s.last_metrics['epoch']}: {values}"
         )
-    for model, why in s.diverged.items():
-        lines.append(f"          model {model} has diverged and is not used: {why}")
-    return lines
+    found = (diagnoses.diverged(s.diagnoses), diagnoses.learned_nothing(s.diagnoses))
+    return [*lines, *(f"          {line}" for line in found if line)]
 
 
 def _scoring(s: Status, kind: str) -> str:
     """How far the scoring of the models or targets is."""
     n, done = s.num_models, set(s.scored)
     left = [m for m in range(n) if m not in done]
-    named = f"; {_ids(left)} to be scored" if 0 < len(left) < n else ""
+    named = f"; {named_models(left)} to be scored" if 0 < len(left) < n else ""
     return _line("score", not left, f"{len(done)} of {n} {kind} finished{named}")
 
 
@@ -269,6 +269,8 @@ def _advice(s: Status) -> str:
     workdir = shlex.quote(f"--workdir={s.path}")
     if s.processes:
         return f"next      wait, or look again: lira-status {workdir}"
+    if len(s.diagnoses) == s.num_models and all(d.diverged for d in s.diagnoses.values()):
+        return "next      train again in another --workdir, with a lower --learning_rate"
     if s.damaged:
         return (
             "next      delete those damaged files that are there and run the commands above; "
@@ -321,17 +323,6 @@ def _by_value(groups: dict[int, tuple[int, int]]) -> dict[tuple[int, int], list[
     for model, value in groups.items():
         inverse.setdefault(value, []).append(model)
     return dict(sorted(inverse.items(), reverse=True))
-
-
-def _ids(models: list[int]) -> str:
-    """Such as "models 0-3, 7"."""
-    parts: list[str] = []
-    start: int | None = models[0]
-    for model, following in zip(models, [*models[1:], None], strict=True):
-        if following != model + 1:
-            parts.append(f"{start}" if start == model else f"{start}-{model}")
-            start = following
-    return f"model{'s' if len(models) > 1 else ''} {', '.join(parts)}"
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from lira_jax.data import augment
 from lira_jax.models.network import Network
+from lira_jax.runs import health
 
 SCORED_PLAIN = ("logits",)
 """Signals of which the plain query alone is kept, unless all are asked for."""
@@ -43,7 +44,7 @@ Measure = Callable[[Measurement], Any]
 def make_step(
     network: Network, measures: Mapping[str, Measure], grid, *, plain: tuple[str, ...]
 ) -> Callable:
-    """Builds step(variables, images, labels, index) -> (signals, correct) for ONE model.
+    """Builds step(variables, images, labels, index) -> (signals, outputs) for ONE model.
 
     Args:
       network: of the model.
@@ -54,15 +55,13 @@ def make_step(
     Returns:
       A function of variables, images [N, ...] and labels [N] on the device and index int [B], which
       examples. Its signals are name -> float32 [B, queries, ...], or [B, ...] of the plain query
-      alone; correct is bool [B], whether the plain query's prediction is right, or None of a
-      network that predicts no labels.
+      alone; outputs is the health.Summary [B] of the plain query's.
     """
 
     def step(variables, images, labels, index):
         queries = augment.query_views(images, index, grid)
         per_example = len(queries) // len(index)
-        own = labels[index]
-        batch = Measurement(network, variables, queries, jnp.repeat(own, per_example))
+        batch = Measurement(network, variables, queries, jnp.repeat(labels[index], per_example))
 
         def by_query(array):
             return array.reshape(len(index), per_example, *array.shape[1:])
@@ -71,9 +70,7 @@ def make_step(
             name: by_query(measure(batch).astype(jnp.float32)) for name, measure in measures.items()
         }
         signals = {n: array[:, 0] if n in plain else array for n, array in signals.items()}
-        if not network.classifies:
-            return signals, None
-        return signals, jnp.argmax(by_query(batch.outputs)[:, 0], -1) == own
+        return signals, health.summarise(by_query(batch.outputs)[:, 0], network.classifies)
 
     return step
 

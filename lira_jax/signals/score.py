@@ -81,23 +81,25 @@ def score_models(
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
         padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
         variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
-        seen: list[list[tuple]] = [[] for _ in ids]  # (finite, correct) of each batch
+        seen: list[list[tuple]] = [[] for _ in ids]  # (finite, outputs) of each batch
         with contextlib.ExitStack() as files:
             writers = []
             for i in ids:
                 names = {name: view.signal(name, i) for name in left[i]}
                 writers.append(_writers(files, run, names, shapes, num_examples))
-            for signals, correct in sweep(of_many, variables, images, labels, batch):
+            for signals, outputs in sweep(of_many, variables, images, labels, batch):
                 for row, write in enumerate(writers):
                     own = {name: array[row] for name, array in signals.items()}
                     for name in write:
                         write[name](own[name])
-                    right = None if correct is None else correct[row]
-                    seen[row].append((_finite(own), right))
+                    seen[row].append((_finite(own), outputs.of_model(row)))
                 bar.update(len(ids) * len(seen[0][-1][0]) * e.queries)
             if keep is not None:  # before the dumps are entered: what is scored is diagnosed
                 for i, batches in zip(ids, seen, strict=True):
-                    run.record_diagnosis(i, _diagnose(batches, examples.y, keep[i]))
+                    finite, said = zip(*batches, strict=True)
+                    whole = health.concatenate(said)
+                    found = health.diagnose(whole, examples.y, keep[i], np.concatenate(finite))
+                    run.record_diagnosis(i, found)
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
@@ -127,10 +129,3 @@ def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:
     """bool [examples], whether all signals of an example are finite numbers."""
     flat = [np.isfinite(array).reshape(len(array), -1).all(-1) for array in signals.values()]
     return np.all(flat, axis=0)
-
-
-def _diagnose(batches: list[tuple], labels: np.ndarray, keep: np.ndarray) -> str | None:
-    """As `health.diagnose`, of (finite, correct) of each batch."""
-    finite, correct = zip(*batches, strict=True)
-    right = None if correct[0] is None else np.concatenate(correct)
-    return health.diagnose(right, np.concatenate(finite), labels, keep)

@@ -12,9 +12,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from tqdm import tqdm
 
+from lira_jax import progress
 from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import event_files
@@ -32,7 +32,7 @@ class Epoch:
       width: models side by side, padding counted.
       first: epochs that the models had behind them when this process took them up.
       done: epochs that they have behind them now.
-      last: whether they are finished.
+      last: whether they are finished; before the last epoch if all have diverged.
       started: time.monotonic() when this process took them up.
       state: of the models, [width, ...], on the devices.
       metrics: of this epoch, name -> [width, steps], on the devices.
@@ -75,6 +75,7 @@ class ShowProgress(Hook):
         self.finished: list[Outcome] = []
         self.waiting: Epoch | None = None
         self.before = bar.n  # of this chunk
+        self.stopped = False
 
     def after_epoch(self, epoch: Epoch) -> None:
         if self.waiting:
@@ -84,10 +85,26 @@ class ShowProgress(Hook):
         if epoch.last:
             self.finished += epoch.outcomes
             self._show(self.waiting)
+            self._pass_over(epoch)
             self.waiting, self.before = None, self.bar.n
 
     def abandoned(self) -> None:
         self.waiting, self.bar.n = None, self.before
+
+    def _pass_over(self, epoch: Epoch) -> None:
+        """Counts the epochs that a training that stopped early has left out, and says so once."""
+        e = self.programs.experiment
+        left = e.epochs - epoch.done
+        if not left:
+            return
+        self.bar.total -= len(epoch.models) * left * self.programs.steps * e.batch_size
+        if not self.stopped:
+            self.stopped = True
+            why = epoch.outcomes[0].diagnosis.diverged
+            progress.note(
+                f"{progress.named_models(epoch.models)}: training stops after epoch {epoch.done} "
+                f"of {e.epochs}, for {why}"
+            )
 
     def _show(self, epoch: Epoch) -> None:
         e = self.programs.experiment
@@ -96,6 +113,9 @@ class ShowProgress(Hook):
         if known:
             kind = "out" if known[0].test_accuracy is None else "test"
             shown.append(f"{kind} {np.mean([getattr(o, f'{kind}_accuracy') for o in known]):.1%}")
+        lost = sum(o.diagnosis.diverged is not None for o in self.finished)
+        if lost:
+            shown.append(f"{lost} diverged")
         loss = np.asarray(epoch.metrics["loss"])[: len(epoch.models)].mean()
         shown.append(f"loss {loss:.3f}")
         self.bar.set_postfix_str(", ".join(shown), refresh=False)
@@ -126,13 +146,6 @@ class LogMetrics(Hook):
         self.run.append_metrics(records)
         if e.tensorboard:
             self.events.append(records)
-        for outcome in epoch.outcomes if epoch.last else []:
-            if outcome.diverged:
-                logging.error(
-                    "MODEL %d HAS DIVERGED: %s; no attack will use it",
-                    outcome.model,
-                    outcome.diverged,
-                )
 
 
 class SaveCheckpoints(Hook):

@@ -1,5 +1,6 @@
 """Trains the models of a run, chunk by chunk, resuming where a run was interrupted."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Sequence
@@ -110,7 +111,8 @@ def train_chunk(
     run: RunDirectory,
     called: Sequence[hooks.Hook],
 ) -> list[Outcome]:
-    """Trains some models, which have all got equally far, side by side to the end."""
+    """Trains some models, which have all got equally far, side by side to the end, or until all
+    have diverged."""
     e, first = job.experiment, checkpoint.latest_epoch(run.checkpoints(), ids[0])
     if width not in programs.compile_seconds:
         programs.compile_train(width)
@@ -119,7 +121,9 @@ def train_chunk(
     started = time.monotonic()
     try:
         state = restore(programs, run, padded, first) if first else programs.init(model_ids)
+        newest, looked = None, False
         for epoch in range(first, e.epochs):
+            before = newest
             drawn = programs.draw(model_ids, keep, np.int32(epoch))
             state, newest = programs.run_epoch(
                 state, model_ids, drawn, epoch, job.images, job.labels
@@ -137,8 +141,15 @@ def train_chunk(
                     metrics.evaluate, programs, state, ids, job.keep, job.images, job.labels
                 ),
             )
+            # Metrics of the epoch before, which are fetched while the device computes this one.
+            if before is not None and not looked and metrics.no_loss(before, len(ids)):
+                looked = True
+                if all(o.diagnosis.diverged for o in told.outcomes):
+                    told = dataclasses.replace(told, last=True)
             for hook in called:
                 hook.after_epoch(told)
+            if told.last:
+                break
     except jax.errors.JaxRuntimeError:
         for hook in called:
             hook.abandoned()

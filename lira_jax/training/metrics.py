@@ -2,24 +2,27 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from lira_jax.ensemble import hardware
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.runs import health
+from lira_jax.runs.health import Diagnosis, Summary
 from lira_jax.training.programs import Programs
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one model; accuracies are None where its outputs are no logits."""
+    """What became of one model; accuracies are None where its outputs are no logits, or where there
+    are no such examples."""
 
     model: int
     train_accuracy: float | None
     out_accuracy: float | None  # on the pool's examples it did not train on
     test_accuracy: float | None  # on the test set, if there is one
-    diverged: str | None
+    diagnosis: Diagnosis
 
 
 def evaluate(
@@ -32,33 +35,39 @@ def evaluate(
       keep: bool [models of the run, examples].
       images, labels: of the pool, on the devices or in host memory.
     """
-    dataset, tested = programs.dataset, None
-    finite, correct = _predict(programs, state, images, labels)
-    if dataset.y_test is not None:
-        _, tested = _predict(programs, state, dataset.x_test, dataset.y_test)
-    outcomes = []
-    for row, i in enumerate(ids):
-        own = None if correct is None else correct[row]
-        outcomes.append(
-            Outcome(
-                model=i,
-                train_accuracy=None if own is None else float(own[keep[i]].mean()),
-                out_accuracy=None if own is None else float(own[~keep[i]].mean()),
-                test_accuracy=None if tested is None else float(tested[row].mean()),
-                diverged=health.diagnose(own, finite[row], dataset.y, keep[i]),
-            )
+    dataset = programs.dataset
+    own = _outputs(programs, state, images, labels, len(ids))
+    tested: list[float | None] = [None] * len(ids)
+    if dataset.x_test is not None and dataset.y_test is not None:
+        said = _outputs(programs, state, dataset.x_test, dataset.y_test, len(ids))
+        tested = [outputs.accuracy(dataset.y_test) for outputs in said]
+    return [
+        Outcome(
+            model=i,
+            train_accuracy=outputs.accuracy(dataset.y, keep[i]),
+            out_accuracy=outputs.accuracy(dataset.y, ~keep[i]),
+            test_accuracy=of_test,
+            diagnosis=health.diagnose(outputs, dataset.y, keep[i]),
         )
-    return outcomes
+        for i, outputs, of_test in zip(ids, own, tested, strict=True)
+    ]
 
 
-def _predict(programs: Programs, state, images, labels):
-    """Whether outputs are finite, and right or None: bool [models, examples] each."""
+def _outputs(programs: Programs, state, images, labels, models: int) -> list[Summary]:
+    """What the first so many models say of some examples."""
     batch = usual_batch(programs.devices, convolutional=programs.network.convolutional)
-    parts = list(sweep(programs.evaluate, state, images, labels, batch))
-    finite = np.concatenate([finite for finite, _ in parts], 1)
-    if not programs.network.classifies:
-        return finite, None
-    return finite, np.concatenate([correct for _, correct in parts], 1)
+    swept = list(sweep(programs.evaluate, state, images, labels, batch))
+    together = health.concatenate(swept, axis=1)
+    return [together.of_model(row) for row in range(models)]
+
+
+def no_loss(metrics: Mapping[str, Any], models: int) -> bool:
+    """Whether the last step of an epoch gave none of the first so many models a finite loss.
+
+    Args:
+      metrics: of the epoch, name -> [models, steps].
+    """
+    return not np.isfinite(np.asarray(metrics["loss"])[:models, -1]).any()
 
 
 def records(
@@ -94,7 +103,7 @@ def records(
             "train_accuracy": o.train_accuracy and round(o.train_accuracy, 6),
             "out_accuracy": o.out_accuracy and round(o.out_accuracy, 6),
             "test_accuracy": o.test_accuracy and round(o.test_accuracy, 6),
-            "diverged": o.diverged,
+            **dataclasses.asdict(o.diagnosis),
             "chunk_models": len(outcomes),
             "chunk_seconds": round(seconds, 3),
             "chunk_images_per_second": round(speed, 1),

@@ -22,6 +22,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.models.table import has_convolution
+from lira_jax.runs import health
 from lira_jax.training import batches, step
 from lira_jax.training import recipe as training_recipe
 
@@ -53,8 +54,7 @@ class Programs:
       draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
         of members and, if the recipe asks for them, of non-members.
       train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
-      evaluate: (state, images, labels, index) -> (finite [models, B], correct [models, B], or None
-        if the outputs are no logits) on plain examples.
+      evaluate: (state, images, labels, index) -> health.Summary [models, B] of plain examples.
       compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
@@ -194,9 +194,7 @@ class Programs:
 
     def _evaluate_one(self, state, images, labels, index):
         outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        finite = jnp.isfinite(outputs.reshape(len(index), -1)).all(-1)
-        correct = outputs.argmax(-1) == labels[index] if self.network.classifies else None
-        return finite, correct
+        return health.summarise(outputs, self.network.classifies)
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:

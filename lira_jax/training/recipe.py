@@ -20,6 +20,7 @@ RESERVED = (
     "out_accuracy",
     "test_accuracy",
     "diverged",
+    "learned_nothing",
     "compile_seconds",
     "flops_per_second",
     "flop_utilisation",

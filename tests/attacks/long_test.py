@@ -51,21 +51,16 @@ def test_p_values_equal_scipys_interpolation_of_the_shadows_left(num_models, tie
     )
 
 
-def test_neighbours_equal_all_pairs_of_cosine_distances(monkeypatch):
-    monkeypatch.setattr(long, "TILE", 16)  # several tiles, the last one smaller
+@pytest.mark.parametrize("neighbours", [0, 0.5, 1, 1.3, 7, 40, np.inf])
+@pytest.mark.parametrize("pkeep", [0, 0.1, 0.5])
+def test_the_examples_that_are_attacked_are_those_of_a_full_count(neighbours, pkeep):
     rng = np.random.default_rng(2)
-    centres = rng.normal(0, 1, (5, 3, 4))
-    logits = centres[rng.integers(0, 5, 75)].transpose(1, 0, 2) + rng.normal(0, 0.3, (3, 75, 4))
+    logits = rng.normal(0, 1, (3, 12, 4))[:, rng.integers(0, 12, 75)]
+    logits += rng.normal(0, 0.3, logits.shape)
     features = (logits - logits.mean(-1, keepdims=True)).transpose(1, 0, 2).reshape(75, -1)
-    near = cdist(features, features, "cosine") < 0.2
-    expected = near.sum(1) - 1
-    assert expected.min() < 10 < expected.max()
-    shift = rng.normal(0, 5, (3, 75, 1))  # a softmax does not see it
-    np.testing.assert_array_equal(long.count_neighbours(logits + shift, 0.2), expected)
-
-
-def test_outputs_without_direction_have_no_neighbours():
-    np.testing.assert_array_equal(long.count_neighbours(np.ones((2, 3, 4)), 0.5), 0)
+    near = (cdist(features, features, "cosine") < 0.2).sum(1) - 1
+    got = long._alone(logits, np.float64(pkeep), 0.2, neighbours)
+    np.testing.assert_array_equal(got, near * pkeep < neighbours)
 
 
 def test_only_examples_with_few_neighbours_expected_in_a_training_set_are_attacked():

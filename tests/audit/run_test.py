@@ -36,10 +36,11 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     )
     empty = START.to_json()
     known = [{k for k, v in r.to_json().items() if v != empty[k]} for r in written]
-    assert known[0] == {"attacks"}
+    assert known[0] == {"attacks", "calibrated", "pool_spread_factor"}
     assert all(earlier < later for earlier, later in itertools.pairwise(known))
     assert known[-1] == {
-        *("attacks", "accuracy", "calibration", "risk", "exposure_by_source"),
+        *("attacks", "calibrated", "pool_spread_factor"),
+        *("accuracy", "calibration", "confidence", "risk", "exposure_by_source"),
         *("probes", "ablation", "num_shadows"),
     }
     assert found == written[-1]

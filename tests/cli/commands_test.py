@@ -202,6 +202,9 @@ def test_help_is_printed():
         ("attack", ["--workdir=DONE", "--attacks=lira_onlin"], 1, "did you mean lira_online"),
         ("attack", ["--workdir=DONE", "--targets=8"], 1, "model ids '8'"),
         ("attack", ["--workdir=DONE", "--compat=pytorch"], 1, "--compat=pytorch"),
+        ("attack", ["--workdir=DONE", "--fdr=1.5"], 1, "--fdr=1.5: give a number between 0 and 1"),
+        ("attack", ["--workdir=DONE", "--prior=0"], 1, "--prior=0: give a number between 0 and 1"),
+        ("attack", ["--workdir=DONE", "--prior=.1,half"], 1, "--prior=.1,half: give numbers"),
     ],
 )
 def test_bad_input_is_one_line(finished, tmp_path, stage, flags, status, message):
@@ -258,12 +261,58 @@ def test_diverged_models_are_left_out(tmp_path):
         "--queries=1",
     ]
     trained = succeed("train", *flags)
-    assert "HAS DIVERGED" in trained.stderr
+    line = next(x for x in trained.stderr.splitlines() if "diverged and" in x)
+    assert line.startswith("WARNING: model")
     succeed("score", f"--workdir={tmp_path}/run")
     done = run("attack", f"--workdir={tmp_path}/run")
     assert done.returncode in (0, 1)
-    assert "has diverged and is left out" in done.stderr
+    assert line in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_which_all_models_diverge_ends_at_once_in_one_line(tmp_path):
+    flags = [f"--workdir={tmp_path}/run", *SMALL, "--epochs=2000", "--learning_rate=1e8"]
+    trained = run("train", *flags)
+    stopped, error = trained.stderr.splitlines()
+    assert stopped.startswith("models 0-7: training stops after epoch 2 of 2000, for NaN")
+    assert re.search(
+        r"lira-train: error: .*/run: models 0-7 have diverged \(NaN .*\), and no attack .* train "
+        r"again in another --workdir, with a lower --learning_rate than 1e\+08$",
+        error,
+    )
+    assert trained.returncode == 1
+    for stage in ("score", "attack"):
+        later = run(stage, f"--workdir={tmp_path}/run")
+        assert later.returncode == 1
+        assert later.stderr.splitlines() == [error.replace("lira-train", f"lira-{stage}")]
+    assert run("train", *flags).stderr.splitlines()[-1] == error
+
+
+def test_examples_of_a_rare_class_run_through_the_attack(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(400, 6)), np.repeat([1, 0], [12, 388])
+    x[:15] += 3  # three of the frequent class look like the rare one
+    np.savez(tmp_path / "rare.npz", x=x.astype(np.float32), y=y)
+    workdir = f"--workdir={tmp_path}/run"
+    flags = ["--dataset=npz", f"--data_path={tmp_path}/rare.npz", "--num_models=8", "--hidden=16"]
+    trained = succeed("train", workdir, *flags, "--epochs=30", "--queries=1")
+    assert "WARNING" not in trained.stderr
+    succeed("score", workdir)
+    done = succeed("attack", workdir, "--attacks=lira_online")
+    assert "WARNING" not in done.stderr
+    assert np.load(tmp_path / "run/attacks/lira_online.npy").shape == (8, 400)
+
+
+def test_models_that_have_hardly_begun_to_learn_are_named_and_attacked(tmp_path):
+    workdir = f"--workdir={tmp_path}/run"
+    trained = succeed("train", workdir, *SMALL, "--epochs=1", "--learning_rate=1e-5", "--queries=1")
+    line = trained.stderr.splitlines()[-1]
+    assert re.match(r"WARNING: models 0.* learned nothing and are attacked like the others", line)
+    assert line.endswith("more --epochs or a higher --learning_rate may fit better")
+    succeed("score", workdir)
+    done = succeed("attack", workdir, "--attacks=lira_online")
+    assert line in done.stderr.splitlines()
+    assert np.isfinite(np.load(tmp_path / "run/attacks/lira_online.npy")).all()
 
 
 def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
@@ -276,6 +325,8 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     assert "lira_offline_fixed" in known.stdout
     row = json.loads((tmp_path / "known/results.json").read_text())["attacks"]["loss"]
     assert (row["num_targets"], row["num_members"]) == (1, keep.sum())
+    assert len(row["thresholds"]) == 1  # chosen on our models, whose members we know
+    assert row["decisions"]["1:1"]["far"] < 1
     unknown = succeed(
         "attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"
     )
@@ -285,6 +336,22 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
         scores = [np.load(tmp_path / run / f"attacks/{name}.npy") for run in ("known", "unknown")]
         np.testing.assert_array_equal(*scores)
         assert scores[0].shape == (1, 120)
+
+
+def test_accusations_priors_and_details(finished, tmp_path):
+    flags = ["--attacks=lira_online,zero_r", "--fdr=0.5", "--prior=0.001", "--details"]
+    done = succeed("attack", f"--workdir={finished[0]}", f"--out={tmp_path}", *flags)
+    assert "Accusations of which at most 50 % are expected to be false" in done.stdout
+    assert "Decisions at thresholds of other models, in percent" in done.stdout
+    found = json.loads((tmp_path / "results.json").read_text())
+    own = found["calibrated"]["phi_mean"]
+    assert own["accusations"]["fdr"] == 0.5
+    assert found["attacks"]["lira_online"]["statistic"] == "phi_mean"
+    assert found["attacks"]["zero_r"]["statistic"] is None
+    shown = f"{100 * own['at']['1e-2']['tpr']['value']:.2f} ["
+    assert shown in next(r for r in done.stdout.splitlines() if r.startswith("lira_online"))
+    # 480 non-members do not resolve 0.1 %, where thresholds of other models would be judged.
+    assert found["attacks"]["lira_online"]["transferred"] == {}
 
 
 def test_ablation_and_fewer_shadows(finished, tmp_path):

@@ -162,7 +162,21 @@ def test_what_is_older_than_its_sources_is_made_again(finished):
 
 def test_diverged_models_are_named(finished):
     finished.append_metrics([{"model": 3, "epoch": 5, "loss": None, "diverged": "NaN outputs"}])
-    assert "          model 3 has diverged and is not used: NaN outputs" in said(finished)
+    assert "          model 3 has diverged and is left out: NaN outputs" in said(finished)
+
+
+def test_models_that_learned_nothing_are_named(finished):
+    nothing = {"loss": 2.3, "diverged": None, "learned_nothing": "9 % are right"}
+    finished.append_metrics([{"model": m, "epoch": 5, **nothing} for m in (2, 3, 4, 6)])
+    text = "models 2-4, 6 learned nothing and are attacked like the others: 9 % are right"
+    assert f"          {text}" in said(finished)
+
+
+def test_a_run_whose_models_have_all_diverged_is_to_be_trained_anew(finished):
+    finished.append_metrics([{"model": m, "epoch": 2, "diverged": "NaN"} for m in range(8)])
+    assert said(finished)[-1] == (
+        "next      train again in another --workdir, with a lower --learning_rate"
+    )
 
 
 def test_a_fresh_run_is_to_be_trained(tmp_path):

@@ -1,7 +1,6 @@
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import time
@@ -150,50 +149,6 @@ def wait_until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells processes of their parent's death"
-)
-def test_a_worker_whose_parent_is_dead_does_not_begin(tmp_path):
-    first = workers._cores()[0]
-    stranger = [
-        sys.executable,
-        "-m",
-        "lira_jax.launch.pinned",
-        "train",
-        str(first),
-        str(os.getppid()),
-        f"--workdir={tmp_path}/run",
-    ]
-    assert subprocess.run(stranger, env=environment()).returncode == 1
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="other C libraries take these settings elsewhere"
-)
-def test_freed_memory_serves_the_next_allocation():
-    script = """
-import resource, threading
-from lira_jax.launch.pinned import keep_freed_memory
-def faults(size=2**26):
-    b"1" * size  # the first time, the memory is new
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    b"1" * size
-    found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-found = []
-keep_freed_memory()
-faults()
-thread = threading.Thread(target=faults)
-thread.start()
-thread.join()
-print(max(found))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment(), capture_output=True, text=True
-    )
-    assert int(done.stdout) < 1000, done.stderr  # of 16384 pages
 
 
 @pytest.mark.slow

@@ -195,3 +195,5 @@ def test_metrics_survive_a_cut_line(run):
     with open(run.path / "metrics.jsonl", "a") as file:
         file.write('{"model": 1, "ep')
     assert run.read_metrics() == [{"model": 0, "epoch": 1}]
+    run.append_metrics([{"model": 1, "epoch": 1}, {"model": 2, "epoch": 1}])  # the resumed training
+    assert [r["model"] for r in run.read_metrics()] == [0, 1, 2]

@@ -50,7 +50,7 @@ def test_one_forward_pass_gives_all_signals_of_all_queries(number):
     step = measure.make_step(
         network(calls), measures(["phi", "logits", "spread"], network([])), grid, plain=("logits",)
     )
-    signals, correct = step(WEIGHTS, IMAGES, LABELS, index)
+    signals, outputs = step(WEIGHTS, IMAGES, LABELS, index)
     assert calls == [(3 * number, 6, 6, 1)]
     expected = queries(index, grid)
     np.testing.assert_allclose(signals["logits"], expected[:, 0], rtol=1e-4, atol=1e-4)
@@ -59,7 +59,9 @@ def test_one_forward_pass_gives_all_signals_of_all_queries(number):
     )
     both = np.stack([expected.max(-1), expected.min(-1)], -1)
     np.testing.assert_allclose(signals["spread"], both, rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(correct, expected[:, 0].argmax(-1) == LABELS[index])
+    np.testing.assert_array_equal(outputs.predicted, expected[:, 0].argmax(-1))
+    np.testing.assert_allclose(outputs.low, expected[:, 0].min(-1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(outputs.high, expected[:, 0].max(-1), rtol=1e-4, atol=1e-4)
 
 
 def test_shapes_are_of_one_example():
@@ -73,8 +75,9 @@ def test_shapes_are_of_one_example():
     assert found == {"phi": (2,), "logits": (3,), "spread": (2, 2)}
 
 
-def test_a_network_that_predicts_no_labels_is_never_right_or_wrong():
+def test_a_network_that_predicts_no_labels_has_no_predictions():
     other = network([], classifies=False)
     step = measure.make_step(other, measures(["spread"], other), augment.query_grid(1), plain=())
-    _, correct = step(WEIGHTS, IMAGES, LABELS, np.array([1]))
-    assert correct is None
+    _, outputs = step(WEIGHTS, IMAGES, LABELS, np.array([1]))
+    assert outputs.predicted is None
+    assert outputs.low.shape == outputs.high.shape == (1,)

@@ -17,6 +17,7 @@ from lira_jax.models import network as networks
 from lira_jax.runs import checkpoint
 from lira_jax.runs import evidence as run_evidence
 from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.health import Diagnosis
 from lira_jax.signals import score
 
 MODELS = 6
@@ -139,8 +140,10 @@ def test_the_diagnosis_is_that_of_the_outputs_and_is_not_made_twice(run, monkeyp
     keep, labels = run.read("keep.npy"), run.read(POOL.labels)
     signals = run_evidence.saved_signals(run, POOL, list(range(MODELS)), labels)
     monkeypatch.setattr(RunDirectory, "diagnoses", lambda self: {})
-    assert run_evidence.diagnose(run, keep, signals) == kept
-    assert run_evidence.load_evidence(run, e, "all").models == [m for m in kept if not kept[m]]
+    assert run_evidence.diagnose(run, keep, signals) == dict.fromkeys(range(MODELS))
+    for model in range(MODELS):
+        assert run_evidence.diagnose_outputs(signals, model, keep[model]) == kept[model]
+    assert run_evidence.load_evidence(run, e, "all").models == list(range(MODELS))
 
 
 def test_outputs_that_are_not_finite_are_diagnosed(run, monkeypatch):
@@ -152,7 +155,19 @@ def test_outputs_that_are_not_finite_are_diagnosed(run, monkeypatch):
 
     monkeypatch.setattr(networks, "make", broken)
     scored(run, "phi", [1])
-    assert run.diagnoses() == {1: "NaN or infinite outputs on 60 examples"}
+    assert run.diagnoses() == {1: Diagnosis("NaN or infinite outputs on 60 examples")}
+
+
+def test_outputs_that_are_the_same_for_all_examples_are_diagnosed(run, monkeypatch):
+    make = networks.make
+
+    def deaf(*args, **kwargs):
+        network = make(*args, **kwargs)
+        return dataclasses.replace(network, outputs=lambda v, x: network.outputs(v, 0 * x))
+
+    monkeypatch.setattr(networks, "make", deaf)
+    scored(run, "phi", [1])  # which differs between classes all the same
+    assert run.diagnoses() == {1: Diagnosis("the same outputs for all examples")}
 
 
 def test_an_unknown_signal_is_refused_before_anything_is_written(run):

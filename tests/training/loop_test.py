@@ -12,8 +12,9 @@ from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.health import Diagnosis
 from lira_jax.signals.score import score_models
-from lira_jax.training import loop
+from lira_jax.training import loop, metrics
 
 
 def data(seed=0, n=60):
@@ -210,12 +211,39 @@ def test_logged_accuracies_are_those_of_the_dumps(tmp_path):
         assert outcome.test_accuracy == pytest.approx(correct[:10].mean())
 
 
-@pytest.mark.slow
-def test_diverged_models_are_named(tmp_path):
-    _, outcomes = train(tmp_path, dataclasses.replace(MLP, learning_rate=1e30))
-    assert all("NaN" in o.diverged for o in outcomes)
+@pytest.mark.parametrize(("strategy", "chunk"), [("vmap", 0), ("loop", 1)])
+def test_a_chunk_whose_models_have_all_diverged_stops(strategy, chunk, tmp_path, capsys):
+    e = dataclasses.replace(
+        MLP, learning_rate=1e30, epochs=50, strategy=strategy, models_per_chunk=chunk
+    )
+    _, outcomes = train(tmp_path, e)
+    assert all("NaN" in o.diagnosis.diverged for o in outcomes)
     records = RunDirectory(tmp_path).read_metrics()
+    assert [r["model"] for r in records] == [0, 1, 2, 3]
+    assert {r["epoch"] for r in records} == {2}
     assert all("NaN" in r["diverged"] and r["loss"] is None for r in records)
+    which = "model 0" if chunk == 1 else "models 0-3"
+    said = (
+        f"{which}: training stops after epoch 2 of 50, for NaN or infinite outputs on 60 examples"
+    )
+    assert [line for line in capsys.readouterr().err.splitlines() if "stops" in line] == [said]
+    assert all(checkpoint.is_finished(RunDirectory(tmp_path).checkpoints(), i) for i in range(4))
+
+
+def test_a_chunk_of_which_one_model_is_left_goes_on(tmp_path, monkeypatch):
+    calls, evaluate = [], metrics.evaluate
+
+    def one_is_well(*arguments):
+        calls.append(arguments)
+        outcomes = evaluate(*arguments)
+        outcomes[2] = dataclasses.replace(outcomes[2], diagnosis=Diagnosis())
+        return outcomes
+
+    monkeypatch.setattr(metrics, "evaluate", one_is_well)
+    _, outcomes = train(tmp_path, dataclasses.replace(MLP, learning_rate=1e30, epochs=6))
+    assert [o.diagnosis.diverged is None for o in outcomes] == [False, False, True, False]
+    assert {r["epoch"] for r in RunDirectory(tmp_path).read_metrics()} == {6}
+    assert len(calls) == 2  # a doubt is looked into once
 
 
 @pytest.mark.slow
@@ -224,7 +252,7 @@ def test_bfloat16_trains_with_float32_weights(tmp_path):
     _, outcomes = train(tmp_path, experiment)
     saved = checkpoint.ocp.load(RunDirectory(tmp_path).checkpoints() / "0000" / "final")
     assert {a.dtype.name for a in jax.tree.leaves(saved)} == {"float32"}
-    assert all(o.diverged is None or "chance" in o.diverged for o in outcomes)
+    assert all(o.diagnosis.diverged is None for o in outcomes)
 
 
 def test_batch_norm_statistics_belong_to_each_model(tmp_path):

@@ -17,7 +17,7 @@ from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.training import loop, losses, recipe
+from lira_jax.training import loop, recipe
 
 REGRESSION = dataclasses.replace(
     MLP, recipe="own_recipes:regression", learning_rate=0.02, strategy="loop"
@@ -169,14 +169,6 @@ def test_padding_changes_nothing_in_the_supervised_step():
     padded = own.step(state, recipes.Batch(x, y, jnp.r_[jnp.ones(6), jnp.zeros(2)]), key)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(padded), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-
-
-def test_cross_entropy_is_that_of_smoothed_labels():
-    logits = np.array([[1.0, 2.0, -1.0], [0.0, 0.0, 3.0]])
-    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    target = 0.9 * np.eye(3)[[1, 0]] + 0.1 / 3
-    found = losses.cross_entropy(logits, np.array([1, 0]), 0.1)
-    np.testing.assert_allclose(found, -(target * np.log(p)).sum(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

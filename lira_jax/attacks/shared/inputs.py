@@ -1,10 +1,11 @@
 """What an attack on shadow scores is given, checked once."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.errors import UserError
 
 _KNOWN = "targets are among the models, or observed"
@@ -51,6 +52,27 @@ class Inputs:
         phi = self.phi[:, examples]
         own = phi[self.targets] if self.observed is None else self.observed[:, examples]
         return phi, self.keep[:, examples], own
+
+    def scores(
+        self, attack: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Runs an attack that looks at one example at a time, a block of examples after the other.
+
+        Args:
+          attack: (phi, keep, the targets' own phi) of some examples -> [targets, examples]; called
+            from several threads at once.
+
+        Returns:
+          float64 [targets, examples].
+        """
+        scores = np.empty((self.num_targets, self.phi.shape[1]))
+
+        def fill(block: slice) -> None:
+            scores[:, block] = attack(*self.block(block))
+
+        for _ in over_blocks(fill, self.phi.shape[1], self.per_example):
+            pass
+        return scores
 
 
 def check(

@@ -1,0 +1,104 @@
+"""What is known of the health of a run's models, and what the user is told of it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from lira_jax.errors import UserError
+from lira_jax.progress import named_models
+from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.health import Diagnosis
+
+_WORSE = 1.5
+"""A training loss so many times that of a guess is no slow start."""
+
+
+def of_training(run: RunDirectory) -> dict[int, Diagnosis]:
+    """Model -> training's last word on it, as far as it was trained."""
+    return {model: Diagnosis.of_entry(record) for model, record in last_records(run).items()}
+
+
+def last_records(run: RunDirectory) -> dict[int, dict]:
+    """Model -> its newest line of metrics.jsonl."""
+    return {r["model"]: r for r in run.read_metrics() if "model" in r}
+
+
+def diverged(found: Mapping[int, Diagnosis], kind: str = "model") -> str:
+    """A line on the models that have diverged; empty if none has."""
+    why = {m: d.diverged for m, d in found.items() if d.diverged}
+    if not why:
+        return ""
+    are = "have diverged and are" if len(why) > 1 else "has diverged and is"
+    return f"{named_models(why, kind)} {are} left out: {_reasons(why)}"
+
+
+def learned_nothing(found: Mapping[int, Diagnosis], kind: str = "model") -> str:
+    """A line on the models that learned nothing; empty if none did."""
+    how = {m: d.learned_nothing for m, d in found.items() if d.learned_nothing}
+    if not how:
+        return ""
+    are = "are attacked like the others" if len(how) > 1 else "is attacked like the others"
+    return f"{named_models(how, kind)} learned nothing and {are}: {_reasons(how)}"
+
+
+def warnings(run: RunDirectory, found: Mapping[int, Diagnosis], kind: str = "model") -> list[str]:
+    """The same two lines for the user, with how the models would fit better.
+
+    Args:
+      run: whose metrics.jsonl says how well the models fit.
+      found: of some models.
+      kind: what the models are called.
+    """
+    lost, nothing = diverged(found, kind), learned_nothing(found, kind)
+    if nothing:
+        nothing += "; " + _advice(run, [m for m, d in found.items() if d.learned_nothing])
+    return [f"WARNING: {line}" for line in (lost, nothing) if line]
+
+
+def check_trained(run: RunDirectory, num_models: int) -> None:
+    """Checks that some model of a run can be used, as far as training knows.
+
+    Raises:
+      UserError: all of them have diverged.
+    """
+    found = of_training(run)
+    if len(found) == num_models:
+        check_any_usable(run, found)
+
+
+def check_any_usable(
+    run: RunDirectory, found: Mapping[int, Diagnosis], kind: str = "model"
+) -> None:
+    """Checks that some of these models can be used.
+
+    Raises:
+      UserError: all of them have diverged.
+    """
+    why = [d.diverged for d in found.values() if d.diverged]
+    if found and len(why) == len(found):
+        rate = f"{run.read_experiment().learning_rate:g}"
+        raise UserError(
+            f"{run.path}: {named_models(found, kind)} {'have' if len(found) > 1 else 'has'} "
+            f"diverged ({why[0]}), and no attack can use that; train again in another --workdir, "
+            f"with a lower --learning_rate than {rate}"
+        )
+
+
+def _reasons(of_models: Mapping[int, str | None]) -> str:
+    reasons = list(dict.fromkeys(str(why) for why in of_models.values()))
+    return ("such as " if len(reasons) > 1 else "") + reasons[0]
+
+
+def _advice(run: RunDirectory, models: Sequence[int]) -> str:
+    """How they would fit better, as the training loss tells."""
+    records, labels = last_records(run), run.read(POOL.labels, (None,))
+    guess = float(stats.entropy(np.bincount(labels)))  # the loss of the classes' frequencies
+    losses = [records[m]["loss"] for m in models if records.get(m, {}).get("loss") is not None]
+    if not losses or run.read_experiment().recipe:  # whose loss may be any
+        return "more --epochs or another --learning_rate may fit better"
+    loss = float(np.median(losses))
+    compared = f"their training loss is {loss:.4g}, that of a guess {guess:.4g}"
+    if loss > _WORSE * guess:
+        return f"{compared}: a lower --learning_rate may fit better"
+    return f"{compared}: more --epochs or a higher --learning_rate may fit better"

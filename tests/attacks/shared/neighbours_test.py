@@ -1,0 +1,90 @@
+"""Neighbours against all pairs of cosine distances, one model after the other."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from lira_jax.attacks.shared import neighbours
+from lira_jax.attacks.shared.neighbours import count_neighbours
+
+RNG = np.random.default_rng(2)
+
+
+def clusters(num_models=3, num_examples=75, spread=0.3):
+    """Logits [models, examples, 4] about five centres, which no model sees quite alike."""
+    centres = RNG.normal(0, 1, (5, num_models, 4))[RNG.integers(0, 5, num_examples)]
+    noise = RNG.normal(0, spread, (num_models, num_examples, 4))
+    return centres.transpose(1, 0, 2) + noise
+
+
+def naive(logits, distance):
+    features = (logits - logits.mean(-1, keepdims=True)).transpose(1, 0, 2)
+    features = features.reshape(len(features), -1)
+    return (cdist(features, features, "cosine") < distance).sum(1) - 1
+
+
+@pytest.mark.parametrize("num_models", [1, 3, 20])
+@pytest.mark.parametrize("distance", [0.01, 0.2, 1.2])
+def test_counts_equal_all_pairs_of_cosine_distances(num_models, distance, monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", 16)  # several tiles, the last one smaller
+    monkeypatch.setattr(neighbours, "BLOCK_BYTES", 16 * 4 * 4 * 2)  # two models at a time
+    logits = clusters(num_models)
+    expected = naive(logits, distance)
+    shift = RNG.normal(0, 5, (num_models, 75, 1))  # a softmax does not see it
+    np.testing.assert_array_equal(count_neighbours(logits + shift, distance), expected)
+    for most in (1, 3, 75):
+        got = count_neighbours(logits, distance, most)
+        np.testing.assert_array_equal(np.minimum(got, most), np.minimum(expected, most))
+
+
+def test_counts_differ_between_the_examples_of_these_tests():
+    expected = naive(clusters(), 0.2)
+    assert expected.min() < 10 < expected.max()
+
+
+def test_outputs_without_direction_have_no_neighbours():
+    np.testing.assert_array_equal(count_neighbours(np.ones((2, 3, 4)), 0.5), 0)
+
+
+def test_large_outputs_have_neighbours_too():
+    logits = np.float32(1e25) * clusters().astype(np.float32)
+    np.testing.assert_array_equal(
+        count_neighbours(logits, 0.2), count_neighbours(logits / 1e25, 0.2)
+    )
+
+
+def test_the_bound_lies_above_every_cosine_and_is_the_cosine_of_models_that_agree():
+    logits = clusters(num_models=6)
+    length, bound = neighbours._bounds(logits)
+    everyone = np.arange(75)
+    cosine = neighbours._cosine(logits, length, everyone, everyone)
+    assert np.all(bound @ bound.T > cosine - 1e-5)
+    alike = np.repeat(logits[:1], 6, axis=0)
+    length, bound = neighbours._bounds(alike)
+    cosine = neighbours._cosine(alike, length, everyone, everyone)
+    np.testing.assert_allclose(bound @ bound.T, cosine, atol=1e-5)
+
+
+def test_few_pairs_are_computed_in_full_where_most_examples_have_neighbours(monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", 64)
+    logits = RNG.normal(0, 1, (10, 1, 10)) * 0.1 + 8 * np.eye(10)[RNG.integers(0, 10, 2000)]
+    logits[:, :20] = RNG.normal(0, 8, (20, 10))  # these have none
+    pairs, cosine = [], neighbours._cosine
+
+    def counted(logits, length, rows, columns):
+        pairs.append(len(rows) * len(columns))
+        return cosine(logits, length, rows, columns)
+
+    monkeypatch.setattr(neighbours, "_cosine", counted)
+    found = count_neighbours(logits, 0.05, 3)
+    assert np.all(found[20:] >= 3)
+    assert np.median(found[:20]) < 3
+    assert sum(pairs) < 2000 * 64 * 1.5  # all pairs are 4 million, a tile of each row 128 thousand
+
+
+def test_no_more_logits_are_gathered_than_a_block_holds(monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", 8)
+    monkeypatch.setattr(neighbours, "BLOCK_BYTES", 8 * 4 * 4 * 3)
+    blocks = list(neighbours._by_models(clusters(num_models=7), np.arange(8)))
+    assert [x.shape for x in blocks] == [(8, 3, 4), (8, 3, 4), (8, 1, 4)]
+    assert all(x.nbytes <= neighbours.BLOCK_BYTES for x in blocks)

@@ -1,0 +1,104 @@
+"""Files are whole or not there, and what is read is what was written."""
+
+import hashlib
+import io
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lira_jax.errors import UserError
+from lira_jax.runs import files
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    cuts=st.lists(st.integers(0, 7), max_size=4),
+    dtype=st.sampled_from(["<f4", "<f8", "|b1", "<i4"]),
+    order=st.sampled_from("CF"),
+)
+def test_pieces_make_the_very_file_that_numpy_saves(tmp_path_factory, cuts, dtype, order):
+    array = np.asarray(np.arange(42).reshape(7, 3, 2) % 5, dtype, order=order)
+    path = tmp_path_factory.mktemp("pieces") / "a.npy"
+    with files.npy_writer(path, array.shape, array.dtype) as write:
+        for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), 7], strict=True):
+            write(array[start:end])
+    expected = io.BytesIO()
+    np.save(expected, np.ascontiguousarray(array))
+    assert path.read_bytes() == expected.getvalue()
+    assert os.listdir(path.parent) == ["a.npy"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "message"),
+    [
+        ([np.ones((2, 3))], "2 of 4 rows"),
+        ([np.ones((5, 3))], "5 of 4 rows"),
+        ([np.ones((4, 2))], r"rows of shape \(2,\), not \(3,\)"),
+        ([np.ones((2, 3)), np.ones(2)], r"rows of shape \(\), not \(3,\)"),
+    ],
+)
+def test_a_file_that_is_not_filled_does_not_appear(tmp_path, pieces, message):
+    (tmp_path / "a.npy").write_text("as before")
+
+    def fill():
+        with files.npy_writer(tmp_path / "a.npy", (4, 3), np.float32) as write:
+            for piece in pieces:
+                write(piece)
+
+    with pytest.raises(ValueError, match=message):
+        fill()
+    assert os.listdir(tmp_path) == ["a.npy"]
+    assert (tmp_path / "a.npy").read_text() == "as before"
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_every_truncation_is_one_line_that_names_the_file(tmp_path, mapped):
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(6.0).reshape(2, 3))
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(files.load_npy(path, mapped=mapped), [[0, 1, 2], [3, 4, 5]])
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=f"{path} is not a whole .npy file") as error:
+            files.load_npy(path, mapped=mapped)
+        assert "\n" not in str(error.value)
+
+
+def test_other_things_than_an_array_are_told_apart(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        files.load_npy(tmp_path / "a.npy")
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.savez(file, x=np.ones(3))
+    with pytest.raises(UserError, match=r"is an .npz archive, .* save the array alone"):
+        files.load_npy(tmp_path / "a.npy")
+
+
+def test_what_is_mapped_cannot_be_written(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones(3))
+    with pytest.raises(ValueError, match="read-only"):
+        files.load_npy(tmp_path / "a.npy", mapped=True)[0] = 2
+
+
+@pytest.mark.parametrize("host", ["a", "7", "gpu-7", "pod.of.a.cluster", "127.0.0.1"])
+def test_a_temporary_name_tells_its_writer(host, monkeypatch):
+    path = pathlib.Path("/run/scores/0007.npy")
+    monkeypatch.setattr(files.platform, "node", lambda: host)
+    temporary = files.temporary_name(path)
+    assert temporary.parent == path.parent
+    assert files.writer_of(temporary) == (host, os.getpid())
+    assert files.writer_of(path) is None
+
+
+@pytest.mark.parametrize("name", [".lock", ".gitignore", "manifest.json", ".a@b.npy", "a@7.npy"])
+def test_other_files_have_no_writer(name):
+    assert files.writer_of(pathlib.Path("/run", name)) is None
+
+
+def test_the_hash_is_that_of_the_bytes(tmp_path):
+    for content in (b"", b"abc", bytes(2**20 + 1)):
+        (tmp_path / "a").write_bytes(content)
+        assert files.sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()

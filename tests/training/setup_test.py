@@ -1,0 +1,116 @@
+"""Nothing is stored before it is known to run, and then all of it."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+
+from lira_jax.data import masks
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
+from lira_jax.training import setup
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.integers(0, 256, (40, 4, 4, 1)).astype(np.uint8), np.arange(40) % 4
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    np.savez(tmp_path / "data.npz", x=X, y=Y)
+    return Experiment(
+        dataset="npz",
+        data_path=str(tmp_path / "data.npz"),
+        normalize="pixel",
+        num_models=4,
+        hidden=(4,),
+        queries=2,
+    )
+
+
+def run_of(path, experiment):
+    """A run directory, and what `check` and `store` take."""
+    run = RunDirectory(path)
+    return run, [(run, experiment)]
+
+
+def files(run):
+    return sorted(os.listdir(run.path)) if run.path.exists() else []
+
+
+def test_what_is_checked_is_not_stored_and_what_is_stored_is_what_was_checked(tmp_path, experiment):
+    e = dataclasses.replace(experiment, outliers=2, outliers_from="random_labels", seed=3)
+    run, runs = run_of(tmp_path / "run", e)
+    dataset, keep, networks = setup.check(runs)
+    assert files(run) == []
+    assert len(networks) == 1
+    np.testing.assert_array_equal(keep, masks.draw("balanced", 4, 40, seed=3))
+    setup.store(runs, dataset, keep)
+    assert run.read_experiment() == e
+    np.testing.assert_array_equal(run.read(POOL.labels), dataset.y)
+    np.testing.assert_array_equal(run.read(KEEP), keep)
+    assert (run.read(SOURCES) > 0).sum() == 2
+
+
+def test_masks_that_are_stored_count_whoever_drew_them(tmp_path, experiment):
+    run, runs = run_of(tmp_path / "run", experiment)
+    dataset, keep, _ = setup.check(runs)
+    mine = ~keep
+    setup.store(runs, dataset, mine)
+    np.testing.assert_array_equal(setup.check(runs)[1], mine)
+    setup.store(runs, dataset, keep)  # of two processes that began together, the first counts
+    np.testing.assert_array_equal(run.read(KEEP), mine)
+    more = dataclasses.replace(experiment, num_models=8)
+    with pytest.raises(UserError, match=r"keep.npy has shape \(4, 40\), not \(8, 40\)"):
+        setup.check([(run, more)])
+
+
+def test_other_data_are_refused_before_labels_and_masks_are_written(tmp_path, experiment):
+    run, runs = run_of(tmp_path / "run", experiment)
+    run.settle_data("0" * 64, "--dataset=npz")
+
+    def begin():
+        dataset, keep, _ = setup.check(runs)
+        setup.store(runs, dataset, keep)
+
+    with pytest.raises(UserError, match="began with 0000"):
+        begin()
+    assert not run.has(KEEP)
+    assert not run.has(POOL.labels)
+
+
+def test_targets_share_data_and_masks_and_errors_about_them_say_so(tmp_path, experiment):
+    run, runs = run_of(tmp_path / "run", experiment)
+    other = dataclasses.replace(experiment, hidden=(3, 2))
+    both = [*runs, (run.targets(), other)]
+    dataset, keep, networks = setup.check(both)
+    assert [len(n.shapes["params"]) for n in networks] == [2, 3]
+    setup.store(both, dataset, keep)
+    np.testing.assert_array_equal(run.targets().read(KEEP), keep)
+    assert run.targets().data_fingerprint() == run.data_fingerprint()
+    assert run.targets().read_experiment() == other
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "lenet", "hidden": (512, 256)}, "lenet needs images of at least 12x12 pixels"),
+        ({"data_path": "/no/such.npz"}, "--data_path=/no/such.npz: no such file"),
+        ({"augment": "mirror_shift", "shift": 4}, "--shift=4"),
+        ({"num_examples": 2, "masks": "bernoulli", "pkeep": 0.01}, "would train on 0 of them"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(tmp_path, experiment, fields, message):
+    run, runs = run_of(tmp_path / "run", dataclasses.replace(experiment, **fields))
+    with pytest.raises(UserError, match=message) as error:
+        setup.check(runs)
+    assert "\n" not in str(error.value)
+    assert files(run) == []
+
+
+def test_without_tensorboard_the_flag_is_refused_first(tmp_path, experiment, monkeypatch):
+    monkeypatch.setattr(setup.event_files.importlib.util, "find_spec", lambda name: None)
+    e = dataclasses.replace(experiment, tensorboard=True, data_path="/no/such.npz")
+    with pytest.raises(UserError, match="--tensorboard"):
+        setup.check(run_of(tmp_path / "run", e)[1])
