@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from lira_jax import experiment, progress
+from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
-from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.attacks import can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
@@ -86,7 +88,8 @@ def audit_evidence(
         some of the evidence's.
 
     Returns:
-      The results; as `start` where the membership of the targets is unknown.
+      The results; as `start` where the membership of the targets is unknown, or all are members or
+      none is.
 
     Raises:
       UserError: an attack or a part cannot be made, naming the flag.
@@ -155,7 +158,7 @@ def audit_run(
       known: called with all that is known, each time that a part has been added and written.
 
     Returns:
-      The results; without attacks where the membership of the targets is unknown.
+      The results; without attacks where nothing can be evaluated, as `audit_evidence`.
 
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
@@ -166,12 +169,15 @@ def audit_run(
             whole = np.full((len(array), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = array
             array = whole
-        out.write(name, array.astype(np.float32))
+        out.write(name, saturation.compress(array))
 
     def write(results: Results) -> None:
         results.write(out)
         known(results)
 
+    if not can_be_evaluated(loaded.evidence.members):
+        for name in (directory.RESULTS, directory.RESULTS_TABLE):
+            out.remove(name)  # what was found of other targets must not stand beside these scores
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
@@ -188,14 +194,21 @@ def audit_run(
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
-    """Exposure of every example, where each has enough models in and out."""
+    """Exposure of every example that has enough models in and out; None if none has."""
     if not _readable(directory.EXPOSURE, "phi", evidence):
         return None
     try:
-        return exposure.exposure(evidence.signals["phi"], evidence.keep)
+        exposed = exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
         progress.note(f"left out {directory.EXPOSURE}: {error}")
         return None
+    number = np.count_nonzero(np.isnan(exposed))
+    if number:
+        progress.note(
+            f"exposure.npy: {number} of {len(exposed)} examples have fewer than 2 models in or "
+            "out; they have none"
+        )
+    return exposed
 
 
 def _readable(part: str, signal: str, evidence: Evidence) -> bool:

@@ -31,7 +31,8 @@ def epsilon_lower_bound(
     without the assumption.
 
     Args:
-      scores: [examples], higher = more likely a member.
+      scores: [examples], higher = more likely a member; NaN is no score, such an example is left
+        out.
       members: bool [examples].
       delta: of the guarantee, in [0, 1).
       confidence: probability that the bound is below the true epsilon.
@@ -41,11 +42,13 @@ def epsilon_lower_bound(
       Epsilon, at least 0.
 
     Raises:
-      UserError: delta or confidence is out of range, a score is NaN, or fewer than 2 members or 2
-        non-members.
+      UserError: delta or confidence is out of range, or fewer than 2 members or 2 non-members have
+        scores.
     """
     _check(delta, confidence)
     scores, members = np.asarray(scores), np.asarray(members, bool)
+    scored = ~np.isnan(scores)
+    scores, members = scores[scored], members[scored]
     choosing = np.zeros(members.shape, bool)
     rng = np.random.default_rng(seed)
     for group in (np.flatnonzero(members), np.flatnonzero(~members)):
@@ -100,18 +103,20 @@ def epsilon_over_targets(
       seed: of the splits into halves.
 
     Returns:
-      Epsilon, at least 0.
+      Epsilon, at least 0. Targets with fewer than two members or non-members have no say; a bound
+      of 0 is true of any, also where no others are left.
 
     Raises:
-      UserError: as `epsilon_lower_bound`.
+      UserError: delta or confidence is out of its range.
     """
     _check(delta, confidence)
-    each = confidence if len(scores) == 1 else (1 + confidence) / 2
+    split = (members.sum(1) >= 2) & ((~members).sum(1) >= 2)
+    each = confidence if np.count_nonzero(split) == 1 else (1 + confidence) / 2
     bounds = [
         epsilon_lower_bound(s, m, delta=delta, confidence=each, seed=seed)
-        for s, m in zip(scores, members, strict=True)
+        for s, m in zip(scores[split], members[split], strict=True)
     ]
-    return float(np.median(bounds))
+    return float(np.median(bounds)) if bounds else 0.0
 
 
 def _both_ends(count: int, steps: int = 250) -> np.ndarray:

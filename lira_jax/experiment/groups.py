@@ -80,8 +80,9 @@ class Masks:
         "models), bernoulli (independent coins), tf_privacy (the very masks of "
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
         "models, the targets, share one half of the pool, their shadows the other; only offline "
-        "attacks apply).",
-        choices=("balanced", "bernoulli", "tf_privacy", "disjoint"),
+        "attacks apply), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
+        "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
+        choices=("balanced", "bernoulli", "tf_privacy", "disjoint", "pairs", "file:PATH"),
     )
     pkeep: float = _field(
         0.5,
@@ -191,8 +192,9 @@ class Scoring:
     )
     signals: str = _field(
         "phi,logits",
-        "What is saved of every model, comma separated (see lira_jax/signals/table.py): phi, "
-        "logits, and what a recipe of your own brings. More can be added at any time.",
+        "What is saved of every model, comma separated: phi, logits, another measured signal of "
+        "lira_jax/signals/table.py, or one that a recipe of your own brings. More can be added at "
+        "any time.",
         fixed_by="nothing",
     )
     probes: str = _field(
