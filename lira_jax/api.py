@@ -80,19 +80,20 @@ def audit(
     names = selection.named(attacks)
     run = RunDirectory(workdir)
     data = (run.path / DATA).absolute()
-    dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")
+    given = Dataset(x, y, x_test, y_test)
+    dataset = datasets.check(given, "x and y")
     asked = _experiment(settings, data, dataset)
     written = False
     with run.settling(asked, {*settings, "dataset"}) as experiment:
         runs = [(run, experiment)]
         try:
             if not data.exists():
-                _save(dataset, data)
+                _save(given, data)
                 written = True
             pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
-            setup.store(runs, pool, keep)
+            ((_, experiment),) = setup.store(runs, pool, keep)
         except BaseException:
             if written and not run.has_experiment():
                 data.unlink(missing_ok=True)
@@ -175,6 +176,7 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
 
 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
+    """Saves arrays as they were given: float32 may not tell all examples apart."""
     saved = {name: getattr(dataset, name) for name in _ARRAYS}
     with files.replacing(path) as file:
         np.savez(file, **{name: array for name, array in saved.items() if array is not None})

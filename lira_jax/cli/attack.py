@@ -17,6 +17,7 @@ from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
 flags.DEFINE_string(
@@ -122,6 +123,8 @@ def main() -> None:
     )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if run is not None:
+        flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows
     if shadows < FEW_SHADOWS - 1:
         progress.note(

@@ -40,6 +40,7 @@ def main() -> None:
             table.measures(experiment.signal_names, one)
         sets = make_probes(runs, dataset, normalizer)
         flags.store(runs)
+    flags.open_with(run_data.line(run, dataset))
 
     parts.check_own_devices()
     for run, e in runs:
