@@ -92,8 +92,7 @@ def check_mask(array: np.ndarray, source: str | pathlib.Path) -> np.ndarray:
 
 
 def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """phi = z_y - logsumexp_{j != y} z_j (LiRA, sections IV-C and VI-A), as signals.phi but without
-    JAX.
+    """phi = z_y - logsumexp_{j != y} z_j (LiRA, IV-C and VI-A), as signals.phi but without JAX.
 
     Args:
       logits: float [examples, queries, classes].

@@ -1,5 +1,4 @@
-"""docs/extending.md does what it says: its files and diffs, put into a copy of the package, are
-tested, and its commands run."""
+"""docs/extending.md does what it says: in a copy of the package all of it works."""
 
 import json
 import os
@@ -49,8 +48,10 @@ for command in json.loads(sys.argv[1]):
 
 
 def apply(diff, root):
-    """Applies a diff whose hunks, separated by @@, have no line numbers, so that the page does not
-    rot with every line that is added above."""
+    """Applies a diff whose hunks, separated by @@, have no line numbers.
+
+    So the page does not rot with every line that is added above.
+    """
     _, name, body = re.fullmatch(r"--- a/(\S+)\n\+\+\+ b/(\S+)\n(.*)", diff, re.S).groups()
     path = root / name
     for hunk in body.split("@@\n"):
@@ -106,8 +107,10 @@ def test_what_the_page_adds_is_in_the_style_of_the_house(extended):
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(extended):
-    """In one process, which imports JAX once. The run of the last section stands for the README's
-    run that the page plays with."""
+    """In one process, which imports JAX once.
+
+    The run of the last section stands for the README's run that the page plays with.
+    """
     (extended / "stl10_binary").mkdir()
     x = np.random.default_rng(0).integers(0, 256, (20, 3, 96, 96)).astype(np.uint8)
     x.tofile(extended / "stl10_binary/train_X.bin")
