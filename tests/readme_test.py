@@ -12,6 +12,7 @@ import types
 import numpy as np
 import pytest
 
+from lira_jax.attacks.papers import markdown
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Results
 from lira_jax.cli import flags
