@@ -12,6 +12,7 @@ from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.data import dataset as datasets
+from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import FIELDS, Experiment
@@ -77,20 +78,22 @@ def audit(
     from lira_jax.training import loop, setup
 
     names = selection.named(attacks)
-    run, data = RunDirectory(workdir), pathlib.Path(workdir, DATA).absolute()
-    dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")
+    run = RunDirectory(workdir)
+    data = (run.path / DATA).absolute()
+    given = Dataset(x, y, x_test, y_test)
+    dataset = datasets.check(given, "x and y")
     asked = _experiment(settings, data, dataset)
     written = False
     with run.settling(asked, {*settings, "dataset"}) as experiment:
         runs = [(run, experiment)]
         try:
             if not data.exists():
-                _save(dataset, data)
+                _save(given, data)
                 written = True
             pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
-            setup.store(runs, pool, keep)
+            ((_, experiment),) = setup.store(runs, pool, keep)
         except BaseException:
             if written and not run.has_experiment():
                 data.unlink(missing_ok=True)
@@ -165,12 +168,15 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
         fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
         if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
             raise UserError(f"{name}={value!r}: give a value of type {type(default).__name__}")
+    if "masks" in settings:
+        settings["masks"] = masks.absolute(settings["masks"])
     if "queries" not in settings:
         settings["queries"] = _QUERIES.get(settings.get("augment", "none"), 18)
     return Experiment(dataset="npz", data_path=str(data), **settings)
 
 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
+    """Saves arrays as they were given: float32 may not tell all examples apart."""
     saved = {name: getattr(dataset, name) for name in _ARRAYS}
     with files.replacing(path) as file:
         np.savez(file, **{name: array for name, array in saved.items() if array is not None})

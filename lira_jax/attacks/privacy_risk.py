@@ -94,6 +94,8 @@ def _quantile_edges(
 ) -> np.ndarray:
     """Left edges of each class's bins but the first: float [classes, bins - 1], -inf for bins it
     does without."""
+    if not len(metric):  # of two models, the target's only shadow is its partner
+        return np.full((num_classes, bins - 1), -np.inf)
     ordered = metric[np.lexsort((metric, labels))]
     count = np.bincount(labels, minlength=num_classes)[:, None]
     start = np.cumsum(count)[:, None] - count

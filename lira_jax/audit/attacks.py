@@ -16,6 +16,11 @@ from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
 from lira_jax.evaluation.transfer import PRIORS
 
 
+def can_be_evaluated(members: np.ndarray | None) -> bool:
+    """Whether the targets' membership, bool [targets, examples], is known and of both kinds."""
+    return members is not None and bool(members.any()) and not members.all()
+
+
 def run_attacks(
     evidence: Evidence,
     table: dict[str, Attack],
@@ -40,12 +45,15 @@ def run_attacks(
         some of the evidence's (shadow_targets.py).
 
     Returns:
-      name -> what it finds; empty if the membership is unknown.
+      name -> what it finds; empty if the membership is unknown, or the same of all: a ROC needs
+      members and non-members.
 
     Raises:
       UserError: an attack cannot be run, naming it; or none of them can.
     """
     members, results, left_out = evidence.members, {}, {}
+    if not can_be_evaluated(members):
+        members = None
     unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None

@@ -14,7 +14,7 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
-from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.attacks import can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
@@ -88,7 +88,8 @@ def audit_evidence(
         some of the evidence's.
 
     Returns:
-      The results; as `start` where the membership of the targets is unknown.
+      The results; as `start` where the membership of the targets is unknown, or all are members or
+      none is.
 
     Raises:
       UserError: an attack or a part cannot be made, naming the flag.
@@ -157,7 +158,7 @@ def audit_run(
       known: called with all that is known, each time that a part has been added and written.
 
     Returns:
-      The results; without attacks where the membership of the targets is unknown.
+      The results; without attacks where nothing can be evaluated, as `audit_evidence`.
 
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
@@ -174,6 +175,9 @@ def audit_run(
         results.write(out)
         known(results)
 
+    if not can_be_evaluated(loaded.evidence.members):
+        for name in (directory.RESULTS, directory.RESULTS_TABLE):
+            out.remove(name)  # what was found of other targets must not stand beside these scores
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))

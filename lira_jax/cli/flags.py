@@ -16,6 +16,8 @@ from lira_jax import experiment as experiment_lib
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
+    DATA_LISTS,
+    DATA_PLACES,
     FAMILY_FIELDS,
     FIELDS,
     GROUPS,
@@ -25,6 +27,7 @@ from lira_jax.experiment import (
 )
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FlagValues()
@@ -53,6 +56,13 @@ class _Choice(flags.ArgumentParser):
         self.syntactic_help = f"one of {', '.join(choices)}"
 
 
+class _Masks(_Choice):
+    """Their file, if one is named, is found again from another folder."""
+
+    def parse(self, argument):
+        return masks.absolute(argument)
+
+
 class _WholeNumbers(flags.ArgumentParser):
     """Numbers separated by commas."""
 
@@ -67,9 +77,21 @@ class _WholeNumbers(flags.ArgumentParser):
             raise ValueError("give whole numbers, comma separated") from None
 
 
+class _Path(flags.ArgumentParser):
+    """A path, whose ~ the shell leaves alone after the = of a flag."""
+
+    def parse(self, argument):
+        return os.path.expanduser(argument)
+
+
 class _CommaSeparated(flags.ArgumentSerializer):
     def serialize(self, value):
         return ",".join(map(str, value))
+
+
+def DEFINE_path(name: str, default: str, help: str, group: str = OWN) -> None:  # as absl's names
+    """Defines a flag that is a path, or may be one."""
+    flags.DEFINE(_Path(), name, default, help, flag_values=FLAGS, module_name=group)
 
 
 def _define_experiment(values: flags.FlagValues) -> None:
@@ -93,28 +115,31 @@ def _define_experiment(values: flags.FlagValues) -> None:
                 )
             else:
                 choices = field.metadata["choices"]
-                parser = _Choice(choices) if choices else types[type(default)]
+                kind = _Masks if name == "masks" else _Choice
+                parser = kind(choices) if choices else types[type(default)]
                 flags.DEFINE(parser, name, default, text, **where)
 
 
 # Every command takes every field of the experiment, so that one flagfile serves all stages;
 # `--help` shows those that matter to it.
 _define_experiment(FLAGS)
-flags.DEFINE_string(
+flags.DEFINE(
+    _Path(),
     "target_flagfile",
     "",
     FIELDS["target_recipe"].metadata["help"],
     flag_values=FLAGS,
     module_name=experiment_lib.Targets.__name__,
 )
+DEFINE_path("workdir", "", "Run directory that all stages share. Required.", SHARED)
+DEFINE_path(
+    "out",
+    "",
+    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
+    "its folder (a new or empty one, or an earlier export, which is replaced).",
+    SHARED,
+)
 for _name, _default, _help in (
-    ("workdir", "", "Run directory that all stages share. Required."),
-    (
-        "out",
-        "",
-        "Where lira-attack writes its results (empty for the run directory itself) and "
-        "lira-export its folder (a new or empty one, or an earlier export, which is replaced).",
-    ),
     (
         "model_ids",
         "all",
@@ -146,6 +171,10 @@ SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "s
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
+
+
+_USERS_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
+"""What the system says of a disk or a path, and no fault of the program."""
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
@@ -182,7 +211,7 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
         except UserError as error:
             _fail(name, error, 1)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            if error.errno not in _USERS_ERRORS:
                 raise
             _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
         except KeyboardInterrupt:
@@ -250,6 +279,10 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     """
     given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
     before = stored or Experiment()
+    for names, absolute in ((DATA_PLACES, _absolute), (DATA_LISTS, _absolute_list)):
+        for name in (n for n in names if given.get(n)):
+            found, known = absolute(str(given[name])), getattr(before, name)
+            given[name] = known if found == absolute(known) else found
     in_files = {n for n in given if n not in _typed}
     given = _without_other_families(given, in_files, before)
     if FLAGS["target_flagfile"].present:
@@ -259,6 +292,20 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
         own = _without_other_families(own, own, dataclasses.replace(shadows, model=model))
         given["target_recipe"] = experiment_lib.target_recipe(own)
     return dataclasses.replace(Experiment(), **given), set(given)
+
+
+def _absolute(path: str) -> str:
+    """The path from the root, so that the run can go on in another working directory."""
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def _absolute_list(specs: str) -> str:
+    """The same of each data set in a list such as noise,npz:other.npz."""
+    parts = [spec.partition(":") for spec in specs.split(",")]
+    return ",".join(
+        f"{name}:{_absolute(path)}" if path and name.strip() != "tfds" else name + colon + path
+        for name, colon, path in parts
+    )
 
 
 def _target_fields(path: str) -> dict[str, Any]:
@@ -368,6 +415,9 @@ def open_runs() -> Runs:
     """
     RunDirectory(FLAGS.workdir).read_experiment()
     with settling() as runs:
+        run, experiment = runs[0]
+        if run_data.moved(run, experiment):
+            run_data.load_data(run, experiment, also=[r for r, _ in runs])
         store(runs)
     return runs
 
@@ -381,6 +431,12 @@ def about_targets() -> Iterator[None]:
         given = FLAGS.target_flagfile
         where = f"--target_flagfile={given}" if given else "target_recipe of experiment.json"
         raise UserError(f"{where}: {error}") from None
+
+
+def open_with(line: str) -> None:
+    """Tells what a stage begins with, once for all workers."""
+    if not workers.inside():
+        note(line)
 
 
 def _fail(name: str, error, status: int) -> None:

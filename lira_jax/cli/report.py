@@ -1,5 +1,7 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
+import os
+
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.progress import note
@@ -30,7 +32,8 @@ SUMMARY = (
 def main() -> None:
     run = RunDirectory(flags.FLAGS.workdir)
     if flags.FLAGS.compare:
-        write_comparison(run, flags.FLAGS.compare, flags.FLAGS.compare_attack)
+        others = [os.path.expanduser(path) for path in flags.FLAGS.compare]
+        write_comparison(run, others, flags.FLAGS.compare_attack)
     else:
         write_page(run)
 
@@ -39,11 +42,12 @@ def write_page(run: RunDirectory) -> None:
     """Writes the page and the pictures of one run."""
     dataset = None
     if run.has_experiment():
-        experiment = run.settle_experiment(*flags.asked_experiment())
+        _, experiment = flags.open_run()
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
+        flags.open_with(run_data.line(run, dataset))
     write.write_page(run, dataset)
     note(f"the page is {run.path / PAGE}, figures are beside it")
 
@@ -53,6 +57,9 @@ def write_comparison(run: RunDirectory, others: list[str], attack: str) -> None:
     paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
+    for path in paths[1:]:
+        if not os.path.isdir(path):
+            raise UserError(f"--compare={path}: there is no such directory")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
     run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths), attack))
     note(f"the comparison is {run.path / COMPARISON}")

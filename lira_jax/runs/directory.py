@@ -136,7 +136,8 @@ class RunDirectory(Folder):
     """Reads and writes the files of one run."""
 
     def __init__(self, path: str | os.PathLike):
-        super().__init__(pathlib.Path(path), lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
+        path = pathlib.Path(path).expanduser()
+        super().__init__(path, lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
 
     # The experiment
 
@@ -163,7 +164,8 @@ class RunDirectory(Folder):
         The block checks that the experiment can run, and then calls `store_experiment`.
 
         Other processes of the run wait for the end of the block if the experiment is new or
-        changed. If the block fails before it is stored, nothing is left behind.
+        changed; else nothing is written, so that a run that is only read may be read-only. If the
+        block fails before it is stored, nothing is left behind.
 
         Args:
           asked: the experiment from the command line.
@@ -179,6 +181,9 @@ class RunDirectory(Folder):
         """
         if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
+        elif (settled := self._agreed(asked, given)) == self.read_experiment():
+            yield settled
+            return
         with contextlib.ExitStack() as held:
             held.enter_context(self._lock())
             settled = self._agreed(asked, given)
@@ -197,6 +202,8 @@ class RunDirectory(Folder):
             return asked
         stored = self.read_experiment()
         changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
+        if changed.get("normalize") == "auto":  # of which the run has what was chosen
+            del changed["normalize"]
         for name, value in changed.items():
             if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
                 flag, has = (experiment_lib.shown(name, v) for v in (value, getattr(stored, name)))
@@ -212,9 +219,10 @@ class RunDirectory(Folder):
 
     def store_experiment(self, experiment: Experiment) -> None:
         """Writes the experiment that `settling` has given, unless it is stored already."""
+        if self.has_experiment() and experiment == self.read_experiment():
+            return
         with self._lock():
-            if not self.has_experiment() or experiment != self.read_experiment():
-                self._write_experiment(experiment)
+            self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())
@@ -227,22 +235,37 @@ class RunDirectory(Folder):
 
     # The data's identity, text, checkpoints
 
-    def settle_data(self, fingerprint: str, source: str, name: str = "data") -> None:
-        """Enters the fingerprint of the data, or of what `name` says, or checks it.
+    def check_data(self, fingerprint: str, source: str, name: str = "data") -> None:
+        """Checks the fingerprint of the data, or of what `name` says, against the one entered.
 
         Raises:
           UserError: the data are not those this run began with.
         """
+        before = self._manifest().get(name, {}).get("sha256")
+        if before not in (None, fingerprint):
+            raise UserError(
+                f"{source}: the data have sha256 {fingerprint[:16]}, but the run in {self.path} "
+                f"began with {before[:16]}; restore the data, or give another --workdir"
+            )
+
+    def settle_data(
+        self, fingerprint: str, source: str, name: str = "data", about: dict | None = None
+    ) -> None:
+        """Enters the fingerprint, and facts about the data beside it, or does as `check_data`.
+
+        Raises:
+          UserError: as `check_data`.
+        """
+        if self._manifest().get(name, {}).get("sha256") == fingerprint:
+            return  # without a lock: a reader's directory may be read-only
         with self._lock():
-            before = self._manifest().get(name, {}).get("sha256")
-            if before not in (None, fingerprint):
-                raise UserError(
-                    f"{source}: the data have sha256 {fingerprint[:16]}, but the run in "
-                    f"{self.path} began with {before[:16]}; restore the data, or give another "
-                    "--workdir"
-                )
-            if before is None:
-                self._update_manifest(name, {"sha256": fingerprint})
+            self.check_data(fingerprint, source, name)
+            if name not in self._manifest():
+                self._update_manifest(name, {"sha256": fingerprint, **(about or {})})
+
+    def about_data(self) -> dict:
+        """The facts that `settle_data` has entered; empty in runs of earlier versions."""
+        return {n: v for n, v in self._manifest().get("data", {}).items() if n != "sha256"}
 
     def saved_signals(self, view: View = POOL) -> list[str]:
         """Names of the signals of which there are dumps of some model, phi and logits first."""

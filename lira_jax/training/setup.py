@@ -1,12 +1,13 @@
 """What must hold before a run is stored: data that can be read, masks, models that train."""
 
 import contextlib
-from collections.abc import Sequence
+import dataclasses
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lira_jax import progress
 from lira_jax.data import masks, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import Experiment
@@ -17,7 +18,7 @@ from lira_jax.training import event_files
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
     from lira_jax.models.network import Network
 
-Runs = Sequence[tuple[RunDirectory, Experiment]]
+Runs = list[tuple[RunDirectory, Experiment]]
 """The run and its experiment, and after it those of its targets, if another recipe trains them."""
 
 
@@ -40,28 +41,41 @@ def check(
     run, experiment = runs[0]
     if experiment.tensorboard:
         event_files.check_installed()
-    dataset = run_data.read(experiment)
+    dataset = run_data.read(experiment, run)
+    run_data.check(dataset, experiment, [run for run, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
+        masks.check_same(experiment.masks, keep)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
     from lira_jax.training import loop  # after the cheap checks
 
-    normalizer = normalize.fit(dataset.x, experiment.normalize)
+    normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset))
     networks = [loop.check(experiment, dataset, normalizer)]
     with about_targets or contextlib.nullcontext():
         networks += [loop.check(e, dataset, normalizer) for _, e in runs[1:]]
     return dataset, keep, networks
 
 
-def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> None:
+def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> Runs:
     """Stores what `check` has found: experiments, the data's identity, labels and masks.
+
+    Returns:
+      The runs, with the experiments as they are stored: --normalize=auto is replaced by what it
+      stands for.
 
     Raises:
       UserError: the data are not those that a run began with.
     """
+    before, kind = runs[0][1].normalize, _scaling(*runs[0], dataset)
+    if kind != before:
+        progress.note(f"--normalize=auto is {kind} {normalize.choose(dataset.x)[1]}")
+    elif not runs[0][0].has(KEEP) and (doubt := normalize.doubt(dataset.x, kind)):
+        progress.note(f"note: {doubt}")
+    runs = [(run, dataclasses.replace(e, normalize=kind)) for run, e in runs]
+    run_data.check(dataset, runs[0][1], [run for run, _ in runs])
     for run, experiment in runs:
         run.store_experiment(experiment)
     run_data.settle(dataset, runs[0][1], [run for run, _ in runs])
@@ -70,3 +84,14 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> None:
         run.write_once(KEEP, keep)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
+    return runs
+
+
+def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> str:
+    """How inputs are scaled: what auto stands for, where the run is new.
+
+    A run that an earlier version has begun with auto goes on with what it meant then.
+    """
+    if experiment.normalize != "auto" or run.has(KEEP):
+        return experiment.normalize
+    return normalize.choose(dataset.x)[0]

@@ -147,8 +147,9 @@ def test_compatible_attacks_replace_attacks_of_the_same_name():
 
 @pytest.mark.parametrize("name", sorted(ATTACKS))
 def test_every_attack_says_what_it_is_and_where_it_comes_from(name):
-    assert len(ATTACKS[name].summary) > 10 or name == "loss"
-    assert any(c.isdigit() for c in ATTACKS[name].source) or "library" in ATTACKS[name].source
+    assert len(ATTACKS[name].summary) > 10 or name == "loss", "the summary is a line of words"
+    source = ATTACKS[name].source
+    assert any(c.isdigit() for c in source) or "library" in source, "the source has its year"
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -57,7 +57,7 @@ def test_help_is_of_the_flags_that_matter_in_the_groups_of_the_experiment():
     assert headings == ["Run", *groups]
     masks = text[text.index("\nMasks:") : text.index("\nModel:")]
     assert "--num_models: Number of shadow models.\n    (default: '64')" in masks
-    assert "(one of balanced, bernoulli, tf_privacy, disjoint)" in masks
+    assert "(one of balanced, bernoulli, tf_privacy, disjoint, pairs, file:PATH)" in masks
     assert "\n  --learning_rate: " in text[text.index("\nTraining:") :]
     assert "--queries" not in text.split("\nMasks:")[0] + masks
     scoring = flags.help_text("lira-score", score.SUMMARY, ["workdir", *score.SHOWN])
@@ -76,6 +76,33 @@ def test_only_what_is_given_is_set():
     assert experiment == Experiment(hidden=(3, 4), nesterov=True)
     assert given == {"hidden", "seed", "nesterov"}
     assert asked() == (Experiment(), set())  # nothing is left of the command line before
+
+
+@pytest.mark.parametrize(
+    ("flag", "absolute"),
+    [
+        ("--data_path=a/b.npz", "HERE/a/b.npz"),
+        ("--data_path=../b.npz", "/b.npz"),
+        ("--data_path=~/b.npz", "HOME/b.npz"),
+        ("--data_path=/x/b.npz", "/x/b.npz"),
+        ("--data_path=", ""),
+        ("--data_dir=sets", "HERE/sets"),
+        ("--outliers_from=random_labels,npz:o.npz", "random_labels,npz:HERE/o.npz"),
+        ("--probes=noise,tfds:a/b,folder:~/f", "noise,tfds:a/b,folder:HOME/f"),
+    ],
+)
+def test_paths_of_data_are_kept_absolute_unless_the_run_has_them_already(
+    monkeypatch, flag, absolute
+):
+    monkeypatch.setattr(os, "getcwd", lambda: "/here")
+    monkeypatch.setenv("HOME", "/home/me")
+    name, _, given = flag[2:].partition("=")
+    absolute = absolute.replace("HERE", "/here").replace("HOME", "/home/me")
+    assert getattr(asked(flag)[0], name) == absolute
+    before = Experiment(**{name: given})  # as an earlier version has stored it
+    assert getattr(asked(flag, stored=before)[0], name) == given
+    other = Experiment(**{name: "npz:elsewhere"})
+    assert getattr(asked(flag, stored=other)[0], name) == absolute
 
 
 @pytest.mark.parametrize("value", ["a", "3.5", "3,b"])

@@ -87,7 +87,7 @@ def run(root, *command):
 def test_each_kind_of_extension_is_a_file_a_line_in_a_table_and_a_test():
     sections = re.split(r"^## ", PAGE, flags=re.M)[1:]
     kinds = [s for s in sections if "```python" in s]
-    assert len(kinds) == 5
+    assert len(kinds) == 6
     for section in kinds:
         in_table = re.findall(r"^```diff\n--- a/(\S+)", section, re.M)
         code, test = re.findall(r"^`(\S+\.py)`$", section, re.M)
@@ -120,7 +120,12 @@ def test_the_commands_of_the_page_run(extended):
             command += SMALL[command[1].removeprefix("--workdir=")].split()
     commands.sort(key=lambda c: "--workdir=runs/penalty" not in c)
     output = run(extended, sys.executable, "-c", RUN_ALL, json.dumps(commands))
-    for name in ("median_calibration", "median_calibration@hinge", "lira_online@noisy_phi"):
+    for name in (
+        "median_calibration",
+        "median_calibration@hinge",
+        "lira_online@noisy_phi",
+        "watson@top_margin",
+    ):
         assert re.search(rf"^{name} ", output, re.M), output
     assert "entropy" in (extended / "runs/penalty/metrics.jsonl").read_text()
     assert np.load(extended / "runs/stl10/labels.npy").shape == (20,)

@@ -1,7 +1,7 @@
 """Signals that are computed from saved ones, and cost no forward pass and no file.
 
 LiRA (Carlini et al. 2022, https://arxiv.org/abs/2112.03570), figure 8, compares these statistics of
-the plain query. To add one, write a function here and a line in DERIVED.
+the plain query. To add one, write a function in a file beside this one and a line in DERIVED.
 """
 
 import dataclasses

@@ -139,6 +139,21 @@ def test_of_a_few_models_of_a_balanced_run_the_rule_is_the_one_that_leaves_less_
         assert leave_out.with_partner(keep) == (scatter[True] < scatter[False])
 
 
+def test_a_sum_less_the_deleted_score_is_the_sum_of_the_refit():
+    rng = np.random.default_rng(0)
+    phi, keep, targets = rng.normal(size=(8, 5, 2)), _masks(rng, "balanced", 8, 5), np.array([3, 0])
+    for bit in (True, False):
+        member = keep == bit
+        models, loses = leave_out.deleted(member, targets)
+        gone = phi[models, np.arange(5)] * loses[..., None]
+        total = (phi * member[:, :, None]).sum(0) - gone
+        for row, target in enumerate(targets):
+            for i in range(5):
+                away = (target, _partner(keep[:, i], target))
+                left = [m for m in range(8) if member[m, i] and m not in away]
+                np.testing.assert_allclose(total[row, i], phi[left, i].sum(0))
+
+
 def test_an_offset_common_to_all_models_costs_no_digits():
     rng = np.random.default_rng(0)
     # Multiples of 1/1024, so that adding the offset is exact and only the moments can lose digits.
