@@ -14,7 +14,7 @@ each list loses exactly one score, whoever the target.
 Where the models drew their training sets independently (coin flips), it is the other way round. An
 example that many models trained on has more members among its targets. What the others drew does
 not tell whether the target is one of them; without its partner, their lists' lengths do. On pure
-noise LiRA then has an AUC of .55 at 8 models and .53 at 16, other attacks up to .65. So there the
+noise LiRA then has an AUC of .54 at 8 models and .53 at 16, other attacks up to .65. So there the
 target goes alone. `with_partner` tells from the masks which it is.
 """
 
