@@ -7,14 +7,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.models import own, table
+from lira_jax.models import modes, own, table
 from lira_jax.models import recipe as recipes
 from lira_jax.models.recipe import Recipe
 
@@ -59,32 +58,27 @@ def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None
     normalizer = normalizer or normalize.fit(dataset.x, experiment.normalize)
     context = recipes.context(experiment, dataset)
     if experiment.recipe:
-        return of_recipe(recipes.load(context), experiment.recipe, dataset, normalizer)
+        return of_recipe(recipes.load(context), recipes.flag(experiment), dataset, normalizer)
     init = initialiser(context.module, context.example_shape)
-    return _describe(init, evaluator(context.module), dataset, normalizer, {})
+    with own.blamed(recipes.flag(experiment)):
+        return _describe(init, evaluator(context.module), dataset, normalizer, {})
 
 
-def of_recipe(recipe: Recipe, name: str, dataset: Dataset, normalizer: Normalizer) -> Network:
+def of_recipe(recipe: Recipe, flag: str, dataset: Dataset, normalizer: Normalizer) -> Network:
     """The network that a recipe trains.
 
     Args:
-      name: what --recipe says, or "".
+      flag: that names code of the user's own, or "".
 
     Raises:
-      UserError: a function of the user's own recipe fails.
+      UserError: a function of the user's own fails.
     """
 
     def init(key):
         return recipe.variables(recipe.init(key))
 
-    try:
+    with own.blamed(flag):
         return _describe(init, recipe.outputs, dataset, normalizer, recipe.signals)
-    except UserError:
-        raise
-    except Exception as error:
-        if not name:
-            raise
-        raise UserError(f"--recipe={name}: {own.failure(error)}") from error
 
 
 def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) -> Network:
@@ -129,7 +123,7 @@ def initialiser(module: nn.Module, example_shape: tuple[int, ...]) -> Callable:
 def evaluator(module: nn.Module) -> Callable:
     """Builds outputs(variables, normalised inputs [B, ...]) -> [B, ...] in evaluation mode."""
     # An NNX module is built anew in each call, and its Dropout wants a key even where it is off.
-    rngs = {"dropout": jax.random.key(0)} if isinstance(module, nnx.bridge.ToLinen) else None
+    rngs = {"dropout": jax.random.key(0)} if modes.has_nnx(module) else None
 
     def outputs(variables, inputs):
         return module.apply(variables, inputs, train=False, rngs=rngs)

@@ -117,6 +117,13 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") 
     )
 
 
+def flag(experiment: Experiment) -> str:
+    """The flag that names code of the user's own which trains; empty if there is none."""
+    if experiment.recipe:
+        return f"--recipe={experiment.recipe}"
+    return f"--model={experiment.model}" if ":" in experiment.model else ""
+
+
 def load(context: Context) -> Recipe:
     """The recipe of the user's own that --recipe names.
 
@@ -126,12 +133,8 @@ def load(context: Context) -> Recipe:
     name = context.experiment.recipe
     factory = own.function("--recipe", name)
     own.must_take("--recipe", name, factory, "a context")
-    try:
+    with own.blamed(f"--recipe={name}"):
         recipe = factory(context)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"--recipe={name}: {own.failure(error)}") from error
     if not isinstance(recipe, Recipe):
         raise UserError(
             f"--recipe={name}: it must return a lira_jax.models.recipe.Recipe, not "
