@@ -12,6 +12,7 @@ from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.data import dataset as datasets
+from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import FIELDS, Experiment
@@ -77,7 +78,8 @@ def audit(
     from lira_jax.training import loop, setup
 
     names = table.named(attacks)
-    run, data = RunDirectory(workdir), pathlib.Path(workdir, DATA).absolute()
+    run = RunDirectory(workdir)
+    data = (run.path / DATA).absolute()
     dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")
     asked = _experiment(settings, data, dataset)
     written = False
@@ -165,6 +167,8 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
         fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
         if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
             raise UserError(f"{name}={value!r}: give a value of type {type(default).__name__}")
+    if "masks" in settings:
+        settings["masks"] = masks.absolute(settings["masks"])
     if "queries" not in settings:
         settings["queries"] = _QUERIES.get(settings.get("augment", "none"), 18)
     return Experiment(dataset="npz", data_path=str(data), **settings)

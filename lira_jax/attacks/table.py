@@ -31,6 +31,19 @@ Read = Callable[[Signals], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
+class Scalar:
+    """One number that a model gives of an example, such as the mean of phi over its queries.
+
+    Attributes:
+      name: of the attack that puts one threshold on it, or of the signal.
+      read: signals -> float64 [models, examples], higher = more likely a member.
+    """
+
+    name: str
+    read: Read
+
+
+@dataclasses.dataclass(frozen=True)
 class Attack:
     """An attack: run(evidence) -> float [targets, examples], higher = more likely a member.
 
@@ -45,6 +58,10 @@ class Attack:
       on_signal: what it is called on any other scalar signal, such as watson in watson@hinge; empty
         if it makes sense on its own signal alone.
       run_on: name of a signal -> the attack on it, if there is `on_signal`.
+      statistic: what the attack judges by. At one example its score rises with that (in online
+        LiRA up to the far side of a parabola), so attacks on the same statistic differ in how they
+        compare examples; with a threshold for each example (p_values.py) they are one test. None
+        for an attack on whole outputs, on two values, or on neighbours.
     """
 
     run: Run
@@ -56,6 +73,7 @@ class Attack:
     extra: str = ""
     on_signal: str = ""
     run_on: Callable[[str], Run] | None = None
+    statistic: Scalar | None = None
 
 
 def _against(attack: Callable, read: Read, **options) -> Run:
@@ -91,14 +109,26 @@ def _scalar_plain(signals: Signals, name: str) -> np.ndarray:
     return _scalar(signals, name)[:, :, 0].astype(np.float64)
 
 
+def _mean(signal: str) -> Scalar:
+    """The mean of a scalar signal over the queries."""
+    return Scalar(f"{signal}_mean", lambda s: _scalar(s, signal).mean(2, dtype=np.float64))
+
+
+def _plain(signal: str) -> Scalar:
+    """A scalar signal of the plain query."""
+    return Scalar(signal, lambda s: _scalar_plain(s, signal))
+
+
 def _lira(name: str, summary: str, source: str, attack: Callable = lira, **options) -> Attack:
     """A form of LiRA, on all queries of any scalar signal."""
+    two_sided = options.get("form") in ("density", "offline")  # it rises on both sides of the mean
     return Attack(
         _on_phi(attack, **options),
         summary,
         source,
         on_signal=name,
         run_on=lambda signal: _against(attack, lambda s: _scalar(s, signal), **options),
+        statistic=None if two_sided else PHI_MEAN,
     )
 
 
@@ -112,6 +142,7 @@ def _by_hardness(
         source,
         on_signal=name,
         run_on=lambda other: _against(attack, lambda s: _scalar_plain(s, other), **bounds),
+        statistic=PHI,
     )
 
 
@@ -133,7 +164,9 @@ def _statistic(statistic: statistics.Statistic) -> Read:
     return lambda s: statistics.of_models(statistic, s["logits"], s.labels)
 
 
-def _class_threshold(statistic: statistics.Statistic, summary: str) -> Attack:
+def _class_threshold(
+    statistic: statistics.Statistic, summary: str, judges_by: Scalar | None
+) -> Attack:
     return Attack(
         _by_class(class_threshold_attack, _statistic(statistic)),
         summary,
@@ -142,6 +175,7 @@ def _class_threshold(statistic: statistics.Statistic, summary: str) -> Attack:
         0.0,
         on_signal="class_threshold",
         run_on=lambda name: _by_class(class_threshold_attack, lambda s: _scalar_plain(s, name)),
+        statistic=judges_by,
     )
 
 
@@ -184,6 +218,14 @@ def _long(e: Evidence) -> np.ndarray:
 
 
 _phi, _loss = thresholds.phi_plain, thresholds.loss
+
+# The loss and the confidence rise with phi of the plain query: thresholds on them are thresholds on
+# it, whose lists are nearer to normal.
+PHI, PHI_MEAN = _plain("phi"), _mean("phi")
+ENTROPY, MODIFIED_ENTROPY, MAXIMUM_SCORE = (
+    Scalar(s.__name__, _statistic(s))
+    for s in (statistics.entropy, statistics.modified_entropy, statistics.maximum_score)
+)
 
 ATTACKS: dict[str, Attack] = {
     # The likelihood ratio attack
@@ -229,15 +271,25 @@ ATTACKS: dict[str, Attack] = {
         _on_phi(rmia),
         "beats a population by a factor, relative to in and out shadows",
         "Zarifzadeh et al. 2024, equation 2",
+        statistic=PHI_MEAN,
     ),
     "rmia_offline": Attack(
-        _on_phi(rmia, online=False), "the same, from out shadows", "Zarifzadeh et al. 2024, offline"
+        _on_phi(rmia, online=False),
+        "the same, from out shadows",
+        "Zarifzadeh et al. 2024, offline",
+        statistic=PHI_MEAN,
     ),
     "base_online": Attack(
-        _on_phi(base), "log confidence above the log mean over shadows", "Lassila et al. 2025"
+        _on_phi(base),
+        "log confidence above the log mean over shadows",
+        "Lassila et al. 2025",
+        statistic=PHI_MEAN,
     ),
     "base_offline": Attack(
-        _on_phi(base, online=False), "the same, from out shadows", "Lassila et al. 2025"
+        _on_phi(base, online=False),
+        "the same, from out shadows",
+        "Lassila et al. 2025",
+        statistic=PHI_MEAN,
     ),
     "sablayrolles_loss": _by_hardness(
         "sablayrolles",
@@ -272,11 +324,13 @@ ATTACKS: dict[str, Attack] = {
         "Ye et al. 2022, attack R",
         on_signal="attack_r",
         run_on=lambda name: _against(_within_bounds, lambda s: _scalar_plain(s, name)),
+        statistic=PHI,
     ),
     "attack_p": Attack(
         lambda e: reference_attacks.attack_p(_loss(e.of_targets("phi"))),
         "percentile of the loss in the pool",
         "Ye et al. 2022, attack P",
+        statistic=PHI,
     ),
     "long": Attack(
         _long,
@@ -305,14 +359,14 @@ ATTACKS: dict[str, Attack] = {
     "xgboost": _trained("xgboost", "the same by xgboost", "Rezaei and Liu 2021", "xgboost"),
     # Thresholds a class, chosen on shadow models
     "class_correctness": _class_threshold(
-        statistics.correctness, "correctness, thresholds by class"
+        statistics.correctness, "correctness, thresholds by class", None
     ),
     "class_confidence": _class_threshold(
-        statistics.log_confidence, "confidence, thresholds by class"
+        statistics.log_confidence, "confidence, thresholds by class", PHI
     ),
-    "class_entropy": _class_threshold(statistics.entropy, "entropy, thresholds by class"),
+    "class_entropy": _class_threshold(statistics.entropy, "entropy, thresholds by class", ENTROPY),
     "class_modified_entropy": _class_threshold(
-        statistics.modified_entropy, "modified entropy, thresholds by class"
+        statistics.modified_entropy, "modified entropy, thresholds by class", MODIFIED_ENTROPY
     ),
     "privacy_risk": Attack(
         _by_class(privacy_risk_score, _statistic(statistics.modified_entropy)),
@@ -328,12 +382,14 @@ ATTACKS: dict[str, Attack] = {
         "Yeom et al. 2018",
         on_signal="threshold",
         run_on=_threshold_on,
+        statistic=PHI,
     ),
     "confidence": Attack(
         _global(statistics.log_confidence),
         "confidence in the label",
         "Song and Mittal 2021, 3.1",
         ("logits",),
+        statistic=PHI,
     ),
     "correctness": Attack(
         _global(statistics.correctness),
@@ -347,26 +403,33 @@ ATTACKS: dict[str, Attack] = {
         "minus the entropy of the prediction",
         "Song and Mittal 2021, 3.1",
         ("logits",),
+        statistic=ENTROPY,
     ),
     "modified_entropy": Attack(
         _global(statistics.modified_entropy),
         "minus the modified entropy",
         "Song and Mittal 2021, equation 8",
         ("logits",),
+        statistic=MODIFIED_ENTROPY,
     ),
     "maximum_score": Attack(
         _global(statistics.maximum_score),
         "the largest confidence",
         "Hintersdorf et al. 2022",
         ("logits",),
+        statistic=MAXIMUM_SCORE,
     ),
     "phi": Attack(
-        lambda e: _phi(e.of_targets("phi")), "the scaled logit", "Carlini et al. 2022, IV-C"
+        lambda e: _phi(e.of_targets("phi")),
+        "the scaled logit",
+        "Carlini et al. 2022, IV-C",
+        statistic=PHI,
     ),
     "phi_mean": Attack(
         lambda e: thresholds.phi_mean(e.of_targets("phi")),
         "the scaled logit, mean over queries",
         "tensorflow/privacy, mi_lira_2021 (global)",
+        statistic=PHI_MEAN,
     ),
     "zero_r": Attack(
         _global(statistics.zero_r), "a constant: the floor", "Rezaei and Liu 2021", ("logits",)
@@ -435,6 +498,13 @@ def named(text: str) -> list[str]:
     return [n for n in (*ATTACKS, *others) if n in names]
 
 
+def _on(signal: str, statistic: Scalar | None) -> Scalar | None:
+    """What an attack that judges by a statistic judges by on another signal."""
+    if statistic is None:
+        return None
+    return _mean(signal) if statistic is PHI_MEAN else _plain(signal)
+
+
 def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, Attack]:
     """The attacks of a table on other signals, of those names that ask for one: ATTACK@SIGNAL.
 
@@ -461,5 +531,6 @@ def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, A
             run=attack.run_on(signal),
             summary=f"{base} on the signal {signal}",
             needs=(signal,),
+            statistic=_on(signal, attack.statistic),
         )
     return found

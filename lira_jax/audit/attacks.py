@@ -1,5 +1,6 @@
 """Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,8 +9,15 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import Attack
+from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.errors import UserError
-from lira_jax.evaluation.assessment import AttackResults, assess
+from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
+from lira_jax.evaluation.transfer import PRIORS
+
+
+def can_be_evaluated(members: np.ndarray | None) -> bool:
+    """Whether the targets' membership, bool [targets, examples], is known and of both kinds."""
+    return members is not None and bool(members.any()) and not members.all()
 
 
 def run_attacks(
@@ -19,6 +27,8 @@ def run_attacks(
     save: Callable[[str, np.ndarray], None],
     *,
     skip_failures: bool,
+    priors: Sequence[float] = PRIORS,
+    shadows: Evidence | None = None,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -28,18 +38,29 @@ def run_attacks(
       names: of those to run.
       save: called with (name, scores float64 [targets, examples]).
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
+      priors: shares of the examples that are members, for the value of an accusation.
+      shadows: evidence against shadow models, for the thresholds of a single target; None takes
+        some of the evidence's (shadow_targets.py).
 
     Returns:
-      name -> what it finds; empty if the membership is unknown.
+      name -> what it finds; empty if the membership is unknown, or the same of all: a ROC needs
+      members and non-members.
 
     Raises:
       UserError: an attack cannot be run, naming it; or none of them can.
     """
     members, results, left_out = evidence.members, {}, {}
+    if not can_be_evaluated(members):
+        members = None
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
         correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
+    # With several targets each takes its thresholds from the others.
+    if members is None or len(members) > 1:
+        shadows = None
+    elif shadows is None:
+        shadows = shadow_targets(evidence)
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -53,9 +74,18 @@ def run_attacks(
             else:
                 save(name, scores)
                 if members is not None:
-                    results[name] = assess(
-                        scores, members, evidence.labels, correct, table[name].threshold
+                    found = assess(
+                        scores,
+                        members,
+                        evidence.labels,
+                        correct,
+                        table[name].threshold,
+                        _on_shadows(name, table[name], shadows),
+                        priors,
                     )
+                    if statistic := table[name].statistic:
+                        found = dataclasses.replace(found, statistic=statistic.name)
+                    results[name] = found
                 seconds = time.monotonic() - started
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
@@ -71,6 +101,19 @@ def run_attacks(
         for why, which in _by_error(left_out).items():
             progress.note(f"left out {', '.join(which)}: {why}")
     return results
+
+
+def _on_shadows(name: str, attack: Attack, shadows: Evidence | None) -> ShadowScores | None:
+    """What the attack says of shadow models; None if it can say nothing of them."""
+    if shadows is None:
+        return None
+    members = shadows.members
+    assert members is not None, "shadows are models of the run"
+    try:
+        return ShadowScores(attack.run(shadows), members)
+    except UserError as error:
+        progress.note(f"{name} has no threshold from shadow models: {error}")
+        return None
 
 
 def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:

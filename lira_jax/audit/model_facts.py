@@ -4,21 +4,22 @@ from typing import Any
 
 import numpy as np
 
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Accuracy, PrivacyRisk
-from lira_jax.evaluation import calibration, risk, shadow_threshold
+from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 
 
 def model_facts(evidence: Evidence) -> dict[str, Any]:
-    """The fields accuracy, calibration and risk of Results, as far as they can be known.
+    """The fields accuracy, calibration, confidence and risk of Results, as far as known.
 
     Args:
       evidence: of the audit.
 
     Returns:
-      The three fields; without risk where no shadow trained on an example under attack, and empty
+      The four fields; without risk where no shadow trained on an example under attack, and empty
       where logits or membership are unknown.
     """
     members = evidence.members
@@ -26,9 +27,15 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
         return {}
     logits = evidence.of_targets("logits")
     correct = logits.argmax(-1) == evidence.labels
-    found = {
+    found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
         "calibration": _calibration(logits, evidence.labels, members),
+        "confidence": groups.confidence(
+            np.exp(statistics.of_models(statistics.log_confidence, logits, evidence.labels)),
+            np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels)),
+            members,
+            correct,
+        ),
     }
     if evidence.keep.any():  # else there are no shadows' members to learn the score from
         found["risk"] = _privacy_risk(evidence, members, correct)
@@ -45,14 +52,19 @@ def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) 
     )
 
 
-def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration:
-    """Means over targets; false positives: the maximum score attack's, at shadows' thresholds."""
+def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration | None:
+    """Means over targets with members and non-members; None without such targets.
+
+    False positives are the maximum score attack's, at shadows' thresholds.
+    """
     pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(confidence, members)
     limits = np.median(confidence, axis=1) if limits is None else limits
     found = []
     for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):
+        if inside.all() or not inside.any():
+            continue
         unseen = ~inside  # whether a model is calibrated shows on what it has not trained on
         found.append(
             {
@@ -62,6 +74,8 @@ def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) ->
                 **calibration.mean_maximum_score(own, own >= limit, inside),
             }
         )
+    if not found:
+        return None
     known = {name: [one[name] for one in found if not np.isnan(one[name])] for name in found[0]}
     return Calibration(
         **{name: float(np.mean(values)) if values else np.nan for name, values in known.items()}

@@ -6,16 +6,20 @@ docs/run_directory.md describes both files for those who read them by other mean
 import csv
 import dataclasses
 import io
+import math
 import os
 import pathlib
 from typing import Any
 
 from lira_jax.audit import codec
 from lira_jax.errors import UserError
+from lira_jax.evaluation import transfer
 from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.calibrated import ALPHA, Calibrated
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
+from lira_jax.evaluation.groups import Confidence
 from lira_jax.evaluation.risk import (
     PrecisionRecall,
     RiskByClass,
@@ -26,14 +30,21 @@ from lira_jax.evaluation.summary import METRICS, Row
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 
-VERSION = 2
-"""Of the schema. Version 1 had no `version`, no `thresholds`, and left out what was not known."""
+VERSION = 3
+"""Of the schema. Version 1 had no `version`, no `thresholds`, and left out what was not known;
+version 2 nothing of thresholds for each example, of other models' and of agreement."""
 
 CSV_COLUMNS = (
     *("attack", "num_targets", "num_members", "num_nonmembers"),
     *METRICS,
     *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
     *("balanced_accuracy_shadow_threshold", "far_shadow_threshold"),
+    "statistic",
+    *(f"calibrated_{rate}_at_{alpha}" for rate in ("tpr", "fpr") for alpha in ALPHA),
+    *(f"calibrated_tpr_at_{alpha}_{end}" for alpha in ALPHA for end in ("low", "high")),
+    *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
+    *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
+    *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
 )
 
 
@@ -118,6 +129,8 @@ class Results:
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
       accuracy: of the targets; None where logits are unknown, as for the next two.
       calibration: how far the targets' maximum scores can be trusted, mean over targets.
+      confidence: one of groups.GROUPS -> mean confidence of the targets on its pairs; empty where
+        logits are unknown.
       risk: privacy risk scores; None too where no shadow trained on an example under attack.
       exposure_by_source: source -> exposure, of the pool and the outliers put into it; empty
         without outliers.
@@ -127,6 +140,10 @@ class Results:
         --ablation.
       num_shadows: LiRA with fewer shadow models; empty without --num_shadows.
       attacks: attack -> what it finds.
+      calibrated: statistic that attacks judge by -> what is found with a threshold for each
+        example.
+      pool_spread_factor: by how much shadow scores vary too little, at most, because all training
+        sets are parts of one pool; NaN where they are no random parts.
       version: of the schema.
     """
 
@@ -138,12 +155,15 @@ class Results:
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     accuracy: Accuracy | None = None
     calibration: Calibration | None = None
+    confidence: dict[str, Confidence] = dataclasses.field(default_factory=dict)
     risk: PrivacyRisk | None = None
     exposure_by_source: dict[str, SourceExposure] = dataclasses.field(default_factory=dict)
     probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)
     ablation: tuple[Row, ...] = ()
     num_shadows: tuple[ShadowRow, ...] = ()
     attacks: dict[str, AttackResults] = dataclasses.field(default_factory=dict)
+    calibrated: dict[str, Calibrated] = dataclasses.field(default_factory=dict)
+    pool_spread_factor: float = math.nan
     version: int = VERSION
 
     @classmethod
@@ -159,7 +179,7 @@ class Results:
 
     @classmethod
     def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":
-        """The results that `to_json`, or version 1, has made this JSON of.
+        """The results that `to_json`, or an older version of it, has made this JSON of.
 
         Args:
           value: what json.loads gives.
@@ -191,15 +211,48 @@ class Results:
         writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
         writer.writeheader()
         for name, found in self.attacks.items():
-            decided = found.decisions and found.decisions["1:1"]
-            at_shadow_threshold = {
-                "balanced_accuracy_shadow_threshold": decided and decided.balanced_accuracy,
-                "far_shadow_threshold": decided and decided.far,
-            }
-            writer.writerow(codec.encode(found.row(name)) | codec.encode(at_shadow_threshold))
+            row = codec.encode(found.row(name))
+            writer.writerow(row | codec.encode(_further_columns(found, self.calibration_of(name))))
         return text.getvalue()
+
+    def calibration_of(self, attack: str) -> Calibrated | None:
+        """What is found with a threshold for each example on the statistic of an attack."""
+        return self.calibrated.get(self.attacks[attack].statistic or "")
 
     def write(self, folder: RunDirectory) -> None:
         """Writes results.csv and results.json, each in one step."""
         folder.write_text(directory.RESULTS_TABLE, self.to_csv())
         folder.write_json(directory.RESULTS, self.to_json())
+
+
+def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, Any]:
+    """The columns of results.csv beside those of a row; None where something is not known."""
+    decided = found.decisions and found.decisions["1:1"]
+    columns: dict[str, Any] = {
+        "balanced_accuracy_shadow_threshold": decided and decided.balanced_accuracy,
+        "far_shadow_threshold": decided and decided.far,
+        "statistic": found.statistic,
+        "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
+        "instability": found.instability and found.instability.mean,
+    }
+    for alpha, rates in own.at.items() if own else ():
+        columns |= {
+            f"calibrated_tpr_at_{alpha}": rates.tpr.value,
+            f"calibrated_tpr_at_{alpha}_low": rates.tpr.low,
+            f"calibrated_tpr_at_{alpha}_high": rates.tpr.high,
+            f"calibrated_fpr_at_{alpha}": rates.fpr.value,
+        }
+    for alpha, elsewhere in found.transferred.items():
+        columns[f"transferred_tpr_at_{alpha}"] = elsewhere.tpr.value
+        columns[f"transferred_fpr_at_{alpha}"] = elsewhere.fpr.value
+    if found.false_alarms:
+        columns |= {
+            "never_alarmed": found.false_alarms.never,
+            "never_alarmed_if_equal": found.false_alarms.never_if_equal,
+            "alarms_of_top": found.false_alarms.top,
+            "alarms_of_top_if_equal": found.false_alarms.top_if_equal,
+        }
+    if found.reproducibility:
+        columns["jaccard"] = found.reproducibility.jaccard
+        columns["spearman"] = found.reproducibility.spearman
+    return columns

@@ -12,7 +12,8 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
 from lira_jax.audit.ablation import ablation
-from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.attacks import can_be_evaluated, run_attacks
+from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
 from lira_jax.audit.probes import on_nonmembers, on_probes
@@ -20,6 +21,8 @@ from lira_jax.audit.results import Results
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
+from lira_jax.evaluation.finite_pool import spread_factor
+from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
@@ -38,6 +41,9 @@ class Request:
       skip_failures: pass over attacks that the evidence does not suffice for, with a note.
       ablation: also what each component of LiRA adds.
       num_shadows: also LiRA with so many random shadows.
+      fdr: also accuse as many as this bound on the share of false accusations allows; None does
+        not.
+      priors: shares of the examples that are members, for the value of an accusation.
     """
 
     attacks: Sequence[str]
@@ -45,6 +51,13 @@ class Request:
     skip_failures: bool = True
     ablation: bool = False
     num_shadows: Sequence[int] = ()
+    fdr: float | None = None
+    priors: Sequence[float] = PRIORS
+
+    def __post_init__(self) -> None:
+        for flag, value in (("fdr", self.fdr), *(("prior", p) for p in self.priors)):
+            if value is not None and not 0 < value < 1:
+                raise UserError(f"--{flag}={value:g}: give a number between 0 and 1, such as 0.1")
 
 
 def audit_evidence(
@@ -56,6 +69,7 @@ def audit_evidence(
     write: Callable[[Results], None] = lambda results: None,
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
+    shadows: Evidence | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -68,9 +82,12 @@ def audit_evidence(
       write: called with all that is known, each time that a part is added.
       sources: int [examples], where each example comes from, and the names of the sources.
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
+      shadows: evidence against shadow models, for the thresholds of a single target; None takes
+        some of the evidence's.
 
     Returns:
-      The results; as `start` where the membership of the targets is unknown.
+      The results; as `start` where the membership of the targets is unknown, or all are members or
+      none is.
 
     Raises:
       UserError: an attack or a part cannot be made, naming the flag.
@@ -84,6 +101,8 @@ def audit_evidence(
         request.attacks,
         lambda name, scores: save(directory.attack(name), scores),
         skip_failures=request.skip_failures,
+        priors=request.priors,
+        shadows=shadows,
     )
     exposed = _exposure(evidence)
     if exposed is not None:
@@ -97,7 +116,11 @@ def audit_evidence(
         results = dataclasses.replace(results, **parts)
         write(results)
 
-    add(attacks=attacks)
+    add(
+        attacks=attacks,
+        calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
+        pool_spread_factor=spread_factor(evidence.keep),
+    )
     add(**model_facts(evidence))
     if sources is not None and exposed is not None:
         add(exposure_by_source=exposure.by_source(exposed, *sources))
@@ -133,7 +156,7 @@ def audit_run(
       known: called with all that is known, each time that a part has been added and written.
 
     Returns:
-      The results; without attacks where the membership of the targets is unknown.
+      The results; without attacks where nothing can be evaluated, as `audit_evidence`.
 
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
@@ -150,6 +173,9 @@ def audit_run(
         results.write(out)
         known(results)
 
+    if not can_be_evaluated(loaded.evidence.members):
+        for name in (directory.RESULTS, directory.RESULTS_TABLE):
+            out.remove(name)  # what was found of other targets must not stand beside these scores
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
@@ -161,6 +187,7 @@ def audit_run(
         write=write,
         sources=None if run is None else _sources(run),
         probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded),
+        shadows=loaded.shadows,
     )
 
 

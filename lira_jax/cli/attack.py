@@ -1,12 +1,18 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
+import os
+
+import numpy as np
+
 from lira_jax import progress
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE, named
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
+from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
+from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
 from lira_jax.runs.directory import RunDirectory
@@ -21,14 +27,21 @@ flags.DEFINE_string(
     + ". "
     + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
 )
-flags.DEFINE_string(
+flags.DEFINE_path(
     "targets",
     "all",
     "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
     "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
-    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep.",
+    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep, or another "
+    "tool's run directory or model folder. A file needs --out.",
 )
 flags.DEFINE_string(
+    "targets_queries",
+    "ours",
+    f"Order of the queries in such a file, one of {', '.join(ORDERS)}; ours is [x, mirrored x], of "
+    "each the plain crop first, then the shifts (dy, dx) row by row.",
+)
+flags.DEFINE_path(
     "shadows",
     "",
     "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
@@ -42,6 +55,24 @@ flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiR
 flags.DEFINE_list(
     "num_shadows", [], "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figure 9)."
 )
+flags.DEFINE_float(
+    "fdr",
+    None,
+    "Also accuse as many, by the p-values of single examples, as this bound on the expected share "
+    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995).",
+)
+flags.DEFINE_list(
+    "prior",
+    [],
+    "Further shares of the examples that are members, such as 0.001: what an accusation is worth "
+    f"there (beside {', '.join(map(str, PRIORS))}).",
+)
+flags.DEFINE_bool(
+    "details",
+    False,
+    "Print also decisions at 5:1, 1:1 and 1:5 members to non-members, whose false alarms there "
+    "are, thresholds of other models, and agreement; results.json has them in any case.",
+)
 
 SUMMARY = (
     "attacks every target with all other models as its shadows, on the scores that lira-score has "
@@ -50,7 +81,10 @@ SUMMARY = (
     "also reads the run directories of tensorflow/privacy (mi_lira_2021), lira-pytorch and "
     "lira_analysis; then give --out."
 )
-SHOWN = ["attacks", "targets", "shadows", "out", "compat", "ablation", "num_shadows", "probes"]
+SHOWN = [
+    *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
+    *("ablation", "num_shadows", "probes", "fdr", "prior", "details"),
+]
 FEW_SHADOWS = 64
 
 
@@ -66,6 +100,21 @@ def main() -> None:
             f"--num_shadows={','.join(flags.FLAGS.num_shadows)}: give whole numbers, comma "
             "separated"
         ) from None
+    try:
+        priors = sorted({*PRIORS, *map(float, flags.FLAGS.prior)})
+    except ValueError:
+        raise UserError(
+            f"--prior={','.join(flags.FLAGS.prior)}: give numbers between 0 and 1, comma separated"
+        ) from None
+    request = Request(
+        names,
+        compat,
+        skip_failures=flags.FLAGS.attacks in ("all", "fast"),
+        ablation=flags.FLAGS.ablation,
+        num_shadows=counts,
+        fdr=flags.FLAGS.fdr,
+        priors=priors,
+    )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     shadows = loaded.evidence.num_shadows
@@ -79,17 +128,12 @@ def main() -> None:
             f"the targets are the models of {run.path}, their shadow models those of "
             f"{shadow_run.path}"
         )
-    request = Request(
-        names,
-        compat,
-        skip_failures=flags.FLAGS.attacks in ("all", "fast"),
-        ablation=flags.FLAGS.ablation,
-        num_shadows=counts,
-    )
     printed = set()
 
     def show(results: Results) -> None:
-        for title, text in terminal.parts(results).items():
+        if not results.attacks:
+            return
+        for title, text in terminal.parts(results, flags.FLAGS.details).items():
             if title not in printed:
                 print(f"\n{title}\n{text}" if title else text)
                 printed.add(title)
@@ -97,23 +141,48 @@ def main() -> None:
     results = audit_run(loaded, request, out, run=run, shadow_run=shadow_run, known=show)
     if not results.attacks:
         progress.note(
-            f"the targets' membership is unknown: scores are in {out.path / 'attacks'}, without "
-            "an evaluation"
+            f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
+            "without an evaluation"
         )
+
+
+def _not_evaluated(members: np.ndarray | None) -> str:
+    """Why no attack was evaluated."""
+    if members is None:
+        return "the targets' membership is unknown"
+    if members.all():
+        return "the targets trained on all examples, and a ROC needs non-members"
+    if not members.any():
+        return "the targets trained on none of the examples, and a ROC needs members"
+    return "no attack could be made"
 
 
 def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     """Reads what the flags name; where results go comes second."""
     workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
     asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
+    order = check_order("--targets_queries", flags.FLAGS.targets_queries)
     foreign = recognise(workdir)
-    if not out and (foreign or shadows):
-        why = f"{workdir} is another tool's run directory" if foreign else "--shadows is given"
-        raise UserError(f"--out=: {why}; name a directory for the results")
+    why = ""
     if foreign:
-        source = evidence_lib.read_foreign(workdir, asked, shadows)
+        why = f"{workdir} is another tool's run directory"
+    elif shadows:
+        why = "--shadows is given"
+    elif evidence_lib.names_a_file(asked):
+        why = f"--targets={asked} is no model of the run"
+    if os.path.isfile(out):
+        raise UserError(f"--out={out}: it is a file; give a directory")
+    if why and not out:
+        raise UserError(f"--out=: {why}; name a directory for the results")
+    if why and RunDirectory(out).has_experiment():
+        raise UserError(
+            f"--out={out}: {why}, and in that directory are the results of a run's own models; "
+            "name another"
+        )
+    if foreign:
+        source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
-        source = evidence_lib.read_own(flags.open_runs(), asked, shadows)
+        source = evidence_lib.read_own(flags.open_runs(), asked, shadows, order)
     return source, RunDirectory(out or workdir)
 
 

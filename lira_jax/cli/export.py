@@ -3,21 +3,24 @@
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.audit.results import Results
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.interop.write import export
 from lira_jax.runs import data as run_data
+from lira_jax.runs.directory import RESULTS
 
 flags.DEFINE_string(
     "format",
     "tf_privacy",
     "Layout to write: tf_privacy (research/mi_lira_2021 of tensorflow/privacy, its grid of "
-    "queries in its order) or lira_pytorch.",
+    "queries in its order), lira_pytorch, or lira_analysis (with the attacks' scores too, for its "
+    "run_analysis.py).",
 )
 
 SUMMARY = (
     "writes masks, scores and logits of a run that lira-score has scored so that the attack code "
-    "of tensorflow/privacy or lira-pytorch reads them."
+    "of tensorflow/privacy, lira-pytorch or lira_analysis reads them."
 )
 
 
@@ -33,7 +36,10 @@ def main() -> None:
             images = dataset.x if dataset.is_image and dataset.x.dtype == np.uint8 else None
         except UserError as error:
             progress.note(f"note: x_train.npy is left out: {error}")
-    models = export(run, experiment, out, layout, images)
+    targets = None
+    if layout == "lira_analysis" and (run.path / RESULTS).exists():
+        targets = Results.read(run.path).targets
+    models = export(run, experiment, out, layout, images, targets)
     progress.note(f"wrote {len(models)} models to {out} in the layout of {layout}")
 
 

@@ -53,6 +53,13 @@ class _Choice(flags.ArgumentParser):
         self.syntactic_help = f"one of {', '.join(choices)}"
 
 
+class _Masks(_Choice):
+    """Their file, if one is named, is found again from another folder."""
+
+    def parse(self, argument):
+        return masks.absolute(argument)
+
+
 class _WholeNumbers(flags.ArgumentParser):
     """Numbers separated by commas."""
 
@@ -67,9 +74,21 @@ class _WholeNumbers(flags.ArgumentParser):
             raise ValueError("give whole numbers, comma separated") from None
 
 
+class _Path(flags.ArgumentParser):
+    """A path, whose ~ the shell leaves alone after the = of a flag."""
+
+    def parse(self, argument):
+        return os.path.expanduser(argument)
+
+
 class _CommaSeparated(flags.ArgumentSerializer):
     def serialize(self, value):
         return ",".join(map(str, value))
+
+
+def DEFINE_path(name: str, default: str, help: str, group: str = OWN) -> None:  # as absl's names
+    """Defines a flag that is a path, or may be one."""
+    flags.DEFINE(_Path(), name, default, help, flag_values=FLAGS, module_name=group)
 
 
 def _define_experiment(values: flags.FlagValues) -> None:
@@ -93,28 +112,31 @@ def _define_experiment(values: flags.FlagValues) -> None:
                 )
             else:
                 choices = field.metadata["choices"]
-                parser = _Choice(choices) if choices else types[type(default)]
+                kind = _Masks if name == "masks" else _Choice
+                parser = kind(choices) if choices else types[type(default)]
                 flags.DEFINE(parser, name, default, text, **where)
 
 
 # Every command takes every field of the experiment, so that one flagfile serves all stages;
 # `--help` shows those that matter to it.
 _define_experiment(FLAGS)
-flags.DEFINE_string(
+flags.DEFINE(
+    _Path(),
     "target_flagfile",
     "",
     FIELDS["target_recipe"].metadata["help"],
     flag_values=FLAGS,
     module_name=experiment_lib.Targets.__name__,
 )
+DEFINE_path("workdir", "", "Run directory that all stages share. Required.", SHARED)
+DEFINE_path(
+    "out",
+    "",
+    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
+    "its folder (a new or empty one, or an earlier export, which is replaced).",
+    SHARED,
+)
 for _name, _default, _help in (
-    ("workdir", "", "Run directory that all stages share. Required."),
-    (
-        "out",
-        "",
-        "Where lira-attack writes its results (empty for the run directory itself) and "
-        "lira-export its folder (a new or empty one, or an earlier export, which is replaced).",
-    ),
     (
         "model_ids",
         "all",
@@ -146,6 +168,10 @@ SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "s
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
+
+
+_USERS_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
+"""What the system says of a disk or a path, and no fault of the program."""
 
 
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
@@ -182,7 +208,7 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
         except UserError as error:
             _fail(name, error, 1)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            if error.errno not in _USERS_ERRORS:
                 raise
             _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
         except KeyboardInterrupt:

@@ -1,9 +1,11 @@
 """lira-report: writes the page and the figures of a run, or a page that compares runs."""
 
+import os
+
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import compare, material, write
+from lira_jax.report import compare, material, wording, write
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import COMPARISON, PAGE, RunDirectory
 
@@ -12,6 +14,13 @@ flags.DEFINE_list(
     [],
     "Run directories to set beside --workdir on one page, report/compare.html in it: "
     "--compare=RUN_B,RUN_C.",
+)
+
+flags.DEFINE_string(
+    "compare_attack",
+    "",
+    "The attack that --compare judges all runs by; by default the first that was run in all of "
+    f"{', '.join(wording.FIXED)}.",
 )
 
 SUMMARY = (
@@ -23,7 +32,8 @@ SUMMARY = (
 def main() -> None:
     run = RunDirectory(flags.FLAGS.workdir)
     if flags.FLAGS.compare:
-        write_comparison(run, flags.FLAGS.compare)
+        others = [os.path.expanduser(path) for path in flags.FLAGS.compare]
+        write_comparison(run, others, flags.FLAGS.compare_attack)
     else:
         write_page(run)
 
@@ -41,18 +51,21 @@ def write_page(run: RunDirectory) -> None:
     note(f"the page is {run.path / PAGE}, figures are beside it")
 
 
-def write_comparison(run: RunDirectory, others: list[str]) -> None:
-    """Writes the page that compares a run with others."""
+def write_comparison(run: RunDirectory, others: list[str], attack: str) -> None:
+    """Writes the page that compares a run with others by one attack."""
     paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
+    for path in paths[1:]:
+        if not os.path.isdir(path):
+            raise UserError(f"--compare={path}: there is no such directory")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
-    run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths)))
+    run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths), attack))
     note(f"the comparison is {run.path / COMPARISON}")
 
 
 def cli() -> None:
-    flags.run("lira-report", SUMMARY, ["compare"], main)
+    flags.run("lira-report", SUMMARY, ["compare", "compare_attack"], main)
 
 
 if __name__ == "__main__":

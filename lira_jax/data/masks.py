@@ -1,11 +1,18 @@
 """Who is in which training set: keep[m, i] is true where model m trains on example i."""
 
+import os
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from lira_jax.data.readers.reading import one_line, reading
 from lira_jax.errors import UserError
 
+FILE = "file:"
+"""How the kind of masks begins that are read from a file, such as file:masks.npy."""
+
+_SHARE_TOLERANCE = 0.01
 _STREAM = 0x6B656570  # sets the masks' random numbers apart from other uses of the same seed
 
 
@@ -21,7 +28,10 @@ def draw(
         as they are there. "disjoint": the pool is cut into random halves; the first half of the
         models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
         Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
-        the targets' data).
+        the targets' data). "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut
+        at random anew for each i (Privacy Meter,
+        https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a .npy
+        file, bool [models, examples].
       num_models: models, M.
       num_examples: examples, N.
       pkeep: fraction of models that train on an example, of those that may.
@@ -31,9 +41,12 @@ def draw(
       bool [models, examples].
 
     Raises:
-      UserError: a model would have no training example, or all of them.
+      UserError: a model would have no training example, or all of them; or the file of masks is
+        not of these models and examples.
     """
     shape = (num_models, num_examples)
+    if kind.startswith(FILE):
+        return _read(kind, shape, pkeep)
     if kind == "tf_privacy":
         # MT19937 seeded 0 is what numpy's legacy functions use, there and here.
         uniform = np.random.RandomState(0).uniform(0, 1, size=shape)
@@ -51,18 +64,76 @@ def draw(
             ]
             of_targets = generator.permutation(num_examples) < num_examples // 2
             keep = np.concatenate([halves[0] & of_targets, halves[1] & ~of_targets])
+        elif kind == "pairs":
+            firsts = uniform[: num_models // 2].argsort(1).argsort(1) < num_examples // 2
+            keep = np.stack([firsts, ~firsts], 1).reshape(shape)
         elif kind == "bernoulli":
             keep = uniform < pkeep
         else:
             raise ValueError(f"unknown kind of masks {kind!r}")
-    sizes = keep.sum(1)
-    if sizes.min() == 0 or sizes.max() == num_examples:
-        worst = int(sizes.argmin() if sizes.min() == 0 else sizes.argmax())
+    if told := _one_sided(keep):
         raise UserError(
-            f"--num_examples={num_examples}: model {worst} would train on {sizes[worst]} of them; "
-            "membership needs examples inside and outside: take more examples"
+            f"--num_examples={num_examples}: {told}; membership needs examples inside and outside: "
+            "take more examples"
         )
     return keep
+
+
+def _one_sided(keep: np.ndarray) -> str:
+    """Which model has no member, or no non-member; empty if none."""
+    sizes = keep.sum(1)
+    if sizes.min() > 0 and sizes.max() < keep.shape[1]:
+        return ""
+    worst = int(sizes.argmin() if sizes.min() == 0 else sizes.argmax())
+    return f"model {worst} would train on {sizes[worst]} of them"
+
+
+def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
+    """The masks in the file that their kind names."""
+    path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
+    flag = f"--masks={kind}"
+    with reading(flag):
+        try:
+            keep = np.load(path, allow_pickle=False)
+        except ValueError as error:
+            raise UserError(f"{flag}: not a .npy file ({one_line(error)})") from None
+    if not isinstance(keep, np.ndarray):
+        raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
+    if keep.dtype != bool or keep.shape != shape:
+        raise UserError(
+            f"{flag}: it holds {keep.dtype} {keep.shape}; it must be bool [models, examples], "
+            f"{shape} by --num_models and the data"
+        )
+    if told := _one_sided(keep):
+        raise UserError(f"{flag}: {told}; membership needs examples inside and outside")
+    if abs(keep.mean() - pkeep) > _SHARE_TOLERANCE:
+        raise UserError(
+            f"--pkeep={pkeep}: the masks of {flag} give a model {keep.mean():.3g} of the pool on "
+            f"average, by which epochs are counted: add --pkeep={keep.mean():.3g}"
+        )
+    return keep
+
+
+def check_same(kind: str, keep: np.ndarray) -> None:
+    """Checks the masks of a run against the file that their kind names, if it is still there.
+
+    Raises:
+      UserError: they are not the same.
+    """
+    path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
+    if kind.startswith(FILE) and path.exists():
+        now = _read(kind, keep.shape, float(keep.mean()))
+        if not np.array_equal(now, keep):
+            raise UserError(
+                f"--masks={kind}: the run was begun with other masks than are there now; restore "
+                "the file, or give another --workdir"
+            )
+
+
+def absolute(kind: str) -> str:
+    """A kind of masks, the path of its file absolute, if it names one."""
+    path = kind.removeprefix(FILE)
+    return FILE + os.path.abspath(os.path.expanduser(path)) if kind.startswith(FILE) else kind
 
 
 def first_shadow(num_models: int) -> int:

@@ -1,19 +1,29 @@
-"""All that is said of one attack: metrics of all pairs and of groups, decisions, epsilon."""
+"""All that is said of one attack: metrics of pairs and groups, decisions, epsilon, agreement."""
 
 import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from lira_jax.evaluation import shadow_threshold
-from lira_jax.evaluation.decisions import Decisions, decision_metrics
+from lira_jax.evaluation import alarms, pooled_threshold, shadow_threshold, transfer
+from lira_jax.evaluation.alarms import FalseAlarms, Instability
+from lira_jax.evaluation.decisions import Decisions, best_threshold, decision_metrics
 from lira_jax.evaluation.epsilon import epsilon_over_targets
+from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.groups import GroupDecisions, group_decisions
+from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
 from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import Row, Summary, evaluate
+from lira_jax.evaluation.tail import tnr_at_fnr
+from lira_jax.evaluation.transfer import PRIORS, Transferred
 
 RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
 """Members : non-members, Rezaei and Liu (2021), table 2."""
 DELTA = 1e-5
 CONFIDENCE = 0.95
+_UNKNOWN = Estimate(math.nan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +54,20 @@ class AttackResults(Summary):
         `thresholds`; None without these.
       epsilon: lower bound on epsilon of differential privacy.
       thresholds: [targets], member where score >= threshold: the attack's own, or chosen on the
-        other targets; None with a single target and no threshold of the attack's own.
+        other targets, of a single target on shadow models that were attacked in its place; None
+        where there are neither.
+      statistic: the statistic that calibrated decisions of the audit test in place of this attack's
+        score; None for an attack that does not look at one.
+      false_alarms: whose false alarms the threshold at 1 % FPR gives; None where they are too few.
+      instability: how often targets disagree about an example they trained on, at the same
+        threshold; None with a single target.
+      transferred: false positive rate, one of transfer.ALPHA, -> what thresholds of other models
+        give.
+      reproducibility: whether targets agree on who is exposed; None with too few targets or
+        examples.
+      groups: one of groups.GROUPS -> decisions on its pairs, at `thresholds`; empty without these,
+        or where it is unknown what the targets classify rightly.
+      tnr_at_fnr: true negative rate where 0.1 % of the members are called non-members.
     """
 
     correct: Row | None
@@ -53,6 +76,26 @@ class AttackResults(Summary):
     decisions: dict[str, Decisions] | None
     epsilon: Epsilon
     thresholds: tuple[float, ...] | None = None
+    statistic: str | None = None
+    false_alarms: FalseAlarms | None = None
+    instability: Instability | None = None
+    transferred: dict[str, Transferred] = dataclasses.field(default_factory=dict)
+    reproducibility: Reproducibility | None = None
+    groups: dict[str, GroupDecisions] = dataclasses.field(default_factory=dict)
+    tnr_at_fnr: Estimate = _UNKNOWN
+
+
+@dataclasses.dataclass(frozen=True)
+class ShadowScores:
+    """What the attack says of shadow models, whose membership the attacker knows.
+
+    Attributes:
+      scores: [models, examples], higher = more likely a member; NaN is no score.
+      members: bool [models, examples].
+    """
+
+    scores: np.ndarray
+    members: np.ndarray
 
 
 def assess(
@@ -61,6 +104,8 @@ def assess(
     labels: np.ndarray,
     correct: np.ndarray | None,
     threshold: float | None = None,
+    shadows: ShadowScores | None = None,
+    priors: Sequence[float] = PRIORS,
 ) -> AttackResults:
     """Assesses an attack.
 
@@ -70,18 +115,18 @@ def assess(
       labels: int [examples].
       correct: bool [targets, examples], whether the target's prediction is right; None if unknown.
       threshold: the attack's own, for attacks that decide: member where score >= threshold.
+      shadows: of a single target, to choose thresholds on; None takes the other targets.
+      priors: shares of the examples that are members, for the value of an accusation.
     """
-    limits = (
-        shadow_threshold.thresholds(scores, members)
-        if threshold is None
-        else np.full(len(scores), threshold)
-    )
-    decisions = None
+    limits = _thresholds(scores, members, threshold, shadows)
+    decisions, groups = None, {}
     if limits is not None:
         decided = scores >= limits[:, None]
         decisions = {
             name: decision_metrics(decided, members, ratio) for name, ratio in RATIOS.items()
         }
+        if correct is not None:
+            groups = group_decisions(decided, ~np.isnan(scores), members, labels, correct)
     return AttackResults(
         **vars(evaluate(scores, members)),
         correct=None if correct is None else _group("correct", scores, members, correct),
@@ -96,7 +141,45 @@ def assess(
         decisions=decisions,
         epsilon=Epsilon(epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE)),
         thresholds=None if limits is None else tuple(limits.tolist()),
+        **_over_targets(scores, members),
+        transferred=transfer.transferred(
+            scores, members, priors, None if shadows is None else _of_shadows(shadows)
+        ),
+        groups=groups,
+        tnr_at_fnr=tnr_at_fnr(scores, members),
     )
+
+
+def _thresholds(
+    scores: np.ndarray,
+    members: np.ndarray,
+    threshold: float | None,
+    shadows: ShadowScores | None,
+) -> np.ndarray | None:
+    """The limit of each target's decisions, [targets]; None where nothing gives one."""
+    if threshold is None and shadows is not None:
+        known = ~np.isnan(shadows.scores)
+        threshold = best_threshold(shadows.scores[known], shadows.members[known])
+    if threshold is None:
+        return shadow_threshold.thresholds(scores, members)
+    return np.full(len(scores), threshold)
+
+
+def _of_shadows(shadows: ShadowScores) -> np.ndarray:
+    """Thresholds at each false positive rate of transfer.ALPHA, [models, rates]."""
+    rates = transfer.ALPHA.values()
+    found = [pooled_threshold.of_targets(shadows.scores, shadows.members, r) for r in rates]
+    return np.stack(found, axis=1)
+
+
+def _over_targets(scores: np.ndarray, members: np.ndarray) -> dict[str, Any]:
+    """The fields that say how targets and examples differ."""
+    found: dict[str, Any] = {"reproducibility": reproducibility(scores, members)}
+    decided = alarms.decided(scores, members)
+    if decided is not None:
+        found["false_alarms"] = alarms.false_alarms(decided, scores, members)
+        found["instability"] = alarms.instability(decided, scores, members)
+    return found
 
 
 def _group(name: str, scores: np.ndarray, members: np.ndarray, where: np.ndarray) -> Row | None:

@@ -100,18 +100,20 @@ def epsilon_over_targets(
       seed: of the splits into halves.
 
     Returns:
-      Epsilon, at least 0.
+      Epsilon, at least 0. Targets with fewer than two members or non-members have no say; a bound
+      of 0 is true of any, also where no others are left.
 
     Raises:
-      UserError: as `epsilon_lower_bound`.
+      UserError: delta or confidence is out of its range.
     """
     _check(delta, confidence)
-    each = confidence if len(scores) == 1 else (1 + confidence) / 2
+    split = (members.sum(1) >= 2) & ((~members).sum(1) >= 2)
+    each = confidence if np.count_nonzero(split) == 1 else (1 + confidence) / 2
     bounds = [
         epsilon_lower_bound(s, m, delta=delta, confidence=each, seed=seed)
-        for s, m in zip(scores, members, strict=True)
+        for s, m in zip(scores[split], members[split], strict=True)
     ]
-    return float(np.median(bounds))
+    return float(np.median(bounds)) if bounds else 0.0
 
 
 def _both_ends(count: int, steps: int = 250) -> np.ndarray:

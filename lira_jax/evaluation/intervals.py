@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import betaincinv, expit, logit
 
+from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.roc import TPR_AT, Roc, auc, metrics, thin
 
 Interval = tuple[float, float]
@@ -33,6 +34,35 @@ def clopper_pearson(
     low = np.where(k == 0, 0.0, betaincinv(np.maximum(k, 1), n - k + 1, tail))
     high = np.where(k == n, 1.0, betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
     return low, high
+
+
+def rate(successes: np.ndarray, trials: np.ndarray) -> Estimate:
+    """A rate over all targets, such as the share of members that are called so, with its interval.
+
+    The targets are the independent units: the standard error is that of a ratio of two sums over
+    targets, times Student's quantile with T - 1 degrees of freedom. The interval is never narrower
+    than that of Clopper and Pearson for all trials together, which it is with one target.
+
+    Args:
+      successes: int [targets].
+      trials: int [targets]; a target without any says nothing.
+
+    Returns:
+      The pooled rate; NaN without trials.
+    """
+    used = np.asarray(trials) > 0
+    successes, trials = np.asarray(successes)[used], np.asarray(trials)[used]
+    if not trials.size:
+        return Estimate(np.nan)
+    total = trials.sum()
+    value = successes.sum() / total
+    low, high = (float(end) for end in clopper_pearson(successes.sum(), total))
+    if trials.size > 1:
+        residual = successes - value * trials
+        error = np.sqrt(trials.size / (trials.size - 1) * (residual @ residual)) / total
+        half = stats.t.ppf((1 + _CONFIDENCE) / 2, trials.size - 1) * error
+        low, high = max(min(low, value - half), 0), min(max(high, value + half), 1)
+    return Estimate(float(value), float(low), float(high))
 
 
 def example_intervals(roc: Roc) -> dict[str, Interval]:

@@ -80,8 +80,9 @@ class Masks:
         "models), bernoulli (independent coins), tf_privacy (the very masks of "
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
         "models, the targets, share one half of the pool, their shadows the other; only offline "
-        "attacks apply).",
-        choices=("balanced", "bernoulli", "tf_privacy", "disjoint"),
+        "attacks apply), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
+        "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
+        choices=("balanced", "bernoulli", "tf_privacy", "disjoint", "pairs", "file:PATH"),
     )
     pkeep: float = _field(
         0.5,

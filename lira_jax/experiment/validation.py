@@ -16,8 +16,10 @@ def validate(experiment: Experiment) -> Experiment:
     e = experiment
     for name, field in FIELDS.items():
         choices = field.metadata["choices"]
-        if choices and getattr(e, name) not in (*choices, field.default):
-            raise bad_choice(f"--{name}", getattr(e, name), choices)
+        value = getattr(e, name)
+        named = name == "masks" and value.startswith("file:") and value != "file:"
+        if choices and value not in (*choices, field.default) and not named:
+            raise bad_choice(f"--{name}", value, choices)
     for name in ("num_models", "epochs", "batch_size"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in (
@@ -78,6 +80,9 @@ def _check_masks(e: Experiment) -> None:
             "which must be a whole number below num_models / 2: change num_models (a multiple of "
             "4 when pkeep is 0.5)",
         )
+    if e.masks == "pairs":
+        _require(e.num_models % 2 == 0, "num_models", e, "pairs of models need an even number")
+        _require(e.pkeep == 0.5, "pkeep", e, "the models of a pair train on a half each; give 0.5")
     if e.masks == "balanced":
         in_models = e.pkeep * e.num_models
         even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < e.num_models

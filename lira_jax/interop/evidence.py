@@ -3,17 +3,20 @@
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import read, targets
+from lira_jax.runs import diagnoses
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.evidence import Loaded, load_evidence, with_shadows_of
+from lira_jax.runs.evidence import Loaded, diagnose_outputs, load_evidence, with_shadows_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +37,10 @@ class Source:
 
 
 def read_own(
-    runs: Sequence[tuple[RunDirectory, Experiment]], asked: str = "all", shadows: str = ""
+    runs: Sequence[tuple[RunDirectory, Experiment]],
+    asked: str = "all",
+    shadows: str = "",
+    order: str = "ours",
 ) -> Source:
     """Evidence of a run of lira_jax.
 
@@ -42,15 +48,18 @@ def read_own(
       runs: the run and, if another recipe trains the targets, after it that of the targets.
       asked: "all", model ids, or a file with the outputs of targets from outside.
       shadows: run directory whose models are the shadows instead; empty for none.
+      order: of the queries in a file of targets, one of queries.ORDERS.
 
     Raises:
       UserError: something is missing, damaged or does not fit together; the flag is named.
     """
     (run, experiment), *own_targets = runs
-    outside, shadow_run = pathlib.Path(asked).exists(), None
+    outside, shadow_run = names_a_file(asked), None
     if shadows:
         _refuse_shadows(shadows, outside)
         shadow_run = RunDirectory(shadows)
+        if not shadow_run.has_experiment():
+            raise UserError(f"--shadows={shadows}: there is no run of lira_jax in it")
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
     loaded = load_evidence(run, experiment, "all" if outside else asked)
@@ -58,19 +67,72 @@ def read_own(
         raise UserError(f"--targets={asked}: not with --masks=disjoint; name models of the run")
     if shadow_run is not None:
         loaded = with_shadows_of(shadow_run, run, loaded)
-    return _with_outside(Source(loaded, run, shadow_run, outside), asked)
+    return _with_outside(Source(loaded, run, shadow_run, outside), asked, order)
 
 
-def read_foreign(workdir: str | os.PathLike, asked: str = "all", shadows: str = "") -> Source:
+def read_foreign(
+    workdir: str | os.PathLike, asked: str = "all", shadows: str = "", order: str = "ours"
+) -> Source:
     """Evidence of another tool's run directory; arguments and errors as `read_own`."""
-    outside = pathlib.Path(asked).exists()
+    outside = names_a_file(asked)
     if shadows:
         _refuse_shadows(shadows, True)
-    evidence, models = read.read(workdir)
+    evidence, models = _healthy(workdir, *read.read(workdir), "all" if outside else asked)
     evidence = _with_targets(evidence, models, "all" if outside else asked)
     assert isinstance(evidence.targets, Inside), "of another tool all models are targets"
     loaded = Loaded(evidence, models, [models[t] for t in evidence.targets.models])
-    return _with_outside(Source(loaded, outside=outside), asked)
+    return _with_outside(Source(loaded, outside=outside), asked, order)
+
+
+def names_a_file(asked: str) -> bool:
+    """Whether targets are named by a file or folder, not by ids.
+
+    Raises:
+      UserError: it is neither.
+    """
+    if re.fullmatch(r"all|[-\d,:\s]*", asked):
+        return False
+    if not pathlib.Path(asked).exists():
+        raise UserError(
+            f"--targets={asked}: there is no such file; give all, model ids such as 0,3, or a "
+            "file with the logits of targets from outside"
+        )
+    return True
+
+
+def _healthy(
+    workdir: str | os.PathLike, evidence: Evidence, models: list[int], asked: str
+) -> tuple[Evidence, list[int]]:
+    """The evidence of the models that have not diverged, and their ids.
+
+    Raises:
+      UserError: they are too few, or a target that is asked for is not among them; or no model
+        knows anything of the labels.
+    """
+    order = "see to it that labels and masks are in the order of the scores"
+    found = {
+        model: diagnose_outputs(evidence.signals, row, evidence.keep[row])
+        for row, model in enumerate(models)
+    }
+    wrong = {row: model for row, model in enumerate(models) if found[model].diverged}
+    if len(models) - len(wrong) < 2:
+        raise UserError(
+            f"{workdir}: {len(models) - len(wrong)} of {len(models)} models can be used, the "
+            f"others have diverged; {order}"
+        )
+    if all(d.diverged or d.learned_nothing for d in found.values()):
+        raise UserError(f"{workdir}: none of {len(models)} models learned anything; {order}")
+    if line := diagnoses.diverged(found):
+        progress.note(f"WARNING: {line}")
+    if line := diagnoses.learned_nothing(found):
+        progress.note(f"WARNING: {line}; {order}")
+    lost = [str(model) for model in wrong.values() if str(model) in asked.split(",")]
+    if lost:
+        raise UserError(f"--targets={asked}: model {lost[0]} has diverged; name others")
+    if not wrong:
+        return evidence, models
+    rows = [row for row in range(len(models)) if row not in wrong]
+    return evidence.models(np.array(rows)), [models[row] for row in rows]
 
 
 def _refuse_shadows(shadows: str, refuse: bool) -> None:
@@ -81,10 +143,13 @@ def _refuse_shadows(shadows: str, refuse: bool) -> None:
         )
 
 
-def _with_outside(source: Source, asked: str) -> Source:
+def _with_outside(source: Source, asked: str, order: str) -> Source:
     if not source.outside:
+        if order != "ours":
+            raise UserError(f"--targets_queries={order}: it is for a file that --targets names")
         return source
-    evidence = targets.with_targets_of(source.loaded.evidence, pathlib.Path(asked))
+    loaded = source.loaded
+    evidence = targets.with_targets_of(loaded.evidence, loaded.models, pathlib.Path(asked), order)
     loaded = dataclasses.replace(source.loaded, evidence=evidence, targets=[asked])
     return dataclasses.replace(source, loaded=loaded)
 

@@ -1,23 +1,9 @@
-"""Reads the run directories of other tools as they are.
+"""Reads the run directories of other tools as they are (layouts.py says which)."""
 
-| layout | written by | files |
-| --- | --- | --- |
-| tf_privacy | mi_lira_2021 | `experiment-{i}_{M}/` {keep, scores/*, logits/*}, y_train |
-| lira_pytorch | lira-pytorch | `{i}/` {keep, scores, logits} |
-| lira_analysis | PoPETs 2026 | keep_indices, `model_{i}/` {scores/scores, logits/logits} |
-
-All are .npy files: keep bool [N] (keep_indices [M, N]), scores float [N, A], logits float [N, 1, A,
-K] or [N, A, K]. Models are told apart by the number in their folder's name, never by the file
-system's order.
-"""
-
-import dataclasses
-import itertools
-import math
+import hashlib
 import os
 import pathlib
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -25,292 +11,201 @@ from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
-from lira_jax.interop.arrays import check_floats, check_mask, phi_from_logits
-from lira_jax.runs.directory import EXPERIMENT
-from lira_jax.runs.files import load_npy
+from lira_jax.interop import labels as labels_lib
+from lira_jax.interop.arrays import phi_from_logits
+from lira_jax.interop.layouts import Dump, Outputs, find, read_mask, read_outputs, recognise
+from lira_jax.interop.queries import grid_order
 
-# Float32 probabilities give phi to 1e-4, but beyond 80 they are denormal and the tools' floors
-# under the logarithm begin to matter.
-_PHI_TOLERANCE, _PHI_CEILING = 0.01, 80.0
+__all__ = ["read", "recognise"]
 
-
-@dataclasses.dataclass(frozen=True)
-class _Dump:
-    """Where one model's outputs are.
-
-    Attributes:
-      model: the number in the name of its folder.
-      folder: of the model.
-      keep: bool [examples], read from keep_file.
-      scores, logits: files, or None where there is none.
-      in_grid: whether the queries are in tf_privacy's order.
-    """
-
-    model: int
-    folder: pathlib.Path
-    keep: np.ndarray
-    keep_file: pathlib.Path
-    scores: pathlib.Path | None
-    logits: pathlib.Path | None
-    in_grid: bool = False
-
-
-def recognise(path: str | os.PathLike) -> str | None:
-    """The layout of a directory: tf_privacy, lira_pytorch or lira_analysis; else None."""
-    path = pathlib.Path(path)
-    if not path.is_dir() or (path / EXPERIMENT).exists():
-        return None
-    if (path / "keep_indices.npy").exists():
-        return "lira_analysis"
-    if _numbered(path, _EXPERIMENT):
-        return "tf_privacy"
-    if any((folder / "keep.npy").exists() for _, folder in _numbered(path, r"(\d+)")):
-        return "lira_pytorch"
-    return None
+_STRAY = 0.01  # of the examples: so many scores may miss phi of the logits without a word
 
 
 def read(path: str | os.PathLike) -> tuple[Evidence, list[int]]:
-    """Reads the run directory of another tool.
+    """Reads the run directory of another tool, and says in a line what was read.
 
-    The queries of tf_privacy, whose plain image is not the first, are permuted into this project's
-    order. In lira_pytorch every query is a random crop: attacks on the plain example get the first.
-    Where there are no scores, phi is computed from the logits. Labels are y_train.npy or labels.npy
-    in the directory; where there is neither, as in lira_pytorch and lira_analysis, an example's
-    label is the one class under which the logits give the stored score.
+    Queries are permuted into this project's order, the plain image first. In lira_pytorch every
+    query is a random crop: attacks on the plain example get the first. Where there are no scores,
+    phi is computed from the logits. Labels are y_train.npy or labels.npy in the directory; where
+    there is neither, as in lira_pytorch and lira_analysis, an example's label is the one class
+    under which the logits give the stored score. Models without scores and logits are passed over.
 
     Returns:
       The evidence, with every model a target, and the ids of its models, ascending. Its
       signals are phi and, unless the directory holds scores alone, logits.
 
     Raises:
-      UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; no way to
-        the labels.
+      UserError: an unknown layout; a missing, damaged or misshapen file, or NaN in it; two models
+        with the same outputs; labels that are missing, or that scores and logits contradict.
     """
-    path = pathlib.Path(path)
-    layout = recognise(path)
-    if layout is None:
+    path, layout = pathlib.Path(path), recognise(path)
+    dumps = _scored(path, find(path))
+    _, first = next(_each(dumps))
+    num_examples, num_queries, num_classes = first.shape
+    labels, file = labels_lib.stored(path, num_examples, num_classes, dumps[0].longer) or (
+        labels_lib.told(output for _, output in _each(dumps)),
+        None,
+    )
+    if labels is None:
         raise UserError(
-            f"{path} is no run directory of tf_privacy (experiment-*/), lira_pytorch or "
-            "lira_analysis"
+            f"{path / 'labels.npy'} is missing, and scores and logits do not tell the labels: "
+            "save them there, whole numbers [examples]"
         )
-    dumps = list(_FIND[layout](path))
-    if len(dumps) < 2:
-        raise UserError(f"{path} holds {len(dumps)} models; a target needs shadow models beside it")
-    for one, other in itertools.pairwise(dumps):
-        if one.model == other.model:
-            raise UserError(
-                f"{path}: {one.folder.name} and {other.folder.name} have one number; move one away"
-            )
-
-    _, *outputs = next(_each(dumps))
-    num_examples, num_queries, num_classes = _shape(*outputs)
-    labels = _labels(path, dumps, num_examples, num_classes)
     keep = np.empty((len(dumps), num_examples), bool)
     phi = np.empty((len(dumps), num_examples, num_queries), np.float32)
     plain = np.empty((len(dumps), num_examples, num_classes), np.float32) if num_classes else None
-    for row, (dump, scores, logits) in enumerate(_each(progress.each("read", dumps, "models"))):
-        keep[row] = _covered(
-            check_mask(dump.keep, dump.keep_file), num_examples, dump.keep_file, dump.in_grid
-        )
-        if scores is not None:
-            phi[row] = scores
-        elif logits is not None:
-            phi[row] = phi_from_logits(logits, labels)
-        if plain is not None and logits is not None:
-            plain[row] = logits[:, 0]
-    if layout == "lira_pytorch" or (layout == "tf_privacy" and grid_order(num_queries) is None):
-        progress.note(
-            f"note: {path}: no query is known to be the plain example; the first is taken for it"
-        )
+    infinite = []
+    strays = np.zeros((len(dumps), num_examples), bool)  # scores that are not phi of the logits
+    for row, (dump, output) in enumerate(_each(progress.each("read", dumps, "models"))):
+        keep[row] = read_mask(dump, num_examples)
+        if output.scores is not None:
+            phi[row] = output.scores
+        elif output.logits is not None:
+            phi[row] = phi_from_logits(output.logits, labels)
+        if plain is not None and output.logits is not None:
+            plain[row] = output.logits[:, 0]
+        strays[row] = labels_lib.disagree(output, labels)
+        if output.had_infinite:
+            infinite.append(dump.model)
+    if file is not None:  # most models, for the scores of single ones may be of another training
+        wrong = strays.mean(0) > 0.5
+        labels_lib.refuse_contradiction(file, labels, wrong, (output for _, output in _each(dumps)))
+    _refuse_copies(dumps, phi)
+    progress.note(f"{path}: {summary(f'models of {layout}', phi, plain, keep, labels)}")
+    for text in [
+        *_about_infinite(infinite),
+        *_about_strays(strays, [d.model for d in dumps]),
+        *_about_membership(phi[:, :, 0], keep),
+        *_about_epochs(dumps),
+        *_about_queries(dumps[0].order, num_queries),
+    ]:
+        progress.note(f"note: {path}: {text}")
     signals = {"phi": phi} if plain is None else {"phi": phi, "logits": plain}
     everyone = Inside(np.arange(len(dumps)))
     return Evidence.of_arrays(labels, keep, everyone, **signals), [d.model for d in dumps]
 
 
-def grid_order(queries: int) -> np.ndarray | None:
-    """Where this project's queries are in tf_privacy's grid: ours = theirs[:, grid_order(A)].
+def summary(
+    what: str,
+    phi: np.ndarray,
+    logits: np.ndarray | None,
+    members: np.ndarray | None,
+    labels: np.ndarray,
+) -> str:
+    """What was read, in a line.
 
-    Theirs: for img in [x, mirrored x]: for dx in 0..2s: for dy in 0..2s; the plain image is at s
-      (2s + 1) + s.
-    Ours: the unshifted crop first, of each half.
-
-    Returns:
-      int [queries], a permutation; None if that is not the size of such a grid, with mirrored
-      images or without.
+    Args:
+      what: they are, such as targets.
+      phi: [models, examples, queries].
+      logits: [models, examples, classes], or None.
+      members: bool [models, examples], or None.
+      labels: int [examples].
     """
-    for halves in (1, 2):
-        side = math.isqrt(queries // halves)
-        if side % 2 and halves * side**2 == queries:
-            centre = side**2 // 2
-            half = np.r_[centre, np.delete(np.arange(side**2), centre)]
-            return np.concatenate([half + side**2 * h for h in range(halves)])
-    return None
+    num_models, num_examples, num_queries = phi.shape
+    classes = "scores without logits"
+    if logits is not None:
+        classes = f"{logits.shape[-1]} classes"
+    text = f"{num_models} {what}, {num_examples} examples x {num_queries} queries"
+    text += f", {classes}"
+    if members is not None:
+        sizes = members.sum(1)
+        span = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
+        text += f", {span} members a model"
+    if logits is None:
+        return text
+    correct = np.stack([z.argmax(-1) == labels for z in logits])
+    if members is None:
+        return f"{text}, accuracy {correct.mean():.1%}"
+    parts = [("members", correct[members]), ("non-members", correct[~members])]
+    known = [f"{part.mean():.1%} on {name}" for name, part in parts if part.size]
+    return f"{text}, accuracy {', '.join(known)}"
 
 
-_EXPERIMENT = r"experiment-(\d+)(?:_\d+)?"
-
-
-def _tf_privacy(path: pathlib.Path) -> Iterator[_Dump]:
-    for model, folder in _numbered(path, _EXPERIMENT):
-        keep, scores = folder / "keep.npy", _last(folder / "scores")
-        logits = _existing(folder / "logits" / scores.name) if scores else _last(folder / "logits")
-        yield _Dump(model, folder, load_npy(keep), keep, scores, logits, in_grid=True)
-
-
-def _lira_pytorch(path: pathlib.Path) -> Iterator[_Dump]:
-    for model, folder in _numbered(path, r"(\d+)"):
-        keep = folder / "keep.npy"
-        scores, logits = _existing(folder / "scores.npy"), _existing(folder / "logits.npy")
-        yield _Dump(model, folder, load_npy(keep), keep, scores, logits)
-
-
-def _lira_analysis(path: pathlib.Path) -> Iterator[_Dump]:
-    keep_file = path / "keep_indices.npy"
-    keep = load_npy(keep_file)
-    for model, folder in _numbered(path, r"model_(\d+)"):
-        if keep.ndim != 2 or model >= len(keep):
-            raise UserError(
-                f"{keep_file} is {keep.shape}, not [models, examples], or has no row for "
-                f"{folder.name}"
-            )
-        scores, logits = (
-            _existing(folder / "scores" / "scores.npy"),
-            _existing(folder / "logits" / "logits.npy"),
+def _scored(path: pathlib.Path, dumps: list[Dump]) -> list[Dump]:
+    """The models that are scored; the others are told."""
+    scored = [dump for dump in dumps if dump.outputs]
+    unscored = [dump.folder.name for dump in dumps if not dump.outputs]
+    if len(scored) < 2:
+        without = f" (no scores and no logits in {', '.join(unscored)})" if unscored else ""
+        raise UserError(
+            f"{path} holds {len(scored)} models{without}; a target needs shadow models beside it"
         )
-        yield _Dump(model, folder, keep[model], keep_file, scores, logits)
+    if unscored:
+        progress.note(
+            f"note: {path}: {', '.join(unscored)} passed over: neither scores nor logits are there"
+        )
+    return scored
 
 
-_FIND: dict[str, Callable[[pathlib.Path], Iterator[_Dump]]] = {
-    "tf_privacy": _tf_privacy,
-    "lira_pytorch": _lira_pytorch,
-    "lira_analysis": _lira_analysis,
-}
-
-
-def _numbered(path: pathlib.Path, pattern: str) -> list[tuple[int, pathlib.Path]]:
-    """The folders whose whole name matches, by the number in it."""
-    matches = [(re.fullmatch(pattern, p.name, re.ASCII), p) for p in path.iterdir() if p.is_dir()]
-    return sorted((int(match[1]), p) for match, p in matches if match)
-
-
-def _last(folder: pathlib.Path) -> pathlib.Path | None:
-    return max((p for p in folder.glob("*.npy") if not p.name.startswith(".")), default=None)
-
-
-def _existing(path: pathlib.Path) -> pathlib.Path | None:
-    return path if path.exists() else None
-
-
-def _each(dumps: Iterable[_Dump]) -> Iterator[tuple[_Dump, np.ndarray | None, np.ndarray | None]]:
-    """Each model's scores and logits, as `_outputs` reads them, all of one shape."""
+def _each(dumps: Iterable[Dump]) -> Iterator[tuple[Dump, Outputs]]:
+    """Each model's outputs, all of one shape."""
     first = shape = None
     for dump in dumps:
-        scores, logits = _outputs(dump)
+        output = read_outputs(dump)
         if first is None:
-            first, shape = dump, _shape(scores, logits)
-        if _shape(scores, logits) != shape:
+            first, shape = dump, output.shape
+        if output.shape != shape:
             raise UserError(
-                f"{dump.scores or dump.logits} and its logits have {_shape(scores, logits)} "
+                f"{dump.outputs} and its logits have {output.shape} "
                 f"examples, queries and classes (0: no logits), but those of model {first.model} "
                 f"have {shape}"
             )
-        yield dump, scores, logits
+        yield dump, output
 
 
-def _outputs(dump: _Dump) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Scores [examples, queries] and logits [examples, queries or 1, classes], or None."""
-    if dump.scores is None and dump.logits is None:
-        raise UserError(
-            f"{dump.folder} has neither scores nor logits: score this model, or move its folder "
-            "away"
-        )
-    scores = logits = None
-    if dump.scores is not None:
-        scores = check_floats(load_npy(dump.scores), ("examples, queries",), dump.scores)
-    if dump.logits is not None:
-        forms = ("examples, 1, queries, classes", "examples, queries, classes")
-        logits = check_floats(load_npy(dump.logits), forms, dump.logits)
-        if logits.ndim == 4 and logits.shape[1] == 1:
-            logits = logits[:, 0]
-        fits = scores is None or (
-            len(logits) == len(scores) and logits.shape[1] in (1, scores.shape[1])
-        )
-        if logits.ndim != 3 or logits.shape[-1] < 2 or not fits:
-            of_scores = "" if scores is None else f", its scores {scores.shape}"
+def _refuse_copies(dumps: Sequence[Dump], phi: np.ndarray) -> None:
+    """A model that is there twice would be a shadow of itself."""
+    seen: dict[str, Dump] = {}
+    for dump, own in zip(dumps, phi, strict=True):
+        other = seen.setdefault(hashlib.sha256(own).hexdigest(), dump)
+        if other is not dump and np.ptp(own):  # models that diverged may say the same of all
             raise UserError(
-                f"{dump.logits} has shape {logits.shape}{of_scores}; it must be [{forms[0]}]"
+                f"{other.folder} and {dump.folder.name} have the same outputs: one is a copy of "
+                "the other; move one away"
             )
-    return _in_our_order(scores, dump.in_grid), _in_our_order(logits, dump.in_grid)
 
 
-def _in_our_order(array: np.ndarray | None, in_grid: bool) -> np.ndarray | None:
-    if array is None or not in_grid:
-        return array
-    order = grid_order(array.shape[1])
-    return array if order is None else array[:, order]
-
-
-def _shape(scores: np.ndarray | None, logits: np.ndarray | None) -> tuple[int, int, int]:
-    """Numbers of examples, queries and classes; 0 classes: no logits."""
-    either = logits if scores is None else scores
-    assert either is not None, "_outputs refuses a model that has neither"
-    examples, queries = either.shape[:2]
-    return examples, queries, 0 if logits is None else logits.shape[-1]
-
-
-def _labels(
-    path: pathlib.Path, dumps: list[_Dump], num_examples: int, num_classes: int
-) -> np.ndarray:
-    for file in (path / "y_train.npy", path / "labels.npy"):
-        if file.exists():
-            labels = load_npy(file)
-            if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
-                raise UserError(
-                    f"{file} is {labels.dtype} {labels.shape}; it must hold whole numbers from 0 "
-                    "[examples]"
-                )
-            labels = _covered(labels, num_examples, file, dumps[0].in_grid)
-            if num_classes and labels.max() >= num_classes:
-                raise UserError(
-                    f"{file}: the largest label is {labels.max()}, but the logits have "
-                    f"{num_classes} classes"
-                )
-            return labels.astype(np.int32)
-    told = _labels_from_outputs(dumps)
-    if told is None:
-        raise UserError(
-            f"{path / 'labels.npy'} is missing, and scores and logits do not tell the labels: "
-            "save them there, whole numbers [examples]"
+def _about_infinite(models: list[int]) -> Iterator[str]:
+    if models:
+        yield (
+            f"models {_listed(models)} have infinite outputs; they are taken for those of a "
+            "probability of 1e-45, or of 1 - 1e-45"
         )
-    return told
 
 
-def _labels_from_outputs(dumps: list[_Dump]) -> np.ndarray | None:
-    """The classes under which the first query's logits give the stored scores; None if unclear.
-
-    Under one model two classes may be equally likely, so models are added until one class is left.
-    """
-    fits = True
-    for _, scores, logits in _each(dumps):
-        if scores is None or logits is None:
-            return None
-        stored = np.clip(scores[:, :1], -_PHI_CEILING, _PHI_CEILING)
-        classes = range(logits.shape[-1])
-        phi = np.concatenate(
-            [phi_from_logits(logits[:, :1], np.full(len(logits), k)) for k in classes], axis=1
+def _about_strays(strays: np.ndarray, models: list[int]) -> Iterator[str]:
+    many = [model for model, own in zip(models, strays, strict=True) if own.mean() > _STRAY]
+    if many:
+        yield (
+            f"the scores of models {_listed(many)} are not those of their logits and labels on "
+            f"{strays.sum(1).max()} of {strays.shape[1]} examples; LiRA takes the scores, attacks "
+            "on logits the logits"
         )
-        fits = fits & (np.abs(np.clip(phi, -_PHI_CEILING, _PHI_CEILING) - stored) < _PHI_TOLERANCE)
-        if (fits.sum(1) == 1).all():
-            return fits.argmax(1).astype(np.int32)
-    return None
 
 
-def _covered(
-    array: np.ndarray, num_examples: int, source: pathlib.Path, longer: bool
-) -> np.ndarray:
-    """The part of a mask or of labels that was scored: in tf_privacy perhaps the first examples."""
-    if array.ndim != 1 or len(array) < num_examples or (len(array) > num_examples and not longer):
-        raise UserError(
-            f"{source} has shape {array.shape}, but {num_examples} examples were scored"
-        )
-    return array[:num_examples]
+def _about_membership(phi: np.ndarray, keep: np.ndarray) -> Iterator[str]:
+    """Every model knows its members at least as well as the others."""
+    both = keep.any(1) & ~keep.all(1)
+    gaps = np.array(
+        [z[k].mean() - z[~k].mean() for z, k in zip(phi[both], keep[both], strict=True)]
+    )
+    if len(gaps) > 3 and gaps.mean() < -4 * gaps.std(ddof=1) / np.sqrt(len(gaps)):
+        yield "the models know their non-members better than their members; are the masks inverted?"
+
+
+def _about_epochs(dumps: Sequence[Dump]) -> Iterator[str]:
+    files = {dump.outputs.name: dump for dump in dumps if dump.outputs is not None}
+    if len(files) > 1:
+        named = ", ".join(f"{name} of {dump.folder.name}" for name, dump in sorted(files.items()))
+        yield f"the last scores of the models are of different epochs: {named}"
+
+
+def _about_queries(order: str, num_queries: int) -> Iterator[str]:
+    # lira_pytorch has no order: every query is a random crop.
+    if order == "ours" or grid_order(num_queries, order) is None:
+        yield "no query is known to be the plain example; the first is taken for it"
+
+
+def _listed(models: list[int]) -> str:
+    few = ", ".join(map(str, models[:5]))
+    return few if len(models) <= 5 else f"{few} and {len(models) - 5} more"

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,15 +14,26 @@ from lira_jax import progress
 from lira_jax.attacks.shared.signals import missing
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
-from lira_jax.interop.read import grid_order
+from lira_jax.interop.queries import grid_order
 from lira_jax.runs import files
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory, attack, attack_of
 from lira_jax.runs.evidence import diagnose, saved_signals
 
-FORMATS = ("tf_privacy", "lira_pytorch")
+FORMATS = ("tf_privacy", "lira_pytorch", "lira_analysis")
+
+ANALYSED = {
+    "lira_online": "online",
+    "lira_online_fixed": "online_fixed",
+    "lira_offline": "offline",
+    "lira_offline_fixed": "offline_fixed",
+    "phi_mean": "global",
+}
+"""Our attacks that lira_analysis (run_analysis.py) wants, and what it calls them."""
 
 _MARK = "exported_by"
 _AUGMENT = {"mirror_shift": "weak"}
+_FILES = ("x_train.npy", "y_train.npy", "labels.npy", "keep_indices.npy", "membership_labels.npy")
+_ATTACK_SUFFIX = "scores_leave_one_out.npy"
 _CHUNK = 1024  # images converted to float64 at a time
 
 
@@ -32,20 +43,23 @@ def export(
     out: str | os.PathLike,
     layout: str,
     images: np.ndarray | None = None,
+    targets: Sequence[int | str] | None = None,
 ) -> list[int]:
     """Writes a scored run in another tool's layout, whole or not at all.
 
     tf_privacy gets its queries in its own order and x_train.npy, float64 in -1..1; lira_pytorch,
-    whose queries have no order, gets ours. Diverged models are left out, as the attacks leave them
-    out.
+    whose queries have no order, gets ours. lira_analysis gets its queries in its own order and, for
+    its run_analysis.py, the scores of the attacks. Diverged models are left out, as the attacks
+    leave them out.
 
     Args:
       run: the run directory.
       experiment: of the run.
       out: folder to write; an earlier export is replaced.
-      layout: tf_privacy or lira_pytorch.
+      layout: one of FORMATS.
       images: uint8 [examples, height, width, channels] of the data set, for x_train.npy; None: not
         written.
+      targets: the models that the run's attacks are on; None: there are no attacks.
 
     Returns:
       The ids of the models written.
@@ -59,48 +73,118 @@ def export(
     _check_replaceable(out)
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (experiment.num_models, len(labels)))
-    ours = grid_order(experiment.queries)
-    assert ours is not None, "an experiment's queries are such a grid"
-    to_theirs = np.argsort(ours)
     signals = saved_signals(run, POOL, list(range(experiment.num_models)), labels)
     for name in ("phi", "logits"):
         if name not in signals.saved:
             raise UserError(f"--format={layout}: {missing(name, signals.saved)}")
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
-    written: list[int] = []
+    if not healthy:
+        raise UserError(f"{run.path}: all models have diverged; there is nothing to export")
     with _replacing(out) as folder:
-        for model in progress.each("export", healthy, "models"):
+        for number, model in enumerate(progress.each("export", healthy, "models")):
             phi = run.read(POOL.signal("phi", model), (len(labels), experiment.queries))
             logits = run.read(POOL.signal("logits", model))
             logits = logits[:, None] if logits.ndim == 2 else logits
-            if not written and logits.shape[1] < experiment.queries:
+            if not number and logits.shape[1] < experiment.queries:
                 progress.note(
                     "note: logits are those of the plain query alone, scores of all "
                     f"{experiment.queries}: the run was scored without --save_logits=all"
                 )
-            if layout == "tf_privacy":
-                own = folder / f"experiment-{model}_{experiment.num_models}"
-                epoch = f"{experiment.epochs:010d}.npy"
-                _save(own / "scores" / epoch, phi[:, to_theirs].astype(np.float64))
-                order = to_theirs if logits.shape[1] == len(to_theirs) else [0]
-                _save(own / "logits" / epoch, logits[:, None, order])
-            else:
-                own = folder / str(model)
-                _save(own / "scores.npy", phi.astype(np.float64))
-                _save(own / "logits.npy", logits)
-            _save(own / "keep.npy", keep[model])
+            own = folder / _WRITERS[layout](folder, experiment, (number, model), phi, logits)
+            if layout != "lira_analysis":
+                _save(own / "keep.npy", keep[model])
             with files.replacing(own / "hparams.json") as file:
                 file.write(json.dumps(_hparams(experiment, model)).encode())
-            written.append(model)
-        if not written:
-            raise UserError(f"{run.path}: all models have diverged; there is nothing to export")
         if layout == "tf_privacy":
             _save(folder / "y_train.npy", labels.astype(np.int64))
             if images is not None:
                 with files.npy_writer(folder / "x_train.npy", images.shape, np.float64) as write:
                     for i in range(0, len(images), _CHUNK):
                         write(images[i : i + _CHUNK] / 127.5 - 1)
-    return written
+        if layout == "lira_analysis":
+            _save(folder / "keep_indices.npy", keep[healthy])
+            _save(folder / "labels.npy", labels.astype(np.int64))
+            if len(healthy) < experiment.num_models:
+                progress.note(
+                    f"note: model_0 to model_{len(healthy) - 1} are models "
+                    f"{', '.join(map(str, healthy))} of the run: lira_analysis has no gaps"
+                )
+            _save_attacks(run, folder, keep, targets)
+    return healthy
+
+
+def _tf_privacy(folder, experiment, model, phi, logits) -> str:
+    """Writes scores and logits of a model, and returns the name of its folder.
+
+    Args:
+      model: its number in the export, and in the run.
+    """
+    own = f"experiment-{model[1]}_{experiment.num_models}"
+    epoch = f"{experiment.epochs:010d}.npy"
+    _save(folder / own / "scores" / epoch, _reordered(phi, "tf_privacy").astype(np.float64))
+    _save(folder / own / "logits" / epoch, _reordered(logits, "tf_privacy")[:, None])
+    return own
+
+
+def _lira_pytorch(folder, experiment, model, phi, logits) -> str:
+    """The same for lira_pytorch."""
+    own = str(model[1])
+    _save(folder / own / "scores.npy", phi.astype(np.float64))
+    _save(folder / own / "logits.npy", logits)
+    return own
+
+
+def _lira_analysis(folder, experiment, model, phi, logits) -> str:
+    """The same for lira_analysis, with models that are numbered without gaps.
+
+    It takes the first rows of its masks for those of the models that it finds.
+    """
+    own = f"model_{model[0]}"
+    scores = _reordered(phi, "lira_analysis").astype(np.float64)
+    _save(folder / own / "scores" / "scores.npy", scores)
+    _save(folder / own / "logits" / "logits.npy", _reordered(logits, "lira_analysis")[:, None])
+    return own
+
+
+_WRITERS = {
+    "tf_privacy": _tf_privacy,
+    "lira_pytorch": _lira_pytorch,
+    "lira_analysis": _lira_analysis,
+}
+
+
+def _reordered(array: np.ndarray, order: str) -> np.ndarray:
+    """An array [examples, queries, ...] of ours, in the order of a tool."""
+    ours = grid_order(array.shape[1], order)
+    assert ours is not None, "an experiment's queries are such a grid"
+    return array[:, np.argsort(ours)]
+
+
+def _save_attacks(
+    run: RunDirectory, folder: pathlib.Path, keep: np.ndarray, targets: Sequence[int | str] | None
+) -> None:
+    """Writes what run_analysis.py reads of the attacks of a run.
+
+    NAME_scores_leave_one_out.npy are float64 [targets, examples], membership_labels.npy is bool of
+    the same shape.
+    """
+    rows = [target for target in targets or () if isinstance(target, int)]
+    names = [name for name in map(attack_of, run.dumps()) if name is not None] if rows else []
+    written = []
+    for name in names:
+        scores = run.read(attack(name))
+        # of an earlier call with other targets, or with no guess for some examples
+        if scores.shape == (len(rows), keep.shape[1]) and not np.isnan(scores).any():
+            stem = ANALYSED.get(name, name)
+            _save(folder / f"{stem}_{_ATTACK_SUFFIX}", scores.astype(np.float64))
+            written.append(name)
+    if written:
+        _save(folder / "membership_labels.npy", keep[rows])
+    if absent := [name for name in ANALYSED if name not in written]:
+        progress.note(
+            f"note: run_analysis.py needs {', '.join(absent)} too, with a score of every example: "
+            f"run lira-attack --attacks={','.join([*written, *absent])}, and export again"
+        )
 
 
 def _hparams(experiment: Experiment, model: int) -> dict:
@@ -137,11 +221,15 @@ def _check_replaceable(out: pathlib.Path) -> None:
     others: list[str] = []
     for path in sorted(out.iterdir()):
         (models if _is_exported_model(path) else others).append(path.name)
-    foreign = set(others) - ({"x_train.npy", "y_train.npy"} if models else set())
+    foreign = [name for name in others if not (models and _is_exported_file(name))]
     if foreign:
         raise UserError(
-            f"--out={out}: {min(foreign)!r} in it is not from an export; give a new or empty folder"
+            f"--out={out}: {foreign[0]!r} in it is not from an export; give a new or empty folder"
         )
+
+
+def _is_exported_file(name: str) -> bool:
+    return name in _FILES or name.endswith(f"_{_ATTACK_SUFFIX}")
 
 
 def _is_exported_model(folder: pathlib.Path) -> bool:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
+from lira_jax.errors import UserError
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
@@ -49,26 +50,30 @@ def distinct_names(paths: list[str]) -> list[str]:
     return [f"{path} ({i})" for i, path in enumerate(paths, 1)]
 
 
-def render(runs: list[Material], names: list[str]) -> str:
+def render(runs: list[Material], names: list[str], attack: str = "") -> str:
     """The comparison page; the first run is the one that the others are compared with.
+
+    All runs are judged by one attack. Each run's own best one would be chosen on the data that it
+    is then reported for, and runs with more attacks would seem to leak more.
 
     Args:
       runs: at least two, as read_results gives them.
       names: distinct, of the runs.
+      attack: the attack; empty for the first of wording.FIXED that was run in all of them.
+
+    Raises:
+      UserError: the attack was not run in all runs, or they have none in common.
     """
-    metric = common_metric(runs)
-    best = [_best(r, metric) for r in runs]
+    attack = common_attack(runs, names, attack)
+    metric = common_metric(runs, attack)
     groups = [sections.accuracies(r) for r in runs]
     held_out = next(
         (g for g in ("test set", "non-members") if all(g in one for one in groups)), None
     )
-    estimates = [
-        _estimates(r, attack, own) for r, attack, own in zip(runs, best, groups, strict=True)
-    ]
-    labels = [f"{name}: {attack}" for name, attack in zip(names, best, strict=True)]
-    entries = {label: r.results.attacks[a] for label, r, a in zip(labels, runs, best, strict=True)}
-    style = styles(labels, labels)
-    drawn = {"roc": roc(entries, style, labels)}
+    estimates = [_estimates(r, attack, own) for r, own in zip(runs, groups, strict=True)]
+    entries = {name: r.results.attacks[attack] for name, r in zip(names, runs, strict=True)}
+    style = styles(names, names)
+    drawn = {"roc": roc(entries, style, names)}
     if held_out:
         points = [
             Point(name, e[held_out].value, e[metric])
@@ -81,19 +86,16 @@ def render(runs: list[Material], names: list[str]) -> str:
         drawn,
         names=names,
         sentence=_sentence(names, [e[metric] for e in estimates], metric),
-        curves=page.curves(style, labels),
+        attack=attack,
+        curves=page.curves(style, names),
         accuracy_name=f"Accuracy on {held_out}",
         metric_name=wording.COLUMN[metric],
-        table=_table(columns, [(n, a, e) for n, a, e in zip(names, best, estimates, strict=True)]),
+        table=_table(columns, list(zip(names, estimates, strict=True))),
         differences=_table(
             columns,
             [
-                (
-                    n,
-                    f"{a} against {best[0]}",
-                    {c: _difference(estimates[0].get(c), e.get(c)) for c in columns},
-                )
-                for n, a, e in zip(names[1:], best[1:], estimates[1:], strict=True)
+                (name, {c: _difference(estimates[0].get(c), e.get(c)) for c in columns})
+                for name, e in zip(names[1:], estimates[1:], strict=True)
             ],
             signed=True,
         ),
@@ -101,26 +103,49 @@ def render(runs: list[Material], names: list[str]) -> str:
     )
 
 
-def common_metric(runs: list[Material]) -> str:
+def common_attack(runs: list[Material], names: list[str], asked: str = "") -> str:
+    """The attack that all runs are judged by.
+
+    Args:
+      runs: to compare.
+      names: of the runs.
+      asked: the attack; empty for the first of wording.FIXED that was run in all of them, else the
+        first of any.
+
+    Raises:
+      UserError: the attack was not run in all runs, or they have none in common.
+    """
+    everywhere = [n for n in runs[0].results.attacks if all(n in r.results.attacks for r in runs)]
+    if not everywhere:
+        raise UserError(
+            f"--compare: no attack was run in all of {', '.join(names)}: run lira-attack with the "
+            "same --attacks"
+        )
+    if asked:
+        for name, run in zip(names, runs, strict=True):
+            if asked not in run.results.attacks:
+                raise UserError(
+                    f"--compare_attack={asked}: it was not run in {name}; these were run in all: "
+                    f"{', '.join(everywhere)}"
+                )
+        return asked
+    return next((name for name in wording.FIXED if name in everywhere), everywhere[0])
+
+
+def common_metric(runs: list[Material], attack: str) -> str:
     """The headline's metric, as far as every run resolves it."""
     for metric in wording.HEADLINE:
-        if all(any(a.metrics[metric].is_known for a in r.results.attacks.values()) for r in runs):
+        if all(r.results.attacks[attack].metrics[metric].is_known for r in runs):
             return metric
     return "auc"
-
-
-def _best(run: Material, metric: str) -> str:
-    return max(run.results.attacks, key=lambda name: _value(run, name, metric))
-
-
-def _value(run: Material, attack: str, metric: str) -> float:
-    found = run.results.attacks[attack].metrics[metric]
-    return found.value if found.is_known else -math.inf
 
 
 def _estimates(run: Material, attack: str, groups: dict[str, list[float]]) -> dict[str, Estimate]:
     metrics = run.results.attacks[attack].metrics
     found: dict[str, Estimate] = {m: metrics[m] for m in (*reversed(TPR_AT), "auc")}
+    own = run.results.calibration_of(attack)
+    if own:
+        found["calibrated"] = own.at["1e-2"].tpr
     found |= {group: mean_estimate(values) for group, values in groups.items()}
     if {"members", "non-members"} <= groups.keys():
         found["gap"] = difference(found["non-members"], found["members"])
@@ -131,22 +156,23 @@ def _difference(a: Estimate | None, b: Estimate | None) -> Estimate | None:
     return None if a is None or b is None else difference(a, b)
 
 
-def _table(columns: list[str], rows: list[tuple[str, str, dict]], signed: bool = False) -> dict:
+def _table(columns: list[str], rows: list[tuple[str, dict]], signed: bool = False) -> dict:
     names = {
         "members": "accuracy on members",
         "non-members": "accuracy on non-members",
         "test set": "accuracy on test set",
         "gap": "accuracy gap",
+        "calibrated": wording.CALIBRATED,
     }
     return {
         "columns": [wording.COLUMN.get(c) or names[c] for c in columns],
         "rows": [
             {
                 "name": name,
-                "about": about,
+                "about": "",
                 "cells": [_cell(c, found.get(c), signed) for c in columns],
             }
-            for name, about, found in rows
+            for name, found in rows
         ],
     }
 

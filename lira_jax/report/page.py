@@ -14,7 +14,7 @@ import lira_jax
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import gallery, sections, wording
+from lira_jax.report import details, gallery, sections, wording
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import shadow_curve
 from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
@@ -46,7 +46,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     """
     attacks = material.results.attacks
     headline = wording.headline(attacks)
-    best = attacks[headline.attack]
+    answer = attacks[headline.attack]
     shown = familiar(list(attacks), headline.attack)
     style = styles(list(attacks), shown)
     groups = sections.accuracies(material)
@@ -58,13 +58,16 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         name=material.name,
         headline=headline,
         attacks=attacks,
-        best=best,
+        answer=answer,
         guessing=f"{100 * TPR_AT[headline.metric]:g} %"
         if headline.leaks and headline.metric in TPR_AT
         else "",
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
-        attack_table=sections.attack_table(attacks),
+        attack_table=sections.attack_table(material.results),
+        calibrated=details.calibrated(material.results),
+        details=details.of_attacks(material.results),
+        pool_spread_factor=_pool_spread_factor(material.results.pool_spread_factor),
         summaries=[(name, *summaries[name]) for name in attacks if name in summaries],
         accuracy_table=sections.accuracy_table(groups),
         gap=sections.generalisation(groups),
@@ -178,11 +181,11 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
 
 def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:
     """(title, value, note): the numbers to remember."""
-    best = material.results.attacks[headline.attack].metrics
+    answer = material.results.attacks[headline.attack].metrics
     tiles: list[tuple[str, str, str]] = []
     for metric in [*TPR_AT, "auc"]:
-        if best[metric].is_known and metric != headline.metric and len(tiles) < 3:
-            text = wording.cell(metric, best[metric])
+        if answer[metric].is_known and metric != headline.metric and len(tiles) < 3:
+            text = wording.cell(metric, answer[metric])
             tiles.append(
                 (
                     wording.COLUMN[metric],
@@ -201,6 +204,10 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
             )
         )
     return tiles
+
+
+def _pool_spread_factor(factor: float) -> str:
+    return "" if math.isnan(factor) else f"{factor:.2f}"
 
 
 def _exposed(material: Material) -> dict[str, str]:

@@ -6,32 +6,37 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.audit.results import ProbeResults
+from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.calibrated import Calibrated
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
 from lira_jax.evaluation.risk import PrecisionRecall
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import Row
 from lira_jax.report.material import Material
-from lira_jax.report.wording import COLUMN, cell, percents
+from lira_jax.report.wording import CALIBRATED, COLUMN, cell, percents
 
 
-def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
+def attack_table(results: Results) -> dict[str, Any]:
     """The table of all attacks; a TPR that no attack resolves has no column.
 
     Args:
-      attacks: of Results.
+      results: of the audit.
 
     Returns:
       columns: headings; rows: name, about and cells; unresolved: headings left out.
     """
+    attacks = results.attacks
     resolved = [m for m in TPR_AT if any(a.metrics[m].is_known for a in attacks.values())]
-    metrics = [*reversed(resolved), "balanced_accuracy", "auc"]
+    tprs, others = [*reversed(resolved)], ["balanced_accuracy", "auc"]
     rows = []
     for name, found in attacks.items():
         decided = found.decisions["1:1"] if found.decisions else None
-        cells = [cell(m, found.metrics[m]) for m in metrics]
+        cells = [cell(m, found.metrics[m]) for m in tprs]
+        if results.calibrated:
+            cells.append(_calibrated(results.calibration_of(name)))
+        cells += [cell(m, found.metrics[m]) for m in others]
         cells += [
             cell("balanced_accuracy", Estimate(decided.balanced_accuracy) if decided else None),
             cell("far", Estimate(decided.far) if decided else None),
@@ -40,10 +45,10 @@ def attack_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any]:
         rows.append({"name": name, "about": "", "cells": cells})
     return {
         "columns": [
-            *(
-                COLUMN[m].replace("balanced accuracy", "balanced accuracy (oracle)")
-                for m in metrics
-            ),
+            *(COLUMN[m] for m in tprs),
+            *([CALIBRATED] if results.calibrated else []),
+            "balanced accuracy (oracle)",
+            "AUC",
             "balanced accuracy (shadow)",
             "false alarm rate (shadow)",
             "ε at least",
@@ -114,9 +119,9 @@ def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
     }
 
 
-def class_table(material: Material, best: str) -> dict[str, Any]:
-    """A row a class: exposure, the best attack's AUC, risk and gap, as far as they are known."""
-    per_class = material.results.attacks[best].per_class
+def class_table(material: Material, attack: str) -> dict[str, Any]:
+    """A row a class: exposure, an attack's AUC, risk and gap, as far as they are known."""
+    per_class = material.results.attacks[attack].per_class
     by_class = material.results.risk and material.results.risk.by_class
     labels = material.labels
     known = set(per_class) | (set() if labels is None else set(np.unique(labels).tolist()))
@@ -138,7 +143,13 @@ def class_table(material: Material, best: str) -> dict[str, Any]:
                 ],
             }
         )
-    columns = ["examples", "median exposure", f"AUC of {best}", "mean privacy risk", "accuracy gap"]
+    columns = [
+        "examples",
+        "median exposure",
+        f"AUC of {attack}",
+        "mean privacy risk",
+        "accuracy gap",
+    ]
     return {"columns": columns, "rows": rows}
 
 
@@ -240,6 +251,15 @@ def setting(value) -> str:
 def _logged(material: Material, name: str) -> list[float]:
     values = [record.get(name) for record in material.target_metrics]
     return [math.nan if value is None else value for value in values]
+
+
+def _calibrated(found: Calibrated | None) -> dict[str, str]:
+    """TPR with a threshold for each example at 1 %, its interval and the FPR in fact."""
+    if found is None:
+        return cell("tpr", None)
+    rates = found.at["1e-2"]
+    shown = cell("tpr", rates.tpr)
+    return {**shown, "interval": f"{shown['interval']}; FPR {cell('fpr', rates.fpr)['text']}"}
 
 
 def _number(value, form: str) -> dict[str, str]:

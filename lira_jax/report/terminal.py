@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
+from lira_jax.report import details, wording
 
 _SHOWN = {
     "auc": "AUC",
@@ -15,12 +16,19 @@ _SHOWN = {
 }
 
 
-def parts(results: Results) -> dict[str, str]:
+def parts(results: Results, more: bool = False) -> dict[str, str]:
     """Title -> text of each part of the results that is known, in the order of an audit.
 
     The first, all attacks, has an empty title.
+
+    Args:
+      results: what is known.
+      more: also how each attack decides, errs and agrees.
     """
-    found = {"": _metrics((name, r.metrics) for name, r in results.attacks.items())}
+    found = {"": _attacks(results)}
+    for table in details.calibrated(results) + (details.of_attacks(results) if more else []):
+        text = _grid([list(table.columns), *map(list, table.rows)])
+        found[table.title] = f"{text}\n{table.note}" if table.note else text
     if results.exposure_by_source:
         found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
             results.exposure_by_source
@@ -40,10 +48,31 @@ def parts(results: Results) -> dict[str, str]:
     return found
 
 
+def _attacks(results: Results) -> str:
+    """The table of all attacks, and what a reader of it must know."""
+    rows = [["attack", *_SHOWN.values(), "calibrated@1% (FPR)"]]
+    for name, found in results.attacks.items():
+        own = results.calibration_of(name)
+        rates = own and own.at["1e-2"]
+        calibrated = f"{_cell('tpr', rates.tpr)} ({details.percent(rates.fpr)})" if rates else "-"
+        rows.append([name, *_row(found.metrics), calibrated])
+    lines = [_grid(rows)]
+    if results.calibrated:
+        lines.append(
+            "calibrated: a test, at 1 % for each example, of the statistic that the attack judges "
+            "by; it is the same for all attacks on one"
+        )
+    lines.append(wording.headline(results.attacks).choice.replace(wording.PERCENT, " %"))
+    return "\n".join(lines)
+
+
 def _metrics(rows: Iterable[tuple[str, Mapping[str, Estimate]]]) -> str:
     """Metrics with their 95 % intervals; percent but for the AUC."""
-    cells = [[name, *(_cell(metric, found[metric]) for metric in _SHOWN)] for name, found in rows]
-    return _grid([["attack", *_SHOWN.values()], *cells])
+    return _grid([["attack", *_SHOWN.values()], *([name, *_row(found)] for name, found in rows)])
+
+
+def _row(metrics: Mapping[str, Estimate]) -> list[str]:
+    return [_cell(metric, metrics[metric]) for metric in _SHOWN]
 
 
 def _false_positives(probes: Mapping[str, ProbeResults]) -> str:

@@ -15,7 +15,14 @@ COLUMN = {
     "balanced_accuracy": "balanced accuracy",
     **{metric: f"TPR at {100 * fpr:g}{PERCENT} FPR" for metric, fpr in TPR_AT.items()},
 }
+CALIBRATED = f"calibrated TPR at 1{PERCENT}"
+"""TPR with a threshold for each example, of the statistic that the attack judges by."""
 HEADLINE = ("tpr_at_1e-3", "tpr_at_1e-2")
+
+
+FIXED = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed")
+"""The answer is that of the first of these that was run, so that no attack is picked by its result
+on the data that it is reported for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +34,22 @@ class Headline:
       attack: the attack that is meant.
       metric: which of its metrics, a key of COLUMN.
       leaks: whether the interval lies above what guessing reaches.
+      choice: a sentence that says how the attack was chosen, and which is the best in hindsight.
     """
 
     sentence: str
     attack: str
     metric: str
     leaks: bool
+    choice: str
 
 
 def headline(attacks: Mapping[str, AttackResults]) -> Headline:
-    """The best attack's TPR at 0.1 % FPR, the metric of the LiRA paper, else at 1 %, else its AUC.
+    """TPR at 0.1 % FPR of the attack that is fixed beforehand, else at 1 %, else its AUC.
 
+    The first is the metric of the LiRA paper.
     Lower FPRs are for the table: an interval that just reaches guessing there would hide a leak
-      that is plain here.
+    that is plain here.
 
     Args:
       attacks: of Results, not empty.
@@ -48,38 +58,78 @@ def headline(attacks: Mapping[str, AttackResults]) -> Headline:
         (m for m in HEADLINE if any(a.metrics[m].is_known for a in attacks.values())), "auc"
     )
     known = {n: a.metrics[metric] for n, a in attacks.items() if a.metrics[metric].is_known}
-    attack = max(known, key=lambda name: known[name].value)
-    found = known[attack]
+    attack = next((name for name in FIXED if name in known), _best(known))
+    found, choice = known[attack], _choice(attack, known, metric)
     if metric == "auc":
         leaks = found.low > 0.5
         return Headline(
-            "There are too few non-members to resolve a false-positive rate of 1 %; the best "
-            f"attack's area under the ROC is {found.value:.3f}{_auc_interval(found)}, "
+            "There are too few non-members to resolve a false-positive rate of 1 %; the area under "
+            f"the ROC of {attack} is {found.value:.3f}{_auc_interval(found)}, "
             "where guessing has 0.5.",
             attack,
             metric,
             leaks,
+            choice,
         )
     fpr = TPR_AT[metric]
     leaks = found.low > fpr
-    share, low, high = _percents_of(found)
-    share = f"{share} of the training set"
-    share += f" (95 % interval {low} to {high})" if found.has_interval else ""
+    share = f"{_share(found)} of the training set"
+    share += _interval(found)
     if leaks:
         return Headline(
             f"An attacker who accepts {FALSE_ALARMS[metric]} identifies {share}.",
             attack,
             metric,
             leaks,
+            choice,
         )
     return Headline(
-        "No attack is reliably better than guessing for an attacker who accepts "
-        f"{FALSE_ALARMS[metric]}: the best one identifies {share}, guessing "
-        f"{100 * fpr:g}{PERCENT}.",
+        f"The attack {attack} is not reliably better than guessing for an attacker who accepts "
+        f"{FALSE_ALARMS[metric]}: it identifies {share}, guessing {100 * fpr:g}{PERCENT}.",
         attack,
         metric,
         leaks,
+        choice,
     )
+
+
+def _choice(attack: str, known: Mapping[str, Estimate], metric: str) -> str:
+    """How the attack was chosen, and which is the best in hindsight."""
+    if len(known) == 1:
+        return f"{attack} is the only attack that was run."
+    best, number = _best(known), len(known)
+    value = known[best]
+    figure = f"{value.value:.3f}" if metric == "auc" else _share(value)
+    interval = _auc_interval(value) if metric == "auc" else _interval(value)
+    measured = f"by {COLUMN[metric]}, {figure}{interval}"
+    if attack not in FIXED:
+        return (
+            f"{attack} is the best of {number} attacks {measured}. It was chosen on these same "
+            "data: the interval is not corrected for that, and is too favourable to the attack."
+        )
+    if best == attack:
+        return (
+            f"{attack} was fixed beforehand, whatever the data show; it is also the best of "
+            f"{number} attacks {measured}."
+        )
+    return (
+        f"{attack} was fixed beforehand, whatever the data show. In hindsight the best of {number} "
+        f"attacks is {best} {measured}: it was chosen on these same data, and its interval is not "
+        "corrected for that."
+    )
+
+
+def _best(known: Mapping[str, Estimate]) -> str:
+    return max(known, key=lambda name: known[name].value)
+
+
+def _share(found: Estimate) -> str:
+    return _percents_of(found)[0]
+
+
+def _interval(found: Estimate) -> str:
+    _, low, high = _percents_of(found)
+    return f" (95 % interval {low} to {high})" if found.has_interval else ""
 
 
 def percents(values: list[float]) -> list[str]:

@@ -136,7 +136,8 @@ class RunDirectory(Folder):
     """Reads and writes the files of one run."""
 
     def __init__(self, path: str | os.PathLike):
-        super().__init__(pathlib.Path(path), lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
+        path = pathlib.Path(path).expanduser()
+        super().__init__(path, lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
 
     # The experiment
 
@@ -163,7 +164,8 @@ class RunDirectory(Folder):
         The block checks that the experiment can run, and then calls `store_experiment`.
 
         Other processes of the run wait for the end of the block if the experiment is new or
-        changed. If the block fails before it is stored, nothing is left behind.
+        changed; else nothing is written, so that a run that is only read may be read-only. If the
+        block fails before it is stored, nothing is left behind.
 
         Args:
           asked: the experiment from the command line.
@@ -179,6 +181,9 @@ class RunDirectory(Folder):
         """
         if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
+        elif (settled := self._agreed(asked, given)) == self.read_experiment():
+            yield settled
+            return
         with contextlib.ExitStack() as held:
             held.enter_context(self._lock())
             settled = self._agreed(asked, given)
@@ -212,9 +217,10 @@ class RunDirectory(Folder):
 
     def store_experiment(self, experiment: Experiment) -> None:
         """Writes the experiment that `settling` has given, unless it is stored already."""
+        if self.has_experiment() and experiment == self.read_experiment():
+            return
         with self._lock():
-            if not self.has_experiment() or experiment != self.read_experiment():
-                self._write_experiment(experiment)
+            self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())
@@ -233,6 +239,8 @@ class RunDirectory(Folder):
         Raises:
           UserError: the data are not those this run began with.
         """
+        if self._manifest().get(name, {}).get("sha256") == fingerprint:
+            return
         with self._lock():
             before = self._manifest().get(name, {}).get("sha256")
             if before not in (None, fingerprint):

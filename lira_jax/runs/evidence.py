@@ -26,12 +26,15 @@ class Loaded:
       models: ids of its models.
       targets: ids of its targets; for a target from outside, where it comes from.
       examples: bool [N], the examples of the pool that it is about; None for all.
+      shadows: evidence against the shadow models on examples that some of them trained on, where
+        `evidence` is about others; None where it tells of that too.
     """
 
     evidence: Evidence
     models: list[int]
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
+    shadows: Evidence | None = None
 
 
 def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Loaded:
@@ -180,7 +183,9 @@ def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str
         )
     outside = Outside(everything.signals.of(models=np.array(targets)), keep[targets])
     apart = dataclasses.replace(everything, targets=outside).models(np.array(shadows)).select(pool)
-    return Loaded(apart, shadows, targets, pool)
+    known = dataclasses.replace(everything, targets=Inside(np.array(shadows)))
+    known = known.models(np.array(shadows)).select(~pool)
+    return Loaded(apart, shadows, targets, pool, known)
 
 
 def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:

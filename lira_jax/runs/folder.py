@@ -127,6 +127,10 @@ class Folder:
         with files.replacing(self._file(name)) as file:
             file.write(text.encode())
 
+    def remove(self, name: str) -> None:
+        """Removes a file that is no dump, if it is here."""
+        self._file(name).unlink(missing_ok=True)
+
     def replacing(self, name: str) -> AbstractContextManager[pathlib.Path]:
         """Yields a temporary path beside `name` that takes its name when the block ends."""
         return files.replacing_path(self._file(name))
@@ -194,6 +198,8 @@ class Folder:
             raise UserError(
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
             ) from None
+        except NotADirectoryError:
+            raise UserError(f"--workdir={self.path}: it is a file; give a run directory") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             again = f"run {written_by} again"
             mend = again if name == self._remade else _RESTORE

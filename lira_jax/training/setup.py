@@ -44,6 +44,7 @@ def check(
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
+        masks.check_same(experiment.masks, keep)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 

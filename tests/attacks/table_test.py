@@ -217,3 +217,21 @@ def test_an_attack_reads_what_its_line_says_and_no_more(name):
         rest = {n: a for n, a in only.items() if n != missing}
         with pytest.raises(UserError, match=f"signal {missing}, which is not saved"):
             ATTACKS[name].run(dataclasses.replace(e, signals=Signals(rest, e.labels)))
+
+
+@pytest.mark.parametrize("name", [n for n in FAST if ATTACKS[n].statistic])
+def test_at_one_example_a_score_rises_with_the_statistic_that_the_attack_judges_by(name):
+    models = evidence(32, 40, gap=2.0, queries=1)
+    # Targets that differ at example 0 alone, by the logit of its label.
+    logits = np.repeat(models.signals["logits"][:1], 60, axis=0)
+    label = models.labels[0]
+    logits[:, 0, label] = np.delete(logits[0, 0], label).max() + np.linspace(-1, 3, 60)
+    others = np.where(np.arange(4) == models.labels[:, None], -np.inf, logits)
+    phi = np.take_along_axis(logits, models.labels[None, :, None], -1)[..., 0]
+    phi = (phi - np.logaddexp.reduce(others, -1))[..., None]
+    outputs = Signals({"phi": phi.astype(np.float32), "logits": logits}, models.labels)
+    scores = ATTACKS[name].run(dataclasses.replace(models, targets=Outside(outputs)))[:, 0]
+    order = np.argsort(ATTACKS[name].statistic.read(outputs)[:, 0])
+    rises = np.diff(scores[order]) >= -1e-9
+    assert rises.mean() >= (0.8 if name == "lira_online" else 1)
+    assert np.ptp(scores) > 0

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from audit.small_evidence import small_evidence, with_outside_targets
+from scipy.special import softmax
 
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.model_facts import model_facts
@@ -26,6 +27,19 @@ def test_accuracy_and_calibration_are_those_of_the_targets():
     assert found["calibration"].score_shift > 0
 
 
+def test_confidences_are_those_of_the_softmax():
+    evidence = small_evidence(targets=[1, 6])
+    found = model_facts(evidence)["confidence"]
+    p = softmax(evidence.signals["logits"][[1, 6]].astype(np.float64), axis=-1)
+    own = p[:, np.arange(120), evidence.labels]
+    wrong = p.argmax(-1) != evidence.labels
+    members = evidence.members
+    assert found["all"].members == pytest.approx(own[members].mean())
+    assert found["misclassified"].nonmembers == pytest.approx(own[~members & wrong].mean())
+    expected = p.max(-1)[~members & wrong].mean()
+    assert found["misclassified"].nonmembers_predicted == pytest.approx(expected)
+
+
 def test_members_are_at_higher_risk():
     risk = model_facts(small_evidence(examples=600))["risk"]
     assert len(risk.by_class.risk) == 3
@@ -40,6 +54,6 @@ def test_what_cannot_be_known_is_left_out():
     assert model_facts(dataclasses.replace(evidence, signals=phi)) == {}
     untrained = dataclasses.replace(evidence, keep=np.zeros_like(evidence.keep))
     apart = with_outside_targets(untrained, 2, evidence.keep[:2])
-    assert model_facts(apart).keys() == {"accuracy", "calibration"}
+    assert model_facts(apart).keys() == {"accuracy", "calibration", "confidence"}
     unknown = with_outside_targets(untrained, 2)
     assert model_facts(unknown) == {}

@@ -1,7 +1,9 @@
 """results.json and results.csv: what is written is what is read, by this version and the first."""
 
 import copy
+import csv
 import dataclasses
+import io
 import json
 import math
 import pathlib
@@ -10,9 +12,13 @@ import typing
 
 import hypothesis
 import hypothesis.strategies as st
+import numpy as np
 import pytest
+from audit.small_evidence import small_evidence
 
+from lira_jax.attacks.p_values import p_values
 from lira_jax.audit.results import VERSION, Results, ShadowRow
+from lira_jax.audit.run import Request, audit_evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.estimate import Estimate, Metric
@@ -21,6 +27,8 @@ from lira_jax.evaluation.summary import METRICS, Row
 DOCS = pathlib.Path(__file__).parents[2] / "docs/run_directory.md"
 # As version 1 wrote it, without the other attacks and shortened: see `first` for what it holds.
 FIRST = json.loads((pathlib.Path(__file__).parent / "results_version_1.json").read_text())
+
+START = Results(targets=tuple(range(16)), models=tuple(range(16)))
 
 numbers = st.floats(-1e6, 1e6) | st.just(math.nan)
 whole = st.integers(0, 10**6)
@@ -160,6 +168,12 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
         *(f"{m}_{end}" for m in ("auc", "balanced_accuracy") for end in ends),
         *(f"tpr_at_1e-{k}_{end}" for k in (2, 3, 4, 5) for end in ends),
         *("balanced_accuracy_shadow_threshold", "far_shadow_threshold"),
+        "statistic",
+        *(f"calibrated_{rate}_at_1e-{k}" for rate in ("tpr", "fpr") for k in (2, 3, 4, 5)),
+        *(f"calibrated_tpr_at_1e-{k}_{end}" for k in (2, 3, 4, 5) for end in ends),
+        *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
+        *(f"transferred_{rate}_at_1e-{k}" for k in (3, 5) for rate in ("tpr", "fpr")),
+        *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
     ]
     row = dict(zip(header.split(","), first.split(","), strict=True))
     entry = FIRST["attacks"]["lira_online"]
@@ -168,7 +182,26 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
     assert float(row["tpr_at_1e-2_high"]) == entry["tpr_at_1e-2"]["high"]
     assert row["tpr_at_1e-5"] == row["tpr_at_1e-5_low"] == ""
     assert float(row["far_shadow_threshold"]) == entry["decisions"]["1:1"]["far"]
-    assert second == ",".join(["few", *first.split(",")[1:-2], "", ""])
+    old = header.split(",").index("statistic")  # what a first version knows nothing of comes last
+    assert set(first.split(",")[old:]) == {""}
+    assert second == ",".join(["few", *first.split(",")[1 : old - 2], *[""] * (len(row) - old + 2)])
+
+
+def test_results_csv_has_what_is_found_with_a_threshold_for_each_example():
+    evidence = small_evidence(models=16, examples=800)
+    found = audit_evidence(evidence, Request(("lira_online", "phi_mean", "zero_r")), START)
+    rows = {row["attack"]: row for row in csv.DictReader(io.StringIO(found.to_csv()))}
+    p = p_values(evidence.signals["phi"], evidence.keep)
+    for name in ("lira_online", "phi_mean"):
+        assert rows[name]["statistic"] == "phi_mean"
+        shown = [float(rows[name][f"calibrated_{rate}_at_1e-2"]) for rate in ("tpr", "fpr")]
+        assert shown == [np.mean(p[kind] <= 0.01) for kind in (evidence.keep, ~evidence.keep)]
+        alarms = found.attacks[name].false_alarms
+        assert float(rows[name]["never_alarmed"]) == alarms.never
+        assert float(rows[name]["transferred_fpr_at_1e-3"]) == pytest.approx(0.001, abs=0.002)
+        assert rows[name]["transferred_fpr_at_1e-5"] == ""
+    assert rows["zero_r"]["statistic"] == rows["zero_r"]["calibrated_tpr_at_1e-2"] == ""
+    assert rows["zero_r"]["spearman"] == ""
 
 
 def dataclasses_in(kind, found):
@@ -188,8 +221,7 @@ def test_the_documentation_names_every_field_and_no_other():
         name: re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", text, re.M)))
         for name, text in sections
     }
-    # An Estimate is in the file only as columns of a row.
-    kinds = [kind for kind in dataclasses_in(Results, []) if kind is not Estimate]
+    kinds = dataclasses_in(Results, [])
     assert {AttackResults, Metric, Row, ShadowRow} < set(kinds)
     assert documented.keys() == {kind.__name__ for kind in kinds}
     for kind in kinds:

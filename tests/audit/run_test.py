@@ -7,6 +7,7 @@ import pytest
 from audit.small_evidence import small_evidence, with_outside_targets
 
 from lira_jax.audit import run as audit
+from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.results import Results
 from lira_jax.errors import UserError
 from lira_jax.evaluation.exposure import exposure
@@ -36,10 +37,11 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     )
     empty = START.to_json()
     known = [{k for k, v in r.to_json().items() if v != empty[k]} for r in written]
-    assert known[0] == {"attacks"}
+    assert known[0] == {"attacks", "calibrated", "pool_spread_factor"}
     assert all(earlier < later for earlier, later in itertools.pairwise(known))
     assert known[-1] == {
-        *("attacks", "accuracy", "calibration", "risk", "exposure_by_source"),
+        *("attacks", "calibrated", "pool_spread_factor"),
+        *("accuracy", "calibration", "confidence", "risk", "exposure_by_source"),
         *("probes", "ablation", "num_shadows"),
     }
     assert found == written[-1]
@@ -76,16 +78,50 @@ def test_impossible_numbers_of_shadows_are_refused_before_anything_is_run(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path):
+MEMBERSHIPS = {"unknown": None, "all": np.ones((1, 120), bool), "none": np.zeros((1, 120), bool)}
+
+
+@pytest.mark.parametrize("members", MEMBERSHIPS.values(), ids=MEMBERSHIPS)
+def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path, members):
+    """Nor do those of which all examples are members, or none is; old results are removed."""
     evidence = small_evidence()
-    outside = with_outside_targets(evidence, 1)
-    loaded = Loaded(outside, list(range(8)), ["target.npy"])
-    request = audit.Request(("loss",), ablation=True)
-    found = audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    request = audit.Request(("loss", "lira_online"), ablation=True)
+    run = RunDirectory(tmp_path)
+    audit.audit_run(Loaded(evidence, list(range(8)), list(range(8))), request, run)
+    assert (tmp_path / "results.json").exists()
+    outside = with_outside_targets(evidence, 1, members)
+    found = audit.audit_run(Loaded(outside, list(range(8)), ["target.npy"]), request, run)
     assert found.attacks == {}
-    assert np.load(tmp_path / "attacks/loss.npy").shape == (1, 120)
+    for name in request.attacks:
+        assert np.load(tmp_path / f"attacks/{name}.npy").shape == (1, 120)
     assert (tmp_path / "exposure.npy").exists()
     assert not (tmp_path / "results.json").exists()
+    assert not (tmp_path / "results.csv").exists()
+
+
+def test_a_target_of_members_alone_stands_beside_others(tmp_path):
+    """It has no figures of its own, and the other's are what they are without it."""
+    evidence, members = small_evidence(), MEMBERSHIPS["all"]
+    request = audit.Request(("loss", "lira_online"))
+    own = evidence.keep[1:2]
+    for name, both in (("two", [members[0], own[0]]), ("kinds", [members[0], ~members[0]])):
+        outside = with_outside_targets(evidence, 2, np.stack(both))
+        loaded = Loaded(outside, list(range(8)), ["target.npy"])
+        found = audit.audit_run(loaded, request, RunDirectory(tmp_path / name))
+        assert np.isnan(found.attacks["loss"].metrics["auc"].per_target[0])
+    assert found.calibration is None
+    assert found.attacks["loss"].epsilon.value == 0
+    two = Results.read(tmp_path / "two")
+    second = small_evidence(targets=[1])
+    expected = model_facts(second)["calibration"]
+    assert dataclasses.replace(two.calibration, **MEAN_SCORES) == dataclasses.replace(
+        expected, **MEAN_SCORES
+    )
+
+
+MEAN_SCORES = dict.fromkeys(  # they depend on a threshold, which one target alone has none of
+    ("true_positives", "false_positives", "true_negatives", "false_negatives"), 0.0
+)
 
 
 def test_examples_that_are_not_attacked_have_no_score(tmp_path):

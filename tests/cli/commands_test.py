@@ -202,6 +202,9 @@ def test_help_is_printed():
         ("attack", ["--workdir=DONE", "--attacks=lira_onlin"], 1, "did you mean lira_online"),
         ("attack", ["--workdir=DONE", "--targets=8"], 1, "model ids '8'"),
         ("attack", ["--workdir=DONE", "--compat=pytorch"], 1, "--compat=pytorch"),
+        ("attack", ["--workdir=DONE", "--fdr=1.5"], 1, "--fdr=1.5: give a number between 0 and 1"),
+        ("attack", ["--workdir=DONE", "--prior=0"], 1, "--prior=0: give a number between 0 and 1"),
+        ("attack", ["--workdir=DONE", "--prior=.1,half"], 1, "--prior=.1,half: give numbers"),
     ],
 )
 def test_bad_input_is_one_line(finished, tmp_path, stage, flags, status, message):
@@ -322,6 +325,8 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     assert "lira_offline_fixed" in known.stdout
     row = json.loads((tmp_path / "known/results.json").read_text())["attacks"]["loss"]
     assert (row["num_targets"], row["num_members"]) == (1, keep.sum())
+    assert len(row["thresholds"]) == 1  # chosen on our models, whose members we know
+    assert row["decisions"]["1:1"]["far"] < 1
     unknown = succeed(
         "attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"
     )
@@ -331,6 +336,22 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
         scores = [np.load(tmp_path / run / f"attacks/{name}.npy") for run in ("known", "unknown")]
         np.testing.assert_array_equal(*scores)
         assert scores[0].shape == (1, 120)
+
+
+def test_accusations_priors_and_details(finished, tmp_path):
+    flags = ["--attacks=lira_online,zero_r", "--fdr=0.5", "--prior=0.001", "--details"]
+    done = succeed("attack", f"--workdir={finished[0]}", f"--out={tmp_path}", *flags)
+    assert "Accusations of which at most 50 % are expected to be false" in done.stdout
+    assert "Decisions at thresholds of other models, in percent" in done.stdout
+    found = json.loads((tmp_path / "results.json").read_text())
+    own = found["calibrated"]["phi_mean"]
+    assert own["accusations"]["fdr"] == 0.5
+    assert found["attacks"]["lira_online"]["statistic"] == "phi_mean"
+    assert found["attacks"]["zero_r"]["statistic"] is None
+    shown = f"{100 * own['at']['1e-2']['tpr']['value']:.2f} ["
+    assert shown in next(r for r in done.stdout.splitlines() if r.startswith("lira_online"))
+    # 480 non-members do not resolve 0.1 %, where thresholds of other models would be judged.
+    assert found["attacks"]["lira_online"]["transferred"] == {}
 
 
 def test_ablation_and_fewer_shadows(finished, tmp_path):

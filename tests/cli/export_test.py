@@ -9,49 +9,22 @@ import sys
 
 import numpy as np
 import pytest
+from cli.scored_run import K, M, N, scored
 from scipy import stats
-from sklearn.metrics import auc, roc_curve
+from sklearn.metrics import auc, roc_auc_score, roc_curve
 
 from lira_jax.attacks import thresholds
 from lira_jax.attacks.reference_lira import reference_lira
+from lira_jax.audit.results import Results
+from lira_jax.cli import attack as attack_lib
 from lira_jax.cli import export as export_lib
 from lira_jax.cli.export import export
-from lira_jax.data import augment
+from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
 from lira_jax.evaluation import roc as roc_lib
-from lira_jax.experiment import Experiment
+from lira_jax.interop import queries, write
 from lira_jax.interop import read as layouts
-from lira_jax.interop import write
-from lira_jax.interop.arrays import phi_from_logits
 from lira_jax.runs import directory
-from lira_jax.runs.directory import RunDirectory
-
-M, N, K = 8, 90, 10
-
-
-def scored(path, *, queries=18, save_logits="all", models=M):
-    """A scored run of models that know their members a little better than the others."""
-    experiment = Experiment(
-        num_models=models, queries=queries, save_logits=save_logits, epochs=7, num_examples=N
-    )
-    run = RunDirectory(path)
-    run.settle_experiment(
-        experiment, {"num_models", "queries", "save_logits", "epochs", "num_examples"}
-    )
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, K, N).astype(np.int32)
-    keep = rng.random((models, N)).argsort(0) < models // 2
-    run.write("labels.npy", labels)
-    run.write("keep.npy", keep)
-    difficulty = rng.normal(0, 1, N)
-    for model in range(models):
-        logits = rng.normal(0, 1, (N, queries, K)).astype(np.float32)
-        logits[np.arange(N), :, labels] += (3 + difficulty + 2 * keep[model])[:, None]
-        run.write(directory.POOL.signal("phi", model), phi_from_logits(logits, labels))
-        run.write(
-            directory.POOL.signal("logits", model), logits if save_logits == "all" else logits[:, 0]
-        )
-    return run, experiment, labels, keep
 
 
 @pytest.fixture(scope="module")
@@ -60,34 +33,11 @@ def shared(tmp_path_factory):
     return scored(tmp_path_factory.mktemp("shared") / "run")
 
 
-def reference_crops(image, shift):
-    """The reference's queries of one image [H, W, C]: pad, cut, in its order."""
-    height, width = image.shape[:2]
-    crops = []
-    for picture in (image, image[:, ::-1]):
-        padded = np.pad(picture, ((shift, shift), (shift, shift), (0, 0)), mode="reflect")
-        for dx in range(2 * shift + 1):
-            for dy in range(2 * shift + 1):
-                crops.append(padded[dx : dx + height, dy : dy + width])
-    return np.array(crops)
-
-
-@pytest.mark.parametrize(("queries", "shift"), [(2, 0), (18, 1), (50, 2), (162, 4)])
-def test_our_queries_in_their_order_are_the_references_crops(queries, shift):
-    images = np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3)).astype(np.uint8)
-    ours = np.asarray(augment.query_views(images, np.arange(2), augment.query_grid(queries)))
-    ours = ours.reshape(2, queries, 7, 6, 3)
-    theirs = np.array([reference_crops(image, shift) for image in images])
-    order = layouts.grid_order(queries)
-    np.testing.assert_array_equal(ours, theirs[:, order])
-    np.testing.assert_array_equal(ours[:, np.argsort(order)], theirs)
-
-
 def test_tf_privacy_files_are_as_the_reference_writes_them(tmp_path, shared):
     run, experiment, labels, keep = shared
     images = np.random.default_rng(1).integers(0, 256, (N, 8, 8, 1)).astype(np.uint8)
     assert export(run, experiment, tmp_path / "out", "tf_privacy", images) == list(range(M))
-    order = np.argsort(layouts.grid_order(18))
+    order = np.argsort(queries.grid_order(18))
     expected = {"x_train.npy": images / 127.5 - 1, "y_train.npy": labels.astype(np.int64)}
     for m in range(M):
         phi, logits = (
@@ -224,6 +174,88 @@ def test_diverged_models_are_left_out(tmp_path, capsys):
     assert layouts.read(tmp_path / "out")[1] == [0, 1, 3]
 
 
+def test_lira_analysis_files_are_as_that_tool_writes_them(tmp_path, shared):
+    run, experiment, labels, keep = shared
+    assert export(run, experiment, tmp_path / "out", "lira_analysis") == list(range(M))
+    order = np.argsort(queries.grid_order(18, "lira_analysis"))
+    expected = {"keep_indices.npy": keep, "labels.npy": labels.astype(np.int64)}
+    for m in range(M):
+        phi, logits = (run.read(directory.POOL.signal(name, m)) for name in ("phi", "logits"))
+        expected[f"model_{m}/scores/scores.npy"] = phi[:, order].astype(np.float64)
+        expected[f"model_{m}/logits/logits.npy"] = logits[:, None, order]
+    written = {
+        str(p.relative_to(tmp_path / "out")): np.load(p) for p in (tmp_path / "out").rglob("*.npy")
+    }
+    assert written.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(written[name], array, strict=True)
+
+
+def test_lira_analysis_numbers_models_without_gaps(tmp_path, capsys):
+    """It takes the first rows of keep_indices.npy for the models of which it finds scores."""
+    run, experiment, _, keep = scored(tmp_path / "run", queries=1, models=6)
+    run.write(directory.POOL.signal("phi", 2), np.full((N, 1), np.nan, np.float32))
+    assert export(run, experiment, tmp_path / "out", "lira_analysis") == [0, 1, 3, 4, 5]
+    assert "model_0 to model_4 are models 0, 1, 3, 4, 5 of the run" in capsys.readouterr().err
+    evidence, ids = layouts.read(tmp_path / "out")
+    assert ids == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(evidence.keep, keep[[0, 1, 3, 4, 5]])
+    hparams = json.loads((tmp_path / "out/model_2/hparams.json").read_text())
+    assert hparams["expid"] == 3
+
+
+TOOLS_FILES = {  # of lira_analysis, comprehensive_analysis/run_analysis.py
+    "lira_online": "online_scores_leave_one_out.npy",
+    "lira_online_fixed": "online_fixed_scores_leave_one_out.npy",
+    "lira_offline": "offline_scores_leave_one_out.npy",
+    "lira_offline_fixed": "offline_fixed_scores_leave_one_out.npy",
+    "phi_mean": "global_scores_leave_one_out.npy",
+}
+
+
+@pytest.mark.parametrize("targets", ["all", "1,4"])
+def test_lira_analysis_reads_the_scores_of_our_attacks(tmp_path, capsys, targets):
+    run, experiment, _, keep = scored(tmp_path / "run", queries=2, models=6)
+    out = f"--out={tmp_path / 'out'}"
+
+    def call(module, *flags):
+        parse(["lira", f"--workdir={run.path}", *flags])
+        module.main()
+
+    call(export_lib, out, "--format=lira_analysis")
+    said = capsys.readouterr().err
+    assert "--attacks=lira_online,lira_online_fixed,lira_offline,lira_offline_fixed,phi_m" in said
+    names = ["rmia_online", *TOOLS_FILES]
+    call(attack_lib, f"--attacks={','.join(names)}", f"--targets={targets}")
+    call(export_lib, out, "--format=lira_analysis")
+    assert "run_analysis.py needs" not in capsys.readouterr().err
+    labels = np.load(tmp_path / "out/membership_labels.npy")
+    rows = range(6) if targets == "all" else [1, 4]
+    np.testing.assert_array_equal(labels, keep[list(rows)], strict=True)
+    results = Results.read(run.path)
+    for name in names:
+        file = TOOLS_FILES.get(name, f"{name}_scores_leave_one_out.npy")
+        scores = np.load(tmp_path / "out" / file)
+        assert scores.shape == labels.shape
+        areas = [roc_auc_score(own, s) for own, s in zip(labels, scores, strict=True)]
+        assert areas == pytest.approx(results.attacks[name].metrics["auc"].per_target, abs=1e-6)
+    export(run, experiment, tmp_path / "out", "tf_privacy")  # an earlier export is replaced
+
+
+def test_attacks_that_make_no_guess_for_some_examples_are_not_exported(tmp_path, capsys):
+    run, experiment, *_ = scored(tmp_path / "run", queries=2, models=6)
+    for name in TOOLS_FILES:
+        array = np.zeros((6, N), np.float32)
+        run.write(directory.attack(name), array)
+    array[0, 3] = np.nan
+    run.write(directory.attack("lira_offline"), array)
+    run.write(directory.attack("phi_mean"), array[:2])  # of an earlier call
+    export(run, experiment, tmp_path / "out", "lira_analysis", targets=range(6))
+    found = {p.name for p in (tmp_path / "out").glob("*leave_one_out.npy")}
+    assert found == {TOOLS_FILES[n] for n in TOOLS_FILES if n not in ("lira_offline", "phi_mean")}
+    assert "run_analysis.py needs lira_offline, phi_mean too" in capsys.readouterr().err
+
+
 def test_plain_logits_beside_many_queries_are_announced(tmp_path, capsys):
     run, experiment, *_ = scored(tmp_path / "run", save_logits="plain", queries=2, models=4)
     export(run, experiment, tmp_path / "out", "tf_privacy")
@@ -239,7 +271,7 @@ def test_an_earlier_export_is_replaced_as_a_whole(tmp_path):
     run, experiment, *_ = scored(tmp_path / "more", models=6, queries=1)
     export(run, experiment, tmp_path / "out", "tf_privacy")
     run, experiment, *_ = scored(tmp_path / "run", models=4, queries=1)
-    for layout in ("tf_privacy", "lira_pytorch", "tf_privacy"):
+    for layout in ("tf_privacy", "lira_pytorch", "lira_analysis", "tf_privacy"):
         export(run, experiment, tmp_path / "out", layout)
         export(run, experiment, tmp_path / "new", layout)
         assert content(tmp_path / "out") == content(tmp_path / "new")

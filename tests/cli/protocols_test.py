@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from lira_jax.evaluation.decisions import best_threshold
+
 pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -123,6 +125,11 @@ def test_probes_are_scored_added_and_counted(quarter, other, tmp_path):
     assert "the data have sha256" in changed.stderr
 
 
+def _loss(workdir, model):
+    """Minus the loss of a model on the plain queries, from its phi."""
+    return -np.logaddexp(0, -np.load(workdir / f"scores/{model:04d}.npy")[:, 0].astype(np.float64))
+
+
 def test_disjoint_pools_leave_the_offline_attacks(tmp_path):
     workdir = f"--workdir={tmp_path / 'run'}"
     succeed("train", workdir, "--num_models=8", "--masks=disjoint", "--probes=noise", *SMALL)
@@ -143,6 +150,13 @@ def test_disjoint_pools_leave_the_offline_attacks(tmp_path):
     assert 0 <= found["probes"]["noise"]["false_positive_rate"]["lira_offline"]["value"] <= 1
     scores, keep = np.load(tmp_path / "run/attacks/loss.npy"), np.load(tmp_path / "run/keep.npy")
     np.testing.assert_array_equal(np.isnan(scores[0]), ~keep[:4].any(0))
+    # A single target is decided at the threshold of the shadows' own half of the pool.
+    succeed("attack", workdir, "--targets=1", "--attacks=loss", f"--out={tmp_path}/one")
+    one = results(tmp_path / "one")["attacks"]["loss"]
+    assert len(one["thresholds"]) == 1
+    loss, keep = np.stack([_loss(tmp_path / "run", m) for m in range(4, 8)]), keep[4:]
+    own = keep.any(0)
+    assert one["thresholds"][0] == pytest.approx(best_threshold(loss[:, own], keep[:, own]))
     named = run("attack", workdir, "--targets=4")
     assert named.returncode == 1
     assert "the targets are models 0 to 3" in named.stderr

@@ -111,6 +111,16 @@ def test_runs_are_compared_on_one_page(run, whole, tmp_path):
     assert not (tmp_path / "b/report").exists()
 
 
+def test_runs_are_compared_by_the_attack_that_is_named(run, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "b")
+    for flags, attack in (((), "lira_online"), (("--compare_attack=loss",), "loss")):
+        in_process(f"--workdir={run}", f"--compare={tmp_path / 'b'}", *flags)
+        text = (run / "report/compare.html").read_text()
+        assert f"judged by one attack, <b>{attack}</b>" in text
+    with pytest.raises(UserError, match="--compare_attack=lira: it was not run in run; these were"):
+        in_process(f"--workdir={run}", f"--compare={tmp_path / 'b'}", "--compare_attack=lira")
+
+
 def test_a_run_is_not_compared_with_itself(run):
     with pytest.raises(UserError, match="name a run other than"):
         in_process(f"--workdir={run}", f"--compare={run}")

@@ -79,6 +79,78 @@ def test_halves_of_disjoint_masks_are_drawn_at_random():
     assert abs((first & other).mean() - 0.25) < 4 * np.sqrt(0.1875 / 10000)
 
 
+@given(pairs=st.integers(1, 6), num_examples=st.integers(2, 51), seed=st.integers(0, 2**31 - 1))
+def test_models_of_a_pair_share_out_the_pool(pairs, num_examples, seed):
+    """As Privacy Meter's split_dataset_for_training: a half to one, the rest to the other."""
+    keep = masks.draw("pairs", 2 * pairs, num_examples, seed=seed)
+    assert keep.dtype == bool
+    np.testing.assert_array_equal(keep[1::2], ~keep[::2])
+    assert (keep[::2].sum(1) == num_examples // 2).all()
+    assert (keep.sum(0) == pairs).all()
+
+
+def test_pairs_are_drawn_apart_and_every_half_is_as_likely():
+    keep = masks.draw("pairs", 40, 2000, seed=1)[::2]
+    both = (keep.astype(int) @ keep.T)[~np.eye(20, dtype=bool)] / 2000
+    np.testing.assert_allclose(both, 0.25, atol=5 * np.sqrt(0.1875 / 2000))
+    assert keep.sum(0).var() == pytest.approx(5, rel=0.2)  # Binomial(20, 1 / 2)
+
+
+def test_masks_of_a_file_are_taken_as_they_are(tmp_path, monkeypatch):
+    keep = np.random.default_rng(0).random((6, 50)) < 0.5
+    np.save(tmp_path / "m.npy", keep)
+    pkeep = keep.mean()
+    found = masks.draw(f"file:{tmp_path}/m.npy", 6, 50, pkeep=pkeep, seed=9)
+    np.testing.assert_array_equal(found, keep, strict=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert masks.absolute("file:~/m.npy") == masks.absolute("file:m.npy")
+    assert masks.absolute("file:m.npy") == f"file:{tmp_path}/m.npy"
+    assert masks.absolute("balanced") == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ones((6, 50), np.uint8), r"it holds uint8 \(6, 50\); it must be bool"),
+        (np.ones((5, 50), bool), r"it holds bool \(5, 50\); it must be bool .*, \(6, 50\) by"),
+        (np.ones((6, 49), bool), r"it holds bool \(6, 49\)"),
+        (np.ones(50, bool), r"it holds bool \(50,\)"),
+        (np.arange(300).reshape(6, 50) >= 50, "model 0 would train on 0 of them"),
+        (np.arange(300).reshape(6, 50) % 50 + np.arange(6)[:, None] < 50, "model 0 .* on 50 of th"),
+        (np.arange(300).reshape(6, 50) % 50 < 40, r"--pkeep=0.5: .* add --pkeep=0.8$"),
+        (None, "No such file"),
+        (b"masks", "not a .npy file"),
+        ({"keep": np.ones((6, 50), bool)}, "an .npz archive; save the array alone"),
+    ],
+)
+def test_a_file_that_holds_no_masks_of_the_run_is_refused(tmp_path, array, message):
+    path = tmp_path / "m.npy"
+    if isinstance(array, np.ndarray):
+        np.save(path, array)
+    elif isinstance(array, bytes):
+        path.write_bytes(array)
+    elif array:
+        with path.open("wb") as file:
+            np.savez(file, **array)
+    with pytest.raises(UserError, match=message) as caught:
+        masks.draw(f"file:{path}", 6, 50)
+    assert f"--masks=file:{path}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_masks_that_have_changed_since_are_refused(tmp_path):
+    keep = np.random.default_rng(0).random((6, 50)) < 0.3
+    kind = f"file:{tmp_path}/m.npy"
+    masks.check_same("balanced", keep)
+    masks.check_same(kind, keep)  # the file is gone; the run has its masks
+    np.save(tmp_path / "m.npy", keep)
+    masks.check_same(kind, keep)
+    np.save(tmp_path / "m.npy", keep[::-1])
+    with pytest.raises(UserError, match="the run was begun with other masks than are there now"):
+        masks.check_same(kind, keep)
+
+
 def test_seeds_differ_and_repeat():
     first, again, other = (masks.draw("balanced", 8, 100, seed=s) for s in (5, 5, 6))
     assert (first == again).all()

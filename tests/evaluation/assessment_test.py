@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from lira_jax.evaluation.assessment import assess
+from lira_jax.evaluation import alarms
+from lira_jax.evaluation.assessment import ShadowScores, assess
+from lira_jax.evaluation.decisions import best_threshold
 from lira_jax.evaluation.summary import evaluate
 
 
@@ -66,3 +68,31 @@ def test_noise_has_no_epsilon():
         rng.normal(size=members.shape), members, np.zeros(500, int), np.ones(members.shape, bool)
     )
     assert found.epsilon.value == 0
+
+
+def test_what_other_targets_and_examples_say_is_there(simulated):
+    scores, members, _, _ = simulated
+    found = assess(*simulated, priors=(0.2,))
+    decisions = alarms.decided(scores, members)
+    assert found.false_alarms == alarms.false_alarms(decisions, scores, members)
+    assert found.instability == alarms.instability(decisions, scores, members)
+    assert found.transferred == {}  # some 750 non-members resolve no rate of the paper
+    assert found.reproducibility is None  # and 75 members of both targets have no highest 1 %
+    assert not found.tnr_at_fnr.is_known
+    many = [np.tile(a, 4) for a in simulated]
+    found = assess(*many, priors=(0.2,))
+    assert found.transferred["1e-3"].ppv.keys() == {"0.2"}
+    assert found.reproducibility.pairs == 4
+    assert found.tnr_at_fnr.is_known
+
+
+def test_a_single_target_is_decided_at_the_thresholds_of_shadow_models(simulated):
+    scores, members, labels, correct = simulated
+    shadows = ShadowScores(scores[1:].copy(), members[1:])
+    shadows.scores[:, :20] = np.nan
+    known = ~np.isnan(shadows.scores)
+    found = assess(scores[:1], members[:1], labels, correct[:1], shadows=shadows)
+    threshold = best_threshold(shadows.scores[known], shadows.members[known])
+    assert found.thresholds == (threshold,)
+    assert found.decisions["1:1"].far == np.mean(scores[0][~members[0]] >= threshold)
+    assert found.false_alarms is None

@@ -135,3 +135,16 @@ def test_settings_out_of_range_are_a_user_error(kwargs):
 def test_too_few_examples_are_a_user_error():
     with pytest.raises(UserError, match="a target has 1"):
         epsilon_lower_bound(np.zeros(4), np.array([True, False, False, False]))
+
+
+def test_targets_that_cannot_be_split_have_no_say():
+    rng = np.random.default_rng(0)
+    members = rng.random((4, 500)) < 0.5
+    scores = 3 * members + rng.normal(size=members.shape)
+    expected = epsilon_over_targets(scores, members)
+    assert expected > 0
+    lonely = np.zeros((3, 500), bool)
+    lonely[0, 7], lonely[1] = True, True  # one member, all members, none
+    more = np.concatenate([scores, rng.normal(size=lonely.shape)])
+    assert epsilon_over_targets(more, np.concatenate([members, lonely])) == expected
+    assert epsilon_over_targets(more[4:], lonely) == 0

@@ -5,7 +5,12 @@ from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from lira_jax.evaluation.intervals import clopper_pearson, example_intervals, target_intervals
+from lira_jax.evaluation.intervals import (
+    clopper_pearson,
+    example_intervals,
+    rate,
+    target_intervals,
+)
 from lira_jax.evaluation.roc import auc, metrics, roc
 
 _SIMULATIONS = 400
@@ -189,3 +194,29 @@ def test_targets_of_which_some_have_no_members_are_resampled_without_warning():
     curve = roc(np.concatenate(scores), np.concatenate(members))
     low, high = target_intervals(curve, scores, members)["auc"]
     assert 0 <= low < auc(curve) < high <= 1
+
+
+@pytest.mark.parametrize(("num_targets", "each"), [(1, 500), (2, 200), (8, 100), (32, 400)])
+@pytest.mark.parametrize(("p", "spread"), [(0.3, 0.0), (0.05, 0.0), (0.1, 0.03), (0.9, 0.05)])
+def test_the_interval_of_a_rate_holds_its_coverage(num_targets, each, p, spread):
+    if num_targets == 1 and spread:
+        return  # one target says nothing of others
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(_SIMULATIONS):
+        trials = rng.integers(each // 2, each, num_targets)
+        own = np.clip(rng.normal(p, spread, num_targets), 0, 1)
+        found = rate(rng.binomial(trials, own), trials)
+        hits += found.low <= p <= found.high
+    assert hits / _SIMULATIONS >= _ENOUGH
+
+
+def test_a_rate_is_pooled_and_never_surer_than_all_its_trials():
+    found = rate(np.array([1, 2, 0]), np.array([10, 20, 0]))
+    assert found.value == 0.1
+    low, high = clopper_pearson(3, 30)  # the two agree exactly
+    assert (found.low, found.high) == pytest.approx((float(low), float(high)))
+    alone = rate(np.array([0]), np.array([50]))
+    assert (alone.value, alone.low) == (0, 0)
+    assert alone.high == pytest.approx(float(clopper_pearson(0, 50)[1]))
+    assert not rate(np.zeros(3, int), np.zeros(3, int)).is_known

@@ -14,6 +14,8 @@ from lira_jax.experiment import Experiment
         ("num_models", 1, "--num_models=1"),
         ("queries", 3, "--queries=3: give one of 1, 2, 18, 50, 162"),
         ("masks", "balancd", "--masks=balancd: did you mean balanced"),
+        ("masks", "file:", "--masks=file:: did you mean file:PATH"),
+        ("masks", "files:m.npy", "--masks=files:m.npy: "),
         ("learning_rate", float("nan"), "--learning_rate=nan"),
         ("learning_rate", -1.0, "--learning_rate=-1"),
         ("pkeep", 1.0, "--pkeep=1"),
@@ -29,6 +31,17 @@ def test_bad_values_are_named(field, value, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")) as caught:
         experiment.validate(dataclasses.replace(Experiment(), **{field: value}))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [("num_models", 7, "need an even number"), ("pkeep", 0.25, "--pkeep=0.25: .*give 0.5")],
+)
+def test_pairs_of_models_share_out_the_pool(field, value, message):
+    pairs = dataclasses.replace(Experiment(), masks="pairs", num_models=6)
+    assert experiment.validate(pairs) is pairs
+    with pytest.raises(UserError, match=message):
+        experiment.validate(dataclasses.replace(pairs, **{field: value}))
 
 
 @pytest.mark.parametrize(("num_models", "pkeep"), [(6, 0.5), (7, 0.5), (2, 0.5), (8, 0.3)])

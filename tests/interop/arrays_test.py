@@ -37,19 +37,117 @@ def test_phi_leaves_the_logits_as_they_were():
     assert np.isfinite(logits).all()
 
 
+def test_phi_of_every_class_is_phi_of_each():
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 8, (60, 6)).astype(np.float32)
+    logits[0] = [1000, 0, 0, 0, 0, 0]
+    every = dumps.phi_of_every_class(logits)
+    for k in range(6):
+        alone = dumps.phi_from_logits(logits[:, None], np.full(60, k))[:, 0]
+        np.testing.assert_allclose(every[:, k].clip(-700), alone.clip(-700), rtol=1e-5, atol=1e-6)
+
+
+READ = {"logits": dumps.as_logits, "scores": dumps.as_scores}
+
+
+@pytest.mark.parametrize("read", READ.values(), ids=READ)
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 3), np.int64), r"int64 \(2, 3\); it must hold floats \[examples, queries\]"),
+        (np.zeros((2, 3), np.int64), r"int64 \(2, 3\); it must hold floats \[examples, classes\]"),
         (np.zeros(3), r"float64 \(3,\)"),
         (np.zeros((0, 3)), r"\(0, 3\)"),
         (np.array([[0, 1], [2, np.nan]]), r"NaN or infinite, first at \(1, 1\)"),
-        (np.array([[0, -np.inf]]), r"first at \(0, 1\)"),
+        (np.array([[0, 1], [2, 1e300]]), r"NaN or infinite, first at \(1, 1\)"),
     ],
 )
-def test_what_is_not_finite_floats_of_the_form_is_refused(array, message):
+def test_what_is_not_finite_floats_of_the_form_is_refused(array, message, read):
     with pytest.raises(UserError, match="a.npy.*" + message):
-        dumps.check_floats(array, ("examples, queries",), "a.npy")
+        read(array, ("examples, classes",), "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [([0, np.inf, -np.inf], r"\(1, 1\)"), ([-np.inf] * 3, r"\(1, 0\)"), ([0, 0, np.nan], "1, 2")],
+)
+def test_logits_that_mean_nothing_are_refused_with_their_place(row, place):
+    with pytest.raises(UserError, match="a.npy: NaN or infinite, first at .*" + place):
+        dumps.as_logits(np.array([[1.0, 2, 3], row]), ("examples, classes",), "a.npy")
+
+
+def softmax(logits):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    return p / p.sum(-1, keepdims=True)
+
+
+def as_logits(array):
+    return dumps.as_logits(array, ("examples, queries, classes",), "a.npy")
+
+
+def test_probabilities_are_refused_however_they_are_rounded():
+    p = softmax(np.random.default_rng(4).normal(0, 3, (300, 1, 10)))
+    bfloat16 = (p.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+    many = softmax(np.random.default_rng(3).normal(0, 3, (300, 1, 1000))).astype(np.float16)
+    rounded = [p, p.astype(np.float32), p.astype(np.float16), many, bfloat16, np.eye(10)[None]]
+    for array in (*rounded, np.round(p, 2), np.round(p, 3)):
+        with pytest.raises(UserError, match="these are probabilities, not logits; save"):
+            as_logits(array)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_logarithms_of_probabilities_give_the_phi_of_the_logits(dtype):
+    rng = np.random.default_rng(3)
+    logits, labels = rng.normal(0, 3, (200, 2, 100)), rng.integers(0, 100, 200)
+    found, infinite = as_logits(np.log(softmax(logits)).astype(dtype))
+    assert found.dtype == np.float32
+    assert not infinite
+    expected = dumps.phi_from_logits(logits, labels)
+    atol = 0.02 if dtype == np.float16 else 1e-4
+    np.testing.assert_allclose(dumps.phi_from_logits(found, labels), expected, atol=atol)
+
+
+@pytest.mark.parametrize("shift", ["none", "log_softmax", "positive", "nearly", "percent"])
+def test_logits_are_not_taken_for_probabilities(shift):
+    logits = np.random.default_rng(5).normal(0, 2, (300, 1, 10)).astype(np.float32)
+    if shift == "log_softmax":
+        logits = np.log(softmax(logits))
+    elif shift == "positive":
+        logits -= logits.min(-1, keepdims=True)
+    elif shift == "nearly":  # one row of another sum
+        logits = softmax(logits)
+        logits[7] *= 2
+    elif shift == "percent":
+        logits = 100 * softmax(logits)
+    found, infinite = as_logits(logits)
+    assert not infinite
+    assert found is logits
+
+
+def test_a_probability_of_0_gives_the_score_of_the_tools():
+    """phi = log(p + 1e-45) - log(1 - p + 1e-45)."""
+    p = np.array([[[1.0, 0]], [[0, 1.0]], [[0.25, 0.75]]])
+    tools = np.log(p[:, 0, 0] + 1e-45) - np.log(p[:, 0, 1] + 1e-45)
+    for constant in (0, 7):  # logits are told up to a constant
+        with np.errstate(divide="ignore"):
+            found, infinite = as_logits(np.log(p) + constant)
+        assert infinite
+        phi = dumps.phi_from_logits(found, np.zeros(3, int))
+        np.testing.assert_allclose(phi[:, 0], tools, rtol=1e-6)
+
+
+def test_a_class_that_is_never_predicted_leaves_the_others_as_they_are():
+    logits = np.array([[[1.0, 2, -np.inf, 3]]])
+    found, _ = as_logits(logits)
+    assert found[0, 0, 2] == pytest.approx(np.log(np.exp([1, 2, 3]).sum()) + np.log(1e-45))
+    np.testing.assert_array_equal(found[0, 0, [0, 1, 3]], [1, 2, 3])
+    assert logits[0, 0, 2] == -np.inf  # the array of the caller is as it was
+    assert dumps.phi_from_logits(found, np.array([3])) == pytest.approx(3 - np.logaddexp(1, 2))
+
+
+def test_infinite_scores_become_those_of_the_tools():
+    scores, infinite = dumps.as_scores(np.array([[np.inf, -np.inf, 2.0]]), ("a, b",), "a.npy")
+    np.testing.assert_allclose(scores, [[-np.log(1e-45), np.log(1e-45), 2]])
+    assert infinite
 
 
 def test_indices_are_not_taken_for_a_mask():

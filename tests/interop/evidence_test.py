@@ -88,6 +88,92 @@ def test_models_of_another_tool_can_be_named(tmp_path):
         sources.read_foreign(tmp_path / "exp", "9")
 
 
+def test_a_model_of_another_tool_that_learned_nothing_is_told(tmp_path, capsys):
+    path = foreign_run(tmp_path / "exp")
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(LABELS)  # what model 2 has learned is another order
+    logits = rng.normal(size=(60, 2, 3)).astype(np.float32)
+    logits[np.arange(60), :, labels] += 5
+    np.save(path / "2/logits.npy", logits)
+    np.save(path / "2/scores.npy", phi_from_logits(logits, LABELS))
+    assert sources.read_foreign(path).loaded.models == [0, 1, 2, 3]
+    said = capsys.readouterr().err
+    assert "WARNING: model 2 learned nothing and is attacked like the others: " in said
+    assert "see to it that labels and masks are in the order of the scores" in said
+
+
+def test_a_model_of_another_tool_that_has_diverged_is_left_out(tmp_path, capsys):
+    path = foreign_run(tmp_path / "exp")
+    logits = np.zeros((60, 2, 3), np.float32)
+    np.save(path / "2/logits.npy", logits)
+    np.save(path / "2/scores.npy", phi_from_logits(logits, LABELS))
+    found = sources.read_foreign(path)
+    assert found.loaded.models == found.loaded.targets == [0, 1, 3]
+    np.testing.assert_array_equal(found.loaded.evidence.of_targets("phi")[2], outputs(3)[1])
+    said = capsys.readouterr().err
+    assert "WARNING: model 2 has diverged and is left out: the same outputs" in said
+    assert sources.read_foreign(path, "3,1").loaded.targets == [3, 1]
+    with pytest.raises(UserError, match="--targets=0,2: model 2 has diverged; name others"):
+        sources.read_foreign(path, "0,2")
+
+
+def test_logits_under_permuted_labels_are_refused(tmp_path):
+    """Without scores beside them nothing contradicts the labels but the accuracy."""
+    path = foreign_run(tmp_path / "exp")
+    for file in path.glob("*/scores.npy"):
+        file.unlink()
+    np.save(path / "labels.npy", LABELS)
+    assert sources.read_foreign(path).loaded.models == [0, 1, 2, 3]
+    np.save(path / "labels.npy", np.random.default_rng(0).permutation(LABELS))
+    with pytest.raises(UserError, match="none of 4 models learned anything; see to it that labels"):
+        sources.read_foreign(path)
+
+
+def test_masks_that_look_inverted_are_told(tmp_path, capsys):
+    path = tmp_path / "exp"
+    keep = masks.draw("balanced", 4, 60)
+    for inverted in (False, True):
+        for model in range(4):
+            (path / str(model)).mkdir(parents=True, exist_ok=True)
+            logits, _ = outputs(model)
+            logits[np.arange(60), :, LABELS] += 2 * keep[model][:, None]
+            np.save(path / f"{model}/logits.npy", logits)
+            np.save(path / f"{model}/scores.npy", phi_from_logits(logits, LABELS))
+            np.save(path / f"{model}/keep.npy", keep[model] ^ inverted)
+        sources.read_foreign(path)
+        assert ("are the masks inverted?" in capsys.readouterr().err) == inverted
+
+
+@pytest.mark.parametrize("member", [True, False])
+def test_a_mask_of_another_tool_may_be_all_or_nothing(tmp_path, member):
+    path = foreign_run(tmp_path / "exp")
+    np.save(path / "1/keep.npy", np.full(60, member))
+    assert sources.read_foreign(path).loaded.models == [0, 1, 2, 3]
+
+
+def test_a_model_of_another_tools_run_is_no_shadow_of_itself(tmp_path, capsys):
+    path = foreign_run(tmp_path / "exp")
+    found = sources.read_foreign(path, str(path / "3")).loaded
+    assert isinstance(found.evidence.targets, Counterparts)
+    np.testing.assert_array_equal(found.evidence.targets.models, [3])
+    assert "target 0 and model 3 have the same outputs" in capsys.readouterr().err
+
+
+def test_targets_are_ids_or_a_file_that_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "3").mkdir()
+    run = own_run(tmp_path / "run")
+    assert sources.read_own([run], "3").loaded.targets == [3]  # ./3 would be the folder
+    for read, where in (
+        (sources.read_own, [run]),
+        (sources.read_foreign, foreign_run(tmp_path / "exp")),
+    ):
+        with pytest.raises(UserError, match=r"--targets=theirs\.npz: there is no such file; give"):
+            read(where, "theirs.npz")
+        with pytest.raises(UserError, match="--targets_queries=tf_privacy: it is for a file"):
+            read(where, "3", order="tf_privacy")
+
+
 def test_shadows_of_another_run_are_for_models_of_our_own(tmp_path):
     np.save(tmp_path / "target.npy", outputs(9)[0])
     run, foreign = own_run(tmp_path / "run"), foreign_run(tmp_path / "exp")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import re
@@ -7,6 +8,7 @@ import pytest
 from report import synthetic_run
 from scipy import stats
 
+from lira_jax.errors import UserError
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.intervals import clopper_pearson
 from lira_jax.report import compare, material
@@ -87,9 +89,32 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     rows = re.findall(r'<th scope="row" data-sort="([^"]*)"', html)
     assert rows[:2] == ["first", rows[1]]
     assert len(rows) == 3  # two runs, one difference
-    metric = compare.common_metric(runs)
-    best = [np.nanmax([a.metrics[metric].value for a in r.results.attacks.values()]) for r in runs]
-    assert f'data-sort="{float(best[1] - best[0])!r}"' in html
+    metric = compare.common_metric(runs, "lira_online")
+    values = [r.results.attacks["lira_online"].metrics[metric].value for r in runs]
+    assert f'data-sort="{float(values[1] - values[0])!r}"' in html
+    assert "judged by one attack, <b>lira_online</b>" in html
     drawn = json.loads(re.search(r'id="charts">(.*?)</script>', html, re.DOTALL)[1])
     assert drawn.keys() == {"roc", "trade-off"}
-    assert [c["y"][0] for c in drawn["trade-off"]["data"]] == pytest.approx(best, rel=1e-4)
+    assert [c["y"][0] for c in drawn["trade-off"]["data"]] == pytest.approx(values, rel=1e-4)
+
+
+def test_one_attack_judges_all_runs(tmp_path):
+    names = ["first", "second"]
+    runs = [
+        material.read_results(synthetic_run.write(tmp_path / n, logits=n == "first")) for n in names
+    ]
+    assert compare.common_attack(runs, names) == "lira_online"
+    html = compare.render(runs, names, "lira_offline")
+    metric = compare.common_metric(runs, "lira_offline")
+    values = [r.results.attacks["lira_offline"].metrics[metric].value for r in runs]
+    assert f'data-sort="{float(values[1] - values[0])!r}"' in html
+    with pytest.raises(UserError, match="--compare_attack=loss: it was not run in second; these"):
+        compare.render(runs, names, "loss")
+    only = [
+        dataclasses.replace(r, results=dataclasses.replace(r.results, attacks=a))
+        for r, a in zip(
+            runs, ({"loss": runs[0].results.attacks["loss"]}, runs[1].results.attacks), strict=True
+        )
+    ]
+    with pytest.raises(UserError, match="no attack was run in all of first, second"):
+        compare.render(only, names)

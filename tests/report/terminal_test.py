@@ -6,7 +6,7 @@ from report import synthetic_run
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults, Results
 from lira_jax.evaluation.estimate import Metric
 from lira_jax.evaluation.exposure import SourceExposure
-from lira_jax.report import terminal
+from lira_jax.report import terminal, wording
 
 
 def lines(text):
@@ -18,11 +18,13 @@ def test_only_parts_that_are_known_are_shown_in_the_order_of_an_audit(tmp_path):
     parts = terminal.parts(found)
     assert [title.split(" (")[0] for title in parts] == [
         "",
+        "With a threshold for each example: TPR and, in brackets, the FPR in fact, in percent",
         "What each component of LiRA adds",
         "With fewer shadow models",
     ]
-    assert list(terminal.parts(dataclasses.replace(found, ablation=(), num_shadows=()))) == [""]
-    assert [row[0] for row in lines(parts[""])[1:]] == list(found.attacks)
+    few = dataclasses.replace(found, ablation=(), num_shadows=(), calibrated={})
+    assert list(terminal.parts(few)) == [""]
+    assert [row[0] for row in lines(parts[""])[1:-2]] == list(found.attacks)
     shadows = lines(list(parts.values())[-1])[1:]
     assert [row[:2] for row in shadows] == [
         [str(row.num_shadows), row.attack] for row in found.num_shadows
@@ -40,9 +42,34 @@ def test_metrics_are_percentages_but_for_the_auc_and_a_dash_where_unknown(tmp_pa
     }
     loss = dataclasses.replace(found.attacks["loss"], metrics=metrics)
     text = terminal.parts(dataclasses.replace(found, attacks={"loss": loss}))[""]
-    row = text.splitlines()[-1]
+    row, _, choice = text.splitlines()[-3:]
     assert row.startswith("loss    0.6123 [0.6000, 0.7000]")
-    assert row.endswith("12.34 [10.00, 15.00]  -         -")
+    own = found.calibrated["phi"].at["1e-2"]
+    shown = [f"{100 * v:.2f}" for v in (own.tpr.value, own.tpr.low, own.tpr.high, own.fpr.value)]
+    shown = "{} [{}, {}] ({})".format(*shown)
+    assert row.endswith(f"12.34 [10.00, 15.00]  -         -          {shown}")
+    assert choice == "loss is the only attack that was run."
+
+
+def test_the_table_says_how_the_attack_of_the_answer_was_chosen(tmp_path):
+    found = Results.read(synthetic_run.write(tmp_path / "run").path)
+    text = terminal.parts(found)[""]
+    expected = wording.headline(found.attacks).choice.replace(wording.PERCENT, " %")
+    assert text.splitlines()[-1] == expected
+    assert "chosen on these same data" in expected or "also the best" in expected
+
+
+def test_details_are_shown_when_asked_for(tmp_path):
+    found = Results.read(synthetic_run.write(tmp_path / "run").path)
+    parts = terminal.parts(found, more=True)
+    assert terminal.parts(found).items() <= parts.items()
+    (title,) = [t for t in parts if t.startswith("Decisions at")]
+    rows = lines(parts[title])[1:-1]
+    assert [row[:2] for row in rows] == [
+        [name, ratio] for name in found.attacks for ratio in ("5:1", "1:1", "1:5")
+    ]
+    far = found.attacks["lira_online"].decisions["5:1"].far
+    assert rows[0][4] == f"{100 * far:.1f}"
 
 
 def test_probes_and_sources_have_tables(tmp_path):
@@ -56,7 +83,7 @@ def test_probes_and_sources_have_tables(tmp_path):
             "noise": ProbeResults(0.5, {"phi": FalsePositiveRate(0.125)}, 60),
         },
     )
-    _, sources, probes = terminal.parts(found).values()
+    _, _, sources, probes = terminal.parts(found).values()
     assert lines(sources)[1] == ["pool", "50", "0.100", "0.200", "inf"]
     assert lines(probes) == [
         ["probes", "max.", "score", "loss", "phi"],

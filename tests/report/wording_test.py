@@ -4,7 +4,7 @@ import pytest
 
 from lira_jax.evaluation.estimate import Estimate, Metric
 from lira_jax.evaluation.summary import METRICS, Curve, Summary
-from lira_jax.report.wording import PERCENT, cell, headline, percents
+from lira_jax.report.wording import FIXED, PERCENT, cell, headline, percents
 
 
 def entry(**known):
@@ -19,11 +19,15 @@ def said(attacks):
     return found.sentence.replace("\N{NO-BREAK SPACE}", " "), found.attack, found.leaks
 
 
-def test_the_best_attack_at_one_false_alarm_in_a_thousand_is_the_answer():
+def choice(attacks):
+    return headline(attacks).choice.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_fixed_attack_at_one_false_alarm_in_a_thousand_is_the_answer():
     attacks = {
-        "weak": entry(auc=(0.9, 0.8, 0.95), tpr_2=(0.5, 0.4, 0.6), tpr_3=(0.01, 0.008, 0.02)),
+        "lucky": entry(auc=(0.9, 0.8, 0.95), tpr_2=(0.5, 0.4, 0.6), tpr_3=(0.1, 0.09, 0.11)),
         # Of the lowest FPR little is known; that must not hide what is known of 0.1 %.
-        "strong": entry(
+        "lira_online": entry(
             auc=(0.6, 0.5, 0.7),
             tpr_2=(0.2, 0.1, 0.3),
             tpr_3=(0.0841, 0.079, 0.089),
@@ -34,9 +38,38 @@ def test_the_best_attack_at_one_false_alarm_in_a_thousand_is_the_answer():
     assert said(attacks) == (
         "An attacker who accepts one false alarm in 1,000 identifies 8.4 % of the training set "
         "(95 % interval 7.9 % to 8.9 %).",
-        "strong",
+        "lira_online",
         True,
     )
+    assert choice(attacks) == (
+        "lira_online was fixed beforehand, whatever the data show. In hindsight the best of 2 "
+        "attacks is lucky by TPR at 0.1 % FPR, 10.0 % (95 % interval 9.0 % to 11.0 %): it was "
+        "chosen on these same data, and its interval is not corrected for that."
+    )
+
+
+def test_an_attack_that_was_picked_on_the_data_is_never_named_without_saying_so():
+    weak, strong = entry(auc=(0.6, 0.5, 0.7)), entry(auc=(0.7, 0.6, 0.8))
+    assert headline({"loss": weak, "phi": strong}).attack == "phi"
+    assert choice({"loss": weak, "phi": strong}) == (
+        "phi is the best of 2 attacks by AUC, 0.700 (95 % interval 0.600 to 0.800). It was chosen "
+        "on these same data: the interval is not corrected for that, and is too favourable to the "
+        "attack."
+    )
+    assert choice({"loss": weak, "lira_offline": strong}) == (
+        "lira_offline was fixed beforehand, whatever the data show; it is also the best of 2 "
+        "attacks by AUC, 0.700 (95 % interval 0.600 to 0.800)."
+    )
+    assert choice({"phi": strong}) == "phi is the only attack that was run."
+
+
+def test_the_order_of_the_fixed_attacks_is_fixed_whatever_they_find():
+    found = {
+        n: entry(auc=(v, v, v)) for n, v in zip(reversed(FIXED), (0.9, 0.8, 0.7, 0.6), strict=True)
+    }
+    assert headline(found).attack == FIXED[0]
+    unresolved = {**found, FIXED[1]: entry(auc=(0.6, 0.5, 0.7), tpr_2=(0.1, 0.05, 0.2))}
+    assert headline(unresolved).attack == FIXED[1]  # the others do not resolve the metric
 
 
 def test_an_interval_that_holds_guessing_is_not_called_a_leak():
@@ -44,11 +77,10 @@ def test_an_interval_that_holds_guessing_is_not_called_a_leak():
         {"loss": entry(auc=(0.5, 0.4, 0.6), tpr_2=(0.012, 0.009, 0.015))}
     )
     assert sentence.startswith(
-        "No attack is reliably better than guessing for an attacker who accepts"
+        "The attack loss is not reliably better than guessing for an attacker who accepts"
     )
     assert sentence.endswith(
-        "the best one identifies 1.2 % of the training set (95 % interval 0.9 % to 1.5 %), "
-        "guessing 1 %."
+        "it identifies 1.2 % of the training set (95 % interval 0.9 % to 1.5 %), guessing 1 %."
     )
     assert (attack, leaks) == ("loss", False)
 

@@ -102,6 +102,23 @@ def test_every_kind_of_dump_names_the_stage_that_writes_it(run, name):
         run.read(name)
 
 
+def test_what_is_settled_already_needs_no_lock(run, monkeypatch):
+    """A run that is only read may be on a file system that is read-only."""
+    run.settle_data("a" * 64, "--dataset=digits")
+
+    def refuse():
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(run, "_lock", refuse)
+    assert run.settle_experiment(Experiment(), set()) == Experiment()
+    assert run.settle_experiment(Experiment(epochs=100), {"epochs"}) == Experiment()
+    run.settle_data("a" * 64, "--dataset=digits")
+    with pytest.raises(OSError, match="Read-only"):
+        run.settle_experiment(Experiment(epochs=3), {"epochs"})
+    with pytest.raises(OSError, match="Read-only"):
+        run.settle_data("b" * 64, "--dataset=digits")
+
+
 def test_truncated_dumps_are_made_again(run):
     run.write("scores/0003.npy", np.ones((4, 2), np.float32))
     path = run.path / "scores/0003.npy"

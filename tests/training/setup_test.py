@@ -114,3 +114,26 @@ def test_without_tensorboard_the_flag_is_refused_first(tmp_path, experiment, mon
     e = dataclasses.replace(experiment, tensorboard=True, data_path="/no/such.npz")
     with pytest.raises(UserError, match="--tensorboard"):
         setup.check(run_of(tmp_path / "run", e)[1])
+
+
+def test_masks_of_a_file_are_kept_by_the_run(tmp_path, experiment):
+    drawn = np.tile(np.arange(40) % 2 == 0, (4, 1))
+    drawn[1:, :9] = True
+    file = tmp_path / "masks.npy"
+    np.save(file, drawn)
+    e = dataclasses.replace(experiment, masks=f"file:{file}", pkeep=float(drawn.mean()))
+    run, runs = run_of(tmp_path / "run", e)
+
+    def begin():
+        dataset, keep, _ = setup.check(runs)
+        setup.store(runs, dataset, keep)
+        return keep
+
+    np.testing.assert_array_equal(begin(), drawn)
+    np.testing.assert_array_equal(run.read(KEEP), drawn)
+    np.testing.assert_array_equal(begin(), drawn)
+    np.save(file, drawn[::-1])
+    with pytest.raises(UserError, match="the run was begun with other masks than are there now"):
+        begin()
+    file.unlink()
+    np.testing.assert_array_equal(begin(), drawn)

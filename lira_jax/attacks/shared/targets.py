@@ -113,10 +113,13 @@ class Counterparts:
     Attributes:
       outputs: signals of the targets, [targets, examples, ...].
       models: int [targets], the counterpart of each, a row of the evidence.
+      told: bool [targets, examples], the membership to evaluate with where it is told to be another
+        than the counterparts'; None for theirs.
     """
 
     outputs: Signals
     models: np.ndarray
+    told: np.ndarray | None = None
 
     @property
     def number(self) -> int:
@@ -126,7 +129,7 @@ class Counterparts:
         return num_models - 1
 
     def members(self, keep: np.ndarray) -> np.ndarray | None:
-        return _rows(keep, self.models)
+        return _rows(keep, self.models) if self.told is None else self.told
 
     def signal(self, name: str, signals: Signals) -> np.ndarray:
         return self.outputs[name]
@@ -138,11 +141,13 @@ class Counterparts:
         return self
 
     def select(self, examples: np.ndarray) -> "Counterparts":
-        return Counterparts(self.outputs.of(examples=examples), self.models)
+        told = None if self.told is None else self.told[:, examples]
+        return Counterparts(self.outputs.of(examples=examples), self.models, told)
 
     def among(self, models: np.ndarray) -> "Counterparts":
         kept, positions = _positions(self.models, models)
-        return Counterparts(self.outputs.of(models=kept), positions)
+        told = None if self.told is None else self.told[kept]
+        return Counterparts(self.outputs.of(models=kept), positions, told)
 
 
 Targets = Inside | Outside | Counterparts

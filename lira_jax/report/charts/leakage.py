@@ -61,7 +61,7 @@ class Point:
     Attributes:
       name: of the run.
       accuracy: of its models.
-      found: the metric of its best attack.
+      found: the metric of the attack.
     """
 
     name: str

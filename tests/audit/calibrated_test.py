@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from audit.small_evidence import small_evidence, with_outside_targets
+
+from lira_jax.attacks.p_values import p_values
+from lira_jax.attacks.shared.statistics import maximum_score, of_models
+from lira_jax.attacks.table import ATTACKS, on_signals
+from lira_jax.audit.calibrated import calibrated, statistics
+
+
+def attacks(*names):
+    table = {**ATTACKS, **on_signals(names, ATTACKS)}
+    return [table[name] for name in names]
+
+
+def test_each_statistic_is_tested_once_whatever_attacks_judge_by_it():
+    names = ("lira_online", "rmia_offline", "loss", "watson_phi", "entropy", "zero_r", "shokri")
+    found = [s.name for s in statistics(attacks(*names, "lira_offline@hinge", "watson@hinge"))]
+    assert found == ["phi_mean", "phi", "entropy", "hinge_mean", "hinge"]
+
+
+def test_the_rates_are_those_of_the_statistics_p_values():
+    evidence = small_evidence(models=12)
+    found = calibrated(evidence, attacks("lira_online", "maximum_score"), fdr=0.3)
+    assert list(found) == ["phi_mean", "maximum_score"]
+    p = p_values(evidence.signals["phi"], evidence.keep)
+    assert found["phi_mean"].at["1e-2"].tpr.value == np.mean(p[evidence.keep] <= 0.01)
+    assert found["phi_mean"].accusations.fdr == 0.3
+    top = of_models(maximum_score, evidence.signals["logits"], evidence.labels)
+    p = p_values(top, evidence.keep)
+    assert found["maximum_score"].at["1e-2"].tpr.value == np.mean(p[evidence.keep] <= 0.01)
+
+
+def test_targets_from_outside_are_tested_against_all_models():
+    evidence = small_evidence(models=12)
+    outside = with_outside_targets(evidence, 2, evidence.keep[:2])
+    found = calibrated(outside, attacks("phi"))["phi"]
+    phi = evidence.signals["phi"]
+    p = p_values(phi, evidence.keep, observed=phi[:2])
+    assert found.at["1e-2"].fpr.value == np.mean(p[~evidence.keep[:2]] <= 0.01)
+
+
+def test_lists_that_are_too_short_are_left_out_aloud(capsys):
+    evidence = small_evidence(models=4)  # two out models, of which one goes with each target
+    assert calibrated(evidence, attacks("phi")) == {}
+    assert "left out calibrated decisions on phi: no example has 2 out" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_left_out_aloud(capsys):
+    evidence = small_evidence()
+    evidence.signals["phi"][3, 5] = np.nan
+    found = calibrated(evidence, attacks("phi", "entropy"))
+    assert list(found) == ["entropy"]
+    assert "left out calibrated decisions on phi: phi of model 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("gap", [0.0, 4.0])
+def test_members_are_accused_more_often_only_where_models_know_them(gap):
+    found = calibrated(small_evidence(16, 2000, gap), attacks("phi"))["phi"].at["1e-2"]
+    assert found.fpr.low < 0.013
+    assert (found.tpr.low > found.fpr.high) == (gap > 0)
+    # The lists here are not quite normal, and a model more is in each of them than in the test.
+    assert found.model_tpr == pytest.approx(found.tpr.value, abs=0.06)

@@ -1,0 +1,77 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from audit.small_evidence import small_evidence, with_outside_targets
+
+from lira_jax.attacks.shared.targets import Counterparts
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.shadow_targets import MOST, shadow_targets
+from lira_jax.evaluation.decisions import best_threshold
+
+
+def test_a_single_target_is_not_among_them():
+    evidence = small_evidence(targets=[3])
+    found = shadow_targets(evidence)
+    others = np.delete(np.arange(8), 3)
+    np.testing.assert_array_equal(found.keep, evidence.keep[others])
+    np.testing.assert_array_equal(found.members, evidence.keep[others])
+    np.testing.assert_array_equal(found.signals["phi"], evidence.signals["phi"][others])
+
+
+def test_a_counterpart_is_not_among_them_and_all_models_are_for_a_target_from_outside():
+    evidence = small_evidence()
+    outputs = evidence.signals.of(models=np.array([5]))
+    twin = dataclasses.replace(evidence, targets=Counterparts(outputs, np.array([5])))
+    assert len(shadow_targets(twin).keep) == 7
+    outside = shadow_targets(with_outside_targets(evidence, 1))
+    np.testing.assert_array_equal(outside.members, evidence.keep)
+
+
+def test_they_are_a_few_spread_over_the_models():
+    evidence = small_evidence(models=40, targets=[0])
+    found = shadow_targets(evidence)
+    assert len(found.members) == MOST
+    assert len(found.keep) == 39
+    assert found.targets.models[[0, -1]].tolist() == [0, 38]
+
+
+def test_shadows_without_members_give_no_threshold():
+    evidence = small_evidence(targets=[3])
+    assert shadow_targets(dataclasses.replace(evidence, keep=evidence.keep & False)) is None
+
+
+@pytest.mark.parametrize("name", ["loss", "lira_offline_fixed"])
+def test_a_single_target_is_decided_at_the_threshold_of_shadows(name):
+    evidence = small_evidence(examples=2000, targets=[3])
+    found = run_attacks(evidence, ATTACKS, [name], lambda *_: None, skip_failures=False)[name]
+    shadows = shadow_targets(evidence)
+    scores = ATTACKS[name].run(shadows)
+    assert found.thresholds == (best_threshold(scores, shadows.members),)
+    called = ATTACKS[name].run(evidence) >= found.thresholds[0]
+    assert found.decisions["1:1"].far == np.mean(called[~evidence.members])
+    assert found.decisions["1:1"].balanced_accuracy > 0.55
+    assert 0 < found.transferred["1e-3"].fpr.value < 0.01
+
+
+def test_the_targets_own_membership_has_no_say_in_its_threshold():
+    evidence = small_evidence(targets=[3])
+    changed = evidence.keep.copy()
+    changed[3] = ~changed[3]
+    other = dataclasses.replace(evidence, keep=changed)
+    found = [
+        run_attacks(e, ATTACKS, ["lira_online"], lambda *_: None, skip_failures=False)
+        for e in (evidence, other)
+    ]
+    first, second = (f["lira_online"] for f in found)
+    assert first.thresholds == second.thresholds
+    assert first.metrics["auc"] != second.metrics["auc"]
+
+
+def test_an_attack_that_shadows_do_not_suffice_for_has_no_decisions(capsys):
+    # With the target 3 in and 3 out models are left of each example less one; a shadow's lists lose
+    # one more of each.
+    evidence = small_evidence(models=6, targets=[0])
+    run_attacks(evidence, ATTACKS, ["lira_online"], lambda *_: None, skip_failures=False)
+    assert "lira_online has no threshold from shadow models" in capsys.readouterr().err
