@@ -31,7 +31,7 @@ def main() -> None:
         ids = flags.own_models(runs[0][1].num_models)
         dataset, keep, networks = setup.check(runs, flags.about_targets())
         parts.check_own_devices()
-        setup.store(runs, dataset, keep)
+        setup.store(runs, dataset, keep, networks)
 
     from lira_jax.runs import checkpoint  # after the cheap checks
     from lira_jax.training import loop

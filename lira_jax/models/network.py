@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
@@ -16,6 +16,9 @@ from lira_jax.experiment import Experiment
 from lira_jax.models import modes, own, table
 from lira_jax.models import recipe as recipes
 from lira_jax.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lira_jax.models.fingerprint import Fingerprint
 
 COLLECTIONS = ("params", "batch_stats")
 """Kinds of variables that a module may have; others would be lost between two steps."""
@@ -34,6 +37,7 @@ class Network:
       classifies: whether outputs are logits [B, num_classes].
       signals: of the user's own recipe, name -> measure(outputs, labels); empty otherwise.
       normalizer: of the pool, which `outputs` applies.
+      code: fingerprint of the user's own code, if it was asked for and there is such code.
     """
 
     init: Callable
@@ -43,6 +47,7 @@ class Network:
     classifies: bool
     signals: Mapping[str, Callable]
     normalizer: Normalizer
+    code: "Fingerprint | None" = None
 
 
 def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None = None) -> Network:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
@@ -115,6 +117,17 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") 
         module=module,
         dtype=table.DTYPES[e.compute_dtype],
     )
+
+
+def abstract_batch(context: Context, *, reference: bool = False) -> Batch:
+    """Shapes and types of a Batch of the training, with one of non-members if asked for."""
+    b = context.experiment.batch_size
+    batch = Batch(
+        jax.ShapeDtypeStruct((b, *context.example_shape), jnp.float32),
+        jax.ShapeDtypeStruct((b,), jnp.int32),
+        jax.ShapeDtypeStruct((b,), jnp.float32),
+    )
+    return batch._replace(reference=batch) if reference else batch
 
 
 def flag(experiment: Experiment) -> str:

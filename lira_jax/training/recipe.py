@@ -112,15 +112,8 @@ def check(recipe: Recipe, context: Context) -> None:
         with own.blamed(f"{recipes.flag(e)}: {what} fails"):
             return jax.eval_shape(function, *arguments)
 
-    def array(shape, dtype) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape, dtype)
-
     key, b = jax.eval_shape(lambda: jax.random.key(0)), e.batch_size
-    batch = Batch(
-        array((b, *context.example_shape), jnp.float32), array((b,), jnp.int32), array((b,), "f4")
-    )
-    if recipe.reference:
-        batch = batch._replace(reference=batch)
+    batch = recipes.abstract_batch(context, reference=recipe.reference)
     state = traced("init", recipe.init, key)
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         if not hasattr(leaf, "dtype") or jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended):
