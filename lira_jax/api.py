@@ -93,7 +93,7 @@ def audit(
             pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
-            ((_, experiment),) = setup.store(runs, pool, keep)
+            ((_, experiment),) = setup.store(runs, pool, keep, [network])
         except BaseException:
             if written and not run.has_experiment():
                 data.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Recipes of a user's own: what --recipe may name, and what it may not."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -140,6 +141,56 @@ class DropoutNet(nn.Module):
 
 def dropout(num_classes, dtype):
     return DropoutNet(num_classes)
+
+
+class Flat(nn.Module):
+    """A linear network of any kind of output, with what the given function adds."""
+
+    outputs: int
+    change: Callable = lambda module, x, train: x
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        return self.change(self, nn.Dense(self.outputs)(x.reshape(len(x), -1)), train)
+
+
+def one_number(num_classes, dtype):
+    return Flat(1)
+
+
+def one_too_many(num_classes, dtype):
+    return Flat(num_classes + 1)
+
+
+def no_class_axis(num_classes, dtype):
+    return Flat(1, lambda module, x, train: x[:, 0])
+
+
+def two_results(num_classes, dtype):
+    return Flat(num_classes, lambda module, x, train: (x, x))
+
+
+def whole_numbers(num_classes, dtype):
+    return Flat(num_classes, lambda module, x, train: x.astype(int))
+
+
+def random_in_evaluation(num_classes, dtype):
+    return Flat(num_classes, lambda module, x, train: nn.Dropout(0.5, deterministic=False)(x))
+
+
+def more_in_training(num_classes, dtype):
+    return Flat(num_classes, lambda module, x, train: nn.Dense(num_classes)(x) if train else x)
+
+
+def noise_of_its_own(num_classes, dtype):
+    def change(module, x, train):
+        return x + jax.random.normal(module.make_rng("noise"), x.shape) if train else x
+
+    return Flat(num_classes, change)
+
+
+def fails_when_made(num_classes, dtype):
+    return {}[num_classes]
 
 
 class NnxNet(nnx.Module):

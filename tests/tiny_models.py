@@ -11,10 +11,11 @@ class TinyConv(nn.Module):
     """One convolution, BatchNorm, the mean over positions."""
 
     num_classes: int
+    width = 4
 
     @nn.compact
     def __call__(self, x, train: bool):
-        x = nn.relu(batch_norm(train, jnp.float32)(Conv(4)(x)))
+        x = nn.relu(batch_norm(train, jnp.float32)(Conv(self.width)(x)))
         return nn.Dense(self.num_classes)(x.reshape(len(x), -1))
 
 

@@ -30,21 +30,21 @@ def main() -> None:
         ids = flags.own_models(experiment.num_models)
         dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
 
-        from lira_jax.models import network  # after the cheap checks
+        from lira_jax.models import fingerprint, network, recipe  # after the cheap checks
         from lira_jax.signals import score as scoring
         from lira_jax.signals import table
 
         normalizer = normalize.fit(dataset.x, experiment.normalize)
         networks = [network.make(e, dataset, normalizer) for _, e in runs]
-        for one in networks:
+        for (run, e), one in zip(runs, networks, strict=True):
             table.measures(experiment.signal_names, one)
+            run.settle_code(fingerprint.of(e, dataset), recipe.flag(e))
+            diagnoses.check_trained(run, e.num_models)
         sets = make_probes(runs, dataset, normalizer)
         flags.store(runs)
     flags.open_with(run_data.line(run, dataset))
 
     parts.check_own_devices()
-    for run, e in runs:
-        diagnoses.check_trained(run, e.num_models)
     convolutional = any(one.convolutional for one in networks)
     views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]

@@ -32,7 +32,7 @@ def main() -> None:
         ids = flags.own_models(runs[0][1].num_models)
         dataset, keep, networks = setup.check(runs, flags.about_targets())
         parts.check_own_devices()
-        runs = setup.store(runs, dataset, keep)
+        runs = setup.store(runs, dataset, keep, networks)
     flags.open_with(run_data.line(runs[0][0], dataset))
 
     from lira_jax.runs import checkpoint  # after the cheap checks

@@ -2,21 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.models import own, table
+from lira_jax.models import modes, own, table
 from lira_jax.models import recipe as recipes
 from lira_jax.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lira_jax.models.fingerprint import Fingerprint
 
 COLLECTIONS = ("params", "batch_stats")
 """Kinds of variables that a module may have; others would be lost between two steps."""
@@ -35,6 +37,7 @@ class Network:
       classifies: whether outputs are logits [B, num_classes].
       signals: of the user's own recipe, name -> measure(outputs, labels); empty otherwise.
       normalizer: of the pool, which `outputs` applies.
+      code: fingerprint of the user's own code, if it was asked for and there is such code.
     """
 
     init: Callable
@@ -44,6 +47,7 @@ class Network:
     classifies: bool
     signals: Mapping[str, Callable]
     normalizer: Normalizer
+    code: "Fingerprint | None" = None
 
 
 def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None = None) -> Network:
@@ -59,32 +63,27 @@ def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None
     normalizer = normalizer or normalize.fit(dataset.x, experiment.normalize)
     context = recipes.context(experiment, dataset)
     if experiment.recipe:
-        return of_recipe(recipes.load(context), experiment.recipe, dataset, normalizer)
+        return of_recipe(recipes.load(context), recipes.flag(experiment), dataset, normalizer)
     init = initialiser(context.module, context.example_shape)
-    return _describe(init, evaluator(context.module), dataset, normalizer, {})
+    with own.blamed(recipes.flag(experiment)):
+        return _describe(init, evaluator(context.module), dataset, normalizer, {})
 
 
-def of_recipe(recipe: Recipe, name: str, dataset: Dataset, normalizer: Normalizer) -> Network:
+def of_recipe(recipe: Recipe, flag: str, dataset: Dataset, normalizer: Normalizer) -> Network:
     """The network that a recipe trains.
 
     Args:
-      name: what --recipe says, or "".
+      flag: that names code of the user's own, or "".
 
     Raises:
-      UserError: a function of the user's own recipe fails.
+      UserError: a function of the user's own fails.
     """
 
     def init(key):
         return recipe.variables(recipe.init(key))
 
-    try:
+    with own.blamed(flag):
         return _describe(init, recipe.outputs, dataset, normalizer, recipe.signals)
-    except UserError:
-        raise
-    except Exception as error:
-        if not name:
-            raise
-        raise UserError(f"--recipe={name}: {own.failure(error)}") from error
 
 
 def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) -> Network:
@@ -129,7 +128,7 @@ def initialiser(module: nn.Module, example_shape: tuple[int, ...]) -> Callable:
 def evaluator(module: nn.Module) -> Callable:
     """Builds outputs(variables, normalised inputs [B, ...]) -> [B, ...] in evaluation mode."""
     # An NNX module is built anew in each call, and its Dropout wants a key even where it is off.
-    rngs = {"dropout": jax.random.key(0)} if isinstance(module, nnx.bridge.ToLinen) else None
+    rngs = {"dropout": jax.random.key(0)} if modes.has_nnx(module) else None
 
     def outputs(variables, inputs):
         return module.apply(variables, inputs, train=False, rngs=rngs)

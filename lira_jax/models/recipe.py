@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
@@ -117,6 +119,24 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") 
     )
 
 
+def abstract_batch(context: Context, *, reference: bool = False) -> Batch:
+    """Shapes and types of a Batch of the training, with one of non-members if asked for."""
+    b = context.experiment.batch_size
+    batch = Batch(
+        jax.ShapeDtypeStruct((b, *context.example_shape), jnp.float32),
+        jax.ShapeDtypeStruct((b,), jnp.int32),
+        jax.ShapeDtypeStruct((b,), jnp.float32),
+    )
+    return batch._replace(reference=batch) if reference else batch
+
+
+def flag(experiment: Experiment) -> str:
+    """The flag that names code of the user's own which trains; empty if there is none."""
+    if experiment.recipe:
+        return f"--recipe={experiment.recipe}"
+    return f"--model={experiment.model}" if ":" in experiment.model else ""
+
+
 def load(context: Context) -> Recipe:
     """The recipe of the user's own that --recipe names.
 
@@ -126,12 +146,8 @@ def load(context: Context) -> Recipe:
     name = context.experiment.recipe
     factory = own.function("--recipe", name)
     own.must_take("--recipe", name, factory, "a context")
-    try:
+    with own.blamed(f"--recipe={name}"):
         recipe = factory(context)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"--recipe={name}: {own.failure(error)}") from error
     if not isinstance(recipe, Recipe):
         raise UserError(
             f"--recipe={name}: it must return a lira_jax.models.recipe.Recipe, not "

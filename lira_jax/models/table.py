@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import FIELDS
-from lira_jax.models import own
+from lira_jax.models import modes, own
 from lira_jax.models.alexnet import AlexNet
 from lira_jax.models.cnn import Cnn
 from lira_jax.models.conv import FORMS
@@ -125,9 +125,10 @@ def has_convolution(params) -> bool:
 def _from_factory(name: str, num_classes: int, dtype) -> nn.Module:
     factory = own.function("--model", name)
     own.must_take("--model", name, factory, num_classes=num_classes, dtype=dtype)
-    module = factory(num_classes=num_classes, dtype=dtype)
+    with own.blamed(f"--model={name}"):
+        module = factory(num_classes=num_classes, dtype=dtype)
     if not isinstance(module, nn.Module):
         raise UserError(
             f"--model={name}: it must return a flax.linen Module, not {type(module).__name__}"
         )
-    return module
+    return modes.told(f"--model={name}", module)

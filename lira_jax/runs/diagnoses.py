@@ -1,6 +1,7 @@
 """What is known of the health of a run's models, and what the user is told of it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -8,7 +9,10 @@ from scipy import stats
 from lira_jax.errors import UserError
 from lira_jax.progress import named_models
 from lira_jax.runs.directory import POOL, RunDirectory
-from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.health import Diagnosis, Summary
+
+SAME_ACCURACY = 0.02
+"""By so much a model's accuracy may differ between training's end and scoring."""
 
 _WORSE = 1.5
 """A training loss so many times that of a guess is no slow start."""
@@ -83,6 +87,27 @@ def check_any_usable(
             f"diverged ({why[0]}), and no attack can use that; train again in another --workdir, "
             f"with a lower --learning_rate than {rate}"
         )
+
+
+def moved(record: Mapping[str, Any], outputs: Summary, labels: np.ndarray, keep: np.ndarray) -> str:
+    """How far a model's accuracy is from that at the end of its training; empty if it is not.
+
+    The code of both passes is the same, but another device may round a close call otherwise: so a
+    difference counts from SAME_ACCURACY on, and from three examples on.
+
+    Args:
+      record: the model's line of metrics.jsonl.
+      outputs: of the pool now.
+      labels: int [examples].
+      keep: bool [examples], its members.
+    """
+    for name, of, which in (("train", "members", keep), ("out", "non-members", ~keep)):
+        now, then = outputs.accuracy(labels, which), record.get(f"{name}_accuracy")
+        if now is None or then is None:
+            continue
+        if abs(now - then) > max(SAME_ACCURACY, 2.5 / np.count_nonzero(which)):
+            return f"{now:.1%} of the {of} are predicted right, and {then:.1%} were"
+    return ""
 
 
 def _reasons(of_models: Mapping[int, str | None]) -> str:

@@ -9,14 +9,18 @@ import json
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lira_jax import experiment as experiment_lib
+from lira_jax import progress
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.runs.folder import Folder
 from lira_jax.runs.health import Diagnosis
 from lira_jax.runs.provenance import provenance
+
+if TYPE_CHECKING:  # commands that read start without waiting for JAX
+    from lira_jax.models.fingerprint import Fingerprint
 
 EXPERIMENT = "experiment.json"
 KEEP = "keep.npy"
@@ -108,7 +112,7 @@ def figure(name: str, suffix: str) -> str:
     return f"report/{name}{suffix}"
 
 
-_ATTACKS, _DIAGNOSIS = "attacks/", "diagnosis/"
+_ATTACKS, _DIAGNOSIS, _CODE = "attacks/", "diagnosis/", "code"
 
 
 def _diagnosis(model: int) -> str:
@@ -266,6 +270,47 @@ class RunDirectory(Folder):
     def about_data(self) -> dict:
         """The facts that `settle_data` has entered; empty in runs of earlier versions."""
         return {n: v for n, v in self._manifest().get("data", {}).items() if n != "sha256"}
+
+    def check_code(self, fingerprint: "Fingerprint | None", flag: str) -> None:
+        """Checks that code of the user's own is what the run began with; nothing is entered.
+
+        Args:
+          fingerprint: of the code; None if there is none, or it cannot be told.
+          flag: that names it.
+
+        Raises:
+          UserError: it computes something else than before, under the same packages.
+        """
+        known = self._manifest().get(_CODE, {})
+        if fingerprint and known.get(fingerprint.versions, fingerprint.sha256) != (
+            fingerprint.sha256
+        ):
+            raise UserError(
+                f"{flag}: its code computes something else than when the run in {self.path} began; "
+                "restore it, or give another --workdir"
+            )
+
+    def settle_code(self, fingerprint: "Fingerprint | None", flag: str) -> None:
+        """Enters the fingerprint of code of the user's own, or checks it as `check_code` does.
+
+        Under other packages than those that it was entered with it cannot be compared; a note says
+        so once.
+
+        Raises:
+          UserError: as `check_code`.
+        """
+        self.check_code(fingerprint, flag)
+        if fingerprint is None or fingerprint.versions in self._manifest().get(_CODE, {}):
+            return
+        with self._lock():
+            self.check_code(fingerprint, flag)
+            known = self._manifest().get(_CODE, {})
+            self._update_manifest(_CODE, {**known, fingerprint.versions: fingerprint.sha256})
+        if known:
+            progress.note(
+                f"note: {flag}: the run in {self.path} began with {next(iter(known))}; whether the "
+                f"code is the same cannot be told under {fingerprint.versions}"
+            )
 
     def saved_signals(self, view: View = POOL) -> list[str]:
         """Names of the signals of which there are dumps of some model, phi and logits first."""

@@ -14,7 +14,7 @@ from lira_jax.ensemble import chunks, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models.network import Network
-from lira_jax.runs import checkpoint, health
+from lira_jax.runs import checkpoint, diagnoses, health
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
 from lira_jax.signals import measure, table
 
@@ -74,6 +74,8 @@ def score_models(
     finished: list[int] = []
     # Only of the pool is it known who trained on what.
     keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
+    records = diagnoses.last_records(run)
+    moved: dict[int, str] = {}
 
     def score_chunk(ids: list[int], width: int) -> None:
         # also after a chunk that ran out of memory
@@ -100,6 +102,9 @@ def score_models(
                     whole = health.concatenate(said)
                     found = health.diagnose(whole, examples.y, keep[i], np.concatenate(finite))
                     run.record_diagnosis(i, found)
+                    record = records.get(i, {})
+                    if record.get("epoch") == e.epochs and not found.diverged:
+                        moved[i] = diagnoses.moved(record, whole, examples.y, keep[i])
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
@@ -107,6 +112,11 @@ def score_models(
     total = len(todo) * num_examples * e.queries
     with progress.bar(f"score{where}", total, "images", rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
+    if lost := {model: how for model, how in moved.items() if how}:
+        progress.note(
+            f"WARNING: the predictions of {progress.named_models(lost)} are not those at the end "
+            f"of training: of model {min(lost)} {lost[min(lost)]}; has its code changed since?"
+        )
 
 
 def _writers(

@@ -46,7 +46,7 @@ def check(
     augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     recipe = training_recipe.make(recipes.context(e, dataset))
     normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
-    network = networks.of_recipe(recipe, e.recipe, dataset, normalizer)
+    network = networks.of_recipe(recipe, recipes.flag(e), dataset, normalizer)
     planning.plan_by_rule(e, e.num_models, devices, network.shapes)
     return network
 

@@ -85,7 +85,7 @@ class Programs:
         self.dataset, self.devices, self.plan = dataset, devices, plan
         normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
         self.recipe = training_recipe.make(recipes.context(e, dataset, plan.conv_form))
-        self.network = network.of_recipe(self.recipe, e.recipe, dataset, normalizer)
+        self.network = network.of_recipe(self.recipe, recipes.flag(e), dataset, normalizer)
         self.steps = recipes.steps_per_epoch(e, len(dataset.y))
         init = step.make_init(self.recipe, e.seed)
         self.state = jax.eval_shape(init, 0)

@@ -42,10 +42,9 @@ def make(context: Context) -> Recipe:
     Raises:
       UserError: the user's own recipe cannot be loaded, or does not do what a recipe must.
     """
-    if not context.experiment.recipe:
-        return supervised(context)
-    recipe = recipes.load(context)
-    check(recipe, context)
+    recipe = recipes.load(context) if context.experiment.recipe else supervised(context)
+    if recipes.flag(context.experiment):
+        check(recipe, context)
     return recipe
 
 
@@ -82,7 +81,7 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
                 batch.inputs,
                 train=True,
                 mutable=["batch_stats"],
-                rngs={"dropout": key},
+                rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
             )
             loss = losses.cross_entropy(logits, batch.labels, e.label_smoothing)
             return losses.weighted_mean(loss, batch.weights), updates.get("batch_stats", {})
@@ -99,7 +98,7 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
 
 
 def check(recipe: Recipe, context: Context) -> None:
-    """Traces the functions of a user's recipe, without computing anything.
+    """Traces the functions of a recipe with code of the user's own, without computing anything.
 
     Raises:
       UserError: one fails, or returns something that cannot be trained, saved or logged.
@@ -107,25 +106,14 @@ def check(recipe: Recipe, context: Context) -> None:
     e = context.experiment
 
     def fails(what: str) -> UserError:
-        return UserError(f"--recipe={e.recipe}: {what}")
+        return UserError(f"{recipes.flag(e)}: {what}")
 
     def traced(what: str, function: Callable, *arguments):
-        try:
+        with own.blamed(f"{recipes.flag(e)}: {what} fails"):
             return jax.eval_shape(function, *arguments)
-        except UserError:
-            raise
-        except Exception as error:
-            raise fails(f"{what} fails: {own.failure(error)}") from error
-
-    def array(shape, dtype) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape, dtype)
 
     key, b = jax.eval_shape(lambda: jax.random.key(0)), e.batch_size
-    batch = Batch(
-        array((b, *context.example_shape), jnp.float32), array((b,), jnp.int32), array((b,), "f4")
-    )
-    if recipe.reference:
-        batch = batch._replace(reference=batch)
+    batch = recipes.abstract_batch(context, reference=recipe.reference)
     state = traced("init", recipe.init, key)
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         if not hasattr(leaf, "dtype") or jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended):
@@ -134,6 +122,18 @@ def check(recipe: Recipe, context: Context) -> None:
                 f"state{where} is no array that can be saved; keep numbers, and of a random key "
                 "jax.random.key_data"
             )
+    variables = traced("variables", recipe.variables, state)
+    outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
+    shape, logits = getattr(outputs, "shape", None), (b, context.num_classes)
+    if not shape or shape[0] != b:
+        raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
+    if not e.recipe and not jnp.issubdtype(outputs.dtype, jnp.floating):
+        raise fails(f"it returns {outputs.dtype} numbers, not logits; give floats")
+    if not e.recipe and shape != logits:
+        raise fails(
+            f"of a batch {list(batch.inputs.shape)} it returns {list(shape)}, not logits "
+            f"{list(logits)}; its last layer must have num_classes={context.num_classes} outputs"
+        )
     result = traced("step", recipe.step, state, batch, key)
     if not isinstance(result, tuple) or len(result) != 2:
         raise fails(f"step must return (state, metrics), not {type(result).__name__}")
@@ -147,11 +147,6 @@ def check(recipe: Recipe, context: Context) -> None:
             raise fails(f"the metric {name!r} of step is no scalar; return its mean over the batch")
         if name in RESERVED or name.startswith("chunk_"):
             raise fails(f"the metric {name!r} of step has the name of a field of metrics.jsonl")
-    variables = traced("variables", recipe.variables, state)
-    outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
-    shape = getattr(outputs, "shape", None)
-    if not shape or shape[0] != b:
-        raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
 
 
 def _difference(before, after) -> str:

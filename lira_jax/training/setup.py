@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def check(
 
     Returns:
       The data; the masks, bool [models, examples], drawn if there are none yet; and the networks
-      of the models and of the targets, if there are any.
+      of the models and of the targets, if there are any, with the user's own code's fingerprints.
 
     Raises:
       UserError: naming the flag.
@@ -50,25 +51,35 @@ def check(
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
-    from lira_jax.training import loop  # after the cheap checks
+    from lira_jax.models import fingerprint, recipe  # after the cheap checks
+    from lira_jax.training import loop
 
     normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset))
-    networks = [loop.check(experiment, dataset, normalizer)]
+
+    def network(run: RunDirectory, e: Experiment) -> "Network":
+        checked = loop.check(e, dataset, normalizer)
+        code = fingerprint.of(e, dataset)
+        run.check_code(code, recipe.flag(e))
+        return dataclasses.replace(checked, code=code)
+
+    networks = [network(*runs[0])]
     with about_targets or contextlib.nullcontext():
-        networks += [loop.check(e, dataset, normalizer) for _, e in runs[1:]]
+        networks += [network(*other) for other in runs[1:]]
     return dataset, keep, networks
 
 
-def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> Runs:
-    """Stores what `check` has found: experiments, the data's identity, labels and masks.
+def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Network"]) -> Runs:
+    """Stores what `check` has found: experiments, identities of data and code, labels and masks.
 
     Returns:
       The runs, with the experiments as they are stored: --normalize=auto is replaced by what it
       stands for.
 
     Raises:
-      UserError: the data are not those that a run began with.
+      UserError: the data or the code are not those that a run began with.
     """
+    from lira_jax.models import recipe
+
     before, kind = runs[0][1].normalize, _scaling(*runs[0], dataset)
     if kind != before:
         progress.note(f"--normalize=auto is {kind} {normalize.choose(dataset.x)[1]}")
@@ -79,7 +90,8 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray) -> Runs:
     for run, experiment in runs:
         run.store_experiment(experiment)
     run_data.settle(dataset, runs[0][1], [run for run, _ in runs])
-    for run, _ in runs:
+    for (run, e), network in zip(runs, networks, strict=True):
+        run.settle_code(network.code, recipe.flag(e))
         run.write_once(POOL.labels, dataset.y)
         run.write_once(KEEP, keep)
         if dataset.sources is not None:

@@ -171,7 +171,7 @@ def test_a_first_command_that_fails_leaves_nothing_and_the_right_one_runs_there(
     np.savez(tmp_path / "other.npz", x=np.ones((40, 2, 2, 1), np.uint8), y=np.arange(40) % 4)
     parse(f"--workdir={run}", "--dataset=npz", f"--data_path={tmp_path / 'other.npz'}")
     with flags.settling() as runs:
-        setup.store(runs, *setup.check(runs)[:2])
+        setup.store(runs, *setup.check(runs))
     assert RunDirectory(run).read_experiment().dataset == "npz"
     assert np.load(run / "keep.npy").shape == (64, 40)
 
@@ -179,7 +179,7 @@ def test_a_first_command_that_fails_leaves_nothing_and_the_right_one_runs_there(
 def test_a_change_that_cannot_run_is_not_stored(tmp_path):
     parse(f"--workdir={tmp_path / 'run'}", *SMALL)
     with flags.settling() as runs:
-        setup.store(runs, *setup.check(runs)[:2])
+        setup.store(runs, *setup.check(runs))
     before = (tmp_path / "run/experiment.json").read_text()
     parse(f"--workdir={tmp_path / 'run'}", "--probes=npz:nowhere.npz")
     with pytest.raises(UserError, match=r"nowhere\.npz"):

@@ -88,8 +88,8 @@ def recipe(**changes):
     return Recipe(**{**fields, **changes})
 
 
-def described(own, name="mine:own"):
-    return network.of_recipe(own, name, DATA, normalize.fit(X, "pixel"))
+def described(own, flag="--recipe=mine:own"):
+    return network.of_recipe(own, flag, DATA, normalize.fit(X, "pixel"))
 
 
 def test_a_recipe_is_scored_by_what_the_finished_model_needs():
@@ -115,4 +115,4 @@ def test_a_recipe_that_fails_is_one_line_with_the_place_and_our_own_is_not_hidde
         described(wrong)
     assert "\n" not in str(error.value)
     with pytest.raises(TypeError):
-        described(wrong, name="")
+        described(wrong, flag="")

@@ -7,7 +7,7 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import diagnoses
 from lira_jax.runs.directory import POOL, RunDirectory
-from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.health import Diagnosis, Summary
 
 LOST, NOTHING, WELL = Diagnosis("NaN outputs"), Diagnosis(None, "9 % are right"), Diagnosis()
 
@@ -73,6 +73,33 @@ def test_a_run_of_which_no_model_can_be_used_is_refused(run):
         diagnoses.check_any_usable(run, {0: LOST, 2: LOST})
     diagnoses.check_any_usable(run, {0: LOST, 2: NOTHING})
     diagnoses.check_any_usable(run, {})
+
+
+@pytest.mark.parametrize(
+    ("train", "out", "expected"),
+    [
+        (0.9, 0.5, ""),
+        (0.915, 0.485, ""),
+        (0.86, 0.5, "90.0% of the members are predicted right, and 86.0% were"),
+        (0.9, 0.75, "50.0% of the non-members are predicted right, and 75.0% were"),
+        (None, None, ""),
+    ],
+)
+def test_accuracy_that_is_not_that_of_training_is_told(train, out, expected):
+    labels, keep = np.zeros(400, int), np.arange(400) < 200
+    predicted = np.r_[np.arange(200) < 20, np.arange(200) < 100].astype(int)
+    outputs = Summary(-np.ones(400), np.ones(400), predicted)
+    record = {"train_accuracy": train, "out_accuracy": out}
+    assert diagnoses.moved(record, outputs, labels, keep) == expected
+    assert diagnoses.moved({}, outputs, labels, keep) == ""
+
+
+def test_two_examples_of_a_small_pool_are_no_change():
+    labels, keep = np.zeros(20, int), np.arange(20) < 10
+    predicted = np.zeros(20, int)
+    outputs = Summary(-np.ones(20), np.ones(20), predicted)
+    assert not diagnoses.moved({"train_accuracy": 0.8}, outputs, labels, keep)
+    assert diagnoses.moved({"train_accuracy": 0.7}, outputs, labels, keep)
 
 
 def test_training_has_the_word_until_all_models_are_trained(run):

@@ -7,6 +7,7 @@ import pytest
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.models.fingerprint import Fingerprint
 from lira_jax.runs import directory
 from lira_jax.runs import files as files_lib
 from lira_jax.runs.directory import RunDirectory
@@ -195,6 +196,37 @@ def test_changed_data_are_refused(run):
 def _write_many(path, first):
     for i in range(first, first + 20):
         RunDirectory(path).write(directory.POOL.signal("phi", i), np.full((2, 2), i, np.float32))
+
+
+def test_code_that_computes_something_else_is_refused(run):
+    then, now = (
+        Fingerprint("a" * 64, "jax 1.0, flax 2.0"),
+        Fingerprint("b" * 64, "jax 1.0, flax 2.0"),
+    )
+    run.check_code(now, "--model=m:f")  # nothing is known yet, and nothing is entered
+    run.settle_code(None, "")
+    run.settle_code(then, "--model=m:f")
+    run.settle_code(then, "--model=m:f")
+    for settle in (run.check_code, run.settle_code):
+        with pytest.raises(UserError, match=r"^--model=m:f: its code computes something else"):
+            settle(now, "--model=m:f")
+    assert run.dumps() == {}
+
+
+def test_under_other_packages_code_cannot_be_compared_which_is_said_once(run, capsys):
+    run.settle_code(Fingerprint("a" * 64, "jax 1.0"), "--model=m:f")
+    newer = Fingerprint("b" * 64, "jax 2.0")
+    for _ in range(2):
+        run.settle_code(newer, "--model=m:f")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert (
+        "began with jax 1.0; whether the code is the same cannot be told under jax 2.0" in said[0]
+    )
+    with pytest.raises(UserError, match="computes something else"):
+        run.settle_code(Fingerprint("c" * 64, "jax 2.0"), "--model=m:f")
+    with pytest.raises(UserError, match="computes something else"):
+        run.settle_code(dataclasses.replace(newer, versions="jax 1.0"), "--model=m:f")
 
 
 def test_processes_fill_one_manifest_together(run):

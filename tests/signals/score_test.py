@@ -171,6 +171,21 @@ def test_outputs_that_are_the_same_for_all_examples_are_diagnosed(run, monkeypat
     assert run.diagnoses() == {1: Diagnosis("the same outputs for all examples")}
 
 
+@pytest.mark.parametrize(("epoch", "warned"), [(E.epochs, True), (E.epochs - 1, False)])
+def test_predictions_that_are_not_those_at_the_end_of_training_are_told_of(
+    run, capsys, epoch, warned
+):
+    scored(run, "phi", [0])
+    assert capsys.readouterr().err == ""
+    same = {"epoch": epoch, "train_accuracy": 0.3, "out_accuracy": 0.3}
+    run.append_metrics([{"model": m, **same} for m in (1, 2, 4)])
+    scored(run, "phi", [1, 2, 3, 4])
+    said = capsys.readouterr().err
+    told = "WARNING: the predictions of models 1-2, 4 are not those at the end of training: of "
+    assert (told in said) == warned
+    assert ("of the members are predicted right, and 30.0% were; has its code" in said) == warned
+
+
 def test_an_unknown_signal_is_refused_before_anything_is_written(run):
     with pytest.raises(UserError, match="--signals=fi: "):
         scored(run, "phi,fi")

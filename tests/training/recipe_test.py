@@ -197,6 +197,35 @@ def test_a_wrong_recipe_is_one_line(name, says):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("one_number", r"of a batch \[64, 8, 8, 1\] it returns \[64, 1\], not logits \[64, 3\]"),
+        ("one_too_many", r"returns \[64, 4\], not logits \[64, 3\]; .* num_classes=3 outputs"),
+        ("no_class_axis", r"returns \[64\], not logits \[64, 3\]"),
+        ("two_results", r"outputs must return one array \[B, ...\]"),
+        ("whole_numbers", "int32 numbers, not logits"),
+        ("random_in_evaluation", 'outputs fails: InvalidRngError: .* needs PRNG for "dropout"'),
+        ("more_in_training", r"step fails: ScopeParamNotFoundError: .*own_recipes.py:\d+\)"),
+        ("fails_when_made", r"KeyError: 3 \(.*own_recipes.py:\d+\)"),
+    ],
+)
+def test_a_wrong_network_of_ones_own_is_one_line_before_anything_is_trained(name, says):
+    with pytest.raises(UserError, match=says) as caught:
+        loop.check(Experiment(model=f"own_recipes:{name}", queries=1), data())
+    assert str(caught.value).startswith(f"--model=own_recipes:{name}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_may_draw_random_numbers_of_any_kind_in_training():
+    context = recipes.context(Experiment(model="own_recipes:noise_of_its_own"), data())
+    own = recipe.make(context)
+    state = own.init(jax.random.key(0))
+    batch = recipes.Batch(jnp.ones((8, 8, 8, 1)), jnp.zeros(8, jnp.int32), jnp.ones(8))
+    losses = [float(own.step(state, batch, jax.random.key(k))[1]["loss"]) for k in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
 def test_variables_of_a_kind_that_is_not_kept_are_refused():
     with pytest.raises(UserError, match="'counter'"):
         loop.check(Experiment(model="own_recipes:counting", queries=1), data())

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+import tiny_models
 
 from lira_jax.data import masks
 from lira_jax.errors import UserError
@@ -46,7 +47,7 @@ def test_what_is_checked_is_not_stored_and_what_is_stored_is_what_was_checked(tm
     assert files(run) == []
     assert len(networks) == 1
     np.testing.assert_array_equal(keep, masks.draw("balanced", 4, 40, seed=3))
-    setup.store(runs, dataset, keep)
+    setup.store(runs, dataset, keep, networks)
     assert run.read_experiment() == e
     np.testing.assert_array_equal(run.read(POOL.labels), dataset.y)
     np.testing.assert_array_equal(run.read(KEEP), keep)
@@ -55,11 +56,13 @@ def test_what_is_checked_is_not_stored_and_what_is_stored_is_what_was_checked(tm
 
 def test_masks_that_are_stored_count_whoever_drew_them(tmp_path, experiment):
     run, runs = run_of(tmp_path / "run", experiment)
-    dataset, keep, _ = setup.check(runs)
+    dataset, keep, networks = setup.check(runs)
     mine = ~keep
-    setup.store(runs, dataset, mine)
+    setup.store(runs, dataset, mine, networks)
     np.testing.assert_array_equal(setup.check(runs)[1], mine)
-    setup.store(runs, dataset, keep)  # of two processes that began together, the first counts
+    setup.store(
+        runs, dataset, keep, networks
+    )  # of two processes that began together, the first counts
     np.testing.assert_array_equal(run.read(KEEP), mine)
     more = dataclasses.replace(experiment, num_models=8)
     with pytest.raises(UserError, match=r"keep.npy has shape \(4, 40\), not \(8, 40\)"):
@@ -71,13 +74,28 @@ def test_other_data_are_refused_before_labels_and_masks_are_written(tmp_path, ex
     run.settle_data("0" * 64, "--dataset=npz")
 
     def begin():
-        dataset, keep, _ = setup.check(runs)
-        setup.store(runs, dataset, keep)
+        dataset, keep, networks = setup.check(runs)
+        setup.store(runs, dataset, keep, networks)
 
     with pytest.raises(UserError, match="began with 0000"):
         begin()
     assert not run.has(KEEP)
     assert not run.has(POOL.labels)
+
+
+def test_changed_code_of_ones_own_is_refused_before_anything_is_written(
+    tmp_path, experiment, monkeypatch
+):
+    e = dataclasses.replace(experiment, model="tiny_models:tiny_conv", hidden=(512, 256))
+    run, runs = run_of(tmp_path / "run", e)
+    dataset, keep, networks = setup.check(runs)
+    setup.store(runs, dataset, keep, networks)
+    setup.check(runs)
+    before = (run.path / "manifest.json").read_bytes()
+    monkeypatch.setattr(tiny_models.TinyConv, "width", 5)
+    with pytest.raises(UserError, match="--model=tiny_models:tiny_conv: its code computes"):
+        setup.check(runs)
+    assert (run.path / "manifest.json").read_bytes() == before
 
 
 def test_targets_share_data_and_masks_and_errors_about_them_say_so(tmp_path, experiment):
@@ -86,7 +104,7 @@ def test_targets_share_data_and_masks_and_errors_about_them_say_so(tmp_path, exp
     both = [*runs, (run.targets(), other)]
     dataset, keep, networks = setup.check(both)
     assert [len(n.shapes["params"]) for n in networks] == [2, 3]
-    setup.store(both, dataset, keep)
+    setup.store(both, dataset, keep, networks)
     np.testing.assert_array_equal(run.targets().read(KEEP), keep)
     assert run.targets().data_fingerprint() == run.data_fingerprint()
     assert run.targets().read_experiment() == other
@@ -125,8 +143,8 @@ def test_masks_of_a_file_are_kept_by_the_run(tmp_path, experiment):
     run, runs = run_of(tmp_path / "run", e)
 
     def begin():
-        dataset, keep, _ = setup.check(runs)
-        setup.store(runs, dataset, keep)
+        dataset, keep, networks = setup.check(runs)
+        setup.store(runs, dataset, keep, networks)
         return keep
 
     np.testing.assert_array_equal(begin(), drawn)
