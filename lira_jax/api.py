@@ -178,7 +178,9 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
     """Saves arrays as they were given: float32 may not tell all examples apart."""
     given = {name: getattr(dataset, name) for name in _ARRAYS}
-    saved = {name: datasets.as_array(name, a) for name, a in given.items() if a is not None}
+    saved: dict[str, Any] = {
+        name: datasets.as_array(name, a) for name, a in given.items() if a is not None
+    }
     with files.replacing(path) as file:
         np.savez(file, **saved)
 
