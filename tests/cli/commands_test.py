@@ -365,7 +365,7 @@ def test_ablation_and_fewer_shadows(finished, tmp_path):
     )
     assert "+ multiple queries (online LiRA)" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["ablation"]) == 13
+    assert len(results["ablation"]) == 13 + 2
     assert {row["num_shadows"] for row in results["num_shadows"]} == {4, 6}
     odd = run(
         "attack",
