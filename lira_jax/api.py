@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lira_jax.attacks import table
+from lira_jax.attacks import selection
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
@@ -82,10 +82,11 @@ def audit(
     from lira_jax.signals.score import score_models
     from lira_jax.training import loop
 
-    names = table.named(attacks)
+    names = selection.named(attacks)
     run = RunDirectory(workdir)
     data = (run.path / DATA).absolute()
-    dataset = datasets.check(Dataset(np.asarray(x), np.asarray(y), x_test, y_test), "x and y")
+    given = Dataset(x, y, x_test, y_test)
+    dataset = datasets.check(given, "x and y")
     asked = _experiment(settings, data, dataset)
     with start.usual_settings():
         experiment, network, pool, keep = _begin(run, asked, {*settings, "dataset"}, dataset, data)
@@ -125,14 +126,14 @@ def _begin(
         runs = [(run, experiment)]
         try:
             if not data.exists():
-                _save(dataset, data)
+                _save(given, data)
                 written = True
             pool, keep, [network] = setup.check(runs)
             if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
                 raise UserError(
                     f"workdir={run.path}: it was begun with other x and y; give another"
                 )
-            setup.store(runs, pool, keep, [network])
+            ((_, experiment),) = setup.store(runs, pool, keep, [network])
         except BaseException:
             if written and not run.has_experiment():
                 data.unlink(missing_ok=True)
@@ -208,6 +209,7 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
 
 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
+    """Saves arrays as they were given: float32 may not tell all examples apart."""
     saved = {name: getattr(dataset, name) for name in _ARRAYS}
     with files.replacing(path) as file:
         np.savez(file, **{name: array for name, array in saved.items() if array is not None})

@@ -74,6 +74,12 @@ def note(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
+def remark(text: str) -> None:
+    """A note on the input, which all workers of a stage read; only one process makes it."""
+    if LABEL not in os.environ:
+        note(f"note: {text}")
+
+
 def note_finished(models: int, left: int, what: str) -> None:
     """Says how many models need nothing, if any; `what` they are, such as "trained already"."""
     if left < models:

@@ -18,9 +18,22 @@ def coin_flips(rng, num_models, num_examples):
     return rng.permuted(keep, axis=0)
 
 
-def lists(keep, target):
+def has_partner(keep):
+    """Whether a partner goes with each target, for keep [models, examples].
+
+    It does if the numbers of models that trained on an example are nearer to one number than to
+    those of coin flips, in how often they are the most frequent one or in their variance.
+    """
+    numbers = [int(column.sum()) for column in keep.T]
+    often, mode = max((numbers.count(n), -n) for n in numbers)
+    by_chance = stats.binom(len(keep), keep.mean()).pmf(-mode)
+    mostly = often / len(numbers) > (1 + by_chance) / 2
+    return mostly or np.var(numbers) <= sum(row.mean() * (1 - row.mean()) for row in keep) / 2
+
+
+def lists(keep, target, with_partner=True):
     """(in, out) models of one example, keep [models], without target (if any) and partner."""
-    gone = () if target is None else (target, partner(keep, target))
+    gone = () if target is None else (target, partner(keep, target) if with_partner else target)
     rest = [m for m in range(len(keep)) if m not in gone]
     return [m for m in rest if keep[m]], [m for m in rest if not keep[m]]
 

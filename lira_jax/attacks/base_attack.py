@@ -1,6 +1,7 @@
 """BASE, the loss against its Bayes-optimal threshold.
 
-Lassila et al. 2025, Practical Bayes-Optimal Membership Inference Attacks.
+Lassila et al. 2025, Practical Bayes-Optimal Membership Inference Attacks
+(https://arxiv.org/abs/2505.24089).
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared import lists
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.confidence import list_sum, log_confidence
 
@@ -35,15 +36,20 @@ def base(
         example.
 
     Returns:
-      float64 [targets, examples], the mean over queries; higher = more likely a member.
+      float64 [targets, examples], the mean over queries; higher = more likely a member. NaN where
+      an example has no shadow score in a list that the attack reads.
 
     Raises:
-      UserError: shapes that disagree, a score that is NaN or infinite, or an example without a
-        shadow score in a list the attack reads.
+      UserError: shapes that disagree, a score that is NaN or infinite, or no example has a shadow
+        score in each list that the attack reads.
     """
     inputs = inputs_lib.check(phi, keep, targets, observed)
     bits = (True, False) if online else (False,)  # the keep bit: in, out
-    lists.require(inputs, bits, "base")
+    fewest = lists.EACH if online else lists.OUT
+    return lists.on_scored(inputs, fewest, "base", lambda scored: _base(scored, bits))
+
+
+def _base(inputs: inputs_lib.Inputs, bits: tuple[bool, ...]) -> np.ndarray:
     score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
     def attack(block: slice) -> None:
@@ -55,10 +61,12 @@ def base(
             if inputs.targets is None:
                 total, count = total + listed.total, count + listed.count
             else:
-                gone = leave_out.next_member(keep == bit, inputs.targets)
-                gone = np.take_along_axis(p, gone[:, :, None], axis=0)
-                total, count = total + listed.total_without(gone), count + listed.count - 1
-        score[:, block] = (log_confidence(own) - np.log(total / count[:, None])).mean(-1)
+                which, loses = inputs.deleted(keep == bit)
+                gone = np.take_along_axis(p, which[:, :, None], axis=0)
+                total = total + listed.total_without(gone, loses[..., None])
+                count = count + listed.count - loses
+        mean = np.where(total > 0, total, np.nan) / np.maximum(count, 1)[..., None]
+        score[:, block] = (log_confidence(own) - np.log(mean)).mean(-1)
 
     for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
         pass

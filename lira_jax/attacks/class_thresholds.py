@@ -1,7 +1,8 @@
 """Attacks that compare a metric of the target's output with a threshold for each class.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
-3.1.2: the threshold of a class is the one that does best on shadow models, whose training data the
+Song and Mittal 2021, Systematic Evaluation of Privacy Risks of Machine Learning Models
+(https://arxiv.org/abs/2003.10595), sections 3.1.2 (equations 6 and 7) and 3.1.3 (equations 8 and
+9): the threshold of a class is the one that does best on shadow models, whose training data the
 attacker knows.
 """
 
@@ -32,7 +33,7 @@ def class_threshold_attack(
     (pairs.py).
 
     Args:
-      metric: float [models, examples], see metrics.py; higher = more likely a member.
+      metric: float [models, examples], see shared/statistics.py; higher = more likely a member.
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows; all

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared import lists
 
 
 def sablayrolles(
@@ -20,7 +20,7 @@ def sablayrolles(
     """Signal above the point half-way between the means of the in and the out list.
 
     Sablayrolles et al. 2019, White-box vs Black-box: Bayes Optimal Strategies for Membership
-    Inference (the threshold of each sample, MAST).
+    Inference (https://arxiv.org/abs/1908.11229; the threshold of each sample, MAST).
 
     Args:
       signal: float [models, examples, queries], higher for members; [models, examples] is one
@@ -32,11 +32,12 @@ def sablayrolles(
         instead.
 
     Returns:
-      float64 [targets, examples], the mean over queries; higher = more likely a member.
+      float64 [targets, examples], the mean over queries; higher = more likely a member. NaN where
+      one of an example's lists is empty.
 
     Raises:
-      UserError: shapes that disagree, a signal that is NaN or infinite, or an example without a
-        shadow score in one of its lists.
+      UserError: shapes that disagree, a signal that is NaN or infinite, or no example has a shadow
+        score in each list.
     """
     return _above(
         _mean, (True, False), "sablayrolles", inputs_lib.check(signal, keep, targets, observed)
@@ -51,7 +52,8 @@ def watson(
 ) -> np.ndarray:
     """Signal above the mean of the out list: difficulty calibration, an offline attack.
 
-    Watson et al. 2022, On the Importance of Difficulty Calibration in Membership Inference Attacks.
+    Watson et al. 2022, On the Importance of Difficulty Calibration in Membership Inference Attacks
+    (https://arxiv.org/abs/2111.08440).
     Arguments, result and errors as `sablayrolles`, but only the out list must not be empty.
     """
     return _above(_mean, (False,), "watson", inputs_lib.check(signal, keep, targets, observed))
@@ -69,25 +71,28 @@ def offset(
     errors as `sablayrolles`.
     """
     return _above(
-        leave_out.list_medians,
+        inputs_lib.Inputs.medians,
         (True, False),
         "offset",
         inputs_lib.check(signal, keep, targets, observed),
     )
 
 
-def _mean(signal: np.ndarray, member: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
-    return leave_out.list_moments(signal, member, targets)[1]
+def _mean(inputs: inputs_lib.Inputs, signal: np.ndarray, member: np.ndarray) -> np.ndarray:
+    return inputs.moments(signal, member)[1]
 
 
 def _above(
     centre: Callable, bits: tuple[bool, ...], name: str, inputs: inputs_lib.Inputs
 ) -> np.ndarray:
     """Mean over queries of the target's signal less the mean of the centres of some lists."""
-    lists.require(inputs, bits, name)
+    fewest = lists.EACH if len(bits) == 2 else lists.OUT
+    return lists.on_scored(inputs, fewest, name, lambda scored: _difference(centre, bits, scored))
 
+
+def _difference(centre: Callable, bits: tuple[bool, ...], inputs: inputs_lib.Inputs) -> np.ndarray:
     def attack(signal: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
-        threshold = sum(centre(signal, keep == bit, inputs.targets) for bit in bits) / len(bits)
+        threshold = sum(centre(inputs, signal, keep == bit) for bit in bits) / len(bits)
         return (own - threshold).mean(-1)
 
     return inputs.scores(attack)

@@ -1,8 +1,9 @@
 """LiRA, the likelihood ratio attack.
 
-Carlini et al. 2022, Membership Inference Attacks From First Principles. For each example, normal
-distributions are fitted to the scaled logits phi of the shadow models that trained on it (in) and
-of those that did not (out); the target's own phi is judged by them.
+Carlini et al. 2022, Membership Inference Attacks From First Principles
+(https://arxiv.org/abs/2112.03570). For each example, normal distributions are fitted to the scaled
+logits phi (IV-C; in the stable form of VI-A) of the shadow models that trained on it (in) and of
+those that did not (out); the target's own phi is judged by them.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import leave_out
+from lira_jax.attacks.shared import lists
 from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
 from lira_jax.errors import UserError
 
@@ -19,7 +20,7 @@ VARIANCE_FLOOR = 1e-12
 1e-7 to 2e-6 apart, so a smaller spread says nothing but that the lists are short."""
 
 FORMS = ("online", "one_sided", "density")
-VARIANCES = ("example", "residual", "grand")
+VARIANCES = ("spherical", "diagonal", "residual", "grand")
 CENTRES = ("mean", "median")
 
 
@@ -30,7 +31,7 @@ def lira(
     observed: np.ndarray | None = None,
     *,
     form: str = "online",
-    variance: str = "example",
+    variance: str = "spherical",
     centre: str = "mean",
 ) -> np.ndarray:
     """Attack scores of every target on every example; higher = more likely a member.
@@ -42,26 +43,34 @@ def lira(
         one partner an example, see leave_out.py); all models by default.
       observed: float [targets, examples, queries], phi of targets from outside the models instead:
         all models are their shadows.
-      form: "online": mean over queries of log N(phi; in) - log N(phi; out) (algorithm 1).
+      form: "online": log N(phi; in) - log N(phi; out) (algorithm 1), divided by the number of
+        queries.
         "one_sided": offline, 1 - Pr[Z > phi] for Z ~ N(out) (equation 4), given as the mean over
-        queries of z = (phi - mu_out) / sd_out: for one query the probability is a monotone function
-        of z, but
-        it rounds to 1 where z still tells examples apart. "density": offline as in the reference
-        code, minus the mean over queries of log N(phi; out).
-      variance: "example": of each example's list and query about its mean (divided by n).
+        queries of z = (phi - mu_out) / sd_out. For one query the probability is a monotone function
+        of z, but it rounds to 1 where z still tells examples apart. For several the paper gives no
+        formula. With the spherical variance, z is the distance of the mean of phi over the queries
+        from its own mean over the out models, in units of the one sd_out.
+        "density": offline as in the reference code, -log N(phi; out), divided by the number of
+        queries.
+      variance: "spherical": one for each example and list, the mean over queries of the squared
+        distances from each query's mean (divided by n): the paper fits spherical Gaussians to
+        several queries (IV-C).
+        "diagonal": one for each example, list and query, as the reference code has it. With one
+        query it is the spherical one, bit for bit.
         "residual": of all examples' lists about their own means, one for each query and list
-          (divided by the sum of
-        n - 1); for few shadows (section VI-B). "grand": of all scores of all examples and queries
-        about their one mean, the reference code's fixed variance; online takes the in lists' for
-        both.
+        (divided by the sum of n - 1); for few shadows (section VI-B).
+        "grand": of all scores of all examples and queries about their one mean, the reference
+        code's fixed variance; online takes the in lists' for both.
       centre: "mean", or "median" as in the reference code; spreads are about the mean either way.
 
     Returns:
-      float64 [targets, examples].
+      float64 [targets, examples]. NaN where an example has too few shadow scores in a list that the
+      form reads (`fewest`). The variances that examples share are pooled over all examples that
+      have enough, from lists without the target and its partners.
 
     Raises:
-      UserError: unknown option, shapes that disagree, a score that is NaN or infinite, or an
-        example with fewer shadow scores than the fit needs.
+      UserError: unknown option, shapes that disagree, a score that is NaN or infinite, or no
+        example has enough shadow scores.
     """
     for name, value, choices in (
         ("form", form, FORMS),
@@ -71,26 +80,46 @@ def lira(
         if value not in choices:
             raise UserError(f"{name}={value}: it is one of {', '.join(choices)}")
     inputs = inputs_lib.check(phi, keep, targets, observed)
-    lists = (True, False) if form == "online" else (False,)  # the keep bit: in, out
-    _require_lists(inputs, lists, variance)
-    fixed = _fixed_variances(inputs, lists, variance)
+    of_example = variance in ("spherical", "diagonal")
+    return lists.on_scored(
+        inputs,
+        fewest(form, variance),
+        f"variance={variance}",
+        lambda scored: _lira(scored, form, variance, centre),
+        ", or a variance that examples share (lira_online_fixed)" if of_example else "",
+    )
+
+
+def fewest(form: str = "online", variance: str = "spherical") -> lists.Fewest:
+    """How many shadow scores an example needs: two have a spread of their own."""
+    if variance in ("spherical", "diagonal"):
+        return lists.TWO_EACH if form == "online" else lists.TWO_OUT
+    return lists.EACH if form == "online" else lists.OUT
+
+
+def _lira(inputs: inputs_lib.Inputs, form: str, variance: str, centre: str) -> np.ndarray:
+    """`lira` where every example has enough scores."""
+    bits = (True, False) if form == "online" else (False,)  # the keep bit: in, out
+    shared = _shared_variances(inputs, bits, variance)
     score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
     def attack(block: slice) -> None:
         phi, keep, own = inputs.block(block)
         terms = []
-        for bit in lists:
+        for bit in bits:
             member = keep == bit
-            if variance == "example":
-                count, middle, spread = leave_out.list_moments(phi, member, inputs.targets)
-                spread /= count[..., None]
+            if not shared:
+                count, middle, spread = inputs.moments(phi, member)
+                spread /= np.maximum(count, 1)[..., None]
+                if variance == "spherical":
+                    spread = spread.mean(-1, keepdims=True)
                 np.maximum(spread, VARIANCE_FLOOR, out=spread)
             else:
-                spread = fixed[bit]
+                spread = shared[bit]
                 if centre == "mean":
-                    middle = leave_out.list_moments(phi, member, inputs.targets)[1]
+                    middle = inputs.moments(phi, member)[1]
             if centre == "median":
-                middle = leave_out.list_medians(phi, member, inputs.targets)
+                middle = inputs.medians(phi, member)
             distance = np.subtract(own, middle)
             terms.append(
                 _z(distance, spread) if form == "one_sided" else _log_normal(distance, spread)
@@ -118,24 +147,24 @@ def _log_normal(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return -0.5 * (distance.mean(-1) + np.log(2 * np.pi))
 
 
-def _fixed_variances(
-    inputs: inputs_lib.Inputs, lists: tuple[bool, ...], variance: str
+def _shared_variances(
+    inputs: inputs_lib.Inputs, bits: tuple[bool, ...], variance: str
 ) -> dict[bool, np.ndarray]:
-    """The variance shared by all examples: [targets, 1, queries] or [targets, 1, 1] for each
-    list."""
-    if variance == "example":
+    """The variance that examples share: [targets, 1, queries] or [targets, 1, 1] for each list;
+    empty if each has its own."""
+    if variance in ("spherical", "diagonal"):
         return {}
     if variance == "grand":
         # The reference code computes one number, the in lists' when it has them, and uses it for
         # both.
-        return dict.fromkeys(lists, _grand_variance(inputs, lists[0]))
-    return {bit: _residual_variance(inputs, bit) for bit in lists}
+        return dict.fromkeys(bits, _grand_variance(inputs, bits[0]))
+    return {bit: _residual_variance(inputs, bit) for bit in bits}
 
 
 def _residual_variance(inputs: inputs_lib.Inputs, bit: bool) -> np.ndarray:
     def sums(block: slice) -> tuple[np.ndarray, np.ndarray]:
         phi, keep, _ = inputs.block(block)
-        count, _, ss = leave_out.list_moments(phi, keep == bit, inputs.targets)
+        count, _, ss = inputs.moments(phi, keep == bit)
         return ss.sum(1), np.maximum(count - 1, 0).sum(1)
 
     ss, freedom = sum_over_blocks(sums, inputs.phi.shape[1], inputs.per_example)
@@ -154,28 +183,11 @@ def _grand_variance(inputs: inputs_lib.Inputs, bit: bool) -> np.ndarray:
 
     def sums(block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         phi, keep, _ = inputs.block(block)
-        count, mean, ss = leave_out.list_moments(phi, keep == bit, inputs.targets)
+        count, mean, ss = inputs.moments(phi, keep == bit)
         mean -= origin
+        mean[np.broadcast_to(count == 0, mean.shape[:2])] = 0
         first = mean * count[..., None]
         return count.sum(1) * num_queries, first.sum((1, 2)), (ss + first * mean).sum((1, 2))
 
     count, first, second = sum_over_blocks(sums, inputs.phi.shape[1], inputs.per_example)
     return np.maximum(second / count - (first / count) ** 2, VARIANCE_FLOOR)[:, None, None]
-
-
-def _require_lists(inputs: inputs_lib.Inputs, lists: tuple[bool, ...], variance: str) -> None:
-    need = 2 if variance == "example" else 1
-    gone = inputs.targets is not None  # each list loses the target or its partner
-    num_in = inputs.keep.sum(0)
-    left = {True: num_in - gone, False: len(inputs.keep) - num_in - gone}
-    short = np.any([left[bit] < need for bit in lists], axis=0)
-    if not short.any():
-        return
-    i = int(short.argmax())
-    raise UserError(
-        f"example {i} has {max(left[True][i], 0)} in and {max(left[False][i], 0)} out shadow "
-        f"scores{' without the target and its partner' if gone else ''}, variance={variance} needs "
-        f"{need} {'of each' if len(lists) == 2 else 'out'}: use more models (--num_models), "
-        "balanced masks "
-        f"(--masks=balanced){' or the fixed variance' if variance == 'example' else ''}"
-    )

@@ -14,7 +14,7 @@ import numpy as np
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists
 from lira_jax.attacks.shared.blocks import over_blocks
-from lira_jax.attacks.shared.leave_out import next_member
+from lira_jax.attacks.shared.leave_out import deleted
 from lira_jax.attacks.shared.neighbours import count_neighbours
 from lira_jax.errors import UserError
 
@@ -57,11 +57,11 @@ def long_attack(
 
     Returns:
       float64 [targets, examples], -log p; 0, as for p = 1, where no attack is made. Higher = more
-      likely a member.
+      likely a member. NaN where an example has no out shadow.
 
     Raises:
-      UserError: shapes that disagree, a score that is NaN or infinite, or an example without out
-        shadows.
+      UserError: shapes that disagree, a score that is NaN or infinite, or no example has an out
+        shadow.
     """
     if observed is not None:
         observed = inputs_lib.by_query(observed)[:, :, :1]
@@ -70,15 +70,22 @@ def long_attack(
     if logits.ndim != 3:
         raise UserError(f"logits has shape {logits.shape}: give [models, examples, classes]")
     inputs_lib.check(logits, keep)
-    lists.require(inputs, (False,), "long")
     alone = _alone(logits, inputs.keep.mean(), distance, neighbours)
+    alone = alone[lists.OUT.met(inputs).any(0)]
+    return lists.on_scored(inputs, lists.OUT, "long", lambda scored: _long(scored, alone))
+
+
+def _long(inputs: inputs_lib.Inputs, alone: np.ndarray) -> np.ndarray:
+    """The attack on the examples that are alone, bool [examples]; 0 for the others."""
     score = np.zeros((inputs.num_targets, len(alone)))
 
     def attack(block: slice) -> None:
         chosen = np.flatnonzero(alone[block]) + block.start
         if len(chosen):
             phi, keep, own = inputs.block(chosen)
-            score[:, chosen] = -np.log(p_values(_loss(phi), keep, inputs.targets, _loss(own)))
+            score[:, chosen] = -np.log(
+                p_values(_loss(phi), keep, inputs.targets, _loss(own), inputs.partner)
+            )
 
     for _ in over_blocks(attack, len(alone), inputs.per_example):
         pass
@@ -98,7 +105,11 @@ def _alone(
 
 
 def p_values(
-    loss: np.ndarray, keep: np.ndarray, targets: np.ndarray | None, own: np.ndarray
+    loss: np.ndarray,
+    keep: np.ndarray,
+    targets: np.ndarray | None,
+    own: np.ndarray,
+    partner: bool = True,
 ) -> np.ndarray:
     """Smoothed share of the out shadows whose loss is at most the target's.
 
@@ -117,9 +128,10 @@ def p_values(
       targets: int [targets], models whose loss, or whose partner's, is left out; None leaves
         nothing out.
       own: float64 [targets, examples], positive losses of the targets.
+      partner: whether a partner goes with each target (leave_out.py).
 
     Returns:
-      float64 [targets, examples], above 0 and at most 1.
+      float64 [targets, examples], above 0 and at most 1; without a meaning where no loss is left.
     """
     num_models, num_examples = loss.shape
     row = np.arange(num_examples)[:, None]
@@ -143,9 +155,13 @@ def p_values(
     gone = np.full((num_examples, 1), num_models + 1)
     vanished = np.zeros((num_examples, 1), bool)  # whether the knot goes with it
     if targets is not None:
-        gone = find(loss[next_member(~keep, targets), row.T].T)
-        vanished = num_below[row, gone] - num_below[row, gone - 1] == 1
-        num_out, last, left = num_out - 1, last - vanished, left - (vanished & (left >= gone))
+        which, loses = deleted(~keep, targets, partner)
+        gone, loses = find(loss[which, row.T].T), loses.T
+        vanished = (num_below[row, gone] - num_below[row, gone - 1] == 1) & loses
+        gone = np.where(loses, gone, num_models + 1)
+        last, left = last - vanished, left - (vanished & (left >= gone))
+        num_out = np.maximum(num_out - loses, 1)
+    last = np.maximum(last, 1)
     left = np.minimum(left, last - 1)
 
     def point(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,22 +169,23 @@ def p_values(
         k = k + (vanished & (k >= gone))
         return at[row, k], (num_below[row, k] - (k >= gone)) / num_out
 
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (point(left + i) for i in (-1, 0, 1, 2))
-    width = x2 - x1
-    rise = (y2 - y1) / width
-    before, after = left > 0, left + 2 <= last
-    # Where the interval has no neighbour, one like itself makes the interpolant straight.
-    width0, width3 = np.where(before, x1 - x0, width), np.where(after, x3 - x2, width)
-    rise0, rise3 = (
-        np.where(before, (y1 - y0) / width0, rise),
-        np.where(after, (y3 - y2) / width3, rise),
-    )
-    slope1 = _slope(before, width0, rise0, width, rise, width3, rise3)
-    slope2 = _slope(after, width3, rise3, width, rise, width0, rise0)
-    t = np.minimum((own.T - x1) / width, 1)  # beyond the largest loss all shadows lie below
-    p = y1 + width * t * (
-        slope1 + t * (3 * rise - 2 * slope1 - slope2 + t * (slope1 + slope2 - 2 * rise))
-    )
+    with np.errstate(invalid="ignore"):  # where no loss is left, knots are infinite
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (point(left + i) for i in (-1, 0, 1, 2))
+        width = x2 - x1
+        rise = (y2 - y1) / width
+        before, after = left > 0, left + 2 <= last
+        # Where the interval has no neighbour, one like itself makes the interpolant straight.
+        width0, width3 = np.where(before, x1 - x0, width), np.where(after, x3 - x2, width)
+        rise0, rise3 = (
+            np.where(before, (y1 - y0) / width0, rise),
+            np.where(after, (y3 - y2) / width3, rise),
+        )
+        slope1 = _slope(before, width0, rise0, width, rise, width3, rise3)
+        slope2 = _slope(after, width3, rise3, width, rise, width0, rise0)
+        t = np.minimum((own.T - x1) / width, 1)  # beyond the largest loss all shadows lie below
+        p = y1 + width * t * (
+            slope1 + t * (3 * rise - 2 * slope1 - slope2 + t * (slope1 + slope2 - 2 * rise))
+        )
     return np.clip(p, np.finfo(float).tiny, 1).T
 
 

@@ -12,7 +12,6 @@ from scipy.special import stdtr
 
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import leave_out
 from lira_jax.attacks.shared.blocks import over_blocks
 
 
@@ -56,7 +55,7 @@ def p_values(
 
     def test(block: slice) -> None:
         values, keep, own = inputs.block(block)
-        count, mean, ss = leave_out.list_moments(values, ~keep, inputs.targets)
+        count, mean, ss = inputs.moments(values, ~keep)
         found[:, block] = _student(own[..., 0], count, mean[..., 0], ss[..., 0])
 
     for _ in over_blocks(test, inputs.phi.shape[1], inputs.per_example):

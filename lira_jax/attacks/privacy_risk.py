@@ -1,8 +1,8 @@
 """Privacy risk score: the probability that an example is a member, given the target's output for
 it.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
-4.
+Song and Mittal 2021, Systematic Evaluation of Privacy Risks of Machine Learning Models
+(https://arxiv.org/abs/2003.10595), section 4.1.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,9 @@ def privacy_risk_score(
 ) -> np.ndarray:
     """P(member | metric, class) of every target on every example.
 
-    Equation 13, for any prior: r = prior p_in / (prior p_in + (1 - prior) p_out), where p_in and
-    p_out are the histograms of the class's shadow members and non-members.
+    Section 4.1, equation 12 (equation 13 for the prior .5): r = prior p_in / (prior p_in + (1 -
+    prior) p_out), where p_in and p_out are the histograms of the class's shadow members and
+    non-members.
 
     The bins of a class hold equally many of its shadow pairs (the paper's code has 5 of equal width
     in the logarithm, between the extremes). So the score does not depend on the metric's scale, an
@@ -43,7 +44,7 @@ def privacy_risk_score(
       threshold 1.
 
     Args:
-      metric: float [models, examples], the paper's is metrics.modified_entropy; higher = more
+      metric: float [models, examples], the paper's is statistics.modified_entropy; higher = more
         likely a member.
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
@@ -93,6 +94,8 @@ def _quantile_edges(
 ) -> np.ndarray:
     """Left edges of each class's bins but the first: float [classes, bins - 1], -inf for bins it
     does without."""
+    if not len(metric):  # of two models, the target's only shadow is its partner
+        return np.full((num_classes, bins - 1), -np.inf)
     ordered = metric[np.lexsort((metric, labels))]
     count = np.bincount(labels, minlength=num_classes)[:, None]
     start = np.cumsum(count)[:, None] - count

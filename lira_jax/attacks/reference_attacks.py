@@ -1,7 +1,8 @@
 """The reference attacks R and P: the rank of the target's loss among losses it would have as a
 non-member.
 
-Ye et al. 2022, Enhanced Membership Inference Attacks against Machine Learning Models.
+Ye et al. 2022, Enhanced Membership Inference Attacks against Machine Learning Models
+(https://arxiv.org/abs/2111.09679).
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import leave_out, lists
+from lira_jax.attacks.shared import lists
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.inputs import by_query
 from lira_jax.errors import UserError
@@ -21,8 +22,8 @@ def attack_r(
     targets: Sequence[int] | np.ndarray | None = None,
     observed: np.ndarray | None = None,
     *,
-    low: float = -1000.0,
-    high: float = 0.0,
+    low: float | None = -1000.0,
+    high: float | None = 0.0,
 ) -> np.ndarray:
     """Fraction of an example's out models whose loss is above the target's, interpolated linearly.
 
@@ -36,41 +37,37 @@ def attack_r(
 
     Args:
       signal: float [models, examples, queries], minus the loss; [models, examples] is one query.
-        Another signal that is higher for members needs its own low and high.
+        Another signal that is higher for members needs its own low and high, or None.
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows (less
         one partner an example, see leave_out.py); all models by default.
       observed: float [targets, examples, queries], the signal of targets from outside the models
         instead.
-      low: the smallest possible signal.
-      high: the largest possible signal.
+      low: the smallest possible signal; the smallest that there is, of models and targets, where
+        that is below it, or if it is None.
+      high: the largest possible signal; None is the largest that there is.
 
     Returns:
       float64 [targets, examples], in [0, 1], the mean over queries; higher = more likely a member.
+      NaN where an example has no out shadow score.
 
     Raises:
-      UserError: shapes that disagree, a signal that is NaN, infinite or not between low and high,
-        or an example without an out shadow score.
+      UserError: shapes that disagree, a signal that is NaN, infinite or above high, or no example
+        has an out shadow score.
     """
     inputs = inputs_lib.check(signal, keep, targets, observed)
-    lists.require(inputs, (False,), "attack_r")
-    for values in (inputs.phi,) if inputs.observed is None else (inputs.phi, inputs.observed):
-        if values.min() < low or values.max() > high:
-            raise UserError(
-                f"attack_r got signals from {values.min():g} to {values.max():g}, not within "
-                f"low={low:g} and high={high:g}: give minus the loss, or the signal's own bounds"
-            )
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
-
-    def attack(block: slice) -> None:
-        signal, keep, own = inputs.block(block)
-        out = np.repeat(~keep, signal.shape[2], axis=1)
-        rank = _rank(_columns(signal), out, _columns(own), inputs.targets, low, high)
-        score[:, block] = rank.reshape(own.shape).mean(-1)
-
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    both = [inputs.phi] if inputs.observed is None else [inputs.phi, inputs.observed]
+    lowest, highest = min(float(a.min()) for a in both), max(float(a.max()) for a in both)
+    if high is not None and highest > high:
+        raise UserError(
+            f"attack_r got signals from {lowest:g} to {highest:g}, above high={high:g}: give minus "
+            "the loss, or the signal's own bounds"
+        )
+    low = lowest if low is None else min(low, lowest)
+    high = highest if high is None else high
+    return lists.on_scored(
+        inputs, lists.OUT, "attack_r", lambda scored: _attack_r(scored, low, high)
+    )
 
 
 def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.ndarray:
@@ -127,26 +124,40 @@ def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.nda
     return score
 
 
+def _attack_r(inputs: inputs_lib.Inputs, low: float, high: float) -> np.ndarray:
+    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
+
+    def attack(block: slice) -> None:
+        signal, keep, own = inputs.block(block)
+        out = np.repeat(~keep, signal.shape[2], axis=1)
+        rank = _rank(inputs, _columns(signal), out, _columns(own), low, high)
+        score[:, block] = rank.reshape(own.shape).mean(-1)
+
+    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
+        pass
+    return score
+
+
 def _columns(signal: np.ndarray) -> np.ndarray:
     """[models, examples, queries] -> float64 [models, examples * queries]."""
     return signal.reshape(len(signal), -1).astype(np.float64)
 
 
 def _rank(
+    inputs: inputs_lib.Inputs,
     signal: np.ndarray,
     out: np.ndarray,
     own: np.ndarray,
-    targets: np.ndarray | None,
     low: float,
     high: float,
 ) -> np.ndarray:
     """Interpolated rank of each target's signal in its out list, as a fraction.
 
     Args:
+      inputs: of the attack: who is deleted.
       signal: float64 [models, columns], a column for each example and query.
       out: bool [models, columns].
       own: float64 [targets, columns].
-      targets: int [targets], model indices; None deletes nothing.
       low, high: ends of the interpolation.
 
     Returns:
@@ -162,11 +173,13 @@ def _rank(
         not_above[column] = np.searchsorted(listed, scores, "right")
     below, not_above, ordered = below.T, not_above.T, ordered.T
     gone, left = None, count
-    if targets is not None:
-        # The out list loses the target or its partner; what is above the deleted score moves down
-        # by one.
-        gone = np.take_along_axis(signal, leave_out.next_member(out, targets), axis=0)
-        left = count - 1
+    if inputs.targets is not None:
+        # The out list loses a score; what is above it moves down by one.
+        which, loses = inputs.deleted(out)
+        gone = np.take_along_axis(signal, which, axis=0)
+        if not inputs.partner:
+            gone = np.where(loses, gone, np.inf)
+        left = count - loses
         below -= gone < own
         not_above -= gone <= own
 

@@ -7,11 +7,13 @@ scores are higher for members, and each target's shadows are all other models in
 ids.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared import lists
 from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
 from lira_jax.errors import UserError
 
@@ -46,25 +48,35 @@ def reference_lira(
         examples and queries, instead of one for each example and query.
 
     Returns:
-      float64 [targets, examples].
+      float64 [targets, examples]. NaN where an example has no shadow score in a list that the
+      attack reads, though the target be in that list; such examples shorten no list (there, the
+      reference code has none).
 
     Raises:
-      UserError: unknown form, shapes that disagree, a score that is NaN or infinite, or an example
-        without a shadow score.
+      UserError: unknown form, shapes that disagree, a score that is NaN or infinite, or no example
+        has a shadow score in each list that the attack reads.
     """
     if form not in FORMS:
         raise UserError(f"form={form}: it is one of {', '.join(FORMS)}")
     inputs = inputs_lib.check(phi, keep, targets, observed)
-    lists = (True, False) if form == "online" else (False,)  # the keep bit: in, out
-    sizes = {bit: _shortest(inputs, bit) for bit in lists}
-    fixed_sd = _fixed_sds(inputs, lists[0], sizes[lists[0]]) if fixed else None
+    inputs = dataclasses.replace(inputs, partner=True)  # an example has a score for all or none
+    fewest = lists.EACH if form == "online" else lists.OUT
+    return lists.on_scored(
+        inputs, fewest, "reference_lira", lambda scored: _reference_lira(scored, form, fixed)
+    )
+
+
+def _reference_lira(inputs: inputs_lib.Inputs, form: str, fixed: bool) -> np.ndarray:
+    bits = (True, False) if form == "online" else (False,)  # the keep bit: in, out
+    sizes = {bit: _shortest(inputs, bit) for bit in bits}
+    fixed_sd = _fixed_sds(inputs, bits[0], sizes[bits[0]]) if fixed else None
     score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
     def attack(block: slice) -> None:
         own = inputs.block(block)[2]
         for t in range(inputs.num_targets):
             log_densities = []
-            for bit in lists:
+            for bit in bits:
                 scores = _truncated(inputs, block, t, bit, sizes[bit][t])
                 sd = (np.std(scores, axis=1) if fixed_sd is None else fixed_sd[t]) + SD_OFFSET
                 z = (own[t] - np.median(scores, axis=1)) / sd
@@ -85,14 +97,7 @@ def _shortest(inputs: inputs_lib.Inputs, bit: bool) -> np.ndarray:
         left = np.broadcast_to(count, (inputs.num_targets, len(count)))
     else:
         left = count - member[inputs.targets]
-    shortest = left.min(1)
-    if not shortest.all():
-        example = int(left[shortest.argmin()].argmin())
-        raise UserError(
-            f"example {example} has no {'in' if bit else 'out'} shadow score once the target is "
-            "removed: use more models (--num_models) or balanced masks (--masks=balanced)"
-        )
-    return shortest
+    return left.min(1)
 
 
 def _truncated(inputs: inputs_lib.Inputs, block: slice, t: int, bit: bool, size: int) -> np.ndarray:

@@ -1,13 +1,13 @@
 """RMIA, the robust membership inference attack.
 
-Zarifzadeh et al. 2024, Low-Cost High-Power Membership Inference Attacks. An example x is compared
-with
-other examples z: ratio(x) = p(x; target) / p(x), where p(x; target) is the target's confidence in
-the label of x and p(x) what models have in general, estimated from the shadows. The score is the
-fraction of z with ratio(x) / ratio(z) > gamma.
+Zarifzadeh et al. 2024, Low-Cost High-Power Membership Inference Attacks
+(https://arxiv.org/abs/2312.03262). An example x is compared with other examples z: ratio(x) = p(x;
+target) / p(x), where p(x; target) is the target's confidence in the label of x and p(x) what models
+have in general, estimated from the shadows. The score is the fraction of z with ratio(x) / ratio(z)
+> gamma.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -69,11 +69,12 @@ def rmia(
         x and z are compared in each query, so a population of a few thousand is advised.
 
     Returns:
-      float64 [targets, examples], in [0, 1]; higher = more likely a member.
+      float64 [targets, examples], in [0, 1]; higher = more likely a member. NaN where an example
+      has no shadow score in a list that the attack reads; such examples are not among the z either.
 
     Raises:
       UserError: an option out of its range, shapes that disagree, a score that is NaN or infinite,
-        or an example without a shadow score in a list the attack reads.
+        or no example has a shadow score in each list that the attack reads.
     """
     inputs = inputs_lib.check(phi, keep, targets, observed)
     num_examples = inputs.phi.shape[1]
@@ -87,23 +88,40 @@ def rmia(
         raise UserError(
             f"population={population}: give 1 to {num_examples}, the number of examples"
         )
-    bits = (True, False) if online else (False,)  # the keep bit: in, out
-    lists.require(inputs, bits, "rmia")
 
+    def attack(scored: inputs_lib.Inputs) -> np.ndarray:
+        z = _population(scored.phi.shape[1], population, seed)
+        vote = combine == "vote" and scored.phi.shape[2] > 1
+        beaten = _beaten_by_vote if vote else _beaten_on_average
+        return _rmia(scored, online, np.log(gamma), a, z, beaten)
+
+    return lists.on_scored(inputs, lists.EACH if online else lists.OUT, "rmia", attack)
+
+
+def _rmia(
+    inputs: inputs_lib.Inputs,
+    online: bool,
+    log_gamma: float,
+    a: float,
+    z: np.ndarray | slice,
+    fraction_beaten: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """`rmia` where every example has enough scores; z are indices of the population."""
+    bits = (True, False) if online else (False,)  # the keep bit: in, out
     sums = {bit: _sums(inputs, bit) for bit in bits}
     partner = _partners(inputs)
-    z = _population(num_examples, population, seed)
-    fraction_beaten = (
-        _beaten_by_vote if combine == "vote" and inputs.phi.shape[2] > 1 else _beaten_on_average
-    )
-    score = np.empty((inputs.num_targets, num_examples))
+    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
     def attack(block: slice) -> None:
         for t in range(*block.indices(inputs.num_targets)):
             own, means = _shadow_means(inputs, sums, partner, t)
             mean_in = means[True] if online else a * means[False] + 1 - a
             log_ratio = own - np.log((mean_in + means[False]) / 2)
-            score[t] = fraction_beaten(log_ratio - np.log(gamma), log_ratio[z])
+            population = log_ratio[z]
+            without = np.isnan(population).any(1)  # no score for this target
+            if without.any():
+                population = population[~without]
+            score[t] = fraction_beaten(log_ratio - log_gamma, population)
 
     for _ in over_blocks(attack, inputs.num_targets, inputs.phi[0].size):
         pass
@@ -127,9 +145,10 @@ def _sums(inputs: inputs_lib.Inputs, bit: bool) -> ListSum:
 
 
 def _partners(inputs: inputs_lib.Inputs) -> np.ndarray | None:
-    """int32 [targets, examples], the models deleted together with each target."""
+    """int32 [targets, examples], the models deleted together with each target; None if nothing is
+    deleted, or the target alone."""
     targets = inputs.targets
-    if targets is None:
+    if targets is None or not inputs.partner:
         return None
 
     def partners(block: slice) -> np.ndarray:
@@ -146,20 +165,26 @@ def _shadow_means(
     """log p_y of one target and the mean p_y of its in and out lists, float64 [examples,
     queries]."""
     own = log_confidence(inputs.of_target(t))
-    if inputs.targets is None or partner is None:
+    if inputs.targets is None:
         return own, {bit: listed.total / listed.count[:, None] for bit, listed in sums.items()}
     target = inputs.targets[t]
     p_target = np.exp(own if inputs.observed is None else log_confidence(inputs.phi[target]))
-    p_partner = np.exp(log_confidence(inputs.phi[partner[t], np.arange(len(own))]))
     means = {}
+    if partner is not None:
+        p_partner = np.exp(log_confidence(inputs.phi[partner[t], np.arange(len(own))]))
     for bit, listed in sums.items():
-        gone = np.where((inputs.keep[target] == bit)[:, None], p_target, p_partner)
-        means[bit] = listed.total_without(gone) / (listed.count[:, None] - 1)
+        inside = (inputs.keep[target] == bit)[:, None]
+        if partner is None:
+            total, count = listed.total_without(p_target, inside), listed.count[:, None] - inside
+        else:
+            total = listed.total_without(np.where(inside, p_target, p_partner))
+            count = listed.count[:, None] - 1
+        means[bit] = np.where(count > 0, total, np.nan) / np.maximum(count, 1)
     return own, means
 
 
 def _population(num_examples: int, size: int | None, seed: int) -> np.ndarray | slice:
-    if size is None or size == num_examples:
+    if size is None or size >= num_examples:  # fewer if some have no score
         return slice(None)
     return np.sort(np.random.default_rng([seed, _STREAM]).choice(num_examples, size, replace=False))
 

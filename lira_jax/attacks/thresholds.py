@@ -9,7 +9,8 @@ from lira_jax.attacks.shared.inputs import by_query
 def loss(phi: np.ndarray) -> np.ndarray:
     """Minus the cross-entropy of the plain query, log p_y.
 
-    Yeom et al. 2018, Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting.
+    Yeom et al. 2018, Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting
+    (https://arxiv.org/abs/1709.01604).
 
     Args:
       phi: float [targets, examples, queries], query 0 the plain one; [targets, examples] is one

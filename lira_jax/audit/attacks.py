@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import Attack
+from lira_jax.attacks.shared.lists import Fewest
 from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
@@ -36,7 +37,8 @@ def run_attacks(
       evidence: what the attacks may look at.
       table: the attacks by name.
       names: of those to run.
-      save: called with (name, scores float64 [targets, examples]).
+      save: called with (name, scores float64 [targets, examples]); NaN where an example has too few
+        shadow scores for the attack.
       skip_failures: pass over attacks that this evidence does not suffice for, with a note.
       priors: shares of the examples that are members, for the value of an accusation.
       shadows: evidence against shadow models, for the thresholds of a single target; None takes
@@ -52,6 +54,7 @@ def run_attacks(
     members, results, left_out = evidence.members, {}, {}
     if not can_be_evaluated(members):
         members = None
+    unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
@@ -73,6 +76,12 @@ def run_attacks(
                 left_out[name] = error
             else:
                 save(name, scores)
+                lacking = np.isnan(scores)
+                number = int(lacking.any(0).sum())
+                if number:
+                    partly = bool((lacking.any(0) & ~lacking.all(0)).any())
+                    group = (number, partly, table[name].fewest)
+                    unscored.setdefault(group, []).append(name)
                 if members is not None:
                     found = assess(
                         scores,
@@ -90,6 +99,12 @@ def run_attacks(
                 if seconds > 30:
                     progress.note(f"{name} took {seconds:.0f} s")
             bar.update()
+    for (number, partly, fewest), attacks in unscored.items():
+        progress.note(
+            f"{', '.join(attacks)}: {number} of {len(evidence.labels)} examples have "
+            f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
+            f"are left out{' there' if partly else ''}"
+        )
     if len(left_out) == len(names):
         raise UserError(f"--attacks: none of them can be made: {_why_none(evidence, left_out)}")
     if left_out and not evidence.keep.any():

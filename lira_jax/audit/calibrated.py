@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks.kinds import Attack, Scalar
 from lira_jax.attacks.p_values import p_values
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import Attack, Scalar
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibrated as evaluation
 from lira_jax.evaluation.calibrated import Calibrated

@@ -22,7 +22,7 @@ def choose(keep: np.ndarray, target: int, num_shadows: int, seed: int = 0) -> np
 
     Returns:
       int [num_shadows, examples]: model indices, the first half in, the second out, where every
-      example has num_shadows / 2 other models of either kind (see `most`).
+      example has num_shadows / 2 other models of either kind (see `enough`).
     """
     order = np.random.default_rng([seed, _STREAM, target]).random(keep.shape)
     order[target] = np.inf
@@ -32,9 +32,18 @@ def choose(keep: np.ndarray, target: int, num_shadows: int, seed: int = 0) -> np
 
 
 def most(keep: np.ndarray) -> int:
-    """The largest num_shadows that every target can have at every example."""
+    """The largest num_shadows that every target can have at some example."""
+    return int(_at_most(keep).max())
+
+
+def enough(keep: np.ndarray, num_shadows: int) -> np.ndarray:
+    """The examples at which every target can have so many shadows, bool [examples]."""
+    return _at_most(keep) >= num_shadows
+
+
+def _at_most(keep: np.ndarray) -> np.ndarray:
     num_in = keep.sum(0)
-    return 2 * max(int(np.minimum(num_in, len(keep) - num_in).min()) - 1, 0)
+    return 2 * np.maximum(np.minimum(num_in, len(keep) - num_in) - 1, 0)
 
 
 def restrict(evidence: Evidence, target: int, num_shadows: int, seed: int = 0) -> Evidence:

@@ -48,12 +48,20 @@ def number_of_shadows(evidence: Evidence, counts: Sequence[int]) -> tuple[Shadow
     Args:
       evidence: whose targets are among its models. At most 16 targets are attacked, evenly spread
         over the models.
-      counts: even numbers of shadows, half of them in and half out for every example.
+      counts: even numbers of shadows, half of them in and half out for every example. Examples
+        that have too few for the largest are left out of all, with a note.
 
     Raises:
       UserError: as `check_counts`.
     """
     check_counts(evidence, counts)
+    enough = fewer_shadows.enough(evidence.keep, max(counts))
+    if not enough.all():
+        progress.note(
+            f"--num_shadows={max(counts)}: {np.count_nonzero(~enough)} of {len(enough)} examples "
+            "have too few models in or out; they are left out of the curve"
+        )
+        evidence = evidence.select(enough)
     assert isinstance(evidence.targets, Inside), "check_counts refuses others"
     everyone = evidence.targets.models
     spread = np.linspace(0, len(everyone) - 1, min(MOST_CURVE_TARGETS, len(everyone)))

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import stats
 
 from lira_jax import progress
+from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import Attack
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults
@@ -41,8 +41,8 @@ def on_probes(
 ) -> ProbeResults:
     """False-positive rates on one set of probes at the thresholds of the attacks on the pool.
 
-    Hintersdorf et al. 2022, table 1. A threshold is the attack's own, or chosen on other targets'
-    members and non-members of the pool (`shadow_threshold`).
+    Hintersdorf et al. 2022, section 4.2 and figure 3. A threshold is the attack's own, or chosen on
+    other targets' members and non-members of the pool (`shadow_threshold`).
 
     Args:
       probes: what the same models, with the same targets, say of the probes.
@@ -71,7 +71,8 @@ def on_probes(
         except UserError as error:
             progress.note(f"left out {name} on probes: {error}")
         else:
-            rates[name] = _over_targets(scores >= np.array(limits)[:, None])
+            scored = ~np.isnan(scores).any(0)  # the example drawn for a probe can have too few
+            rates[name] = _over_targets(scores[:, scored] >= np.array(limits)[:, None])
     score = _maximum_score(probes)
     return ProbeResults(
         maximum_score=float(score.mean()),

@@ -31,8 +31,11 @@ from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 
 VERSION = 3
-"""Of the schema. Version 1 had no `version`, no `thresholds`, and left out what was not known;
-version 2 nothing of thresholds for each example, of other models' and of agreement."""
+"""Of the schema.
+
+Version 1 had no `version`, no `thresholds`, and left out what was not known; version 2 nothing of
+thresholds for each example, of other models' and of agreement.
+"""
 
 CSV_COLUMNS = (
     *("attack", "num_targets", "num_members", "num_nonmembers"),

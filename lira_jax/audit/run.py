@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from lira_jax import experiment, progress
+from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, on_signals
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
@@ -167,7 +169,7 @@ def audit_run(
             whole = np.full((len(array), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = array
             array = whole
-        out.write(name, array.astype(np.float32))
+        out.write(name, saturation.compress(array))
 
     def write(results: Results) -> None:
         results.write(out)
@@ -192,14 +194,21 @@ def audit_run(
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
-    """Exposure of every example, where each has enough models in and out."""
+    """Exposure of every example that has enough models in and out; None if none has."""
     if not _readable(directory.EXPOSURE, "phi", evidence):
         return None
     try:
-        return exposure.exposure(evidence.signals["phi"], evidence.keep)
+        exposed = exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
         progress.note(f"left out {directory.EXPOSURE}: {error}")
         return None
+    number = np.count_nonzero(np.isnan(exposed))
+    if number:
+        progress.note(
+            f"exposure.npy: {number} of {len(exposed)} examples have fewer than 2 models in or "
+            "out; they have none"
+        )
+    return exposed
 
 
 def _readable(part: str, signal: str, evidence: Evidence) -> bool:

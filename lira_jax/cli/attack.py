@@ -5,7 +5,9 @@ import os
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE, named
+from lira_jax.attacks.papers import PAPERS
+from lira_jax.attacks.selection import named
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
@@ -15,6 +17,7 @@ from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
 flags.DEFINE_string(
@@ -25,7 +28,10 @@ flags.DEFINE_string(
     "lira_online@hinge; these take any: "
     + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
     + ". "
-    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items()),
+    + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items())
+    + " Where these are: "
+    + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
+    + ".",
 )
 flags.DEFINE_path(
     "targets",
@@ -117,11 +123,13 @@ def main() -> None:
     )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if run is not None:
+        flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows
     if shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
-            "the attacks with a fixed variance are advised below 64"
+            "below 64 lira_moderated or the attacks with a fixed variance are advised"
         )
     if run is not None and shadow_run is not None:
         progress.note(

@@ -16,6 +16,8 @@ from lira_jax import experiment as experiment_lib
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
+    DATA_LISTS,
+    DATA_PLACES,
     FAMILY_FIELDS,
     FIELDS,
     GROUPS,
@@ -25,6 +27,7 @@ from lira_jax.experiment import (
 )
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
 FLAGS = flags.FlagValues()
@@ -279,6 +282,10 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     """
     given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
     before = stored or Experiment()
+    for names, absolute in ((DATA_PLACES, _absolute), (DATA_LISTS, _absolute_list)):
+        for name in (n for n in names if given.get(n)):
+            found, known = absolute(str(given[name])), getattr(before, name)
+            given[name] = known if found == absolute(known) else found
     in_files = {n for n in given if n not in _typed}
     given = _without_other_families(given, in_files, before)
     if FLAGS["target_flagfile"].present:
@@ -288,6 +295,20 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
         own = _without_other_families(own, own, dataclasses.replace(shadows, model=model))
         given["target_recipe"] = experiment_lib.target_recipe(own)
     return dataclasses.replace(Experiment(), **given), set(given)
+
+
+def _absolute(path: str) -> str:
+    """The path from the root, so that the run can go on in another working directory."""
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def _absolute_list(specs: str) -> str:
+    """The same of each data set in a list such as noise,npz:other.npz."""
+    parts = [spec.partition(":") for spec in specs.split(",")]
+    return ",".join(
+        f"{name}:{_absolute(path)}" if path and name.strip() != "tfds" else name + colon + path
+        for name, colon, path in parts
+    )
 
 
 def _target_fields(path: str) -> dict[str, Any]:
@@ -397,6 +418,9 @@ def open_runs() -> Runs:
     """
     RunDirectory(FLAGS.workdir).read_experiment()
     with settling() as runs:
+        run, experiment = runs[0]
+        if run_data.moved(run, experiment):
+            run_data.load_data(run, experiment, also=[r for r, _ in runs])
         store(runs)
     return runs
 
@@ -410,6 +434,12 @@ def about_targets() -> Iterator[None]:
         given = FLAGS.target_flagfile
         where = f"--target_flagfile={given}" if given else "target_recipe of experiment.json"
         raise UserError(f"{where}: {error}") from None
+
+
+def open_with(line: str) -> None:
+    """Tells what a stage begins with, once for all workers."""
+    if not workers.inside():
+        note(line)
 
 
 def _fail(name: str, error, status: int) -> None:

@@ -42,11 +42,12 @@ def write_page(run: RunDirectory) -> None:
     """Writes the page and the pictures of one run."""
     dataset = None
     if run.has_experiment():
-        experiment = run.settle_experiment(*flags.asked_experiment())
+        _, experiment = flags.open_run()
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
+        flags.open_with(run_data.line(run, dataset))
     write.write_page(run, dataset)
     note(f"the page is {run.path / PAGE}, figures are beside it")
 

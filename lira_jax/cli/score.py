@@ -44,6 +44,7 @@ def main() -> None:
             diagnoses.check_trained(run, e.num_models)
         sets = make_probes(runs, dataset, normalizer)
         flags.store(runs)
+    flags.open_with(run_data.line(run, dataset))
 
     parts.check_own_devices()
     convolutional = any(one.convolutional for one in networks)
@@ -65,16 +66,11 @@ def main() -> None:
                 scoring.score_models(e, one, examples, run, ids, view=views[name])
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            note(
-                f"scored {len(missing[run, ''])} {kind}: {len(dataset.y)} examples x {e.queries} "
-                "queries each"
-            )
-            for name, examples in sets.items():
-                scored = len(missing[run, name])
-                note(
-                    f"scored {scored} {kind} on {name}: {len(examples.y)} probes x {e.queries} "
-                    "queries each"
-                )
+            queries = f"x {e.queries} {'query' if e.queries == 1 else 'queries'} each"
+            for name, examples in {"": dataset, **sets}.items():
+                if scored := len(missing[run, name]):
+                    what, where = ("probes", f" on {name}") if name else ("examples", "")
+                    note(f"scored {scored} {kind}{where}: {len(examples.y)} {what} {queries}")
 
 
 def make_probes(

@@ -8,6 +8,7 @@ from lira_jax.cli import flags
 from lira_jax.experiment import FIELDS
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
+from lira_jax.runs import data as run_data
 from lira_jax.runs import diagnoses
 from lira_jax.runs.health import Diagnosis
 from lira_jax.training import setup
@@ -31,7 +32,8 @@ def main() -> None:
         ids = flags.own_models(runs[0][1].num_models)
         dataset, keep, networks = setup.check(runs, flags.about_targets())
         parts.check_own_devices()
-        setup.store(runs, dataset, keep, networks)
+        runs = setup.store(runs, dataset, keep, networks)
+    flags.open_with(run_data.line(runs[0][0], dataset))
 
     from lira_jax.runs import checkpoint  # after the cheap checks
     from lira_jax.training import loop

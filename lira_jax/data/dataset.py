@@ -7,6 +7,14 @@ import numpy as np
 
 from lira_jax.errors import UserError
 
+_LARGEST = 1e30
+"""Beyond it float32 overflows when examples are scaled; it may well be a mark of missing values."""
+
+_ALL_DIFFERENT = (
+    "y has {n} different labels for {n} examples: it numbers the examples, or is a quantity; give "
+    "class labels"
+)
+
 # Joined to the seed, so that the subset is drawn from a stream no other user of the same seed
 # shares.
 _SUBSET_STREAM = 0x5B5E7
@@ -48,9 +56,9 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
 
     Examples: [N, H, W] gets a channel axis; bools and integers within 0..255 become uint8, other
     integers and all floats float32; values are never rescaled. Labels: integers, bools and whole
-    floats become int32, [N, 1] becomes [N]. Without num_classes or class_names, K is the largest
-    label + 1; then label 0 and at least half of the K classes must occur, for a gap means labels
-    that were not numbered from 0.
+    floats become int32, [N, 1] becomes [N], and words become their places among class_names, or in
+    the alphabet. Without num_classes or class_names, K is the largest label + 1; then label 0 and
+    at least half of the K classes must occur, for a gap means labels that were not numbered from 0.
 
     Args:
       dataset: Arrays as read.
@@ -60,8 +68,9 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
       The data set in the form `Dataset` describes.
 
     Raises:
-      UserError: Empty or misshapen arrays, NaN or infinite values, labels that are not whole
-        numbers in 0..K-1, fewer than 2 classes, or train and test sets that do not fit together.
+      UserError: Empty, ragged, masked or misshapen arrays, NaN or infinite values, labels that are
+        not whole numbers in 0..K-1, fewer than 2 classes, as many classes as examples, or train and
+        test sets that do not fit together.
     """
     try:
         return _check(dataset)
@@ -70,6 +79,7 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
 
 
 def _check(dataset: Dataset) -> Dataset:
+    dataset = _numbered(dataset)
     x, y = _examples("x", dataset.x), _labels("y", dataset.y)
     _same_length("x", x, "y", y)
     x_test, y_test = dataset.x_test, dataset.y_test
@@ -85,9 +95,8 @@ def _check(dataset: Dataset) -> Dataset:
                 f"an example of x is {x.shape[1:]}, one of x_test {x_test.shape[1:]}; make them "
                 "equal"
             )
-        if (np.asarray(dataset.x).dtype.kind == "f") != (
-            np.asarray(dataset.x_test).dtype.kind == "f"
-        ):
+        kinds = (as_array("x", dataset.x).dtype.kind, as_array("", dataset.x_test).dtype.kind)
+        if (kinds[0] == "f") != (kinds[1] == "f"):
             raise UserError(
                 "one of x and x_test holds integers, the other floats; save both on one scale"
             )
@@ -99,13 +108,15 @@ def _check(dataset: Dataset) -> Dataset:
         raise UserError(f"all labels in y are {present[0]}; at least 2 classes are needed")
     num_classes = dataset.num_classes or len(dataset.class_names)
     if not num_classes:
+        if len(present) == len(y):
+            raise UserError(_ALL_DIFFERENT.format(n=len(y)))
         num_classes = 1 + int(max(y.max(), y_test.max() if y_test is not None else 0))
         if present[0] > 0:
             raise UserError(f"labels in y start at {present[0]}, not 0; save y - {present[0]}")
         if 2 * len(present) < num_classes:
             raise UserError(
-                f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number them "
-                "from 0"
+                f"only {len(present)} of the labels 0..{num_classes - 1} occur in y; number the "
+                "classes from 0, if they are classes"
             )
     if dataset.class_names and len(dataset.class_names) != num_classes:
         raise UserError(
@@ -121,8 +132,68 @@ def _check(dataset: Dataset) -> Dataset:
     return Dataset(x, y, x_test, y_test, num_classes, tuple(dataset.class_names))
 
 
+def _numbered(dataset: Dataset) -> Dataset:
+    """The data with numbers for labels that are words.
+
+    These are the words' places among class_names, or in the alphabet, and then class_names are the
+    words.
+    """
+    given = {"y": dataset.y} | ({} if dataset.y_test is None else {"y_test": dataset.y_test})
+    words = {name: as_array(name, labels) for name, labels in given.items()}
+    if any(labels.dtype.kind not in "US" or not labels.size for labels in words.values()):
+        return dataset
+    for name, labels in words.items():
+        flat = labels.ravel()
+        decoded = (
+            np.char.decode(flat, "utf-8", "backslashreplace") if flat.dtype.kind == "S" else flat
+        )
+        words[name] = decoded.astype(str)
+    named = np.array(dataset.class_names or np.unique(words["y"]), str)
+    if not dataset.class_names:
+        if len(named) == len(words["y"]):
+            raise UserError(_ALL_DIFFERENT.format(n=len(named)))
+        if number := next(filter(_is_number, named), None):
+            raise UserError(f"y holds numbers as text, such as '{number}'; save them as numbers")
+    place = {name: i for i, name in enumerate(named.tolist())}
+    for name, labels in words.items():
+        if unknown := sorted(set(labels.tolist()) - set(place)):
+            raise UserError(f"{name} has the label {unknown[0]!r}, which is none of the classes")
+        words[name] = np.array([place[label] for label in labels.tolist()], np.int32)
+    numbered = dataclasses.replace(dataset, y=words["y"], class_names=tuple(named.tolist()))
+    return dataclasses.replace(numbered, y_test=words.get("y_test"))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def as_array(name: str, array) -> np.ndarray:
+    """The array, as numpy has it.
+
+    Raises:
+      UserError: Rows of different lengths, or missing values of a masked array.
+    """
+    if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
+        raise UserError(f"{name} is a masked array with missing values; fill them in or drop them")
+    try:
+        found = np.asarray(array)
+        if found.dtype == object and found.size:  # as pandas gives columns of text
+            kinds = (str, (bool, int, float, np.number, np.bool_))
+            if any(all(isinstance(v, kind) for v in found.flat) for kind in kinds):
+                found = np.array(found.tolist())
+        return found
+    except ValueError:
+        raise UserError(
+            f"{name} holds rows of different lengths; make each as long as the others"
+        ) from None
+
+
 def _examples(name: str, array) -> np.ndarray:
-    x = np.asarray(array)
+    x = as_array(name, array)
     if x.dtype.kind not in "buif":
         raise UserError(f"{name} has dtype {x.dtype}; save it as numbers (uint8 or float32)")
     if x.ndim not in (2, 3, 4) or x.size == 0:
@@ -140,17 +211,16 @@ def _examples(name: str, array) -> np.ndarray:
     # A float64 beyond float32 becomes inf, which is reported below.
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(x, np.float32)
-    finite = np.isfinite(x).reshape(len(x), -1).all(1)
-    if not finite.all():
+    fits = (np.abs(x) <= _LARGEST).reshape(len(x), -1).all(1)  # false of NaN
+    if not fits.all():
         raise UserError(
-            f"{name}[{finite.argmin()}] holds NaN or a number infinite in float32; repair or drop "
-            "it"
+            f"{name}[{fits.argmin()}] holds NaN, or a number beyond {_LARGEST:g}; repair or drop it"
         )
     return x
 
 
 def _labels(name: str, array) -> np.ndarray:
-    y = np.asarray(array)
+    y = as_array(name, array)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -159,13 +229,19 @@ def _labels(name: str, array) -> np.ndarray:
         raise UserError(f"{name} is empty; at least 2 labelled examples are needed")
     if y.dtype.kind not in "buif" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         raise UserError(
-            f"{name} holds labels that are not whole numbers (dtype {y.dtype}); number the "
-            "classes from 0"
+            f"{name} holds labels that are not whole numbers (dtype {y.dtype}), such as "
+            f"{_shown(y)}; number the classes from 0"
         )
     for extreme in (y.argmin(), y.argmax()):
-        if not 0 <= y[extreme] < 2**31:
+        if not 0 <= y[extreme].item() < 2**31:  # as float16 it would overflow
             raise UserError(f"{name}[{extreme}] is {y[extreme]}; labels are numbered from 0")
     return np.ascontiguousarray(y, np.int32)
+
+
+def _shown(y: np.ndarray) -> str:
+    """The first label that is no whole number."""
+    first = (y != np.floor(y)).argmax() if y.dtype.kind == "f" else 0
+    return repr(y[first : first + 1].tolist()[0])[:40]
 
 
 def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:
@@ -176,64 +252,35 @@ def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None
         )
 
 
-def duplicates(x: np.ndarray) -> np.ndarray:
-    """Finds examples that equal an earlier one exactly.
-
-    A copy that is out of a training set while its twin is in makes the membership bit false: the
-    model did see that example.
-
-    Args:
-      x: [N, ...].
-
-    Returns:
-      int64, ascending indices of every copy but the first.
-    """
-    rows = np.ascontiguousarray(x).reshape(len(x), -1)
-    if rows.dtype.kind == "f":
-        rows = rows + 0.0  # -0.0 equals 0.0, but its bytes do not
-    distinct: dict[int, list[int]] = {}
-    copies = []
-    for i, row in enumerate(rows):
-        candidates = distinct.setdefault(hash(row.tobytes()), [])
-        if any(np.array_equal(rows[j], row) for j in candidates):
-            copies.append(i)
-        else:
-            candidates.append(i)
-    return np.array(copies, np.int64)
+def take(dataset: Dataset, index: np.ndarray) -> Dataset:
+    """The data set with some examples of x alone, in the order of index, and its whole test set."""
+    return dataclasses.replace(dataset, x=dataset.x[index], y=dataset.y[index])
 
 
-def drop_duplicates(dataset: Dataset) -> Dataset:
-    """Removes every example of x that equals an earlier one; the first and its label stay."""
-    keep = np.setdiff1d(np.arange(len(dataset.x)), duplicates(dataset.x))
-    return dataclasses.replace(dataset, x=dataset.x[keep], y=dataset.y[keep])
-
-
-def subset(dataset: Dataset, num_examples: int, seed: int) -> Dataset:
-    """Draws examples without replacement and leaves them in their order; the test set stays whole.
+def draw_subset(size: int, num_examples: int, seed: int) -> np.ndarray:
+    """Draws some of so many examples without replacement.
 
     With one seed a smaller subset lies inside every larger one.
 
     Args:
-      dataset: The data set to draw from.
-      num_examples: How many examples of x to keep.
+      size: How many there are.
+      num_examples: How many to draw.
       seed: 0 or more.
 
     Returns:
-      The data set with x, y cut to num_examples.
+      int64 [num_examples], ascending.
 
     Raises:
       UserError: More examples than there are, fewer than 1, or a negative seed.
     """
-    if not 1 <= num_examples <= len(dataset.x):
+    if not 1 <= num_examples <= size:
         raise UserError(
-            f"--num_examples={num_examples}: the data set has {len(dataset.x)}; ask for 1 to that "
-            "many"
+            f"--num_examples={num_examples}: the data set has {size}; ask for 1 to that many"
         )
     if seed < 0:
         raise UserError(f"--seed={seed}: a seed is 0 or more")
-    order = np.random.default_rng([seed, _SUBSET_STREAM]).permutation(len(dataset.x))
-    chosen = np.sort(order[:num_examples])
-    return dataclasses.replace(dataset, x=dataset.x[chosen], y=dataset.y[chosen])
+    order = np.random.default_rng([seed, _SUBSET_STREAM]).permutation(size)
+    return np.sort(order[:num_examples])
 
 
 def fingerprint(dataset: Dataset) -> str:

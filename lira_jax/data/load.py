@@ -5,9 +5,11 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from absl import logging
+import numpy as np
 
+from lira_jax import progress
 from lira_jax.data import dataset as datasets
+from lira_jax.data import duplicates
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers import arrays, cifar, digits, folder, idx, tabular, tfds
 from lira_jax.data.readers.reading import reading
@@ -52,8 +54,8 @@ def load(
 ) -> Dataset:
     """Reads and checks a data set, then cuts it as asked.
 
-    Warns of exact duplicates among the examples it returns: a copy's membership bit is not the
-      whole truth.
+    Warns of exact duplicates among the examples it returns, for a copy's membership bit is not the
+    whole truth, and of examples that only the cast to float32 makes equal.
 
     Args:
       dataset: A name in READERS, or tfds:NAME.
@@ -80,21 +82,30 @@ def load(
     else:
         _refuse(dataset, data_dir=data_dir, splits=splits, test_splits=test_splits)
         data = _read(dataset, data_path)
+    raw = data.x
     data = datasets.check(data, f"--data_path={data_path}" if data_path else f"--dataset={dataset}")
+    raw = np.asarray(raw).reshape(data.x.shape)  # [N, H, W] has got a channel axis
     if drop_duplicates:
-        data = datasets.drop_duplicates(data)
+        copies, _ = duplicates.find(data.x, raw)
+        kept = np.setdiff1d(np.arange(len(data.x)), copies)
+        data, raw = datasets.take(data, kept), raw[kept]
     if num_examples:
-        data = datasets.subset(data, num_examples, seed)
-    copies = 0 if drop_duplicates else len(datasets.duplicates(data.x))
-    if copies:
-        logging.warning(
-            "--dataset=%s: %d of %d examples equal an earlier one exactly, so their membership is "
-            "not what the masks say; --drop_duplicates removes them.",
-            dataset,
-            copies,
-            len(data.x),
-        )
+        chosen = datasets.draw_subset(len(data.x), num_examples, seed)
+        data, raw = datasets.take(data, chosen), raw[chosen]
+    _tell_of_copies(dataset, data.x, raw)
     return data
+
+
+def _tell_of_copies(dataset: str, x: np.ndarray, raw: np.ndarray) -> None:
+    copies, merged = duplicates.find(x, raw)
+    if len(copies):
+        progress.remark(
+            f"--dataset={dataset}: {len(copies)} of {len(x)} examples equal an earlier one "
+            "exactly, so their membership is not what the masks say; --drop_duplicates removes them"
+        )
+    rounded = duplicates.rounding(x, raw, len(merged))
+    if rounded:
+        progress.remark(f"--dataset={dataset}: {rounded}")
 
 
 def load_spec(spec: str, data_dir: str = "") -> Dataset:
@@ -124,6 +135,10 @@ def _read(dataset: str, data_path: str) -> Dataset:
             raise UserError(
                 f"--data_path={data_path}: no such file or folder; --dataset={dataset} reads "
                 f"{wanted}"
+            )
+        if not (path.is_file() or path.is_dir()):
+            raise UserError(
+                f"--data_path={data_path}: neither a file nor a folder; write the data to a file"
             )
         return reader(path)
 

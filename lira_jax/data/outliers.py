@@ -5,6 +5,7 @@ far more exposed than those of the pool.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -20,8 +21,21 @@ _STREAM = 0x6F75746C  # sets these random numbers apart from other uses of the s
 
 
 def names(outliers_from: str) -> list[str]:
-    """What the numbers in sources.npy mean, in their order: "pool", then each kind of outliers."""
-    return [POOL, *filter(None, (part.strip() for part in outliers_from.split(",")))]
+    """What the numbers in sources.npy mean, in their order: "pool", then each kind of outliers.
+
+    Paths are without their folders, if that tells them apart.
+    """
+    kinds = _kinds(outliers_from)
+    parts = [kind.partition(":") for kind in kinds]
+    short = [
+        kind if name == "tfds" else name + colon + pathlib.PurePath(path).name
+        for kind, (name, colon, path) in zip(kinds, parts, strict=True)
+    ]
+    return [POOL, *(short if len(set(short)) == len(short) else kinds)]
+
+
+def _kinds(outliers_from: str) -> list[str]:
+    return [kind for part in outliers_from.split(",") if (kind := part.strip())]
 
 
 def inject(
@@ -46,7 +60,7 @@ def inject(
     if not count:
         return dataset
     generator = np.random.default_rng([seed, _STREAM])
-    kinds = names(outliers_from)[1:]
+    kinds = _kinds(outliers_from)
     if count * len(kinds) > len(dataset.y):
         raise UserError(
             f"--outliers={count}: {len(kinds)} x {count} outliers do not fit in {len(dataset.y)} "

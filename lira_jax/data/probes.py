@@ -1,7 +1,7 @@
 """Probes: examples that are in nobody's training set and, most of them, unlike the pool.
 
 An attack that calls them members raises false alarms: Hintersdorf et al. 2022, To Trust or Not To
-Trust Prediction Scores for Membership Inference Attacks, section 4 and table 1. The models score
+Trust Prediction Scores for Membership Inference Attacks, section 4.2 and figure 3. The models score
 them like the pool.
 """
 

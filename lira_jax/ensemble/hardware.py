@@ -21,8 +21,10 @@ _PEAK_BFLOAT16 = {
     "TPU v6 lite": 918e12,
     "TPU v6e": 918e12,
 }
-"""Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16. JAX calls a v5p
-"TPU v5"; of names that begin alike the longest counts."""
+"""Dense FLOP / s from the makers' data sheets (SXM versions); V100: float16.
+
+JAX calls a v5p "TPU v5"; of names that begin alike the longest counts.
+"""
 
 _USUAL_CPU_CORE = 5e10
 _USUAL_ACCELERATOR = 1e13

@@ -68,6 +68,8 @@ class AttackResults(Summary):
       groups: one of groups.GROUPS -> decisions on its pairs, at `thresholds`; empty without these,
         or where it is unknown what the targets classify rightly.
       tnr_at_fnr: true negative rate where 0.1 % of the members are called non-members.
+      num_unscored: examples that have no score in some target, for want of shadow scores; such
+        pairs are left out of everything else.
     """
 
     correct: Row | None
@@ -83,6 +85,7 @@ class AttackResults(Summary):
     reproducibility: Reproducibility | None = None
     groups: dict[str, GroupDecisions] = dataclasses.field(default_factory=dict)
     tnr_at_fnr: Estimate = _UNKNOWN
+    num_unscored: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +113,8 @@ def assess(
     """Assesses an attack.
 
     Args:
-      scores: [targets, examples], higher = more likely a member.
+      scores: [targets, examples], higher = more likely a member; NaN is no score, such pairs are
+        left out.
       members: bool [targets, examples].
       labels: int [examples].
       correct: bool [targets, examples], whether the target's prediction is right; None if unknown.
@@ -118,25 +122,27 @@ def assess(
       shadows: of a single target, to choose thresholds on; None takes the other targets.
       priors: shares of the examples that are members, for the value of an accusation.
     """
+    scored = ~np.isnan(scores)
     limits = _thresholds(scores, members, threshold, shadows)
     decisions, groups = None, {}
     if limits is not None:
         decided = scores >= limits[:, None]
         decisions = {
-            name: decision_metrics(decided, members, ratio) for name, ratio in RATIOS.items()
+            name: decision_metrics(decided[scored], members[scored], ratio)
+            for name, ratio in RATIOS.items()
         }
         if correct is not None:
-            groups = group_decisions(decided, ~np.isnan(scores), members, labels, correct)
+            groups = group_decisions(decided, scored, members, labels, correct)
     return AttackResults(
         **vars(evaluate(scores, members)),
-        correct=None if correct is None else _group("correct", scores, members, correct),
+        correct=None if correct is None else _group("correct", scores, members, correct & scored),
         misclassified=None
         if correct is None
-        else _group("misclassified", scores, members, ~correct),
+        else _group("misclassified", scores, members, ~correct & scored),
         per_class={
-            int(k): metrics(roc(scores[:, labels == k].ravel(), members[:, labels == k].ravel()))
+            int(k): metrics(roc(scores[of_class], members[of_class]))
             for k in np.unique(labels)
-            if _both(members[:, labels == k])
+            if _both(members[of_class := scored & (labels == k)])
         },
         decisions=decisions,
         epsilon=Epsilon(epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE)),
@@ -147,6 +153,7 @@ def assess(
         ),
         groups=groups,
         tnr_at_fnr=tnr_at_fnr(scores, members),
+        num_unscored=int(np.count_nonzero(~scored.all(0))),
     )
 
 

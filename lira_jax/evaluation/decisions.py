@@ -90,7 +90,7 @@ def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
     oracle's.
 
     Args:
-      scores: [pairs] of shadow models.
+      scores: [pairs] of shadow models; NaN is no score, and such a pair has no say.
       members: bool [pairs].
 
     Returns:

@@ -31,7 +31,8 @@ def epsilon_lower_bound(
     without the assumption.
 
     Args:
-      scores: [examples], higher = more likely a member.
+      scores: [examples], higher = more likely a member; NaN is no score, such an example is left
+        out.
       members: bool [examples].
       delta: of the guarantee, in [0, 1).
       confidence: probability that the bound is below the true epsilon.
@@ -41,11 +42,13 @@ def epsilon_lower_bound(
       Epsilon, at least 0.
 
     Raises:
-      UserError: delta or confidence is out of range, a score is NaN, or fewer than 2 members or 2
-        non-members.
+      UserError: delta or confidence is out of range, or fewer than 2 members or 2 non-members have
+        scores.
     """
     _check(delta, confidence)
     scores, members = np.asarray(scores), np.asarray(members, bool)
+    scored = ~np.isnan(scores)
+    scores, members = scores[scored], members[scored]
     choosing = np.zeros(members.shape, bool)
     rng = np.random.default_rng(seed)
     for group in (np.flatnonzero(members), np.flatnonzero(~members)):

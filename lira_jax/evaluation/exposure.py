@@ -13,7 +13,7 @@ class SourceExposure:
     """Exposure of the examples of one source.
 
     Attributes:
-      num_examples: of the source.
+      num_examples: of the source, that have an exposure.
       lower_quartile: one of the exposures, as all three are; inf among them.
       median: of the exposures.
       upper_quartile: of the exposures.
@@ -37,21 +37,21 @@ def exposure(phi: np.ndarray, keep: np.ndarray, *, average_queries: bool = False
 
     Returns:
       float64 [examples], at least 0, with population standard deviations; inf where both are 0 and
-      the means differ.
+      the means differ; NaN where fewer than 2 models trained on the example, or fewer than 2 did
+      not.
 
     Raises:
-      UserError: an example is in the training set of fewer than 2 models, or out of it of fewer
-        than 2.
+      UserError: no example has 2 models of each kind.
     """
     keep = np.asarray(keep, bool)
     num_in = keep.sum(0)
-    fewest = np.minimum(num_in, len(keep) - num_in)
-    if fewest.min() < 2:
-        example = int(fewest.argmin())
-        raise UserError(
-            f"exposure needs 2 models in and 2 out: example {example} has {num_in[example]} in and "
-            f"{len(keep) - num_in[example]} out: train more models"
-        )
+    enough = np.minimum(num_in, len(keep) - num_in) >= 2
+    if not enough.all():
+        if not enough.any():
+            raise UserError("exposure needs an example with 2 models in and 2 out: use more models")
+        found = np.full(len(enough), np.nan)
+        found[enough] = exposure(phi[:, enough], keep[:, enough], average_queries=average_queries)
+        return found
     phi = phi.mean(axis=2, dtype=np.float64) if average_queries else phi[:, :, 0].astype(np.float64)
     mean_in, mean_out = np.mean(phi, axis=0, where=keep), np.mean(phi, axis=0, where=~keep)
     spread = np.std(phi, axis=0, where=keep) + np.std(phi, axis=0, where=~keep)
@@ -70,7 +70,7 @@ def by_source(
     in.
 
     Args:
-      exposed: [examples], as `exposure` gives it.
+      exposed: [examples], as `exposure` gives it; NaN is left out.
       sources: int [examples], indices into names.
       names: of the sources.
 
@@ -79,7 +79,7 @@ def by_source(
     """
     found = {}
     for number, name in enumerate(names):
-        own = exposed[sources == number]
+        own = exposed[(sources == number) & ~np.isnan(exposed)]
         if own.size:
             # This method takes no mean of inf and a number.
             quartiles = np.quantile(own, (0.25, 0.5, 0.75), method="inverted_cdf")

@@ -32,27 +32,28 @@ def roc(scores: np.ndarray, members: np.ndarray) -> Roc:
     """The exact ROC curve; equal scores are one point.
 
     Args:
-      scores: [pairs], any real type; -inf and inf are allowed.
+      scores: [pairs], any real type; -inf and inf are allowed. NaN is no score: such pairs are left
+        out, of the curve and of its numbers of members and non-members.
       members: bool [pairs].
 
     Raises:
-      UserError: a score is NaN, or there are no members or no non-members.
+      UserError: there are no members or no non-members with a score.
     """
     scores, members = np.asarray(scores), np.asarray(members, bool)
     if not np.issubdtype(scores.dtype, np.floating):
         scores = scores.astype(np.float64)
+    scored = ~np.isnan(scores)
+    if not scored.all():
+        scores, members = scores[scored], members[scored]
     num_members = int(np.count_nonzero(members))
     num_nonmembers = members.size - num_members
     if num_members == 0 or num_nonmembers == 0:
         raise UserError(
-            f"a ROC needs members and non-members, got {num_members} and {num_nonmembers}: "
-            "choose other targets or groups"
+            f"a ROC needs members and non-members with scores, got {num_members} and "
+            f"{num_nonmembers}: choose other targets or groups"
         )
     order = np.argsort(scores)[::-1]
     scores = scores[order]
-    if np.isnan(scores[0]):  # NaN sorts last, so it comes first here
-        count = np.count_nonzero(np.isnan(scores))
-        raise UserError(f"{count} attack scores are NaN: look for models whose training diverged")
     last = np.flatnonzero(scores[1:] != scores[:-1])
     last = np.append(last, scores.size - 1)
     tp = np.cumsum(members[order], dtype=np.int64)[last]

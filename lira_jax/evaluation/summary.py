@@ -97,13 +97,14 @@ def evaluate(
     """Metrics of an attack over all targets.
 
     Args:
-      scores: [targets, examples], higher = more likely a member.
+      scores: [targets, examples], higher = more likely a member; NaN is no score, and such a pair
+        does not count.
       members: bool [targets, examples], true where the target trained on the example.
       where: bool [targets, examples], the pairs that count; None counts all.
       roc_points: most points of the thinned ROC.
 
     Raises:
-      UserError: shapes differ, a score is NaN, or no members or no non-members are left.
+      UserError: shapes differ, or no members or no non-members are left.
     """
     scores, members = np.asarray(scores), np.asarray(members, bool)
     where = np.ones(scores.shape, bool) if where is None else np.asarray(where, bool)
@@ -112,6 +113,7 @@ def evaluate(
             f"attack scores {scores.shape}, members {members.shape} and pairs that count "
             f"{where.shape}: give three arrays [targets, examples]"
         )
+    where = where & ~np.isnan(scores)
     curve = roc(scores[where], members[where])
     targets = np.flatnonzero(where.any(1))
     own_scores = [scores[t, where[t]] for t in targets]

@@ -4,7 +4,14 @@ The command line flags are generated from its fields (cli/flags.py) and a run di
 (runs/directory.py), so a field is added in groups.py and nowhere else.
 """
 
-from lira_jax.experiment.composition import FIELDS, GROUPS, Experiment, shown
+from lira_jax.experiment.composition import (
+    DATA_LISTS,
+    DATA_PLACES,
+    FIELDS,
+    GROUPS,
+    Experiment,
+    shown,
+)
 from lira_jax.experiment.groups import (
     QUERY_SHIFTS,
     Compute,
@@ -25,6 +32,8 @@ from lira_jax.experiment.targets import (
 from lira_jax.experiment.validation import validate
 
 __all__ = [
+    "DATA_LISTS",
+    "DATA_PLACES",
     "FAMILY_FIELDS",
     "FIELDS",
     "GROUPS",

@@ -17,6 +17,10 @@ class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
 
 GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
+DATA_PLACES = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "data")
+"""Fields that say where the data are: paths on this machine."""
+DATA_LISTS = ("outliers_from", "probes")
+"""Fields that list other data sets, NAME:PATH, comma separated."""
 
 
 def shown(name: str, value: Any) -> str:

@@ -11,8 +11,9 @@ def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[s
     """A documented field.
 
     `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. Fields fixed by "nothing" say how to compute, not what, or only add to
-    it.
+    refuses another value. Fields fixed by "data" say where the data are: another value is taken if
+    the data there are the same. Fields fixed by "nothing" say how to compute, not what, or only add
+    to it.
     """
     return dataclasses.field(
         default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices}
@@ -29,10 +30,15 @@ class Data:
         "lira_jax/data/load.py, such as npz, folder, cifar10 or purchase100.",
     )
     data_path: str = _field(
-        "", "File or folder the data set is read from; unused by digits and tfds."
+        "",
+        "File or folder the data set is read from; unused by digits and tfds. Of a run that has "
+        "begun, where the same data are now.",
+        fixed_by="data",
     )
     data_dir: str = _field(
-        "", "Folder of prepared tensorflow-datasets; empty for the library's default."
+        "",
+        "Folder of prepared tensorflow-datasets; empty for the library's default.",
+        fixed_by="data",
     )
     splits: str = _field(
         "", "tfds splits that form the membership pool, joined by +; empty for train."
@@ -52,8 +58,8 @@ class Data:
     normalize: str = _field(
         "auto",
         "Scaling of the inputs: pixel (x / 127.5 - 1), standard (zero mean and unit variance, per "
-        "channel or feature, over the pool), none, or auto (pixel for uint8 images, standard "
-        "otherwise).",
+        "channel or feature, over the pool), none, or auto (pixel for uint8 images that reach 128, "
+        "standard otherwise), which training replaces by what it has chosen.",
         choices=("auto", "pixel", "standard", "none"),
     )
     outliers: int = _field(
@@ -192,8 +198,9 @@ class Scoring:
     )
     signals: str = _field(
         "phi,logits",
-        "What is saved of every model, comma separated (see lira_jax/signals/table.py): phi, "
-        "logits, and what a recipe of your own brings. More can be added at any time.",
+        "What is saved of every model, comma separated: phi, logits, another measured signal of "
+        "lira_jax/signals/table.py, or one that a recipe of your own brings. More can be added at "
+        "any time.",
         fixed_by="nothing",
     )
     probes: str = _field(

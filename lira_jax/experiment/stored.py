@@ -72,7 +72,7 @@ def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, A
     Of another model family, options at their default are left out.
     """
     mine, theirs = to_json(experiment), to_json(other)
-    left_out = {"target_recipe", "data_path", "data_dir"}  # where the same data are is no recipe
+    left_out = {"target_recipe"}
     if experiment.model != other.model:
         left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
     fixed = [

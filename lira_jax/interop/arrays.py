@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from lira_jax.attacks.shared import saturation
 from lira_jax.errors import UserError
 
 LOG_FLOOR = float(np.log(1e-45))
@@ -91,14 +92,15 @@ def check_mask(array: np.ndarray, source: str | pathlib.Path) -> np.ndarray:
 
 
 def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """phi = z_y - logsumexp_{j != y} z_j (LiRA, equation 3), as signals.phi but without JAX.
+    """phi = z_y - logsumexp_{j != y} z_j (LiRA, IV-C and VI-A), as signals.phi but without JAX.
 
     Args:
       logits: float [examples, queries, classes].
       labels: int [examples].
 
     Returns:
-      float32 [examples, queries], computed in float64.
+      float32 [examples, queries], computed in float64; what exceeds its range is its largest
+      number.
     """
     phi = np.empty(logits.shape[:2], np.float32)
     examples = np.arange(len(labels))
@@ -108,7 +110,7 @@ def phi_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         own = z[examples, labels]
         z[examples, labels] = -np.inf
         top = z.max(-1)
-        phi[:, query] = own - top - np.log(np.exp(z - top[:, None]).sum(-1))
+        phi[:, query] = saturation.clip(own - top - np.log(np.exp(z - top[:, None]).sum(-1)))
     return phi
 
 

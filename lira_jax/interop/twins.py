@@ -8,9 +8,11 @@ import numpy as np
 _NEAR = 0.01
 _EXAMPLES = 5000  # are enough to know a model by, and quick
 _CLIPS = (16.0, 80.0, np.inf)
-"""Logits that are lower than the largest by more than this count as this. Probabilities of float16
-and float32 have such a floor, while a temperature moves any: one clip of the three leaves the
-outputs of one model alike."""
+"""Logits that are lower than the largest by more than this count as this.
+
+Probabilities of float16 and float32 have such a floor, while a temperature moves any: one clip of
+the three leaves the outputs of one model alike.
+"""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,11 +107,12 @@ def exposure_histograms(
       phi: [models, examples], the plain query.
       keep: bool [models, examples].
       labels: int [examples].
-      exposure: [examples], as evaluation.exposure gives it.
+      exposure: [examples], as evaluation.exposure gives it; examples without one are not shown.
       x: [examples, H, W, C] to draw the image in the corner, or None.
       shown: examples a row.
     """
-    order = np.argsort(-exposure, kind="stable")
+    known = np.count_nonzero(~np.isnan(exposure))  # NaN sorts last
+    order = np.argsort(-exposure, kind="stable")[:known]
     shown = min(shown, len(order) // 2)
     black_white = None if x is None else picture.value_range(x)
     figure, axes = plt.subplots(

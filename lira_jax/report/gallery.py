@@ -49,7 +49,8 @@ def cards(material: Material, shown: int = SHOWN) -> list[Card]:
     exposed = material.exposed
     if exposed is None:
         return []
-    order = np.argsort(-exposed.exposure, kind="stable")[:shown]
+    known = np.count_nonzero(~np.isnan(exposed.exposure))  # NaN sorts last
+    order = np.argsort(-exposed.exposure, kind="stable")[: min(shown, known)]
     look = _look(material.dataset)
     return [
         _card(material, exposed, rank, int(i), *look(int(i))) for rank, i in enumerate(order, 1)

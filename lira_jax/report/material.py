@@ -23,7 +23,7 @@ class Exposed:
       labels: int [examples].
       keep: bool [models, examples].
       phi: float32 [models, examples], the plain query.
-      exposure: float64 [examples].
+      exposure: float64 [examples]; NaN where too few models trained on it, or too few did not.
     """
 
     labels: np.ndarray

@@ -11,6 +11,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.papers import links
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
@@ -68,7 +69,12 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         calibrated=details.calibrated(material.results),
         details=details.of_attacks(material.results),
         pool_spread_factor=_pool_spread_factor(material.results.pool_spread_factor),
-        summaries=[(name, *summaries[name]) for name in attacks if name in summaries],
+        summaries=[
+            (name, summaries[name][0], links(summaries[name][1]))
+            for name in attacks
+            if name in summaries
+        ],
+        unscored=any(found.num_unscored for found in attacks.values()),
         accuracy_table=sections.accuracy_table(groups),
         gap=sections.generalisation(groups),
         calibration=_calibration(material.results.calibration),
@@ -213,7 +219,8 @@ def _pool_spread_factor(factor: float) -> str:
 def _exposed(material: Material) -> dict[str, str]:
     if material.exposed is None:
         return {}
-    exposure, keep = material.exposed.exposure, material.exposed.keep
+    known = ~np.isnan(material.exposed.exposure)
+    exposure, keep = material.exposed.exposure[known], material.exposed.keep[:, known]
     smaller = int(np.minimum(keep.sum(0), (~keep).sum(0)).min())
     return {
         "examples": f"{exposure.size:,}",

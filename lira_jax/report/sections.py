@@ -42,7 +42,9 @@ def attack_table(results: Results) -> dict[str, Any]:
             cell("far", Estimate(decided.far) if decided else None),
             _number(found.epsilon.value, "{:.2f}"),
         ]
-        rows.append({"name": name, "about": "", "cells": cells})
+        number = found.num_unscored
+        about = f"without {number:,} example{'s' if number > 1 else ''}" if number else ""
+        rows.append({"name": name, "about": about, "cells": cells})
     return {
         "columns": [
             *(COLUMN[m] for m in tprs),
@@ -128,6 +130,7 @@ def class_table(material: Material, attack: str) -> dict[str, Any]:
     rows = []
     for k in sorted(known):
         own = None if material.exposed is None else material.exposed.exposure[labels == k]
+        own = own if own is None else own[~np.isnan(own)]
         rows.append(
             {
                 "name": material.class_name(k),

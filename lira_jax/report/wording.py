@@ -21,8 +21,7 @@ HEADLINE = ("tpr_at_1e-3", "tpr_at_1e-2")
 
 
 FIXED = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed")
-"""The answer is that of the first of these that was run, so that no attack is picked by its result
-on the data that it is reported for."""
+"""The first of these that was run gives the answer: none is picked by its own result."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Writes the page and the pictures of a run."""
 
-from lira_jax.attacks.table import ATTACKS, on_signals
+from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.data.dataset import Dataset
 from lira_jax.report import figures, material, page
 from lira_jax.runs.directory import PAGE, RunDirectory

@@ -1,12 +1,16 @@
 """The data set of a run, in the order in which its masks, labels and scores have the examples."""
 
+import dataclasses
 import functools
+import pathlib
 from collections.abc import Sequence
 
 from lira_jax.data import dataset as dataset_lib
+from lira_jax.data import summary
 from lira_jax.data.dataset import Dataset
-from lira_jax.experiment import Experiment
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.errors import UserError
+from lira_jax.experiment import DATA_PLACES, Experiment
+from lira_jax.runs.directory import DATA, KEEP, POOL, RunDirectory
 
 
 def load_data(
@@ -23,17 +27,38 @@ def load_data(
       UserError: there is no run, the data cannot be read, or they have changed.
     """
     e = experiment or run.read_experiment()
-    dataset = read(e)
+    dataset = read(e, run)
     settle(dataset, e, [run, *also])
     return dataset
 
 
-def read(e: Experiment) -> Dataset:
+def _where_they_are(e: Experiment, run: RunDirectory) -> Experiment:
+    """The experiment, with the arrays inside a run directory that was moved as a whole.
+
+    Raises:
+      UserError: the data were moved elsewhere.
+    """
+    begun = run.data_fingerprint() is not None
+    if not begun or not e.data_path or pathlib.Path(e.data_path).expanduser().exists():
+        return e
+    if pathlib.Path(e.data_path).name == DATA and (run.path / DATA).exists():
+        return dataclasses.replace(e, data_path=str(run.path / DATA))
+    raise UserError(
+        f"--data_path={e.data_path}: no such file or folder; if the data were moved, give "
+        "--data_path=NEW"
+    )
+
+
+def read(e: Experiment, run: RunDirectory) -> Dataset:
     """Reads the data set of an experiment, with its outliers.
+
+    Args:
+      run: the run directory of the experiment, begun or not.
 
     Raises:
       UserError: the data cannot be read.
     """
+    e = _where_they_are(e, run)
     from lira_jax.data import (
         load,  # here, so that --help need not wait for scikit-learn
         outliers,
@@ -53,13 +78,48 @@ def read(e: Experiment) -> Dataset:
     return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec)
 
 
-def settle(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None:
-    """Enters the data in run directories, or checks them against those entered before.
+def check(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None:
+    """Checks data against what run directories began with; nothing is written.
 
     Raises:
       UserError: the data have changed.
     """
-    source = f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")
-    fingerprint = dataset_lib.fingerprint(dataset)
     for directory in runs:
-        directory.settle_data(fingerprint, source)
+        directory.check_data(dataset_lib.fingerprint(dataset), _source(e))
+
+
+def settle(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None:
+    """Enters the data in run directories, or does as `check`.
+
+    Raises:
+      UserError: as `check`.
+    """
+    fingerprint, about = dataset_lib.fingerprint(dataset), summary.facts(dataset)
+    for directory in runs:
+        directory.settle_data(fingerprint, _source(e), about=about)
+
+
+def _source(e: Experiment) -> str:
+    return f"--dataset={e.dataset}" + (f" --data_path={e.data_path}" if e.data_path else "")
+
+
+def moved(run: RunDirectory, e: Experiment) -> bool:
+    """Whether an experiment has the data in another place than the one that the run has stored."""
+    stored = run.read_experiment() if run.has_experiment() else e
+    return any(getattr(stored, n) != getattr(e, n) for n in DATA_PLACES)
+
+
+def line(run: RunDirectory, dataset: Dataset | None = None) -> str:
+    """One line on the data of a run that has begun.
+
+    Args:
+      run: the run directory.
+      dataset: the data, if they are at hand; else it tells what the run has stored of them.
+
+    Raises:
+      UserError: labels or masks are missing or damaged.
+    """
+    labels = run.read(POOL.labels, (None,))
+    keep = run.read(KEEP, (None, len(labels)))
+    known = run.about_data() if dataset is None else summary.facts(dataset)
+    return summary.line(known or summary.facts_of_labels(labels), keep)

@@ -206,6 +206,8 @@ class RunDirectory(Folder):
             return asked
         stored = self.read_experiment()
         changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
+        if changed.get("normalize") == "auto":  # of which the run has what was chosen
+            del changed["normalize"]
         for name, value in changed.items():
             if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
                 flag, has = (experiment_lib.shown(name, v) for v in (value, getattr(stored, name)))
@@ -237,24 +239,37 @@ class RunDirectory(Folder):
 
     # The data's identity, text, checkpoints
 
-    def settle_data(self, fingerprint: str, source: str, name: str = "data") -> None:
-        """Enters the fingerprint of the data, or of what `name` says, or checks it.
+    def check_data(self, fingerprint: str, source: str, name: str = "data") -> None:
+        """Checks the fingerprint of the data, or of what `name` says, against the one entered.
 
         Raises:
           UserError: the data are not those this run began with.
         """
+        before = self._manifest().get(name, {}).get("sha256")
+        if before not in (None, fingerprint):
+            raise UserError(
+                f"{source}: the data have sha256 {fingerprint[:16]}, but the run in {self.path} "
+                f"began with {before[:16]}; restore the data, or give another --workdir"
+            )
+
+    def settle_data(
+        self, fingerprint: str, source: str, name: str = "data", about: dict | None = None
+    ) -> None:
+        """Enters the fingerprint, and facts about the data beside it, or does as `check_data`.
+
+        Raises:
+          UserError: as `check_data`.
+        """
         if self._manifest().get(name, {}).get("sha256") == fingerprint:
-            return
+            return  # without a lock: a reader's directory may be read-only
         with self._lock():
-            before = self._manifest().get(name, {}).get("sha256")
-            if before not in (None, fingerprint):
-                raise UserError(
-                    f"{source}: the data have sha256 {fingerprint[:16]}, but the run in "
-                    f"{self.path} began with {before[:16]}; restore the data, or give another "
-                    "--workdir"
-                )
-            if before is None:
-                self._update_manifest(name, {"sha256": fingerprint})
+            self.check_data(fingerprint, source, name)
+            if name not in self._manifest():
+                self._update_manifest(name, {"sha256": fingerprint, **(about or {})})
+
+    def about_data(self) -> dict:
+        """The facts that `settle_data` has entered; empty in runs of earlier versions."""
+        return {n: v for n, v in self._manifest().get("data", {}).items() if n != "sha256"}
 
     def check_code(self, fingerprint: "Fingerprint | None", flag: str) -> None:
         """Checks that code of the user's own is what the run began with; nothing is entered.

@@ -119,8 +119,7 @@ def diagnose(
 
 
 def by_chance(predicted: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of the number of right predictions when they are dealt out among
-    the examples at random.
+    """Mean and standard deviation of the right predictions, if dealt out at random.
 
     Hoeffding 1951, A Combinatorial Central Limit Theorem, theorem 2
     (https://doi.org/10.1214/aoms/1177729545), of the matrix [predicted_i == labels_j].

@@ -43,8 +43,10 @@ def _device() -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of lira_jax, with -dirty after local changes; None if this file is in no checkout
-    of it. A repository may also surround an installed package, which it does not track."""
+    """The commit of lira_jax, with -dirty after local changes; None outside a checkout of it.
+
+    A repository may also surround an installed package, which it does not track.
+    """
     here = pathlib.Path(__file__)
 
     def git(*arguments: str) -> str:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 def phi(logits, labels):
     """The scaled logit log p_y - log sum_{j != y} p_j, from logits and never through a softmax.
 
-    LiRA (Carlini et al. 2022), section IV-C, equation 3; as z_y - logsumexp_{j != y} z_j it keeps
-    its precision where the probability rounds to 0 or 1.
+    LiRA (Carlini et al. 2022), section IV-C, in the stable form of VI-A; as z_y - logsumexp_{j !=
+    y} z_j it keeps its precision where the probability rounds to 0 or 1.
 
     Args:
       logits: float32 [..., classes].

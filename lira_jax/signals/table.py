@@ -23,8 +23,9 @@ class Signal:
     Attributes:
       summary: what it is, in a line.
       shape: of one query, in words.
-      source: the paper and a link.
-      cost: forward passes a query; signals that read the same outputs share theirs.
+      source: the paper with its year, and a link.
+      cost: forward passes a query, if it is the only signal asked for; those that read
+        `batch.outputs` share one. 0 for derived ones.
       measure: (Measurement) -> float32 [B, ...] of one model, written by lira-score; None if it is
         derived.
       derive: (saved signals, labels) -> float [models, examples]; None if it is measured.

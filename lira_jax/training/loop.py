@@ -111,8 +111,7 @@ def train_chunk(
     run: RunDirectory,
     called: Sequence[hooks.Hook],
 ) -> list[Outcome]:
-    """Trains some models, which have all got equally far, side by side to the end, or until all
-    have diverged."""
+    """Trains some models, equally far, side by side to the end or until all have diverged."""
     e, first = job.experiment, checkpoint.latest_epoch(run.checkpoints(), ids[0])
     if width not in programs.compile_seconds:
         programs.compile_train(width)

@@ -15,8 +15,7 @@ from lira_jax.training.programs import Programs
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one model; accuracies are None where its outputs are no logits, or where there
-    are no such examples."""
+    """What became of one model; accuracies are None without logits or without such examples."""
 
     model: int
     train_accuracy: float | None

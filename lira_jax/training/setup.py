@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lira_jax import progress
 from lira_jax.data import masks, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import Experiment
@@ -18,7 +19,7 @@ from lira_jax.training import event_files
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
     from lira_jax.models.network import Network
 
-Runs = Sequence[tuple[RunDirectory, Experiment]]
+Runs = list[tuple[RunDirectory, Experiment]]
 """The run and its experiment, and after it those of its targets, if another recipe trains them."""
 
 
@@ -41,7 +42,8 @@ def check(
     run, experiment = runs[0]
     if experiment.tensorboard:
         event_files.check_installed()
-    dataset = run_data.read(experiment)
+    dataset = run_data.read(experiment, run)
+    run_data.check(dataset, experiment, [run for run, _ in runs])
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
@@ -54,7 +56,7 @@ def check(
     from lira_jax.training import loop
 
     start.check_devices()
-    normalizer = normalize.fit(dataset.x, experiment.normalize)
+    normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset))
 
     def network(run: RunDirectory, e: Experiment) -> "Network":
         checked = loop.check(e, dataset, normalizer)
@@ -68,15 +70,25 @@ def check(
     return dataset, keep, networks
 
 
-def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Network"]) -> None:
-    """Stores what `check` has found: experiments, the data's and the code's identity, labels and
-    masks.
+def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Network"]) -> Runs:
+    """Stores what `check` has found: experiments, identities of data and code, labels and masks.
+
+    Returns:
+      The runs, with the experiments as they are stored: --normalize=auto is replaced by what it
+      stands for.
 
     Raises:
       UserError: the data or the code are not those that a run began with.
     """
     from lira_jax.models import recipe
 
+    before, kind = runs[0][1].normalize, _scaling(*runs[0], dataset)
+    if kind != before:
+        progress.note(f"--normalize=auto is {kind} {normalize.choose(dataset.x)[1]}")
+    elif not runs[0][0].has(KEEP) and (doubt := normalize.doubt(dataset.x, kind)):
+        progress.note(f"note: {doubt}")
+    runs = [(run, dataclasses.replace(e, normalize=kind)) for run, e in runs]
+    run_data.check(dataset, runs[0][1], [run for run, _ in runs])
     for run, experiment in runs:
         run.store_experiment(experiment)
     run_data.settle(dataset, runs[0][1], [run for run, _ in runs])
@@ -86,3 +98,14 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
         run.write_once(KEEP, keep)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
+    return runs
+
+
+def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> str:
+    """How inputs are scaled: what auto stands for, where the run is new.
+
+    A run that an earlier version has begun with auto goes on with what it meant then.
+    """
+    if experiment.normalize != "auto" or run.has(KEEP):
+        return experiment.normalize
+    return normalize.choose(dataset.x)[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
+from null_scores import assert_chance, auc, balanced, coin_flips, has_partner, lists, noise
 from scipy.special import log_expit, logsumexp
 
 from lira_jax.attacks.base_attack import base
@@ -15,8 +15,9 @@ from lira_jax.errors import UserError
 def _naive(phi, keep, own, target, online):
     """Scores of one target; target None is one from outside."""
     score = np.zeros(own.shape)
+    with_partner = has_partner(keep)
     for (i, a), value in np.ndenumerate(own):
-        ins, outs = lists(keep[:, i], target)
+        ins, outs = lists(keep[:, i], target, with_partner)
         shadows = log_expit(phi[ins + outs if online else outs, i, a].astype(np.float64))
         score[i, a] = log_expit(np.float64(value)) - (logsumexp(shadows) - np.log(len(shadows)))
     return score.mean(-1)
@@ -92,9 +93,14 @@ def test_confidences_that_underflow_compare_as_equal():
     np.testing.assert_allclose(score, 0, atol=1e-12)
 
 
-def test_an_empty_list_is_refused():
-    keep = np.ones((4, 3), bool)
-    keep[:2] = False
-    keep[1, 2] = True
-    with pytest.raises(UserError, match=r"example 2 has 2 in and 0 out .* base needs 1 out"):
-        base(np.zeros((4, 3)), keep, online=False)
+def test_an_example_with_an_empty_list_has_no_score():
+    rng = np.random.default_rng(0)
+    keep = balanced(rng, 4, 9)
+    keep[:, 8] = [False, True, True, True]
+    phi = rng.normal(size=(4, 9))
+    for online in (True, False):
+        score = base(phi, keep, online=online)
+        np.testing.assert_array_equal(score[:, :8], base(phi[:, :8], keep[:, :8], online=online))
+        assert np.isnan(score[:, 8]).all()
+    with pytest.raises(UserError, match=r"no example has 1 out .* as base needs"):
+        base(phi[:, 8:], keep[:, 8:], online=False)

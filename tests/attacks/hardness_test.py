@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
+from null_scores import assert_chance, auc, balanced, coin_flips, has_partner, lists, noise
 
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
 from lira_jax.attacks.shared import blocks
@@ -21,8 +21,9 @@ ATTACKS = {
 def _naive(attack, signal, keep, own, target):
     """Scores of one target; target None is one from outside."""
     score = np.zeros(own.shape)
+    with_partner = has_partner(keep)
     for (i, a), value in np.ndenumerate(own):
-        ins, outs = lists(keep[:, i], target)
+        ins, outs = lists(keep[:, i], target, with_partner)
         score[i, a] = ATTACKS[attack](
             float(value), signal[ins, i, a].astype(float), signal[outs, i, a].astype(float)
         )
@@ -102,20 +103,19 @@ def test_the_threshold_of_watson_is_blind_to_members():
     assert np.all(sablayrolles(signal + 50 * keep, keep, observed=observed) < -20)
 
 
-def test_an_empty_list_is_refused_with_the_example_named():
-    keep = np.ones((4, 3), bool)
-    keep[:2] = False
-    keep[1, 2] = True
-    signal = np.zeros((4, 3))
-    with pytest.raises(
-        UserError,
-        match=r"example 2 has 2 in and 0 out .* without the .* watson needs 1 out: use more",
-    ):
-        watson(signal, keep)
-    with pytest.raises(
-        UserError, match=r"example 2 has 2 in and 0 out .* offset needs 1 of each: use more models"
-    ):
-        offset(signal, keep)
+def test_an_example_with_an_empty_list_has_no_score():
+    rng = np.random.default_rng(0)
+    keep = balanced(rng, 4, 9)
+    keep[:, 8] = [False, True, True, True]
+    signal = rng.normal(size=(4, 9))
+    for attack in (watson, offset, sablayrolles):
+        score = attack(signal, keep)
+        np.testing.assert_array_equal(score[:, :8], attack(signal[:, :8], keep[:, :8]))
+        assert np.isnan(score[:, 8]).all()
+    with pytest.raises(UserError, match=r"no example has 1 out .* as watson needs: use more"):
+        watson(signal[:, 8:], keep[:, 8:])
+    with pytest.raises(UserError, match=r"no example has 1 in and 1 out .* as offset needs"):
+        offset(signal[:, 8:], keep[:, 8:])
     assert np.isfinite(sablayrolles(signal, keep, observed=signal)).all()  # nothing is left out
-    keep[:, 2] = False
+    keep[:, 8] = False
     assert np.isfinite(watson(signal, keep)).all()

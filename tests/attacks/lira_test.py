@@ -4,11 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from null_scores import has_partner
 from scipy import stats
 
 from lira_jax.attacks import lira as lira_lib
 from lira_jax.attacks.lira import lira
 from lira_jax.attacks.shared import blocks, leave_out
+from lira_jax.attacks.shared.saturation import compress
 from lira_jax.errors import UserError
 
 VARIANTS = list(itertools.product(lira_lib.FORMS, lira_lib.VARIANCES, lira_lib.CENTRES))
@@ -46,8 +48,10 @@ def _naive(phi, keep, own, left_out, form, variance, centre):
     for bit in (True, False):
         x = lists[bit]
         middle = np.array([(np.mean if centre == "mean" else np.median)(x[i], axis=0) for i in x])
-        if variance == "example":
+        if variance == "diagonal":
             sd = np.array([np.std(x[i], axis=0) for i in x])
+        elif variance == "spherical":
+            sd = np.array([[np.sqrt(np.var(x[i], axis=0).mean())] for i in x])
         elif variance == "residual":
             squares = sum(((x[i] - x[i].mean(0)) ** 2).sum(0) for i in x)
             sd = np.sqrt(squares / sum(len(x[i]) - 1 for i in x))
@@ -72,12 +76,13 @@ def test_equals_naive_fit_without_target_and_partner(variant, masks, monkeypatch
     if masks == "bernoulli":
         keep = rng.random(keep.shape) < 0.5
         keep[:3], keep[3:6] = True, False
+    assert has_partner(keep) == (masks == "balanced")
     targets = [7, 0, 11]
     partners = leave_out.partners(keep, np.array(targets))
-    expected = [
-        _naive(phi, keep, phi[t], [{t, partners[k, i]} for i in range(11)], *variant)
-        for k, t in enumerate(targets)
-    ]
+    expected = []
+    for k, t in enumerate(targets):
+        gone = [{t, partners[k, i]} if masks == "balanced" else {t} for i in range(11)]
+        expected.append(_naive(phi, keep, phi[t], gone, *variant))
     got = lira(phi, keep, targets, form=variant[0], variance=variant[1], centre=variant[2])
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
@@ -123,7 +128,9 @@ def test_leaving_only_the_target_out_is_biased_on_noise():
     phi, keep = rng.standard_normal((8, 2000)), _balanced(rng, 8, 2000)
     score = np.array(
         [
-            _naive(phi[..., None], keep, phi[t, :, None], [{t}] * 2000, "online", "example", "mean")
+            _naive(
+                phi[..., None], keep, phi[t, :, None], [{t}] * 2000, "online", "diagonal", "mean"
+            )
             for t in range(8)
         ]
     )
@@ -185,7 +192,8 @@ def test_density_is_two_sided():
 
 
 @pytest.mark.parametrize(
-    ("form", "variance"), [("online", "residual"), ("online", "example"), ("one_sided", "residual")]
+    ("form", "variance"),
+    [("online", "residual"), ("online", "spherical"), ("one_sided", "residual")],
 )
 def test_auc_of_two_gaussians_reaches_the_closed_form(form, variance):
     """In N(mu_i + d, 1), out N(mu_i, 1): the ratio is a threshold on phi - mu_i and AUC = Phi(d /
@@ -259,28 +267,92 @@ def test_equal_shadow_scores_give_finite_scores():
         assert np.isfinite(lira(phi, keep, form=form, variance=variance, centre=centre)).all()
 
 
-def test_short_lists_are_refused_with_the_example_named():
-    keep = np.ones((6, 4), bool)
-    keep[:3] = False
-    keep[:, 2] = [False, False, False, False, True, True]
-    phi = np.random.default_rng(0).normal(size=(6, 4))
-    message = "example 2 has 1 in and 3 out shadow scores without the target and its partner, "
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_example_with_short_lists_has_no_score_and_no_say(variant):
+    """The others are scored as if it were not there, in shared variances too."""
+    form, variance, centre = variant
+    options = dict(form=form, variance=variance, centre=centre)
+    rng = np.random.default_rng(0)
+    keep = _balanced(rng, 6, 40)
+    keep[:, 7] = [False, False, False, False, True, True]  # 1 in, 3 out are left
+    keep[:, 11] = True
+    keep[:, 13] = False
+    phi = rng.normal(size=(6, 40, 2))
+    lacks = {7} if form == "online" and variance in ("spherical", "diagonal") else set()
+    lacks |= {11} if form != "online" else {11, 13}
+    rest = np.isin(np.arange(40), list(lacks), invert=True)
+    score = lira(phi, keep, **options)
+    assert np.isnan(score[:, ~rest]).all()
+    expected = lira(phi[:, rest], keep[:, rest], **options)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(score[:, rest], expected, rtol=1e-12)
+    outside = lira(phi, keep, observed=phi[:2], **options)  # nothing is left out
+    assert np.isfinite(outside[:, 7]).all()
+
+
+def test_that_no_example_has_enough_is_said_with_what_to_do():
+    keep = np.arange(4)[:, None] < 2 * np.ones(5)
+    phi = np.random.default_rng(0).normal(size=(4, 5))
     with pytest.raises(
-        UserError, match=message + r"variance=example needs 2 of each: .* fixed variance"
+        UserError,
+        match=r"no example has 2 in and 2 out shadow scores without the target and its partner, as "
+        r"variance=spherical needs: use more models .* \(lira_online_fixed\)",
     ):
         lira(phi, keep)
-    assert np.isfinite(lira(phi, keep, form="one_sided")).all()  # only out lists count
-    assert np.isfinite(lira(phi, keep, variance="residual")).all()
-    assert np.isfinite(lira(phi, keep, observed=phi)).all()  # nothing is left out
-    keep[:, 3] = True
-    with pytest.raises(
-        UserError, match=r"example 3 has 5 in and 0 out .* variance=residual needs 1 of each"
-    ):
-        lira(phi, keep, variance="residual")
-    with pytest.raises(
-        UserError, match=r"example 3 has 5 in and 0 out .* needs 2 out: .* fixed variance"
-    ):
-        lira(phi, keep, form="one_sided")
+    with pytest.raises(UserError, match="no example has 1 out shadow scores, as variance=grand"):
+        lira(phi, keep | True, observed=phi, variance="grand", form="density")
+
+
+@pytest.mark.parametrize("centre", lira_lib.CENTRES)
+@pytest.mark.parametrize("form", lira_lib.FORMS)
+def test_with_one_query_spherical_is_diagonal_bit_for_bit(form, centre):
+    phi, keep = _simulated(np.random.default_rng(13), 16, 200, 1)
+    options = dict(form=form, centre=centre)
+    spherical = lira(phi.astype(np.float32), keep, variance="spherical", **options)
+    diagonal = lira(phi.astype(np.float32), keep, variance="diagonal", **options)
+    np.testing.assert_array_equal(spherical, diagonal)
+
+
+@pytest.mark.parametrize("form", ["online", "density"])
+def test_a_spherical_gaussian_has_no_axes(form):
+    """A rotation of the space of queries changes nothing; it does where each has a variance."""
+    rng = np.random.default_rng(14)
+    phi, keep = _simulated(rng, 16, 50, 3)
+    phi *= [0.5, 1.0, 2.0]
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    score, rotated = lira(phi, keep, form=form), lira(phi @ rotation, keep, form=form)
+    np.testing.assert_allclose(rotated, score, rtol=1e-9, atol=1e-9)
+    one, other = (lira(x, keep, form=form, variance="diagonal") for x in (phi, phi @ rotation))
+    assert np.abs(one - other).max() > 0.1
+
+
+def test_offline_spherical_z_is_that_of_the_mean_over_queries_in_units_of_one_deviation():
+    phi, keep = _simulated(np.random.default_rng(15), 12, 20, 4)
+    observed = phi[:2] + 1
+    score = lira(phi, keep, observed=observed, form="one_sided")
+    for i in range(20):
+        out = phi[~keep[:, i], i]
+        sd = np.sqrt(np.mean((out - out.mean(0)) ** 2))
+        np.testing.assert_allclose(score[:, i], (observed[:, i].mean(-1) - out.mean()) / sd)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_saturated_scores_stay_finite_and_keep_their_order(variant, recwarn):
+    """Shadows that agree to the last digit leave no deviation but the floor's; float32's largest
+    number is then 1e44 deviations away."""
+    largest = np.finfo(np.float32).max
+    keep = np.repeat([[True], [False]], 4, axis=0) & np.ones((8, 6), bool)
+    phi = np.where(keep, 20.0, 5.0).astype(np.float32)
+    phi[:, 3:] = np.where(keep[:, 3:], largest, -largest)
+    observed = np.linspace(-1, 1, 9)[:, None] * largest * np.ones(6)
+    form, variance, centre = variant
+    score = compress(
+        lira(phi, keep, observed=observed, form=form, variance=variance, centre=centre)
+    )
+    assert np.isfinite(score).all()
+    if form == "one_sided":
+        assert (np.diff(score, axis=0) > 0).all()
+    assert not recwarn.list
 
 
 def test_residual_variance_needs_two_scores_somewhere():

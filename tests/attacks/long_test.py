@@ -14,10 +14,10 @@ from lira_jax.errors import UserError
 ALL = dict(distance=0.1, neighbours=np.inf)  # attacks every example
 
 
-def _naive_p(loss, keep, own, targets):
+def _naive_p(loss, keep, own, targets, partner=True):
     p = np.empty(own.shape)
     for row, i in np.ndindex(own.shape):
-        losses = loss[lists(keep[:, i], None if targets is None else targets[row])[1], i]
+        losses = loss[lists(keep[:, i], None if targets is None else targets[row], partner)[1], i]
         knots = np.unique(losses)
         share = [np.mean(losses <= x) for x in knots]
         p[row, i] = (
@@ -38,10 +38,10 @@ def test_p_values_equal_scipys_interpolation_of_the_shadows_left(num_models, tie
     keep = rng.random(loss.shape) < 0.5
     keep[:2] = False  # two out shadows at least, so that one is left
     targets = rng.permutation(num_models)
-    got = long.p_values(loss, keep, targets, loss[targets])
-    np.testing.assert_allclose(
-        got, _naive_p(loss, keep, loss[targets], targets), rtol=1e-9, atol=1e-12
-    )
+    for partner in (True, False):
+        got = long.p_values(loss, keep, targets, loss[targets], partner)
+        expected = _naive_p(loss, keep, loss[targets], targets, partner)
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
     outside = rng.exponential(1, (5, 60))
     np.testing.assert_allclose(
         long.p_values(loss, keep, None, outside),
@@ -170,15 +170,22 @@ def test_extreme_losses_give_finite_scores():
     assert score.min() == 0
 
 
-def test_an_example_that_every_shadow_trained_on_is_refused():
+def test_an_example_that_every_shadow_trained_on_has_no_score():
     rng = np.random.default_rng(10)
-    phi, logits, keep = rng.normal(size=(4, 6)), rng.normal(size=(4, 6, 3)), np.ones((4, 6), bool)
-    keep[:2] = False
-    keep[1, 3] = True
-    with pytest.raises(
-        UserError, match=r"example 3 has 2 in and 0 out shadow scores .* long needs 1 out"
-    ):
-        long_attack(phi, logits, keep)
-    long_attack(phi, logits, keep, observed=phi)  # nothing is left out
+    phi, logits, keep = rng.normal(size=(4, 6)), rng.normal(size=(4, 6, 3)), balanced(rng, 4, 6)
+    keep[:, 3] = [False, True, True, True]
+    options = dict(distance=1e-6, neighbours=0.4)
+    scores = long_attack(phi, logits, keep, **options)
+    np.testing.assert_array_equal(np.isnan(scores), np.arange(6) == 3 * np.ones((4, 1)))
+    # It is a neighbour all the same: which examples are attacked does not depend on it.
+    rest = np.arange(6) != 3
+    assert (scores[:, rest] > 0).any()
+    twin = logits.copy()
+    twin[:, 2] = twin[:, 3]
+    assert (long_attack(phi, twin, keep, **options)[:, 2] == 0).all()
+    whole = long_attack(phi, logits, keep, observed=phi)  # nothing is left out
+    assert np.isfinite(whole).all()
+    with pytest.raises(UserError, match=r"no example has 1 out shadow scores .* as long needs"):
+        long_attack(phi, logits, np.ones((4, 6), bool))
     with pytest.raises(UserError, match=r"logits has shape \(4, 6\): give"):
         long_attack(phi, phi, keep)

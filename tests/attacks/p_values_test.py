@@ -10,9 +10,10 @@ from lira_jax.errors import UserError
 def naive(x, keep, targets):
     """scipy's own prediction by Student's distribution, list by list."""
     found = np.full((len(targets), x.shape[1]), np.nan)
+    rule = null_scores.has_partner(keep)
     for row, target in enumerate(targets):
         for i in range(x.shape[1]):
-            _, out = null_scores.lists(keep[:, i], target)
+            _, out = null_scores.lists(keep[:, i], target, rule)
             values = x[out, i]
             if len(values) > 1:
                 scale = values.std(ddof=1) * np.sqrt(1 + 1 / len(values))
@@ -53,11 +54,12 @@ def test_the_mean_of_several_queries_is_the_statistic():
 
 
 def test_a_list_of_one_has_no_p_value_and_a_constant_one_no_division_by_zero():
-    keep = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0]], bool).T
-    x = np.ones((6, 2))
+    keep = null_scores.balanced(np.random.default_rng(4), 6, 9)
+    keep[:, 0] = [1, 1, 1, 1, 0, 0]
+    x = np.ones((6, 9))
     found = p_values(x, keep)
     assert np.isnan(found[:, 0]).all()  # of two out models one goes with each target
-    np.testing.assert_array_equal(found[:, 1], 0.5)
+    np.testing.assert_array_equal(found[:, 1:], 0.5)
 
 
 def test_a_value_that_is_no_number_is_a_user_error():

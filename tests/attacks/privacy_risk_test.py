@@ -124,6 +124,11 @@ def test_classes_with_few_pairs_or_one_kind_of_them_have_the_prior():
     assert np.std(score[:, labels < 3]) > 0.1
 
 
+def test_of_two_models_nothing_is_left_to_learn_from_and_all_have_the_prior():
+    metric, labels, keep = np.zeros((2, 6)), np.arange(6) % 2, np.eye(2, 6, dtype=bool)
+    np.testing.assert_array_equal(privacy_risk_score(metric, labels, keep, prior=0.3), 0.3)
+
+
 def test_a_bin_of_members_alone_is_certain():
     keep = masks.draw("balanced", 8, 200)
     metric = np.where(keep, 1.0, 0.0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
+from null_scores import assert_chance, auc, balanced, coin_flips, has_partner, lists, noise
 
 from lira_jax.attacks.reference_attacks import attack_p, attack_r
 from lira_jax.attacks.shared import blocks
@@ -17,8 +17,9 @@ def _naive_r(loss, keep, own, target):
     """1 - the significance level at which the authors' linear interpolation rejects; ties
     half-way."""
     score = np.zeros(own.shape)
+    with_partner = has_partner(keep)
     for (i, a), value in np.ndenumerate(own):
-        outs = lists(keep[:, i], target)[1]
+        outs = lists(keep[:, i], target, with_partner)[1]
         thresholds = np.sort(np.concatenate([loss[outs, i, a].astype(float), [0.0, 1000.0]]))
         levels = np.linspace(0, 1, len(thresholds))
         equal = levels[thresholds == value]
@@ -101,13 +102,21 @@ def test_r_of_an_unbounded_signal_takes_its_own_ends():
     rng = np.random.default_rng(2)
     keep = balanced(rng, 8, 20)
     phi = rng.normal(0, 3, keep.shape)
-    with pytest.raises(UserError, match="not within low=-1000 and high=0: give minus the loss"):
+    with pytest.raises(UserError, match=r"above high=0: give minus the loss"):
         attack_r(phi, keep)
-    with pytest.raises(UserError, match="not within"):
+    with pytest.raises(UserError, match="above high=0"):
         attack_r(-abs(phi), keep, observed=phi)
     score = attack_r(phi, keep, low=-100, high=100)
     assert score.min() > 0
     assert score.max() < 1
+    ends = dict(low=phi.min(), high=phi.max())
+    expected = attack_r(phi, keep, **ends)
+    np.testing.assert_array_equal(attack_r(phi, keep, low=None, high=None), expected)
+
+
+def test_r_of_losses_above_1000_takes_the_largest_for_the_end():
+    phi, keep = -np.abs(np.random.default_rng(3).normal(0, 3000, (8, 20))), np.eye(8, 20) > 0
+    np.testing.assert_array_equal(attack_r(phi, keep), attack_r(phi, keep, low=phi.min()))
 
 
 @pytest.mark.parametrize("num_models", [8, 16, 64])
@@ -190,8 +199,12 @@ def test_unusable_populations_are_refused(population, message):
         attack_p(np.zeros((2, 9)), population)
 
 
-def test_r_refuses_an_example_without_out_models():
-    keep = np.ones((4, 2), bool)
-    keep[:2, 0] = False
-    with pytest.raises(UserError, match=r"example 1 has 3 in and 0 out .* attack_r needs 1 out"):
-        attack_r(-np.ones((4, 2)), keep)
+def test_r_of_an_example_without_out_models_is_nan():
+    keep = balanced(np.random.default_rng(0), 4, 9)
+    keep[:, 8] = True
+    losses = -np.arange(1.0, 37).reshape(4, 9)
+    score = attack_r(losses, keep)
+    np.testing.assert_array_equal(score[:, :8], attack_r(losses[:, :8], keep[:, :8]))
+    assert np.isnan(score[:, 8]).all()
+    with pytest.raises(UserError, match=r"no example has 1 out .* as attack_r needs"):
+        attack_r(losses[:, 8:], keep[:, 8:])

@@ -88,9 +88,9 @@ def test_a_large_constant_added_to_all_scores_costs_no_digits(form, fixed):
 @pytest.mark.parametrize(
     ("reference", "ours"),
     [
-        (dict(form="online"), dict(form="online", variance="example")),
+        (dict(form="online"), dict(form="online", variance="diagonal")),
         (dict(form="online", fixed=True), dict(form="online", variance="grand")),
-        (dict(form="offline"), dict(form="density", variance="example")),
+        (dict(form="offline"), dict(form="density", variance="diagonal")),
         (dict(form="offline", fixed=True), dict(form="density", variance="grand")),
     ],
 )
@@ -111,14 +111,18 @@ def test_equal_shadow_scores_meet_the_offset_of_the_standard_deviation():
     np.testing.assert_allclose(score, [[0.5e60], [-0.5e60]], rtol=1e-9)
 
 
-def test_an_example_without_shadows_is_refused():
+def test_an_example_without_shadows_has_no_score_and_shortens_no_list():
     phi, keep = _simulated(5, "balanced", (6, 8, 1))
     keep[:, 3] = [False, False, True, False, False, False]
-    with pytest.raises(
-        UserError, match="example 3 has no in shadow score once the target is removed"
-    ):
-        reference_lira(phi, keep)
-    assert reference_lira(phi, keep, [0]).shape == (1, 8)
-    assert reference_lira(phi, keep, form="offline").shape == (6, 8)
+    rest = np.arange(8) != 3
+    for fixed in (False, True):
+        score = reference_lira(phi, keep, fixed=fixed)
+        np.testing.assert_array_equal(
+            score[:, rest], reference_lira(phi[:, rest], keep[:, rest], fixed=fixed)
+        )
+        assert np.isnan(score[:, 3]).all()  # of targets too that are not in the list
+    assert np.isfinite(reference_lira(phi, keep, form="offline")).all()
+    with pytest.raises(UserError, match="no example has 1 in and 1 out shadow scores"):
+        reference_lira(phi[:, 3:4], keep[:, 3:4])
     with pytest.raises(UserError, match="form=one_sided: it is one of online, offline"):
         reference_lira(phi, keep, form="one_sided")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from null_scores import assert_chance, auc, balanced, coin_flips, lists, noise
+from null_scores import assert_chance, auc, balanced, coin_flips, has_partner, lists, noise
 from scipy.special import expit, softmax
 
 from lira_jax.attacks.base_attack import base
@@ -18,8 +18,9 @@ from lira_jax.errors import UserError
 def _ratios(phi, keep, own, target, online, a):
     """ratio(x) of one target, [examples, queries]; target None is one from outside."""
     ratio = np.zeros(own.shape)
+    with_partner = has_partner(keep)
     for (i, query), value in np.ndenumerate(own):
-        ins, outs = lists(keep[:, i], target)
+        ins, outs = lists(keep[:, i], target, with_partner)
         mean_out = np.mean(expit(phi[outs, i, query].astype(float)))
         if online:
             p = (np.mean(expit(phi[ins, i, query].astype(float))) + mean_out) / 2
@@ -187,7 +188,7 @@ def test_taylor_confidence_of_unlikely_classes_is_positive():
         (dict(population=7), "population=7: give 1 to 6"),
         (
             dict(keep=np.ones((8, 6), bool), online=False),
-            "example 0 has 7 in and 0 out .* rmia needs 1 out",
+            "no example has 1 out shadow scores .* as rmia needs",
         ),
     ],
 )
@@ -196,6 +197,18 @@ def test_unusable_options_are_refused_in_one_line(options, message):
     arguments = dict(phi=rng.normal(size=(8, 6)), keep=balanced(rng, 8, 6)) | options
     with pytest.raises(UserError, match=message):
         rmia(**arguments)
+
+
+@pytest.mark.parametrize("options", [dict(), dict(online=False), dict(combine="vote")])
+def test_examples_with_empty_lists_are_neither_judged_nor_compared_with(options):
+    rng = np.random.default_rng(8)
+    phi, keep = rng.normal(size=(8, 30, 3)), balanced(rng, 8, 30)
+    keep[:, 4], keep[:, 9] = True, np.arange(8) < 7
+    rest = np.isin(np.arange(30), (4, 9), invert=True)
+    score = rmia(phi, keep, **options)
+    np.testing.assert_array_equal(score[:, rest], rmia(phi[:, rest], keep[:, rest], **options))
+    assert np.isnan(score[:, ~rest]).all()
+    assert np.isfinite(rmia(phi, keep, population=30, **options)[:, rest]).all()
 
 
 @pytest.mark.parametrize("options", [dict(order=3), dict(order=0), dict(temperature=0.0)])

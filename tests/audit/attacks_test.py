@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from audit.small_evidence import small_evidence
 
+from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared.signals import Signals
-from lira_jax.attacks.table import ATTACKS, on_signals
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.attacks import run_attacks
 from lira_jax.errors import UserError
 
@@ -29,6 +30,49 @@ def test_scores_are_saved_and_assessed():
     assert found["loss"].metrics["auc"].value == pytest.approx((beats + ties / 2).mean())
     right = (evidence.signals["logits"].argmax(-1) == evidence.labels) & members
     assert found["loss"].correct.num_members == right.sum()
+
+
+def short_evidence():
+    """16 examples of 120 have a single model in, and 4 none."""
+    evidence = small_evidence()
+    keep = evidence.keep.copy()
+    keep[:, :16] = np.arange(8)[:, None] == np.arange(16) % 8
+    keep[:, 16:20] = False
+    return dataclasses.replace(evidence, keep=keep)
+
+
+def test_examples_with_too_few_scores_are_left_out_and_counted_aloud(capsys):
+    evidence, saved = short_evidence(), {}
+    names = ["loss", "lira_online", "lira_online_diagonal", "lira_offline", "rmia_online"]
+    found = run_attacks(evidence, TABLE, names, saved.__setitem__, skip_failures=False)
+    notes = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert notes == [
+        "lira_online, lira_online_diagonal: 20 of 120 examples have fewer than 2 in or out scores; "
+        "they are left out",
+        "rmia_online: 20 of 120 examples have no in or out scores; they are left out",
+    ]
+    scored = np.arange(120) >= 20
+    rest = evidence.select(scored)
+    expected = run_attacks(rest, TABLE, names, lambda *_: None, skip_failures=False)
+    for name in names:
+        short = name in ("lira_online", "lira_online_diagonal", "rmia_online")
+        assert found[name].num_unscored == (20 if short else 0)
+        assert np.isnan(saved[name]).any() == short
+        if short:
+            assert np.isnan(saved[name][:, ~scored]).all()
+            one = dataclasses.replace(found[name], num_unscored=0)
+            assert repr(one) == repr(expected[name])
+
+
+def test_an_attack_without_a_score_left_is_passed_over_or_refused(capsys):
+    evidence = short_evidence().select(np.arange(20))
+    found = run_attacks(
+        evidence, TABLE, ["lira_online", "loss"], lambda *_: None, skip_failures=True
+    )
+    assert found.keys() == {"loss"}
+    assert "left out lira_online: no example has 2 in and 2 out" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"^--attacks=lira_online: no example has 2 in and 2 out"):
+        run_attacks(evidence, TABLE, ["lira_online"], lambda *_: None, skip_failures=False)
 
 
 def test_an_attack_that_cannot_be_run_is_passed_over_aloud_or_refused(capsys):

@@ -3,8 +3,9 @@ import pytest
 from audit.small_evidence import small_evidence, with_outside_targets
 
 from lira_jax.attacks.p_values import p_values
+from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared.statistics import maximum_score, of_models
-from lira_jax.attacks.table import ATTACKS, on_signals
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.calibrated import calibrated, statistics
 
 

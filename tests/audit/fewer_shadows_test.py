@@ -11,13 +11,17 @@ from lira_jax.evaluation.roc import auc, roc
 
 def test_half_of_the_shadows_are_in_and_the_target_is_not_among_them():
     keep = masks.draw("bernoulli", 12, 200, seed=0)
-    most = fewer_shadows.most(keep)
-    for num_shadows in range(2, most + 1, 2):
-        chosen = fewer_shadows.choose(keep, 3, num_shadows)
-        assert chosen.shape == (num_shadows, 200)
+    assert fewer_shadows.most(keep) == 10
+    for num_shadows in range(2, 11, 2):
+        enough = fewer_shadows.enough(keep, num_shadows)
+        left = np.minimum(keep.sum(0), (~keep).sum(0)) - 1
+        np.testing.assert_array_equal(enough, left >= num_shadows // 2)
+        own = keep[:, enough]
+        chosen = fewer_shadows.choose(own, 3, num_shadows)
+        assert chosen.shape == (num_shadows, enough.sum())
         assert (chosen != 3).all()
         assert all(len(set(column)) == num_shadows for column in chosen.T)
-        member = keep[chosen, np.arange(200)]
+        member = own[chosen, np.arange(enough.sum())]
         assert member[: num_shadows // 2].all()
         assert not member[num_shadows // 2 :].any()
 

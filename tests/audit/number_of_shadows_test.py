@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from audit.small_evidence import small_evidence, with_outside_targets
@@ -19,6 +21,20 @@ def test_of_many_targets_sixteen_are_attacked():
     rows = number_of_shadows(small_evidence(models=40, examples=30), [4])
     assert {r.num_targets for r in rows} == {16}
     assert {r.num_members + r.num_nonmembers for r in rows} == {16 * 30}
+
+
+def test_examples_with_too_few_for_the_largest_number_are_left_out_of_all(capsys):
+    evidence = small_evidence()
+    keep = evidence.keep.copy()
+    keep[:, :20] = np.arange(8)[:, None] < 2
+    few = dataclasses.replace(evidence, keep=keep)
+    rows = number_of_shadows(few, [4, 6])
+    assert "--num_shadows=6: 20 of 120 examples have too few models in or out" in (
+        capsys.readouterr().err
+    )
+    assert {r.num_members + r.num_nonmembers for r in rows} == {8 * 100}
+    rest = number_of_shadows(few.select(np.arange(120) >= 20), [4, 6])
+    assert repr(rows) == repr(rest)
 
 
 @pytest.mark.parametrize("count", [-2, 0, 2, 5, 8])

@@ -78,6 +78,33 @@ def test_only_what_is_given_is_set():
     assert asked() == (Experiment(), set())  # nothing is left of the command line before
 
 
+@pytest.mark.parametrize(
+    ("flag", "absolute"),
+    [
+        ("--data_path=a/b.npz", "HERE/a/b.npz"),
+        ("--data_path=../b.npz", "/b.npz"),
+        ("--data_path=~/b.npz", "HOME/b.npz"),
+        ("--data_path=/x/b.npz", "/x/b.npz"),
+        ("--data_path=", ""),
+        ("--data_dir=sets", "HERE/sets"),
+        ("--outliers_from=random_labels,npz:o.npz", "random_labels,npz:HERE/o.npz"),
+        ("--probes=noise,tfds:a/b,folder:~/f", "noise,tfds:a/b,folder:HOME/f"),
+    ],
+)
+def test_paths_of_data_are_kept_absolute_unless_the_run_has_them_already(
+    monkeypatch, flag, absolute
+):
+    monkeypatch.setattr(os, "getcwd", lambda: "/here")
+    monkeypatch.setenv("HOME", "/home/me")
+    name, _, given = flag[2:].partition("=")
+    absolute = absolute.replace("HERE", "/here").replace("HOME", "/home/me")
+    assert getattr(asked(flag)[0], name) == absolute
+    before = Experiment(**{name: given})  # as an earlier version has stored it
+    assert getattr(asked(flag, stored=before)[0], name) == given
+    other = Experiment(**{name: "npz:elsewhere"})
+    assert getattr(asked(flag, stored=other)[0], name) == absolute
+
+
 @pytest.mark.parametrize("value", ["a", "3.5", "3,b"])
 def test_a_list_of_other_things_than_whole_numbers_is_refused(value):
     with pytest.raises(absl_flags.Error, match="give whole numbers, comma separated"):
@@ -144,7 +171,7 @@ def test_a_first_command_that_fails_leaves_nothing_and_the_right_one_runs_there(
     np.savez(tmp_path / "other.npz", x=np.ones((40, 2, 2, 1), np.uint8), y=np.arange(40) % 4)
     parse(f"--workdir={run}", "--dataset=npz", f"--data_path={tmp_path / 'other.npz'}")
     with flags.settling() as runs:
-        setup.store(runs, *setup.check(runs)[:2])
+        setup.store(runs, *setup.check(runs))
     assert RunDirectory(run).read_experiment().dataset == "npz"
     assert np.load(run / "keep.npy").shape == (64, 40)
 
@@ -152,7 +179,7 @@ def test_a_first_command_that_fails_leaves_nothing_and_the_right_one_runs_there(
 def test_a_change_that_cannot_run_is_not_stored(tmp_path):
     parse(f"--workdir={tmp_path / 'run'}", *SMALL)
     with flags.settling() as runs:
-        setup.store(runs, *setup.check(runs)[:2])
+        setup.store(runs, *setup.check(runs))
     before = (tmp_path / "run/experiment.json").read_text()
     parse(f"--workdir={tmp_path / 'run'}", "--probes=npz:nowhere.npz")
     with pytest.raises(UserError, match=r"nowhere\.npz"):

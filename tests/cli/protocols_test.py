@@ -82,7 +82,7 @@ def test_wrong_labels_are_more_exposed_than_the_pool(quarter, other, tmp_path):
     done = succeed("attack", f"--workdir={quarter}", f"--out={tmp_path}", "--attacks=loss")
     assert "Exposure by source" in done.stdout
     found = results(tmp_path)["exposure_by_source"]
-    assert [found[k]["num_examples"] for k in ("pool", "random_labels", f"npz:{other}")] == [
+    assert [found[k]["num_examples"] for k in ("pool", "random_labels", f"npz:{other.name}")] == [
         200,
         20,
         20,

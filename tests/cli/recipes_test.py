@@ -27,13 +27,12 @@ SMALL = [
     "--epochs=60",
     "--augment=mirror",
     "--queries=2",
-    "--workers=1",
 ]
 
 
 def call(name, workdir, *more):
     """Runs a command in this process."""
-    flags.parse([f"lira-{name}", f"--workdir={workdir}", *more])
+    flags.parse([f"lira-{name}", f"--workdir={workdir}", "--workers=1", *more])
     COMMANDS[name].main()
 
 

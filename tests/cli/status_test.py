@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from report import synthetic_run
 
-from lira_jax.audit.results import Results
+from lira_jax.audit.results import VERSION, Results
 from lira_jax.experiment import Experiment, target_experiment, target_recipe
 from lira_jax.runs import checkpoint
 from lira_jax.runs import status as run_status
@@ -138,7 +138,7 @@ def test_damage_is_found_and_named(finished, name, harm):
     ("harm", "says"),
     [
         (lambda text: text[:-20], "is not JSON"),
-        (lambda text: text.replace('"version": 2', '"version": 99'), "has version 99"),
+        (lambda text: text.replace(f'"version": {VERSION}', '"version": 99'), "has version 99"),
         (lambda text: text.replace('"num_targets"', '"number_of_targets"'), "num_targets"),
         (lambda text: "{}", "holds no evaluated attack"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from lira_jax.audit.results import Results
 from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
 from lira_jax.report import material, sections
@@ -195,7 +196,7 @@ def test_the_page_keeps_targets_and_shadow_models_apart(finished):
     assert groups["test set"] == [tested[0][m] for m in range(8)]
     assert groups["test set"] != [tested[1][m] for m in range(8)]
     shown = material.read_examples(RunDirectory(run), found, None)
-    np.testing.assert_array_equal(shown.phi[5], np.load(run / "scores/0005.npy")[:, 0])
+    np.testing.assert_array_equal(shown.exposed.phi[5], np.load(run / "scores/0005.npy")[:, 0])
     text = (run / "report/index.html").read_text()
     recipe = "model=tiny_models:tiny_conv, optimizer=adam, learning_rate=0.01, augment=mirror"
     assert (
@@ -215,28 +216,28 @@ def test_model_ids_and_workers_are_of_both(digits, tmp_path, monkeypatch):
     recipe = [*digits, *SHADOWS, "--epochs=2", "--workers=2"]
     recipe += [f"--target_flagfile={tmp_path / 'targets.flags'}"]
     call("train", f"--workdir={run.path}", *recipe, "--model_ids=0,5")
-    status = run_status.inspect(run)
+    status = run_status.inspect(run, Results.read)
     assert status.trained == status.targets.trained == [0, 5]
 
 
 def test_the_status_tells_of_both(copied):
     run = RunDirectory(copied)
-    assert run_status.inspect(run).unfinished is None
+    assert run_status.inspect(run, Results.read).unfinished is None
     shutil.rmtree(run.targets().checkpoints() / "0003/final")
-    text = run_status.as_text(run_status.inspect(run))
+    text = run_status.as_text(run_status.inspect(run, Results.read))
     assert "train   + 8 of 8 models finished" in text
     assert "train   - 7 of 8 targets finished; model 3 without a checkpoint" in text
     assert "score   + 8 of 8 targets finished" in text
-    assert text.endswith(f"next      lira-train --workdir={run.path}")
+    assert text.endswith(f"next      lira-train --workdir={run.path} --model_ids=3")
 
 
 def test_damage_of_targets_is_found_and_their_scores_make_results_old(copied):
     run = RunDirectory(copied)
     scores = copied / "targets/scores/0002.npy"
     os.utime(scores, (2e9, 2e9))
-    assert run_status.inspect(run).stale == ["attack"]
+    assert run_status.inspect(run, Results.read).stale == ["attack"]
     scores.write_bytes(scores.read_bytes()[:-1])
-    status = run_status.inspect(run)
+    status = run_status.inspect(run, Results.read)
     assert list(status.damaged) == ["targets/scores/0002.npy"]
     assert status.unfinished == "score"
     with pytest.raises(UserError, match=r"targets/scores/0002.npy does not match its sha256"):

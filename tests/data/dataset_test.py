@@ -1,12 +1,8 @@
 import dataclasses
 import hashlib
-import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from lira_jax.data import dataset as datasets
 from lira_jax.data.dataset import Dataset, check
@@ -32,6 +28,7 @@ LABELS = np.array([0, 1, 2, 0, 1, 2], np.int32)
         (FEATURES > 0, np.uint8, (6, 7)),
         (-FEATURES.astype(np.int8), np.float32, (6, 7)),
         (np.asfortranarray(FEATURES), np.float32, (6, 7)),
+        (FEATURES.astype(object), np.float32, (6, 7)),
     ],
 )
 def test_examples_keep_their_values_in_the_promised_type(given, dtype, shape):
@@ -52,6 +49,7 @@ def test_examples_keep_their_values_in_the_promised_type(given, dtype, shape):
         LABELS.astype(np.float64),
         LABELS[:, None],
         LABELS.tolist(),
+        LABELS.astype(object),
     ],
 )
 def test_labels_become_int32(labels):
@@ -59,6 +57,22 @@ def test_labels_become_int32(labels):
     assert data.y.dtype == np.int32
     np.testing.assert_array_equal(data.y, LABELS)
     assert data.num_classes == 3
+
+
+@pytest.mark.parametrize("words", [["no", "yes"], [b"no", b"yes"], np.array(["no", "yes"], object)])
+def test_words_become_their_places_in_the_alphabet_or_among_the_names(words):
+    y = [words[i % 2] for i in range(6)]
+    data = check(Dataset(FEATURES, y, FEATURES[:2], [words[1]] * 2))
+    assert data.class_names == ("no", "yes")
+    np.testing.assert_array_equal(data.y, [0, 1] * 3)
+    np.testing.assert_array_equal(data.y_test, [1, 1])
+    data = check(Dataset(FEATURES, y, class_names=("yes", "no", "perhaps")))
+    np.testing.assert_array_equal(data.y, [1, 0] * 3)
+    assert data.num_classes == 3
+
+
+def test_a_masked_array_without_missing_values_is_an_array():
+    np.testing.assert_array_equal(check(Dataset(np.ma.array(FEATURES), LABELS)).x, FEATURES)
 
 
 def test_class_names_give_the_number_of_classes():
@@ -99,11 +113,12 @@ def _with(array, index, value):
         (dict(x=_with(FEATURES, (4, 2), -np.inf)), r"x\[4\] holds NaN"),
         (
             dict(x=_with(FEATURES.astype(np.float64), (5, 0), 1e300)),
-            r"x\[5\] holds NaN or a number infinite",
+            r"x\[5\] holds NaN, or a number beyond 1e\+30; repair",
         ),
         (dict(x=FEATURES.astype(complex)), "x has dtype complex128"),
         (dict(x=FEATURES.astype(str)), "x has dtype"),
-        (dict(x=FEATURES.astype(object)), "x has dtype object"),
+        (dict(x=_with(FEATURES.astype(object), (0, 0), None)), "x has dtype object"),
+        (dict(x=_with(FEATURES.astype(object), (0, 0), "1")), "x has dtype object"),
         (dict(x=FEATURES[:, 0]), r"x has shape \(6,\)"),
         (dict(x=FEATURES[:0]), r"x has shape \(0, 7\)"),
         (dict(x=FEATURES[:, :0]), r"x has shape \(6, 0\)"),
@@ -114,7 +129,22 @@ def _with(array, index, value):
         (dict(y=np.eye(3)[LABELS]), r"y has shape \(6, 3\)"),
         (dict(y=LABELS + 0.5), "not whole numbers"),
         (dict(y=_with(LABELS.astype(float), 2, np.nan)), "not whole numbers"),
-        (dict(y=LABELS.astype(str)), "not whole numbers"),
+        (dict(y=LABELS.astype(str)), "y holds numbers as text, such as '0'; save them as numbers"),
+        (dict(y=[f"row {i}" for i in range(6)]), "y has 6 different labels for 6 examples"),
+        (dict(y=np.arange(6)), "y has 6 different labels for 6 examples: it numbers the examples"),
+        (dict(y=_with(LABELS.astype(object), 0, None)), r"\(dtype object\), such as None;"),
+        (dict(y=[0, [1], 2, 0, 1, 2]), "y holds rows of different lengths"),
+        (dict(x=[[1, 2]] * 5 + [[1]]), "x holds rows of different lengths"),
+        (dict(x=np.ma.masked_less(FEATURES, -1)), "x is a masked array with missing values"),
+        (dict(y=np.ma.masked_equal(LABELS, 1)), "y is a masked array with missing values"),
+        (dict(x=_with(FEATURES, (3, 0), 2e30)), r"x\[3\] holds NaN, or a number beyond 1e\+30"),
+        (
+            dict(y=["a", "b"] * 3, y_test=["a", "c"], x_test=FEATURES[:2]),
+            "y_test has the label 'c'",
+        ),
+        (dict(y=[b"\xff", b"1"] * 3), "y holds numbers as text, such as '1'"),
+        (dict(y=["a", "b"] * 3, class_names=("a", "x")), "y has the label 'b', which is none of"),
+        (dict(y=["a", "b"] * 3, y_test=[0, 1], x_test=FEATURES[:2]), "y holds labels that are not"),
         (dict(y=_with(LABELS, 2, -1)), r"y\[2\] is -1"),
         (dict(y=_with(LABELS.astype(np.uint64), 2, 2**40)), r"y\[2\] is 1099511627776"),
         (dict(y=_with(LABELS.astype(float), 3, np.inf)), r"y\[3\] is inf"),
@@ -156,53 +186,12 @@ def test_images_whose_channels_differ_between_train_and_test_are_refused():
         check(Dataset(IMAGES, LABELS, IMAGES[..., :1], LABELS))
 
 
-@given(
-    hnp.arrays(
-        st.sampled_from([np.uint8, np.float32]),
-        hnp.array_shapes(min_dims=2, max_dims=4, max_side=3),
-        elements=st.sampled_from([0, 1, 2]),
-    )
-)
-@settings(max_examples=100, deadline=None)
-def test_duplicates_equal_a_plain_search(x):
-    expected = [i for i in range(len(x)) if any((x[i] == x[j]).all() for j in range(i))]
-    np.testing.assert_array_equal(datasets.duplicates(x), expected)
-
-
-def test_rows_with_one_hash_are_duplicates_only_if_equal(monkeypatch):
-    monkeypatch.setattr(datasets, "hash", lambda _: 0, raising=False)
-    np.testing.assert_array_equal(datasets.duplicates(np.array([[1], [2], [1], [3], [2]])), [2, 4])
-
-
-def test_zero_and_minus_zero_are_equal():
-    np.testing.assert_array_equal(
-        datasets.duplicates(np.array([[0.0], [1.0], [-0.0]], np.float32)), [2]
-    )
-
-
-def test_duplicates_of_a_set_as_large_as_cifar10_take_seconds():
-    x = np.random.default_rng(0).integers(0, 256, (50000, 3072), np.uint8)
-    x[40000] = x[7]
-    start = time.perf_counter()
-    np.testing.assert_array_equal(datasets.duplicates(x), [40000])
-    assert time.perf_counter() - start < 5
-
-
-def test_drop_duplicates_keeps_the_first_copy_and_its_label():
-    x = FEATURES[[0, 1, 0, 2, 1, 0]]
-    kept = datasets.drop_duplicates(Dataset(x, np.arange(6), FEATURES, LABELS))
-    np.testing.assert_array_equal(kept.x, FEATURES[:3])
-    np.testing.assert_array_equal(kept.y, [0, 1, 3])
-    assert len(kept.x_test) == 6
-    assert len(datasets.duplicates(kept.x)) == 0
-
-
 def _numbered(n):
     return Dataset(np.arange(n)[:, None], np.arange(n), np.zeros((3, 1)), np.zeros(3))
 
 
 def test_subset_is_without_replacement_and_in_order():
-    part = datasets.subset(_numbered(100), 30, seed=5)
+    part = datasets.take(_numbered(100), datasets.draw_subset(100, 30, seed=5))
     assert len(part.x) == 30
     assert (np.diff(part.y) > 0).all()
     np.testing.assert_array_equal(part.x[:, 0], part.y)
@@ -210,30 +199,30 @@ def test_subset_is_without_replacement_and_in_order():
 
 
 def test_subset_of_everything_is_everything():
-    np.testing.assert_array_equal(datasets.subset(_numbered(50), 50, seed=1).y, np.arange(50))
+    np.testing.assert_array_equal(datasets.draw_subset(50, 50, seed=1), np.arange(50))
 
 
 def test_smaller_subset_lies_inside_a_larger_one():
-    small, large = (datasets.subset(_numbered(100), n, seed=3).y for n in (10, 40))
+    small, large = (datasets.draw_subset(100, n, seed=3) for n in (10, 40))
     assert set(small) < set(large)
 
 
 def test_subset_depends_on_the_seed_alone():
-    first, again, other = (datasets.subset(_numbered(100), 50, seed=s).y for s in (0, 0, 1))
+    first, again, other = (datasets.draw_subset(100, 50, seed=s) for s in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).any()
 
 
 def test_subset_is_not_the_draw_of_another_user_of_the_seed():
     other = np.sort(np.random.default_rng(3).permutation(1000)[:500])
-    ours = datasets.subset(_numbered(1000), 500, seed=3).y
+    ours = datasets.draw_subset(1000, 500, seed=3)
     # Independent halves share 250 on average, with a standard deviation of 8.
     assert abs(len(np.intersect1d(ours, other)) - 250) < 5 * 8
 
 
 def test_every_example_is_drawn_equally_often():
     counts = sum(
-        np.bincount(datasets.subset(_numbered(20), 5, seed=s).y, minlength=20) for s in range(2000)
+        np.bincount(datasets.draw_subset(20, 5, seed=s), minlength=20) for s in range(2000)
     )
     # Each count is Binomial(2000, 1/4): standard deviation 19.4, and 20 of them stay within 4 of
     # it.
@@ -246,7 +235,7 @@ def test_every_example_is_drawn_equally_often():
 )
 def test_impossible_subsets_are_refused(num_examples, seed, flag):
     with pytest.raises(UserError, match=flag):
-        datasets.subset(_numbered(100), num_examples, seed)
+        datasets.draw_subset(100, num_examples, seed)
 
 
 def test_fingerprint_changes_with_every_part_and_only_then():

@@ -4,10 +4,11 @@ import pathlib
 
 import numpy as np
 import pytest
-from absl import logging
 
+from lira_jax import progress
 from lira_jax.data import dataset as datasets
 from lira_jax.data import load as load_module
+from lira_jax.data.duplicates import duplicates
 from lira_jax.data.load import READERS, load
 from lira_jax.errors import UserError
 
@@ -31,7 +32,7 @@ def npz_with_copies(tmp_path):
 @pytest.fixture
 def warnings(monkeypatch):
     lines = []
-    monkeypatch.setattr(logging, "warning", lambda message, *args: lines.append(message % args))
+    monkeypatch.setattr(progress, "remark", lines.append)
     return lines
 
 
@@ -78,6 +79,28 @@ def test_copies_are_dropped_on_request(npz_with_copies, warnings):
     assert not warnings
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_only_true_copies_are_dropped_and_counted_where_float32_merges_more(
+    tmp_path, warnings, dtype
+):
+    x = np.c_[1_700_000_000 + np.arange(300), np.zeros(300)][[*range(300), 5, 5, 9]].astype(dtype)
+    np.savez(tmp_path / "times.npz", x=x, y=np.arange(303) % 3)
+    assert len(load("npz", str(tmp_path / "times.npz"), drop_duplicates=True).x) == 300
+    (line,) = warnings
+    assert "297 of 300 examples differ from earlier ones only before the cast" in line
+    warnings.clear()
+    assert len(load("npz", str(tmp_path / "times.npz")).x) == 303
+    assert warnings[0].startswith("--dataset=npz: 3 of 303 examples equal an earlier one exactly")
+    assert len(warnings) == 2
+
+
+def test_grey_images_in_wide_numbers_are_compared_as_saved(tmp_path, warnings):
+    x = np.random.default_rng(0).random((20, 4, 4))
+    np.savez(tmp_path / "grey.npz", x=np.concatenate([x, x[:2]]), y=np.arange(22) % 2)
+    assert load("npz", str(tmp_path / "grey.npz"), drop_duplicates=True).x.shape == (20, 4, 4, 1)
+    assert not warnings
+
+
 def test_copies_are_dropped_before_the_subset_is_drawn(npz_with_copies):
     data = load("npz", npz_with_copies, drop_duplicates=True, num_examples=10)
     np.testing.assert_array_equal(data.x, X[:10])
@@ -87,7 +110,9 @@ def test_subset_follows_the_seed(npz):
     whole = load("npz", npz)
     for seed in (0, 1):
         part = load("npz", npz, num_examples=7, seed=seed)
-        assert datasets.fingerprint(part) == datasets.fingerprint(datasets.subset(whole, 7, seed))
+        assert datasets.fingerprint(part) == datasets.fingerprint(
+            datasets.take(whole, datasets.draw_subset(20, 7, seed))
+        )
         assert part.num_classes == 4
 
 
@@ -150,6 +175,14 @@ def test_every_reader_tells_what_it_may_not_read_in_one_line(tmp_path, name):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.parametrize("name", [name for name, (_, wanted) in READERS.items() if wanted])
+def test_a_pipe_is_refused_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"/pipe: neither a file nor a folder; write the data to"):
+        load(name, str(tmp_path / "pipe"))
+
+
 def test_tfds_gets_its_flags(monkeypatch):
     calls = []
 
@@ -179,4 +212,4 @@ def test_the_real_location30_comes_back_from_text(tmp_path):
     assert from_text.x.shape == (5010, 446)
     assert from_text.x.dtype == np.uint8
     assert from_text.num_classes == 30
-    assert len(datasets.duplicates(from_text.x)) == 0
+    assert len(duplicates(from_text.x)) == 0

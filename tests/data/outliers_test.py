@@ -43,6 +43,18 @@ def test_each_kind_replaces_as_many_examples_and_leaves_the_rest():
     assert (POOL.y == np.arange(60) % 5).all()  # the pool itself is not written to
 
 
+def test_names_are_short_where_that_tells_them_apart():
+    assert outliers.names("npz:/a/x.npz, npz:/a/y.npz,random_labels,tfds:a/b:1.0") == [
+        "pool",
+        "npz:x.npz",
+        "npz:y.npz",
+        "random_labels",
+        "tfds:a/b:1.0",
+    ]
+    assert outliers.names("npz:/a/x.npz,npz:/b/x.npz") == ["pool", "npz:/a/x.npz", "npz:/b/x.npz"]
+    assert outliers.names("") == ["pool"]
+
+
 def test_wrong_labels_are_uniform_among_the_others():
     big = Dataset(np.zeros((20000, 2), np.float32), np.zeros(20000, np.int32), num_classes=5)
     found = outliers.inject(big, 20000, "random_labels", 1, None)

@@ -1,5 +1,4 @@
-"""docs/extending.md does what it says: its files and diffs, put into a copy of the package, are
-tested, and its commands run."""
+"""docs/extending.md does what it says: in a copy of the package all of it works."""
 
 import json
 import os
@@ -49,8 +48,10 @@ for command in json.loads(sys.argv[1]):
 
 
 def apply(diff, root):
-    """Applies a diff whose hunks, separated by @@, have no line numbers, so that the page does not
-    rot with every line that is added above."""
+    """Applies a diff whose hunks, separated by @@, have no line numbers.
+
+    So the page does not rot with every line that is added above.
+    """
     _, name, body = re.fullmatch(r"--- a/(\S+)\n\+\+\+ b/(\S+)\n(.*)", diff, re.S).groups()
     path = root / name
     for hunk in body.split("@@\n"):
@@ -87,7 +88,7 @@ def run(root, *command):
 def test_each_kind_of_extension_is_a_file_a_line_in_a_table_and_a_test():
     sections = re.split(r"^## ", PAGE, flags=re.M)[1:]
     kinds = [s for s in sections if "```python" in s]
-    assert len(kinds) == 5
+    assert len(kinds) == 6
     for section in kinds:
         in_table = re.findall(r"^```diff\n--- a/(\S+)", section, re.M)
         code, test = re.findall(r"^`(\S+\.py)`$", section, re.M)
@@ -106,8 +107,10 @@ def test_what_the_page_adds_is_in_the_style_of_the_house(extended):
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(extended):
-    """In one process, which imports JAX once. The run of the last section stands for the README's
-    run that the page plays with."""
+    """In one process, which imports JAX once.
+
+    The run of the last section stands for the README's run that the page plays with.
+    """
     (extended / "stl10_binary").mkdir()
     x = np.random.default_rng(0).integers(0, 256, (20, 3, 96, 96)).astype(np.uint8)
     x.tofile(extended / "stl10_binary/train_X.bin")
@@ -120,7 +123,12 @@ def test_the_commands_of_the_page_run(extended):
             command += SMALL[command[1].removeprefix("--workdir=")].split()
     commands.sort(key=lambda c: "--workdir=runs/penalty" not in c)
     output = run(extended, sys.executable, "-c", RUN_ALL, json.dumps(commands))
-    for name in ("median_calibration", "median_calibration@hinge", "lira_online@noisy_phi"):
+    for name in (
+        "median_calibration",
+        "median_calibration@hinge",
+        "lira_online@noisy_phi",
+        "watson@top_margin",
+    ):
         assert re.search(rf"^{name} ", output, re.M), output
     assert "entropy" in (extended / "runs/penalty/metrics.jsonl").read_text()
     assert np.load(extended / "runs/stl10/labels.npy").shape == (20,)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,25 @@ def test_an_attacks_own_threshold_is_used(simulated):
     scores, members, labels, correct = simulated
     assert assess(scores, members, labels, correct, threshold=np.inf).decisions["1:1"].far == 0
     assert assess(scores, members, labels, correct, threshold=-np.inf).decisions["1:1"].far == 1
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3])
+def test_pairs_without_a_score_are_left_out_of_everything(simulated, threshold):
+    scores, members, labels, correct = (np.array(a) for a in simulated)
+    left = np.random.default_rng(2).random(len(labels)) < 0.8
+    expected = assess(scores[:, left], members[:, left], labels[left], correct[:, left], threshold)
+    scores[:, ~left] = np.nan
+    found = assess(scores, members, labels, correct, threshold)
+    assert found.num_unscored == np.count_nonzero(~left)
+    assert expected.num_unscored == 0
+    assert repr(dataclasses.replace(found, num_unscored=0)) == repr(expected)
+
+
+def test_a_class_without_scores_has_no_metrics(simulated):
+    scores, members, labels, correct = (np.array(a) for a in simulated)
+    scores[:, labels == labels[0]] = np.nan
+    found = assess(scores, members, labels, correct).per_class
+    assert found.keys() == set(np.unique(labels).tolist()) - {int(labels[0])}
 
 
 def test_noise_has_no_epsilon():

@@ -59,19 +59,24 @@ def test_constant_scores_are_no_nan():
     assert exposure(phi, keep).tolist() == [0, np.inf]
 
 
-def test_fewer_than_two_models_on_a_side_is_a_user_error():
+@pytest.mark.parametrize("average_queries", [True, False])
+def test_an_example_with_fewer_than_two_models_on_a_side_has_none(average_queries):
     phi, keep = _dump()
     keep[:, 7] = np.arange(8) == 3
-    with pytest.raises(UserError, match="example 7 has 1 in and 7 out"):
-        exposure(phi, keep)
-    with pytest.raises(UserError, match="example 7 has 7 in and 1 out"):
-        exposure(phi, ~keep)
+    rest = np.arange(20) != 7
+    for own in (keep, ~keep):
+        found = exposure(phi, own, average_queries=average_queries)
+        assert np.isnan(found[7])
+        expected = exposure(phi[:, rest], own[:, rest], average_queries=average_queries)
+        np.testing.assert_array_equal(found[rest], expected)
+    with pytest.raises(UserError, match="an example with 2 models in and 2 out"):
+        exposure(phi[:, 7:8], keep[:, 7:8])
 
 
 def test_by_source_gives_the_quartiles_of_each():
-    exposed = np.array([1.0, 5.0, 2.0, np.inf, 3.0, np.inf, 4.0, 7.0])
-    sources = np.array([0, 1, 0, 1, 0, 1, 0, 0])
-    found = by_source(exposed, sources, ["pool", "npz:x.npz", "absent"])
+    exposed = np.array([1.0, 5.0, 2.0, np.inf, 3.0, np.inf, 4.0, 7.0, np.nan, np.nan])
+    sources = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0, 3])
+    found = by_source(exposed, sources, ["pool", "npz:x.npz", "absent", "unknown"])
     assert list(found) == ["pool", "npz:x.npz"]
     assert found["pool"] == SourceExposure(5, 2.0, 3.0, 4.0)
     assert found["npz:x.npz"] == SourceExposure(3, 5.0, np.inf, np.inf)

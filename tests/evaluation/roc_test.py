@@ -152,7 +152,7 @@ def test_infinite_and_integer_scores_are_allowed():
 @pytest.mark.parametrize(
     ("scores", "members", "message"),
     [
-        ([0.0, np.nan, np.nan], [True, False, True], "^2 attack scores are NaN"),
+        ([0.0, np.nan, np.nan], [True, False, True], "with scores, got 1 and 0"),
         ([0.0, 1.0], [True, True], "got 2 and 0"),
         ([0.0, 1.0], [False, False], "got 0 and 2"),
     ],
@@ -160,6 +160,20 @@ def test_infinite_and_integer_scores_are_allowed():
 def test_unusable_scores_are_a_user_error(scores, members, message):
     with pytest.raises(UserError, match=message):
         roc_lib.roc(np.array(scores), np.array(members))
+
+
+def test_pairs_without_a_score_are_left_out():
+    rng = np.random.default_rng(7)
+    members = rng.random(300) < 0.5
+    scores = np.where(rng.random(300) < 0.2, np.nan, rng.normal(size=300) + members)
+    scored = ~np.isnan(scores)
+    found, expected = (
+        roc_lib.roc(scores, members),
+        roc_lib.roc(scores[scored], members[scored]),
+    )
+    assert found.num_members == expected.num_members == (members & scored).sum()
+    for name in ("fpr", "tpr", "thresholds"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_thin_keeps_every_step_at_low_fpr_and_stays_in_budget():

@@ -101,6 +101,15 @@ def test_a_nan_outside_where_does_no_harm():
     assert repr(evaluate(np.where(where, scores, np.nan), members, where)) == expected
 
 
+def test_a_pair_without_a_score_does_not_count():
+    scores, members = _attack()
+    scored = np.random.default_rng(3).random(scores.shape) < 0.5
+    expected = repr(evaluate(scores, members, scored))
+    assert repr(evaluate(np.where(scored, scores, np.nan), members)) == expected
+    with pytest.raises(UserError, match="got 0 and 0"):
+        evaluate(np.full(scores.shape, np.nan), members)
+
+
 def test_a_target_whose_pairs_are_all_members_has_no_metrics_of_its_own():
     scores, members = _attack()
     where = np.ones(scores.shape, bool)

@@ -1,5 +1,7 @@
-"""What an export says of its models, and what it may replace. tests/cli/export_test.py writes whole
-ones and has the reference's code read them."""
+"""What an export says of its models, and what it may replace.
+
+tests/cli/export_test.py writes whole ones and has the reference's code read them.
+"""
 
 import json
 import os

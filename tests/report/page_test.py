@@ -12,7 +12,7 @@ from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import load
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation.summary import Curve
-from lira_jax.report import gallery, material, page
+from lira_jax.report import figures, gallery, material, page
 
 SUMMARIES = {name: (attack.summary, attack.source) for name, attack in ATTACKS.items()}
 
@@ -66,9 +66,10 @@ def usual(tmp_path_factory):
 
 def test_the_page_needs_no_other_file(usual):
     _, _, parsed = usual
-    for _, attrs in parsed.elements:
+    for tag, attrs in parsed.elements:
         for name in ("src", "href"):
-            assert attrs.get(name, "data:").startswith("data:")
+            start = "https://" if tag == "a" else "data:"  # links are read, not loaded
+            assert attrs.get(name, start).startswith(start)
     assert not {"link", "iframe"} & {
         tag for tag, attrs in parsed.elements if attrs.get("rel") != "icon"
     }
@@ -110,6 +111,30 @@ def test_the_table_holds_the_results(usual):
     assert parsed.rows["split-table"]["loss"][0] == repr(
         attacks["loss"].correct.metrics["auc"].value
     )
+
+
+def test_sources_are_linked(usual):
+    _, _, parsed = usual
+    assert "https://arxiv.org/abs/2112.03570" in {attrs["href"] for attrs in parsed.all("a")}
+
+
+def test_examples_with_too_few_models_are_counted_and_not_shown(tmp_path):
+    run = synthetic_run.write(tmp_path / "run", short=50)
+    found = read(run)
+    assert np.isnan(found.exposed.exposure).sum() == 50
+    assert found.results.attacks["lira_online"].num_unscored == 50
+    assert found.results.attacks["attack_r"].num_unscored == 0  # the out lists are long enough
+    cards = gallery.cards(found)
+    assert len(cards) == 10
+    assert not np.isnan(found.exposed.exposure[[card.example for card in cards]]).any()
+    text, _ = render(found)
+    assert text.count("without 50 examples") == 1
+    assert "of 10 examples lie above 1" in text
+    assert "nan" not in text[: text.index("<script")].lower()
+    drawn = figures.exposure_histograms(
+        found.exposed.phi, found.exposed.keep, found.labels, found.exposed.exposure, None, shown=20
+    )
+    assert len(drawn.axes) == 10
 
 
 def test_the_most_exposed_examples_are_shown_in_order(usual):

@@ -30,6 +30,7 @@ def write(
     class_names=(),
     test_set=True,
     data_path=None,
+    short=0,
     seed=0,
 ):
     """Writes data and a run directory of models that know their members a little better.
@@ -38,6 +39,7 @@ def write(
       targets: positions of the models attacked, all by default.
       logits: whether lira-attack had them.
       extras: also the ablation and the numbers of shadows.
+      short: examples, the first, that a single model trained on.
     """
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, examples - classes)])
@@ -57,6 +59,7 @@ def write(
     run.settle_experiment(experiment, {"dataset", "data_path", "num_models", "queries", "epochs"})
     run.settle_data(datasets.fingerprint(load.load("npz", str(data_path))), "data")
     keep = rng.random((models, examples)).argsort(0) < models // 2
+    keep[:, :short] = np.arange(models)[:, None] == np.arange(short) % models
     run.write("labels.npy", labels.astype(np.int32))
     run.write("keep.npy", keep)
     everything = rng.normal(size=(models, examples, 2, classes)).astype(np.float32)

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from lira_jax.attacks.table import ATTACKS, on_signals
+from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import lift

@@ -25,9 +25,9 @@ def network(classifies=True, **signals):
 def test_a_signal_is_either_measured_or_derived(name):
     signal = SIGNALS[name]
     assert (signal.measure is None) != (signal.derive is None)
-    assert (signal.cost == 0) == (signal.measure is None)
+    assert (signal.cost == 0) == (signal.measure is None), "0 is for derived signals alone"
     assert signal.summary
-    assert re.search(r"\b(19|20)\d\d\b", signal.source)
+    assert re.search(r"\b(19|20)\d\d\b", signal.source), "the source has its year"
 
 
 def test_signals_of_the_users_recipe_can_be_named_too():

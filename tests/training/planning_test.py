@@ -1,5 +1,7 @@
-"""No more side by side than fits into memory, and what was measured once is measured no more.
-tuning_test.py times and trains by the plans."""
+"""No more side by side than fits into memory; what was measured once is measured no more.
+
+tuning_test.py times and trains by the plans.
+"""
 
 import dataclasses
 import types
@@ -22,8 +24,7 @@ KERNEL = {"kernel": np.zeros((3, 3, 1, 4))}
 
 
 def fitting(width, devices, fixed, each, limit, fails_at=10**9):
-    """`planning.fitting`, where so many bytes are needed by all models together and by each; and
-    the widths that were compiled."""
+    """`planning.fitting` where models need so many bytes together and each; the widths compiled."""
     tried = []
 
     def compile_train(width):

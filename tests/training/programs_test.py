@@ -1,5 +1,7 @@
-"""The programs of training as they are described before anything is compiled. loop_test.py and
-tuning_test.py run them."""
+"""The programs of training as they are described before anything is compiled.
+
+loop_test.py and tuning_test.py run them.
+"""
 
 import types
 

@@ -39,13 +39,14 @@ class ListSum:
         """float64 [examples, queries]."""
         return self.largest + self.rest
 
-    def total_without(self, gone: np.ndarray) -> np.ndarray:
-        """The sum once one score of the list is deleted: gone, float64 [..., examples, queries]."""
+    def total_without(self, gone: np.ndarray, loses: np.ndarray | bool = True) -> np.ndarray:
+        """The sum once one score of the list is deleted: gone, float64 [..., examples, queries];
+        where `loses` is false, none is."""
         left = self.rest - gone
         np.maximum(left, 0, out=left)
         left += self.largest
         np.copyto(left, self.rest, where=gone == self.largest)
-        return left
+        return left if np.all(loses) else np.where(loses, left, self.total)
 
 
 def list_sum(p: np.ndarray, member: np.ndarray) -> ListSum:

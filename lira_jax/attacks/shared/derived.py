@@ -1,7 +1,7 @@
 """Signals that are computed from saved ones, and cost no forward pass and no file.
 
 LiRA (Carlini et al. 2022, https://arxiv.org/abs/2112.03570), figure 8, compares these statistics of
-the plain query. To add one, write a function here and a line in DERIVED.
+the plain query. To add one, write a function in a file beside this one and a line in DERIVED.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from lira_jax.attacks import thresholds
+from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.blocks import over_blocks
 
 Arrays = Mapping[str, np.ndarray]
@@ -57,7 +58,7 @@ def naive_logit(signals: Arrays, labels: np.ndarray) -> np.ndarray:
 
     def fill(block: slice) -> None:
         z = logits[:, block].astype(np.float32)
-        p = np.exp(z - z.max(-1, keepdims=True))
+        p = np.exp(_difference(z, z.max(-1, keepdims=True)))
         p /= p.sum(-1, keepdims=True)
         p = np.clip(_of_label(p, labels[block]), smallest, largest)
         naive[:, block] = np.log(p) - np.log(1 - p)
@@ -79,7 +80,7 @@ def hinge(signals: Arrays, labels: np.ndarray) -> np.ndarray:
         others = z.copy()
         index = np.broadcast_to(labels[block], z.shape[:-1])[..., None]
         np.put_along_axis(others, index, -np.inf, -1)
-        margin[:, block] = _of_label(z, labels[block]) - others.max(-1)
+        margin[:, block] = _difference(_of_label(z, labels[block]), others.max(-1))
 
     _in_blocks(fill, logits)
     return margin
@@ -95,6 +96,11 @@ DERIVED: dict[str, Derived] = {
     ),
     "hinge": Derived(hinge, ("logits",), "z_y less the largest other logit", _FIGURE_8),
 }
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b in float32, of float32 numbers: what exceeds its range is its largest number."""
+    return saturation.clip(a.astype(np.float64) - b)
 
 
 def _of_label(values: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lira_jax.attacks.shared import leave_out
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.errors import UserError
 
@@ -21,12 +22,14 @@ class Inputs:
       targets: int [targets], models that are targets in turn, or that stand for them; None when
         nothing of the targets is among the models.
       observed: float [targets, examples, queries], phi of targets from outside, or None.
+      partner: whether a partner is left out with each of `targets` (leave_out.py).
     """
 
     phi: np.ndarray
     keep: np.ndarray
     targets: np.ndarray | None
     observed: np.ndarray | None
+    partner: bool = True
 
     @property
     def num_targets(self) -> int:
@@ -46,6 +49,34 @@ class Inputs:
             return self.observed[row]
         assert self.targets is not None, _KNOWN
         return self.phi[self.targets[row]]
+
+    def select(self, examples: np.ndarray) -> "Inputs":
+        """The same of some examples, bool [examples] or indices."""
+        observed = None if self.observed is None else self.observed[:, examples]
+        return dataclasses.replace(
+            self, phi=self.phi[:, examples], keep=self.keep[:, examples], observed=observed
+        )
+
+    def query(self, query: int) -> "Inputs":
+        """The same of one query."""
+        one = slice(query, query + 1)
+        observed = None if self.observed is None else self.observed[:, :, one]
+        return dataclasses.replace(self, phi=self.phi[:, :, one], observed=observed)
+
+    def moments(
+        self, phi: np.ndarray, member: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`leave_out.list_moments` of one list of a block, without the targets and partners."""
+        return leave_out.list_moments(phi, member, self.targets, self.partner)
+
+    def medians(self, phi: np.ndarray, member: np.ndarray) -> np.ndarray:
+        """`leave_out.list_medians` of the same."""
+        return leave_out.list_medians(phi, member, self.targets, self.partner)
+
+    def deleted(self, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`leave_out.deleted` of the same; only where there are targets among the models."""
+        assert self.targets is not None, "nothing is deleted for targets from outside"
+        return leave_out.deleted(member, self.targets, self.partner)
 
     def block(self, examples: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """phi, keep and the targets' own phi of some examples."""
@@ -124,7 +155,7 @@ def check(
         raise UserError(
             f"observed has {len(observed)} rows for {len(targets)} targets: give one for each"
         )
-    return Inputs(phi, keep, targets, observed)
+    return Inputs(phi, keep, targets, observed, leave_out.with_partner(keep))
 
 
 def by_query(phi: np.ndarray) -> np.ndarray:

@@ -5,23 +5,31 @@ An attack on target t fits, for each example, the scores of the shadow models th
 others as its shadows. Refitting costs models times the work of one target; here the statistics of
 all models are computed once and each target is deleted from them.
 
-Deleting the target alone is biased: a member's in list becomes one shorter than its out list, a
-non-member's the other way round, and the noisier fit lowers its likelihood. With balanced masks and
-scores of pure noise, LiRA then has an AUC of .43 at 8 models and .49 at 16. So a partner goes too,
-the next model with the opposite membership: each list loses exactly one score, whoever the target.
+Where every example is in equally many training sets (balanced masks), deleting the target alone is
+biased: a member's in list becomes one shorter than its out list, a non-member's the other way
+round, and the noisier fit lowers its likelihood. On scores of pure noise LiRA then has an AUC of
+.43 at 8 models and .49 at 16. So a partner goes too, the next model with the opposite membership:
+each list loses exactly one score, whoever the target.
+
+Where the models drew their training sets independently (coin flips), it is the other way round. An
+example that many models trained on has more members among its targets. What the others drew does
+not tell whether the target is one of them; without its partner, their lists' lengths do. On pure
+noise LiRA then has an AUC of .54 at 8 models and .53 at 16, other attacks up to .65. So there the
+target goes alone. `with_partner` tells from the masks which it is.
 """
 
 import dataclasses
 
 import numpy as np
+from scipy.stats import binom
 
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
     """Count, mean and sum of squared residuals about the mean, of the in and of the out list.
 
-    Counts are int [targets, examples], the rest float64 [targets, examples, queries]. An empty list
-    has mean NaN and sum of squares 0.
+    Counts are int [targets, examples], or [1, examples] where they are the same for all targets,
+    the rest float64 [targets, examples, queries]. An empty list has mean NaN and sum of squares 0.
     """
 
     in_count: np.ndarray
@@ -65,8 +73,47 @@ def partners(keep: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.where(keep[targets], next_member(~keep, targets), next_member(keep, targets))
 
 
+def with_partner(keep: np.ndarray) -> bool:
+    """Whether a partner should go with each target, so that the lists' lengths do not tell of it.
+
+    It should where the number of models that trained on an example is more like a constant than
+    like that of independent draws: in its variance, or in how often it takes its most frequent
+    value. In between, as for m of the
+    M models of a balanced run, either rule leaves something to tell: given the lists' lengths, the
+    share of members among targets has a variance of D / (4 m) with the partner and of about (1 -
+    D)^2 / (4 m D) without, where D = (M - m) / (M - 1) is that ratio of variances.
+
+    Args:
+      keep: bool [models, examples].
+    """
+    num_in, share = keep.sum(0), keep.mean(1)
+    frequency = np.bincount(num_in) / len(num_in)
+    mode = int(frequency.argmax())
+    alike = 2 * frequency[mode] > 1 + binom.pmf(mode, len(keep), share.mean())
+    return bool(alike or 2 * np.var(num_in) <= np.sum(share * (1 - share)))
+
+
+def deleted(
+    member: np.ndarray, targets: np.ndarray, partner: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each list loses for each target.
+
+    Args:
+      member: bool [models, examples], which models' scores form the list of an example.
+      targets: int [targets], model indices.
+      partner: whether a partner goes with each target.
+
+    Returns:
+      models int [targets, examples], whose score is deleted; and whether there is one, bool
+      [targets, examples], or [1, examples] where it is the same for all targets.
+    """
+    if partner:
+        return next_member(member, targets), np.any(member, axis=0, keepdims=True)
+    return np.broadcast_to(targets[:, None], (len(targets), member.shape[1])), member[targets]
+
+
 def list_moments(
-    phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
+    phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None, partner: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count, mean and sum of squared residuals of one list, as `moments` gives them for both.
 
@@ -77,9 +124,11 @@ def list_moments(
       phi: float [models, examples, queries].
       member: bool [models, examples], keep for the in list and ~keep for the out list.
       targets: int [targets], model indices; None deletes nothing and gives one row.
+      partner: whether a partner goes with each target.
 
     Returns:
-      count int [targets, examples], mean and sum of squares float64 [targets, examples, queries].
+      count int [targets, examples], or [1, examples] where it is the same for all targets; mean and
+      sum of squares float64 [targets, examples, queries].
     """
     num_models, num_examples, num_queries = phi.shape
     x = phi.reshape(num_models, -1).astype(np.float64)
@@ -98,19 +147,24 @@ def list_moments(
         if targets is None:
             return count[None], mean + centre, np.fmax(ss, 0)
 
-        left = np.maximum(count - 1, 0)
-        gone = _rows(x.reshape(phi.shape), next_member(member, targets))
+        which, loses = deleted(member, targets, partner)
+        left = count - loses
+        gone = _rows(x.reshape(phi.shape), which)
         gone -= mean
-        mean_left = gone / -left[:, None]
+        if not partner:
+            gone *= loses[..., None]  # a score at the mean changes nothing
+        mean_left = gone / -left[..., None]
         mean_left += mean + centre
         gone *= gone
-        gone *= -(count / left)[:, None]
+        gone *= -(count / left)[..., None]
         gone += ss
     ss_left = np.fmax(gone, 0, out=gone)  # rounding can leave less than 0, an empty list NaN
-    return np.broadcast_to(left, ss_left.shape[:2]), mean_left, ss_left
+    return left, mean_left, ss_left
 
 
-def moments(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None) -> Moments:
+def moments(
+    phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None, partner: bool = True
+) -> Moments:
     """Moments of the in and out lists of each target, without the target and its partner.
 
     Args:
@@ -118,15 +172,20 @@ def moments(phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None
       keep: bool [models, examples].
       targets: int [targets], model indices; None for a target from outside: nothing is deleted and
         the one row of the result holds for any target.
+      partner: whether a partner goes with each target.
 
     Returns:
       Equal, up to the rounding of float64, to the moments of lists from which the scores of the
       target and its partner were removed.
     """
-    return Moments(*list_moments(phi, keep, targets), *list_moments(phi, ~keep, targets))
+    return Moments(
+        *list_moments(phi, keep, targets, partner), *list_moments(phi, ~keep, targets, partner)
+    )
 
 
-def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
+def list_medians(
+    phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None, partner: bool = True
+) -> np.ndarray:
     """Median of one list, as `medians` gives it for both.
 
     In sorted order, deleting a score moves those above it down by one: the k-th score left is the
@@ -136,16 +195,29 @@ def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
       phi: float [models, examples, queries].
       member: bool [models, examples], keep for the in list and ~keep for the out list.
       targets: int [targets], model indices; None deletes nothing and gives one row.
+      partner: whether a partner goes with each target.
 
     Returns:
       float64 [targets, examples, queries]; NaN for an empty list.
     """
+    if targets is not None and not partner:
+        # Of a target outside the list nothing is deleted; for the others as if each were inside.
+        whole = list_medians(phi, member, None)
+        inside = member[targets][..., None]
+        return np.where(inside, _medians(phi, member, np.where(inside, phi[targets], 0)), whole)
+    if targets is None:
+        return _medians(phi, member, None)
+    return _medians(phi, member, _rows(phi, next_member(member, targets)))
+
+
+def _medians(phi: np.ndarray, member: np.ndarray, gone: np.ndarray | None) -> np.ndarray:
+    """Medians of lists without one score each, gone [targets, examples, queries]; None deletes
+    nothing."""
     num_models = len(phi)
     ordered = np.where(member.T[:, None, :], phi.transpose(1, 2, 0), np.inf)
     ordered.sort(axis=-1)
     count = member.sum(0)
-    left = count if targets is None else count - 1
-    gone = None if targets is None else _rows(phi, next_member(member, targets))
+    left = count if gone is None else count - 1
 
     def at(k):
         return np.take_along_axis(ordered, np.clip(k, 0, num_models - 1)[:, None, None], axis=-1)[
@@ -153,7 +225,7 @@ def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
         ]
 
     def left_at(k):
-        return at(k)[None] if targets is None else np.where(gone > at(k), at(k), at(k + 1))
+        return at(k)[None] if gone is None else np.where(gone > at(k), at(k), at(k + 1))
 
     median = left_at((left - 1) // 2).astype(np.float64)
     median += left_at(left // 2)
@@ -163,7 +235,7 @@ def list_medians(phi: np.ndarray, member: np.ndarray, targets: np.ndarray | None
 
 
 def medians(
-    phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None
+    phi: np.ndarray, keep: np.ndarray, targets: np.ndarray | None = None, partner: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Medians of the in and out lists of each target, without the target and its partner.
 
@@ -171,11 +243,15 @@ def medians(
       phi: float [models, examples, queries].
       keep: bool [models, examples].
       targets: int [targets], model indices; None for a target from outside, see `moments`.
+      partner: whether a partner goes with each target.
 
     Returns:
       in and out medians, float64 [targets, examples, queries].
     """
-    return list_medians(phi, keep, targets), list_medians(phi, ~keep, targets)
+    return (
+        list_medians(phi, keep, targets, partner),
+        list_medians(phi, ~keep, targets, partner),
+    )
 
 
 def _rows(x: np.ndarray, models: np.ndarray) -> np.ndarray:

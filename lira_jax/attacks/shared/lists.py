@@ -1,4 +1,7 @@
-"""Refuses attacks whose in or out lists would be empty."""
+"""Examples that have too few shadow scores for an attack, which get no score of it: NaN."""
+
+import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -6,27 +9,84 @@ from lira_jax.attacks.shared.inputs import Inputs
 from lira_jax.errors import UserError
 
 
-def require(inputs: Inputs, lists: tuple[bool, ...], attack: str) -> None:
-    """Checks that every example has a shadow score left in each list.
+@dataclasses.dataclass(frozen=True)
+class Fewest:
+    """How many scores an attack needs in the lists of an example, without those of the target and
+    its partner.
+
+    Attributes:
+      num_in: in the in list, of shadow models that trained on the example.
+      num_out: in the out list, of those that did not.
+    """
+
+    num_in: int
+    num_out: int
+
+    @property
+    def lack(self) -> str:
+        """What an example has that has too few, in words."""
+        kinds = {"in": self.num_in, "out": self.num_out}
+        if self.num_in == self.num_out:
+            kinds = {"in or out": self.num_out}
+        words = [
+            f"{'no' if number == 1 else f'fewer than {number}'} {kind}"
+            for kind, number in kinds.items()
+            if number
+        ]
+        return f"{' or '.join(words)} scores"
+
+    def met(self, inputs: Inputs) -> np.ndarray:
+        """Which examples have enough for which target, bool [targets, examples], or [1, examples]
+        where it is the same for all."""
+        enough = np.ones((1, inputs.keep.shape[1]), bool)
+        for member, number in ((inputs.keep, self.num_in), (~inputs.keep, self.num_out)):
+            gone = 0 if inputs.targets is None else inputs.deleted(member)[1]
+            enough = enough & (member.sum(0) - gone >= number)
+        return enough
+
+
+EACH, OUT = Fewest(1, 1), Fewest(0, 1)
+TWO_EACH, TWO_OUT = Fewest(2, 2), Fewest(0, 2)
+
+
+def on_scored(
+    inputs: Inputs,
+    fewest: Fewest,
+    attack: str,
+    run: Callable[[Inputs], np.ndarray],
+    advice: str = "",
+) -> np.ndarray:
+    """Runs an attack on the examples that have enough shadow scores.
 
     Args:
       inputs: of the attack.
-      lists: the keep bits of the lists it reads: True the in list, False the out list.
+      fewest: how many scores it needs.
       attack: what to call it in the message.
+      run: the attack, on inputs of which every example has enough for some target: float64
+        [targets, examples]. What it gives for the others is not used.
+      advice: what else could be done, for the message.
+
+    Returns:
+      float64 [targets, examples]; NaN where an example has too few. Where a partner goes with the
+      target that is the same for all targets, otherwise not: then an example can have enough for
+      those that did not train on it and too few for those that did.
 
     Raises:
-      UserError: without the target and its partner a list of some example is empty.
+      UserError: no example has enough for any target.
     """
-    gone = inputs.targets is not None  # each list loses the target or its partner
-    num_in = inputs.keep.sum(0)
-    left = {True: num_in - gone, False: len(inputs.keep) - num_in - gone}
-    empty = np.any([left[bit] < 1 for bit in lists], axis=0)
-    if not empty.any():
-        return
-    i = int(empty.argmax())
-    raise UserError(
-        f"example {i} has {max(left[True][i], 0)} in and {max(left[False][i], 0)} out shadow "
-        f"scores{' without the target and its partner' if gone else ''}, {attack} needs 1 "
-        f"{'of each' if len(lists) == 2 else 'out'}: use more models (--num_models) or balanced "
-        "masks (--masks=balanced)"
-    )
+    enough = fewest.met(inputs)
+    if enough.all():
+        return run(inputs)
+    if not enough.any():
+        kinds = {"in": fewest.num_in, "out": fewest.num_out}
+        needed = " and ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
+        less = " without the target and its partner" if inputs.partner else " without the target"
+        raise UserError(
+            f"no example has {needed} shadow scores{'' if inputs.targets is None else less}, as "
+            f"{attack} needs: use more models (--num_models) or balanced masks "
+            f"(--masks=balanced){advice}"
+        )
+    some = np.asarray(enough.any(0))
+    score = np.full((inputs.num_targets, len(some)), np.nan)
+    score[:, some] = np.where(enough[:, some], run(inputs.select(some)), np.nan)
+    return score

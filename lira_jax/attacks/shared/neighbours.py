@@ -18,6 +18,9 @@ TILE = 1024
 """Examples on a side of a tile of the distance matrix: 4 MiB in float32, large enough that the
 products outweigh the gathering of their two sides."""
 
+LARGEST_LOGIT = 1e30
+"""Sums of larger ones may exceed float32."""
+
 BLOCK_BYTES = 2**25
 """Of the logits of some models that are gathered at a time, for each side of a tile."""
 
@@ -75,7 +78,9 @@ def _bounds(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = np.sqrt(square)
     along = _divide(total, np.sqrt(num_models) * length[:, None])
     rest = np.sqrt(np.maximum((length > 0) - np.square(along).sum(1), 0))
-    return length.astype(np.float32), np.column_stack([along, rest]).astype(np.float32)
+    if length.max() <= np.finfo(np.float32).max:
+        length = length.astype(np.float32)
+    return length, np.column_stack([along, rest]).astype(np.float32)
 
 
 def _cosine(
@@ -91,11 +96,13 @@ def _cosine(
 
 def _by_models(logits: np.ndarray, examples: np.ndarray) -> Iterator[np.ndarray]:
     """The logits of some examples about their means, float32 [examples, models, classes], a few
-    models at a time."""
+    models at a time; float64 if they are so large that float32 cannot hold their sum."""
     num_models, _, num_classes = logits.shape
     size = max(1, BLOCK_BYTES // (4 * TILE * num_classes))
     for start in range(0, num_models, size):
         x = logits[start : start + size, examples].astype(np.float32).transpose(1, 0, 2)
+        if np.abs(x).max() > LARGEST_LOGIT:
+            x = x.astype(np.float64)
         yield x - x.mean(-1, keepdims=True)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.errors import UserError
 
@@ -131,7 +132,7 @@ class Signals(Mapping[str, np.ndarray]):
             array = array if self._examples is None else array[self._examples]
             if stacked is None:
                 stacked = np.empty((len(models), *array.shape), np.float32)
-            stacked[row] = array
+            stacked[row] = saturation.clip(array)
         assert stacked is not None, "there are models"
         return stacked
 

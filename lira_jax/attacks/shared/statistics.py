@@ -1,10 +1,11 @@
 """Statistics of a model's own output for the plain example, to compare with a threshold.
 
-Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models", section
-3.1, and the baselines of Rezaei and Liu 2021 and Hintersdorf et al. 2022. All take logits [...,
-classes] and labels
-that broadcast to [...], compute in float64 and never go through a rounded softmax: an overfitted
-model's probabilities round to 1 in float32 while its logits still tell examples apart.
+Song and Mittal 2021, Systematic Evaluation of Privacy Risks of Machine Learning Models
+(https://arxiv.org/abs/2003.10595), section 3.1, and the baselines of Rezaei and Liu 2021
+(https://arxiv.org/abs/2005.13702) and Hintersdorf et al. 2022 (https://arxiv.org/abs/2111.09076).
+All take logits [..., classes] and labels that broadcast to [...], compute in float64 and never go
+through a rounded softmax: an overfitted model's probabilities round to 1 in float32 while its
+logits still tell examples apart.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ def log_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log p_y, which orders as the confidence p_y does but does not round to 1.
 
     log p_y = -log(1 + exp(-phi)) keeps all its digits up to phi = 708, where exp(-phi) underflows.
-    Song and Mittal 2021, section 3.1.2; the minus loss of Yeom et al. 2018.
+    Song and Mittal 2021, section 3.1.2, equation 6; the minus loss of Yeom et al. 2018.
 
     Args:
       logits: float [..., classes].
@@ -36,8 +37,8 @@ def log_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def correctness(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """1 where the prediction is the label, else 0; all that label-only access shows of one example.
 
-    The baseline of Leino and Fredrikson 2020, the "naive attack" of Rezaei and Liu 2021, elsewhere
-    the "gap
+    The baseline of Leino and Fredrikson 2020 (https://arxiv.org/abs/1906.11798); Song and Mittal
+    2021, section 3.1.1, equation 5; the "naive attack" of Rezaei and Liu 2021, elsewhere the "gap
     attack": its balanced accuracy is (1 + train accuracy - test accuracy) / 2.
 
     Args:
@@ -53,7 +54,8 @@ def correctness(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the Shannon entropy of the prediction, in nats; it does not look at the label.
 
-    Song and Mittal 2021, section 3.1.2.
+    Salem et al. 2019 (https://arxiv.org/abs/1806.01246); Song and Mittal 2021, section 3.1.2,
+    equation 7.
 
     Args:
       logits: float [..., classes].
@@ -69,9 +71,9 @@ def entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the modified entropy, which is low where the prediction is certain and right.
 
-    Song and Mittal 2021, equation 8: Mentr = -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j). It
-    has all its digits where p_y rounds to 0 or 1, and underflows to 0 only above phi = 372 (exp(-2
-    phi)).
+    Song and Mittal 2021, section 3.1.3, equation 8: Mentr = -(1 - p_y) log p_y - sum_{j != y} p_j
+    log(1 - p_j). It has all its digits where p_y rounds to 0 or 1, and underflows to 0 only above
+    phi = 372 (exp(-2 phi)).
 
     Args:
       logits: float [..., classes].
@@ -107,7 +109,7 @@ def zero_r(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """0 for everybody: the attack that always says the more frequent answer, a floor for
     accuracies.
 
-    Rezaei and Liu 2021.
+    Rezaei and Liu 2021, table 2.
 
     Args:
       logits: float [..., classes].

@@ -42,7 +42,12 @@ def read_npy(path: pathlib.Path) -> Dataset:
     source = f"--data_path={path}"
     if not path.is_dir():
         raise UserError(f"{source}: not a folder; give the one with x.npy and y.npy in it")
-    files = {file.stem: file for file in sorted(path.glob("*.npy"))}
+    with reading(source):
+        files = {
+            file.stem: file
+            for file in sorted(path.iterdir())
+            if file.is_file() and file.suffix == ".npy"
+        }
     return _assemble(
         source,
         files,
@@ -82,7 +87,14 @@ def _assemble(source: str, names: Collection[str], get: Callable[[str], np.ndarr
         )
     y, num_classes = _from_one_hot(get(y_name))
     x_test = get("x_test") if "x_test" in names else None
-    y_test = _from_one_hot(get("y_test"))[0] if "y_test" in names else None
+    y_test = None
+    if "y_test" in names:
+        y_test, test_classes = _from_one_hot(get("y_test"))
+        if num_classes and test_classes and num_classes != test_classes:
+            raise UserError(
+                f"{source}: {y_name} has {num_classes} columns, one for each class, y_test "
+                f"{test_classes}; make them equal"
+            )
     class_names = next((get(name) for name in ("class_names", "label_names") if name in names), ())
     with reading(source):  # names in bytes may not be ASCII
         class_names = tuple(np.ravel(class_names).astype(str).tolist())

@@ -3,11 +3,13 @@
 Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
 """
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
-from lira_jax.data.dataset import Dataset
+from lira_jax.data.dataset import Dataset, as_array
 from lira_jax.data.readers import unpickle
 from lira_jax.data.readers.reading import open_archive, open_member, reading
 from lira_jax.errors import UserError
@@ -53,23 +55,54 @@ def _read(path, folder, batches, test, meta, labels_key, names_key) -> Dataset:
                 raise UserError(f"{source} has no array or list {key!r} in it; get it again")
         return [_images(content[key], source) if key == "data" else content[key] for key in keys]
 
-    def join(names: tuple[str, ...]) -> list[np.ndarray]:
-        parts = zip(*(load(name, "data", labels_key) for name in names), strict=True)
-        return [np.concatenate(part) for part in parts]
-
     (class_names,) = load(meta, names_key)
     class_names = tuple(
         name.decode("latin1") if isinstance(name, bytes) else str(name) for name in class_names
     )
+
+    def join(names: tuple[str, ...]) -> list[np.ndarray]:
+        parts = []
+        for name in names:
+            x, labels = load(name, "data", labels_key)
+            parts.append(
+                (x, _labels(labels, len(x), len(class_names), f"--data_path={path}: {name}"))
+            )
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
     (x, y), (x_test, y_test) = join(batches), join((test,))
     return Dataset(x, y, x_test, y_test, class_names=class_names)
 
 
 def _images(planes: np.ndarray, source: str) -> np.ndarray:
-    planes = np.asarray(planes)
+    with _about(source):
+        planes = as_array("'data'", planes)
     if planes.dtype != np.uint8 or planes.shape[1:] != (3072,):
         raise UserError(f"{source}: 'data' is not uint8 [N, 3072]; get it again")
     return np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def _labels(labels: list | np.ndarray, count: int, num_classes: int, source: str) -> np.ndarray:
+    """The labels of one batch; one too many here and one too few in the next would shift others."""
+    with _about(source):
+        y = as_array("the list of labels", labels)
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise UserError(f"{source}: its labels are no list of whole numbers; get it again")
+    if len(y) != count:
+        raise UserError(f"{source}: it has {count} images but {len(y)} labels; get it again")
+    if len(y) and not 0 <= y.min() <= y.max() < num_classes:
+        raise UserError(
+            f"{source}: its labels are {y.min()} to {y.max()}, but there are {num_classes} class "
+            "names; get it again"
+        )
+    return y
+
+
+@contextlib.contextmanager
+def _about(source: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
 
 
 def _files(path: pathlib.Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:

@@ -18,7 +18,6 @@ _DAMAGED = (
     lzma.LZMAError,
     zipfile.BadZipFile,
     tarfile.TarError,
-    UnicodeDecodeError,
 )
 
 
@@ -31,6 +30,11 @@ def reading(name: str | pathlib.Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"{name}: {error.strerror or one_line(error)}; give a readable, whole file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{name}: damaged, or not UTF-8 text ({one_line(error)}); save it as UTF-8, or get it "
+            "again"
         ) from error
     except _DAMAGED as error:
         raise UserError(

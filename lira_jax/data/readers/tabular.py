@@ -7,20 +7,18 @@ are those of github.com/privacytrustlab/datasets.
 import contextlib
 import dataclasses
 import io
-import itertools
 import pathlib
 import tarfile
 import zipfile
-from collections.abc import Iterator
 
 import numpy as np
 
+from lira_jax import progress
 from lira_jax.data.dataset import Dataset
-from lira_jax.data.readers import arrays
+from lira_jax.data.readers import arrays, delimited
+from lira_jax.data.readers.delimited import Layout
 from lira_jax.data.readers.reading import open_archive, open_member, open_plain_or_gzip, reading
 from lira_jax.errors import UserError
-
-_ROWS_AT_ONCE = 4096
 
 
 def read_purchase100(path: pathlib.Path) -> Dataset:
@@ -42,16 +40,17 @@ def read_location30(path: pathlib.Path) -> Dataset:
 def read(path: pathlib.Path) -> Dataset:
     """Reads rows `label,feature,feature,...`, or features and labels kept apart.
 
-    The file is text, text in .gz, a tar archive (.tgz) of one text file or of the two files `feats`
-    and `labels`, a folder with those two, or an .npz for `arrays.read_npz`. Labels 1..K become
-    0..K-1.
+    The file is text, as `delimited.blocks` reads it, text in .gz, a tar archive (.tgz) of one text
+    file or of the two files `feats` and `labels`, a folder with those two, or an .npz for
+    `arrays.read_npz`. Labels 1..K become 0..K-1.
 
     Returns:
-      x [N, D], uint8 if all features are whole and within 0..255, else float32; y [N].
+      x [N, D], uint8 if all features are whole and within 0..255, else float64; y [N], numbers
+      or words.
 
     Raises:
       UserError: Damaged files, rows that are not numbers or differ in length, labels not 0..K-1 or
-        1..K.
+        1..K, or as many classes as rows.
     """
     source = f"--data_path={path}"
     if path.is_file() and zipfile.is_zipfile(path):
@@ -60,20 +59,44 @@ def read(path: pathlib.Path) -> Dataset:
     with contextlib.ExitStack() as stack, reading(source):
         files = _open(path, stack)
         if files.keys() == {"feats", "labels"}:
-            x = np.concatenate(
-                [_compact(block) for block in _blocks(files["feats"], f"{source}: feats")]
-            )
-            y = np.concatenate(list(_blocks(files["labels"], f"{source}: labels")))
+            _, _, x = _table(files["feats"], f"{source}: feats", labelled=False)
+            layout, y, _ = _table(files["labels"], f"{source}: labels")
         elif len(files) == 1 and not files.keys() & {"feats", "labels"}:
             (file,) = files.values()
-            blocks = [(_compact(block[:, 1:]), block[:, 0]) for block in _blocks(file, source)]
-            x, y = (np.concatenate(part) for part in zip(*blocks, strict=True))
+            layout, y, x = _table(file, source)
+            if not x.shape[1]:
+                raise UserError(
+                    f"{source}: line 1 has one column; give rows label,feature,feature,..., with "
+                    "commas, semicolons, tabs or blanks between them"
+                )
         else:
             held = ", ".join(files) or "nothing"
             raise UserError(
                 f"{source}: holds {held}; it must hold one file of rows, or feats and labels"
             )
-    return _from_zero(Dataset(x, y), source)
+    _tell_of_layout(source, layout, x)
+    return _from_zero(Dataset(x, y), source, layout.column(layout.label))
+
+
+def _table(
+    file: io.BufferedIOBase, source: str, labelled: bool = True
+) -> tuple[Layout, np.ndarray, np.ndarray]:
+    """The layout, labels [N] and features [N, D] of a file, uint8 if they are bytes."""
+    parts = [(layout, y, _compact(x)) for layout, y, x in delimited.blocks(file, source, labelled)]
+    layouts, labels, features = zip(*parts, strict=True)
+    return layouts[0], np.concatenate(labels), np.concatenate(features)
+
+
+def _tell_of_layout(source: str, layout: Layout, x: np.ndarray) -> None:
+    if layout.header:
+        labels = layout.column(layout.label)
+        progress.remark(f"{source}: line {layout.header[0]} is a header, labels are {labels}")
+    rows = np.arange(len(x))
+    running = np.flatnonzero(x[-1] - x[0].astype(float) == rows[-1]) if len(x) > 9 else ()
+    for index in map(int, running):
+        if np.array_equal(x[:, index] - x[0, index].astype(float), rows):
+            name = layout.column(index + (layout.label is not None and index >= layout.label))
+            progress.remark(f"{source}: {name} numbers the rows; remove it unless it is meant")
 
 
 def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, io.BufferedIOBase]:
@@ -93,49 +116,6 @@ def _open(path: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, io.Buffe
     }
 
 
-def _blocks(file: io.BufferedIOBase, source: str) -> Iterator[np.ndarray]:
-    """Yields float32 [rows, columns], in blocks: all of Texas100 would take 1.7 GB, as uint8 0.4
-    GB."""
-    # The stubs ask for a file with a name, for TextIOWrapper.name; reading needs none.
-    text = io.TextIOWrapper(file, "utf-8-sig")  # type: ignore[type-var]
-    numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip())
-    columns = 0
-    while rows := list(itertools.islice(numbered, _ROWS_AT_ONCE)):
-        try:
-            block = np.loadtxt(
-                [line for _, line in rows], np.float32, delimiter=",", comments=None, ndmin=2
-            )
-        except ValueError:
-            block = None
-        columns = columns or rows[0][1].count(",") + 1
-        if block is None or block.shape[1] != columns:
-            raise _bad_row(rows, columns, source)
-        yield block
-    if not columns:
-        raise UserError(f"{source}: no rows in it; give a file of rows label,feature,feature,...")
-
-
-def _bad_row(rows: list[tuple[int, str]], columns: int, source: str) -> UserError:
-    for number, line in rows:
-        fields = line.strip().split(",")
-        if len(fields) != columns:
-            return UserError(
-                f"{source}: line {number} has {len(fields)} fields, the first {columns}; make "
-                "them equal"
-            )
-        for field in fields:
-            try:
-                float(field)
-            except ValueError:
-                return UserError(
-                    f"{source}: line {number} has {field[:40]!r} where a number should be; remove "
-                    "the line"
-                )
-    return UserError(
-        f"{source}: lines {rows[0][0]} to {rows[-1][0]} are not rows of numbers; repair them"
-    )
-
-
 def _compact(block: np.ndarray) -> np.ndarray:
     whole = (
         block.size and block.min() >= 0 and block.max() <= 255 and (block == np.floor(block)).all()
@@ -143,8 +123,17 @@ def _compact(block: np.ndarray) -> np.ndarray:
     return block.astype(np.uint8) if whole else block
 
 
-def _from_zero(data: Dataset, source: str) -> Dataset:
+def _from_zero(data: Dataset, source: str, column: str = "y") -> Dataset:
+    """The data with classes numbered from 0."""
     labels = np.unique(data.y)
+    if 1 < len(labels) == len(data.y):
+        raise UserError(
+            f"{source}: {column} has {len(labels)} different labels in {len(data.y)} rows: it "
+            "numbers the rows, or is a quantity; put class labels into the first column, or call "
+            "theirs label in a header"
+        )
+    if labels.dtype.kind not in "buif":
+        return data  # words, which become numbers where all data are checked
     first = next(
         (
             start
@@ -154,9 +143,10 @@ def _from_zero(data: Dataset, source: str) -> Dataset:
         None,
     )
     if first is None:
-        shown = ", ".join(map(str, labels[:5]))
+        shown = ", ".join(f"{label:.16g}" for label in labels[:5])
         raise UserError(
-            f"{source}: labels are {shown}, ...; number the classes 0..K-1 or 1..K without a gap"
+            f"{source}: labels in {column} are {shown}, ...; number the classes 0..K-1 or 1..K "
+            "without a gap"
         )
     y_test = None if data.y_test is None else data.y_test - first
     return dataclasses.replace(data, y=data.y - first, y_test=y_test)

@@ -40,13 +40,27 @@ def test_each_is_its_definition_on_the_plain_query():
             assert s["hinge"][model, i] == pytest.approx(z[model, i, label] - max(others), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", DERIVED)
-def test_each_rises_with_the_logit_of_the_label_and_is_finite(name):
+def of_models_ever_surer(name):
+    """A signal of models that give the label a rising logit, the other classes 0."""
     logits = np.zeros((7, 5, 3))
     for model, gap in enumerate([-1000, -3, -1, 0, 1, 3, 1000]):
         logits[model, np.arange(5), LABELS] = gap
-    values = signals(logits)[name]
+    return signals(logits)[name]
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_each_is_finite_and_higher_for_a_model_that_is_surer_of_the_label(name):
+    values = of_models_ever_surer(name)
+    assert values.shape == (7, 5)
     assert np.isfinite(values).all()
+    # Where the label is the likeliest class; a signal need not know which class the label is.
+    assert (np.diff(values[3:], axis=0) >= 0).all()
+    assert (values[-1] > values[3]).all()
+
+
+@pytest.mark.parametrize("name", ["confidence", "log_confidence", "naive_logit", "hinge"])
+def test_those_of_figure_8_rise_with_the_logit_of_the_label(name):
+    values = of_models_ever_surer(name)
     assert (np.diff(values, axis=0)[1:-1] > 0).all()
     assert (np.diff(values, axis=0) >= 0).all()
 

@@ -39,18 +39,21 @@ def _partner(column, target):
     return -1
 
 
-def _refit(phi, keep, target, example, query, bit):
+def _refit(phi, keep, target, example, query, bit, partner):
     """The list of one example and query without the target and its partner (None: nothing is left
     out)."""
-    gone = () if target is None else (target, _partner(keep[:, example], target))
+    gone = () if target is None else (target,)
+    if gone and partner:
+        gone += (_partner(keep[:, example], target),)
     models = [m for m in range(len(phi)) if keep[m, example] == bit and m not in gone]
     return phi[models, example, query].astype(np.float64)
 
 
-def _assert_equals_refits(phi, keep, targets, in_and_out, statistic, scale):
+def _assert_equals_refits(phi, keep, targets, in_and_out, statistic, scale, partner):
     for bit, fast in in_and_out.items():
         for (t, i, a), value in np.ndenumerate(fast):
-            scores = _refit(phi, keep, None if targets is None else targets[t], i, a, bit)
+            target = None if targets is None else targets[t]
+            scores = _refit(phi, keep, target, i, a, bit, partner)
             expected = statistic(scores)
             if np.isnan(expected):
                 assert np.isnan(value)
@@ -67,11 +70,11 @@ def test_partners_are_the_next_model_of_opposite_membership(scores):
 
 
 @settings(max_examples=150, deadline=None)
-@given(_scores(), st.booleans())
-def test_moments_by_deletion_equal_refit(scores, outside):
+@given(_scores(), st.booleans(), st.booleans())
+def test_moments_by_deletion_equal_refit(scores, outside, partner):
     phi, keep, targets = scores
     targets = None if outside else targets
-    m = leave_out.moments(phi, keep, targets)
+    m = leave_out.moments(phi, keep, targets, partner)
     largest = np.abs(phi).max() + 1
     squares = len(phi) * largest**2
 
@@ -81,27 +84,74 @@ def test_moments_by_deletion_equal_refit(scores, outside):
     def sum_of_squares(x):
         return np.std(x) ** 2 * len(x) if len(x) else 0.0
 
+    def check(in_and_out, statistic, scale):
+        _assert_equals_refits(phi, keep, targets, in_and_out, statistic, scale, partner)
+
+    shape = m.in_mean.shape
     counts = {True: m.in_count[..., None], False: m.out_count[..., None]}
-    _assert_equals_refits(phi[..., :1], keep, targets, counts, len, 0)
-    _assert_equals_refits(phi, keep, targets, {True: m.in_mean, False: m.out_mean}, mean, largest)
-    _assert_equals_refits(
-        phi, keep, targets, {True: m.in_ss, False: m.out_ss}, sum_of_squares, squares
-    )
+    check({bit: np.broadcast_to(count, shape) for bit, count in counts.items()}, len, 0)
+    check({True: m.in_mean, False: m.out_mean}, mean, largest)
+    check({True: m.in_ss, False: m.out_ss}, sum_of_squares, squares)
     assert m.in_ss.min() >= 0
     assert m.out_ss.min() >= 0
 
 
 @settings(max_examples=150, deadline=None)
-@given(_scores(), st.booleans())
-def test_medians_by_deletion_equal_refit_exactly(scores, outside):
+@given(_scores(), st.booleans(), st.booleans())
+def test_medians_by_deletion_equal_refit_exactly(scores, outside, partner):
     phi, keep, targets = scores
     targets = None if outside else targets
-    in_median, out_median = leave_out.medians(phi, keep, targets)
+    in_median, out_median = leave_out.medians(phi, keep, targets, partner)
 
     def median(x):
         return np.median(x) if len(x) else np.nan
 
-    _assert_equals_refits(phi, keep, targets, {True: in_median, False: out_median}, median, 0)
+    medians = {True: in_median, False: out_median}
+    _assert_equals_refits(phi, keep, targets, medians, median, 0, partner)
+
+
+@pytest.mark.parametrize("num_models", [4, 8, 64, 256])
+@pytest.mark.parametrize("num_examples", [60, 2000])
+def test_a_partner_goes_where_examples_are_in_equally_many_training_sets(num_models, num_examples):
+    rng = np.random.default_rng(num_models)
+    balanced = _masks(rng, "balanced", num_models, num_examples)
+    quarter = rng.random(balanced.shape).argsort(0) < num_models // 4
+    odd = np.where(np.arange(num_examples) % 3, balanced, True)  # in a third
+    few = balanced[:, :1]
+    for keep in (balanced, ~balanced, quarter, balanced[:-1], balanced | True, odd, few):
+        assert leave_out.with_partner(keep)
+    for kind in ("bernoulli", "mostly_in", "mostly_out"):
+        assert not leave_out.with_partner(_masks(rng, kind, num_models, num_examples))
+
+
+def test_of_a_few_models_of_a_balanced_run_the_rule_is_the_one_that_leaves_less_to_tell():
+    """The share of members among targets with lists of the same lengths should not vary."""
+    whole = _masks(np.random.default_rng(0), "balanced", 64, 10_000)
+    for few in (4, 16, 48, 60, 63):
+        keep = whole[:few]
+        scatter = {}
+        for partner in (True, False):
+            m = leave_out.moments(np.zeros((few, 10_000, 1)), keep, np.arange(few), partner)
+            count = np.broadcast_to(m.in_count, keep.shape)
+            pairs = np.bincount(count.ravel())
+            share = np.bincount(count.ravel(), keep.ravel()) / np.maximum(pairs, 1)
+            scatter[partner] = np.var(share[count])
+        assert leave_out.with_partner(keep) == (scatter[True] < scatter[False])
+
+
+def test_a_sum_less_the_deleted_score_is_the_sum_of_the_refit():
+    rng = np.random.default_rng(0)
+    phi, keep, targets = rng.normal(size=(8, 5, 2)), _masks(rng, "balanced", 8, 5), np.array([3, 0])
+    for bit in (True, False):
+        member = keep == bit
+        models, loses = leave_out.deleted(member, targets)
+        gone = phi[models, np.arange(5)] * loses[..., None]
+        total = (phi * member[:, :, None]).sum(0) - gone
+        for row, target in enumerate(targets):
+            for i in range(5):
+                away = (target, _partner(keep[:, i], target))
+                left = [m for m in range(8) if member[m, i] and m not in away]
+                np.testing.assert_allclose(total[row, i], phi[left, i].sum(0))
 
 
 def test_an_offset_common_to_all_models_costs_no_digits():

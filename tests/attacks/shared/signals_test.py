@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.errors import UserError
 
@@ -81,10 +82,11 @@ def test_mapped_signals_are_made_when_they_are_asked_for():
 
 def test_derived_signals_are_offered_where_what_they_need_is_saved():
     both = Signals(saved(), LABELS)
-    assert list(both) == ["phi", "logits", "confidence", "log_confidence", "naive_logit", "hinge"]
-    assert len(both) == 6
+    assert list(both) == ["phi", "logits", *DERIVED]
+    assert len(both) == 2 + len(DERIVED)
     phi_alone = Signals({"phi": saved()["phi"]}, LABELS)
-    assert list(phi_alone) == ["phi", "confidence", "log_confidence"]
+    assert list(phi_alone) == ["phi", *(n for n, d in DERIVED.items() if d.needs == ("phi",))]
+    assert "confidence" in phi_alone
     assert "hinge" not in phi_alone
 
 

@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
+from lira_jax.data.dataset import check
 from lira_jax.data.readers import arrays
 from lira_jax.errors import UserError
 
@@ -64,6 +65,56 @@ def test_one_hot_labels_become_numbers_and_count_the_classes(tmp_path, save, rea
     data = read(save(tmp_path, features=X, labels=np.eye(5)[Y]))
     np.testing.assert_array_equal(data.y, Y)
     assert data.num_classes == 5
+
+
+@FORMATS
+def test_one_hot_labels_of_other_numbers_of_classes_are_refused(tmp_path, save, read):
+    path = save(tmp_path, x=X, y=np.eye(5)[Y], x_test=X, y_test=np.eye(4)[Y])
+    with pytest.raises(UserError, match="y has 5 columns, one for each class, y_test 4"):
+        read(path)
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Y[:5], "x has 6 examples but y 5 labels"),
+        (Y - 1, r"y\[0\] is -1"),
+        (Y + 0.25, r"not whole numbers \(dtype float64\), such as 0.25; number"),
+        (np.eye(3)[Y] * 0.9, r"y has shape \(6, 3\)"),
+        (np.array([[1, 1, 0]] * 6), r"y has shape \(6, 3\)"),
+        (Y[None], r"y has shape \(1, 6\)"),
+        (Y.astype(str), "numbers as text, such as '0'"),
+        (Y.astype("datetime64[D]"), "dtype datetime64"),
+        (np.arange(6), "6 different labels for 6 examples"),
+        (np.zeros(6, int), "all labels in y are 0"),
+        (np.zeros(6, bool), "all labels in y are 0"),
+        (np.where(Y == 2, np.nan, Y), "not whole numbers .*, such as nan"),
+        (Y * 100_000, "only 3 of the labels 0..200000 occur"),
+    ],
+)
+def test_labels_that_are_none_are_refused_in_one_line(tmp_path, save, read, y, message):
+    with pytest.raises(UserError, match=message) as error:
+        check(read(save(tmp_path, x=X, y=y)), "--data_path=here")
+    assert "\n" not in str(error.value)
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "y",
+    [
+        Y[:, None],
+        Y.astype(float),
+        Y.astype(np.float16)[:, None],
+        np.eye(3, dtype=bool)[Y],
+        np.array(["ant", "bee", "cow"])[Y],
+        np.array(["ant", "bee", "cow"])[Y][:, None],
+    ],
+)
+def test_labels_in_other_forms_are_read(tmp_path, save, read, y):
+    data = check(read(save(tmp_path, x=X, y=y)))
+    np.testing.assert_array_equal(data.y, Y)
+    assert data.num_classes == 3
 
 
 @FORMATS

@@ -169,6 +169,38 @@ def test_batches_without_labels_or_of_another_shape_are_named(tmp_path):
         cifar.read_cifar10(_write(tmp_path / "labels", files))
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2], "data_batch_2: it has 4 images but 3 labels; get it again"),
+        ([0, 1, 2, 3, 4], "data_batch_2: it has 4 images but 5 labels"),
+        ([], "data_batch_2: its labels are no list of whole numbers|4 images but 0 labels"),
+        ([0, 1, 2, [3]], "data_batch_2: the list of labels holds rows of different lengths"),
+        ([[0], [1], [2], [3]], "data_batch_2: its labels are no list of whole numbers"),
+        ([0, 1, 2, None], "data_batch_2: its labels are no list of whole numbers"),
+        ([0, 1, 2, "3"], "data_batch_2: its labels are no list of whole numbers"),
+        ([0, 1, 2, 3.5], "data_batch_2: its labels are no list of whole numbers"),
+        ([0, 1, 2, -1], "data_batch_2: its labels are -1 to 2, but there are 10 class names"),
+        ([0, 1, 2, 10], "data_batch_2: its labels are 0 to 10, but there are 10 class names"),
+    ],
+)
+def test_labels_are_checked_batch_by_batch(tmp_path, labels, message):
+    """What one batch has too few, the next has too many, so that all have the right number."""
+    files = _cifar10(*_arrays(10))
+    files["data_batch_2"]["labels"] = labels
+    files["data_batch_3"]["labels"] += [0] * (NUM - len(labels))
+    with pytest.raises(UserError, match=message) as error:
+        cifar.read_cifar10(_write(tmp_path / "cifar-10-batches-py", files))
+    assert "\n" not in str(error.value)
+
+
+def test_ragged_images_are_named(tmp_path):
+    files = _cifar10(*_arrays(10))
+    files["test_batch"]["data"] = [[0] * 3072, [0] * 3071]
+    with pytest.raises(UserError, match="test_batch: 'data' holds rows of different lengths"):
+        cifar.read_cifar10(_write(tmp_path / "cifar-10-batches-py", files))
+
+
 def test_truncated_archives_are_one_line(tmp_path):
     root = _write(tmp_path / "cifar-10-batches-py", _cifar10(*_arrays(10)))
     path = _archive(root, tmp_path / "a.tar.gz")

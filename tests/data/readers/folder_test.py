@@ -1,11 +1,22 @@
+import os
+
 import numpy as np
 import PIL.Image
 import pytest
 
-from lira_jax.data.readers import folder
+from lira_jax import progress
+from lira_jax.data.dataset import check
+from lira_jax.data.readers import folder, image
 from lira_jax.errors import UserError
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def remarks(monkeypatch):
+    lines = []
+    monkeypatch.setattr(progress, "remark", lines.append)
+    return lines
 
 
 def _save(path, pixels, **options):
@@ -111,8 +122,19 @@ def test_truncated_images_are_named_in_one_line(tmp_path, suffix):
 
 def test_sixteen_bit_images_are_refused(tmp_path):
     _save(tmp_path / "a" / "1.png", RNG.integers(0, 60000, (4, 5), np.uint16))
-    with pytest.raises(UserError, match="8 bits a channel"):
+    _save(tmp_path / "b" / "1.png", _colour())
+    with pytest.raises(UserError, match=r"a/1\.png: pixels of mode I;16.*; save it with 8 bits"):
         folder.read(tmp_path)
+
+
+def test_images_out_of_the_ordinary_are_counted(tmp_path, remarks):
+    _tree(tmp_path, "a/1.png a/2.png b/1.png")
+    faint = np.concatenate([_colour(), np.full((4, 5, 1), 7, np.uint8)], 2)
+    for name in ("a/3.png", "b/2.png"):
+        _save(tmp_path / name, faint)
+    folder.read(tmp_path)
+    (line,) = remarks
+    assert line == f"--data_path={tmp_path}: of 2 of 5 images {image.ALPHA}"
 
 
 def test_folders_that_hold_no_classes_are_refused(tmp_path):
@@ -122,7 +144,10 @@ def test_folders_that_hold_no_classes_are_refused(tmp_path):
     with pytest.raises(UserError, match="not a folder"):
         folder.read(tmp_path / "a" / "1.png")
     (tmp_path / "b").mkdir()
-    with pytest.raises(UserError, match=r"no images in .*/b"):
+    with pytest.raises(UserError, match=r"no images in .*/b; add some"):
+        folder.read(tmp_path)
+    (tmp_path / "b" / "1.heic").write_bytes(b"")
+    with pytest.raises(UserError, match=r"no images in .*/b \(1 \.heic\); add some"):
         folder.read(tmp_path)
 
 
@@ -131,3 +156,153 @@ def test_a_class_only_the_test_folder_has_is_named(tmp_path):
         _save(tmp_path / name, _colour())
     with pytest.raises(UserError, match="test/c is no class of train/"):
         folder.read(tmp_path)
+
+
+def _tree(root, names):
+    return {name: _save(root / name, _colour()) for name in names.split()}
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "test", "remark"),
+    [
+        ("Train/a/1.png Train/b/1.png Test/a/1.png", "Train", "Test", None),
+        ("TRAIN/a/1.png TRAIN/b/1.png test/a/1.png", "TRAIN", "test", None),
+        ("training/a/1.png training/b/1.png testing/b/1.png", "training", "testing", None),
+        ("train/a/1.png train/b/1.png val/a/1.png", "train", "val", None),
+        ("train/a/1.png train/b/1.png valid/a/1.png", "train", "valid", None),
+        (
+            "Train/a/1.png Train/b/1.png Validation/a/1.png Test/b/1.png",
+            "Train",
+            "Test",
+            "Validation beside the splits is passed over",
+        ),
+        (
+            "train/a/1.png train/b/1.png extra/a/1.png",
+            "train",
+            None,
+            "extra beside the splits is passed over",
+        ),
+        ("train/a/1.png train/b/1.png", "train", None, None),
+    ],
+)
+def test_splits_have_several_names(tmp_path, remarks, names, train, test, remark):
+    want = _tree(tmp_path, names)
+    data = folder.read(tmp_path)
+    assert data.class_names == ("a", "b")
+    np.testing.assert_array_equal(data.x, [want[f"{train}/a/1.png"], want[f"{train}/b/1.png"]])
+    assert (data.x_test is None) == (test is None)
+    if test is not None:
+        (name,) = [name for name in want if name.startswith(f"{test}/")]
+        np.testing.assert_array_equal(data.x_test, [want[name]])
+    assert [line.partition(": ")[2] for line in remarks] == ([remark] if remark else [])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            "Train/1.png Test/1.png",
+            "holds Test and Train without a folder for each class in them; put",
+        ),
+        (
+            "train/1.png val/1.png test/1.png",
+            "holds test and train and val without a folder for each",
+        ),
+        (
+            "Test/a/1.png Test/b/1.png",
+            "it holds Test without a train beside it; put the images into",
+        ),
+        ("val/a/1.png val/b/1.png test/a/1.png", "it holds test and val without a train beside it"),
+        ("train/a/1.png Training/a/1.png", "both Training and train in it; remove one"),
+        ("train/a/1.png train/b/1.png val/a/1.png valid/a/1.png", "both val and valid in it"),
+        ("a/1.png b/1.png test/a/1.png test/b/1.png", "both a and test/a in it; put the classes"),
+        ("train/a/1.png test/a/1.png", "only one folder, a, in .*/train; put each class into its"),
+        ("faces/1.png", "only one folder, faces, in .*; put each class into its own"),
+        ("cars/a/1.png cars/b/1.png", "only one folder, cars, in .*; give --data_path=.*/cars$"),
+        ("cars/train/a/1.png cars/train/b/1.png", "only one folder, cars, .*; give --data_path=.*"),
+    ],
+)
+def test_folders_that_are_no_classes_are_refused_in_one_line(tmp_path, names, message):
+    _tree(tmp_path, names)
+    with pytest.raises(UserError, match=message) as error:
+        folder.read(tmp_path)
+    assert str(error.value).startswith(f"--data_path={tmp_path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_passed_over_is_counted_in_one_line(tmp_path, remarks):
+    _tree(tmp_path, "a/1.png a/2.png b/deep/1.png 9.png")
+    for name in ("a/1.txt", "a/2.txt", "b/deep/1.HEIC", "b/README", "labels.csv", ".DS_Store"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "__MACOSX" / "a").mkdir(parents=True)
+    assert len(folder.read(tmp_path).x) == 3
+    (line,) = remarks
+    assert line.startswith(f"--data_path={tmp_path}: 6 files are passed over (2 .txt, ")
+    for part in (
+        "1 .HEIC",
+        "1 without suffix",
+        "1 .png outside of class folders",
+        "1 .csv outside",
+    ):
+        assert part in line
+
+
+def test_links_to_images_and_folders_are_followed_but_not_in_circles(tmp_path, remarks):
+    want = _tree(tmp_path, "data/a/1.png data/b/1.png disk/c/1.png disk/x/2.png")
+    (tmp_path / "data/c").symlink_to(tmp_path / "disk/c")
+    (tmp_path / "data/b/more").symlink_to(tmp_path / "disk/x")
+    (tmp_path / "data/b/up").symlink_to(tmp_path / "data/b")
+    (tmp_path / "data/a/2.png").symlink_to(tmp_path / "disk/x/2.png")
+    data = folder.read(tmp_path / "data")
+    assert data.class_names == ("a", "b", "c")
+    order = ["data/a/1.png", "disk/x/2.png", "data/b/1.png", "disk/x/2.png", "disk/c/1.png"]
+    np.testing.assert_array_equal(data.x, [want[name] for name in order])
+    (tmp_path / "data/a/3.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(UserError, match=r"a/3\.png: No such file"):
+        folder.read(tmp_path / "data")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_pipes_are_not_waited_for_and_circular_links_are_named(tmp_path, remarks):
+    _tree(tmp_path, "a/1.png b/1.png")
+    os.mkfifo(tmp_path / "a/pipe.png")
+    (tmp_path / "a/link.png").symlink_to(tmp_path / "a/pipe.png")
+    (tmp_path / "c").symlink_to(tmp_path / "c")
+    assert folder.read(tmp_path).class_names == ("a", "b")
+    assert "2 files are passed over (2 .png that are no files)" in remarks[0]
+    (tmp_path / "b/self.png").symlink_to(tmp_path / "b/self.png")
+    with pytest.raises(UserError, match=r"b/self\.png: Too many levels of symbolic links"):
+        folder.read(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    _tree(tmp_path, "a/1.png b/1.png b/deep/2.png")
+    scandir = os.scandir
+
+    def closed(path):
+        if os.fspath(path).endswith(name):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    for name in ("/b", "/deep"):
+        with pytest.raises(UserError, match=f"{name}: Permission denied; make the folder readable"):
+            folder.read(tmp_path)
+
+
+def test_names_of_classes_can_be_written_whatever_bytes_they_are(tmp_path):
+    _tree(tmp_path, "a/1.png ü/1.png")
+    try:
+        os.rename(tmp_path / "a", os.fsencode(tmp_path) + b"/\xff")
+    except OSError:
+        pytest.skip("names of files are UTF-8 here")
+    names = folder.read(tmp_path).class_names
+    assert sorted(names) == sorted(["ü", "\\xff"])
+    "".join(names).encode()
+
+
+def test_splits_that_are_read_can_be_trained_on(tmp_path):
+    _tree(tmp_path, "Train/a/1.png Train/a/2.png Train/b/1.png Train/b/2.png Val/b/3.png")
+    data = check(folder.read(tmp_path))
+    assert data.num_classes == 2
+    assert data.x_test.shape == (1, 4, 5, 3)

@@ -6,8 +6,9 @@ import tarfile
 import numpy as np
 import pytest
 
+from lira_jax import progress
 from lira_jax.data.dataset import check
-from lira_jax.data.readers import tabular
+from lira_jax.data.readers import delimited, tabular
 from lira_jax.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -99,19 +100,20 @@ def test_both_label_sets_of_an_npz_are_shifted_alike(tmp_path):
     np.testing.assert_array_equal(tabular.read(tmp_path / "d.npz").y_test, Y[:9])
 
 
-def test_rows_that_are_not_small_whole_numbers_become_float32(tmp_path, monkeypatch):
-    monkeypatch.setattr(tabular, "_ROWS_AT_ONCE", 4)
+def test_rows_that_are_not_small_whole_numbers_become_floats(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "_ROWS_AT_ONCE", 4)
     x = X.astype(float)
     x[29, 7] = -0.125
     (tmp_path / "rows").write_bytes(_text(x))
     data = tabular.read(tmp_path / "rows")
-    assert data.x.dtype == np.float32
+    assert data.x.dtype == np.float64  # so that equal rows are told from those that float32 merges
     np.testing.assert_array_equal(data.x, x)
+    assert check(data).x.dtype == np.float32
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 30, 31])
 def test_blocks_do_not_show(tmp_path, monkeypatch, rows_at_once):
-    monkeypatch.setattr(tabular, "_ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(delimited, "_ROWS_AT_ONCE", rows_at_once)
     (tmp_path / "rows").write_bytes(b"\xef\xbb\xbf" + _text().replace(b"\n", b"\r\n\r\n"))
     data = tabular.read(tmp_path / "rows")
     np.testing.assert_array_equal(data.x, X)
@@ -128,22 +130,22 @@ def test_blocks_do_not_show(tmp_path, monkeypatch, rows_at_once):
             "line 9 has 2 fields, the first 9",
         ),
         (
-            lambda lines: [b"label,a,b,c,d,e,f,g,h", *lines],
-            "line 1 has 'label' where a number should be",
+            lambda lines: [b"label,a,b,c,d,e,f,g", *lines],
+            "its header, line 1, has 8 names, the row below 9 fields",
         ),
         (
             lambda lines: [*lines[:10], lines[10] + b"x", *lines[11:]],
-            "line 11 has '.x' where a number",
+            r"line 11, column 9 has '.x' where a number should be; .* separated by ','\)",
         ),
         (lambda lines: [], "no rows in it"),
         (
             lambda lines: [b"\xff\xfe" + lines[0], *lines[1:]],
-            "damaged, truncated or not of this format",
+            "damaged, or not UTF-8 text .*; save it as UTF-8",
         ),
     ],
 )
 def test_bad_rows_are_named(tmp_path, monkeypatch, rows_at_once, damage, message):
-    monkeypatch.setattr(tabular, "_ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(delimited, "_ROWS_AT_ONCE", rows_at_once)
     (tmp_path / "rows").write_bytes(b"\n".join(damage(_text().splitlines())))
     with pytest.raises(UserError, match=message) as error:
         tabular.read(tmp_path / "rows")
@@ -156,6 +158,69 @@ def test_labels_with_gaps_are_refused(tmp_path, labels):
     (tmp_path / "rows").write_bytes(_text(labels=labels))
     with pytest.raises(UserError, match=r"number the classes 0\.\.K-1 or 1\.\.K without a gap"):
         tabular.read(tmp_path / "rows")
+
+
+@pytest.fixture
+def remarks(monkeypatch):
+    lines = []
+    monkeypatch.setattr(progress, "remark", lines.append)
+    return lines
+
+
+def test_a_header_is_told_with_the_column_of_the_labels(tmp_path, remarks):
+    rows = np.c_[X[:, :3], Y, X[:, 3:]]
+    np.savetxt(tmp_path / "t.csv", rows, fmt="%d", delimiter=";", header="a;b;c;class;d;e;f;g;h")
+    data = check(tabular.read(tmp_path / "t.csv"))
+    np.testing.assert_array_equal(data.x, X)
+    np.testing.assert_array_equal(data.y, Y)
+    assert remarks == [
+        f"--data_path={tmp_path}/t.csv: line 1 is a header, labels are column 4 ('class')"
+    ]
+
+
+def test_words_as_labels_become_classes(tmp_path, remarks):
+    words = np.array(["b", "c", "a", "e", "d"])
+    (tmp_path / "t.tsv").write_text(_text(labels=words[Y]).decode().replace(",", "\t"))
+    data = check(tabular.read(tmp_path / "t.tsv"))
+    assert data.class_names == ("a", "b", "c", "d", "e")
+    np.testing.assert_array_equal(np.array(data.class_names)[data.y], words[Y])
+    np.testing.assert_array_equal(data.x, X)
+    assert not remarks
+
+
+INDEX = np.arange(30)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (_text(np.c_[Y, X], INDEX), "column 1 has 30 different labels in 30 rows: it numbers the"),
+        (_text(np.c_[Y, X], INDEX + 1), "column 1 has 30 different labels in 30 rows"),
+        (_text(np.c_[Y, X], RNG.permutation(30)), "column 1 has 30 different labels"),
+        (_text(X, RNG.normal(size=30).round(6)), "or is a quantity; put class labels into the"),
+        (_text(X, [f"row {i}" for i in INDEX]), "column 1 has 30 different labels"),
+        (
+            b",label,a,b\n" + b"".join(b"%d,%d,0,1\n" % (i, i) for i in INDEX),
+            r"column 2 \('label'\) has 30 different labels",
+        ),
+        (b"".join(b"%d\n" % label for label in Y), "line 1 has one column; give rows"),
+        (b"<html>\n<p>not found</p>\n</html>\n", "one column|has .* fields"),
+    ],
+)
+def test_a_running_index_or_a_quantity_is_no_label(tmp_path, text, message):
+    (tmp_path / "t.csv").write_bytes(text)
+    with pytest.raises(UserError, match=message):
+        check(tabular.read(tmp_path / "t.csv"))
+
+
+def test_a_feature_that_numbers_the_rows_is_told(tmp_path, remarks):
+    (tmp_path / "t.csv").write_bytes(_text(np.c_[X, INDEX + 7], Y))
+    tabular.read(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(b"id,class," + b"a," * 7 + b"a\n" + _text(np.c_[Y, X], INDEX))
+    tabular.read(tmp_path / "t.csv")
+    assert "column 10 numbers the rows; remove it unless it is meant" in remarks[0]
+    assert "labels are column 2 ('class')" in remarks[1]
+    assert "column 1 ('id') numbers the rows" in remarks[2]
 
 
 @pytest.mark.parametrize(

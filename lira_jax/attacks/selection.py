@@ -1,0 +1,70 @@
+"""Attacks by the names that a user gives."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Iterable, Mapping
+
+from lira_jax.attacks.kinds import PHI_MEAN, Attack, Scalar, mean_of, plain_of
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.errors import UserError, bad_choice
+
+
+def named(text: str) -> list[str]:
+    """Names of attacks, in the table's order.
+
+    Args:
+      text: names, comma separated; all; or fast, which leaves out those that train something for
+        every target. An attack whose package is not installed is in neither.
+
+    Raises:
+      UserError: a name is not in the table.
+    """
+    installed = [n for n, a in ATTACKS.items() if not a.extra or importlib.util.find_spec(a.extra)]
+    if text == "all":
+        return installed
+    if text == "fast":
+        return [n for n in installed if not ATTACKS[n].slow]
+    names = [n.strip() for n in text.split(",")]
+    others = on_signals(names, ATTACKS)
+    for name in names:
+        if name not in ATTACKS and name not in others:
+            raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
+    return [n for n in (*ATTACKS, *others) if n in names]
+
+
+def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, Attack]:
+    """The attacks of a table on other signals, of those names that ask for one: ATTACK@SIGNAL.
+
+    Raises:
+      UserError: the attack is not in the table, or reads no other signal.
+    """
+    bases = {attack.on_signal: attack for attack in table.values() if attack.on_signal}
+    found = {}
+    for name in names:
+        base, at, signal = name.partition("@")
+        if not at:
+            continue
+        if base not in bases and base in table:
+            raise UserError(
+                f"--attacks={name}: {base} reads no other signal than its own; these take any: "
+                f"{', '.join(bases)}"
+            )
+        if base not in bases:
+            raise bad_choice("--attacks", name, [f"{b}@{signal}" for b in bases])
+        attack = bases[base]
+        assert attack.run_on is not None, "it stands beside on_signal"
+        found[name] = dataclasses.replace(
+            attack,
+            run=attack.run_on(signal),
+            summary=f"{base} on the signal {signal}",
+            needs=(signal,),
+            statistic=_on(signal, attack.statistic),
+        )
+    return found
+
+
+def _on(signal: str, statistic: Scalar | None) -> Scalar | None:
+    """What an attack that judges by a statistic judges by on another signal."""
+    if statistic is None:
+        return None
+    return mean_of(signal) if statistic is PHI_MEAN else plain_of(signal)

@@ -1,0 +1,103 @@
+"""The pixels of one image file, as a viewer shows them."""
+
+import collections
+import pathlib
+import re
+import struct
+
+import numpy as np
+
+from lira_jax.data.readers.reading import reading
+from lira_jax.errors import UserError
+
+SUFFIXES = {
+    ".apng",
+    ".bmp",
+    ".dib",
+    ".gif",
+    ".jfif",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pgm",
+    ".pjp",
+    ".pjpeg",
+    ".png",
+    ".pnm",
+    ".ppm",
+    ".qoi",
+    ".tga",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
+_GREY = {"1", "L", "LA"}
+_COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+
+FRAMES = "the first of several frames is taken"
+ALPHA = "the alpha channel is dropped, and what it hides is seen"
+
+
+def decode(file: pathlib.Path, odd: collections.Counter[str]) -> np.ndarray:
+    """Reads an image, turned as its EXIF orientation says.
+
+    Of several frames the first is taken. An alpha channel is dropped, palettes and CMYK become RGB.
+
+    Args:
+      file: The image; its content says of which format.
+      odd: Counts what else there was to see, in words.
+
+    Returns:
+      uint8 [H, W, 1] of a grey image, [H, W, 3] of any other.
+
+    Raises:
+      UserError: The file cannot be read, or has more than 8 bits a channel.
+    """
+    import PIL.Image
+    import PIL.ImageOps
+
+    broken = (  # what damaged PNG chunks, EXIF data and sizes raise
+        SyntaxError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+        struct.error,
+        PIL.Image.DecompressionBombError,
+    )
+    with reading(file):
+        try:
+            with PIL.Image.open(file) as image:
+                if image.mode not in _GREY | _COLOUR or _is_deep(image):
+                    raise UserError(
+                        f"{file}: pixels of mode {image.mode}{_is_deep(image)}; save it with 8 "
+                        "bits a channel, or all images as arrays for --dataset=npz"
+                    )
+                if getattr(image, "is_animated", False):
+                    odd[FRAMES] += 1
+                PIL.ImageOps.exif_transpose(image, in_place=True)
+                if image.has_transparency_data:
+                    opaque = image.convert("RGBA").getchannel("A").getextrema()[0] == 255
+                    if not opaque:
+                        odd[ALPHA] += 1
+                    image.info.pop("transparency", None)  # of which Pillow may warn
+                pixels = np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
+        except UserError:
+            raise
+        except broken as error:
+            raise OSError(f"{error or type(error).__name__}") from error
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _is_deep(image) -> str:
+    """In words, whether the file has more than 8 bits a channel, of which Pillow would keep 8."""
+    for tile in image.tile:
+        arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        raw_mode = str(arguments[0]) if arguments else ""
+        if re.search(r";(16|32)[BLNS]", raw_mode) or (tile[0] == "ppm" and arguments[1] > 255):
+            return " with more than 8 bits a channel"
+    return ""
