@@ -89,7 +89,7 @@ def audit(
     dataset = datasets.check(given, "x and y")
     asked = _experiment(settings, data, dataset)
     with start.usual_settings():
-        experiment, network, pool, keep = _begin(run, asked, {*settings, "dataset"}, dataset, data)
+        experiment, network, pool, keep = _begin(run, asked, settings, given, data)
         ids = range(experiment.num_models)
         loop.train(experiment, network, pool, keep, run, ids)
         score_models(experiment, network, pool, run, ids)
@@ -103,15 +103,15 @@ def audit(
 def _begin(
     run: RunDirectory,
     asked: Experiment,
-    given: Collection[str],
-    dataset: Dataset,
+    settings: Collection[str],
+    given: Dataset,
     data: pathlib.Path,
 ) -> tuple[Experiment, "Network", Dataset, np.ndarray]:
     """Agrees on the run, checks that it can be trained, and stores it.
 
     Args:
-      asked: the experiment from the settings; `given` are the fields that these really set.
-      dataset: what the run is about, which goes to the file `data`.
+      asked: the experiment of the settings, which are named too.
+      given: the arrays as they were given, which go to the file `data`.
 
     Returns:
       The experiment, its network, the data as they are trained on, and the masks.
@@ -122,14 +122,15 @@ def _begin(
     from lira_jax.training import setup
 
     written = False
-    with run.settling(asked, given) as experiment:
+    with run.settling(asked, {*settings, "dataset"}) as experiment:
         runs = [(run, experiment)]
         try:
             if not data.exists():
                 _save(given, data)
                 written = True
             pool, keep, [network] = setup.check(runs)
-            if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
+            same = datasets.fingerprint(datasets.check(given, "x and y"))
+            if not written and datasets.fingerprint(_read(data)) != same:
                 raise UserError(
                     f"workdir={run.path}: it was begun with other x and y; give another"
                 )
