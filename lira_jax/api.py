@@ -87,9 +87,9 @@ def audit(
     data = (run.path / DATA).absolute()
     given = Dataset(x, y, x_test, y_test)
     dataset = datasets.check(given, "x and y")
-    asked = _experiment(settings, data, dataset)
+    asked, same = _experiment(settings, data, dataset), datasets.fingerprint(dataset)
     with start.usual_settings():
-        experiment, network, pool, keep = _begin(run, asked, settings, given, data)
+        experiment, network, pool, keep = _begin(run, asked, settings, given, same, data)
         ids = range(experiment.num_models)
         loop.train(experiment, network, pool, keep, run, ids)
         score_models(experiment, network, pool, run, ids)
@@ -105,6 +105,7 @@ def _begin(
     asked: Experiment,
     settings: Collection[str],
     given: Dataset,
+    fingerprint: str,
     data: pathlib.Path,
 ) -> tuple[Experiment, "Network", Dataset, np.ndarray]:
     """Agrees on the run, checks that it can be trained, and stores it.
@@ -112,6 +113,7 @@ def _begin(
     Args:
       asked: the experiment of the settings, which are named too.
       given: the arrays as they were given, which go to the file `data`.
+      fingerprint: of the data set that they are.
 
     Returns:
       The experiment, its network, the data as they are trained on, and the masks.
@@ -129,8 +131,7 @@ def _begin(
                 _save(given, data)
                 written = True
             pool, keep, [network] = setup.check(runs)
-            same = datasets.fingerprint(datasets.check(given, "x and y"))
-            if not written and datasets.fingerprint(_read(data)) != same:
+            if not written and datasets.fingerprint(_read(data)) != fingerprint:
                 raise UserError(
                     f"workdir={run.path}: it was begun with other x and y; give another"
                 )
