@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import pathlib
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from lira_jax.report.write import write_page
 from lira_jax.runs import files
 from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
 from lira_jax.runs.evidence import load_evidence, saved_signals
+
+if TYPE_CHECKING:  # so that the package is imported without waiting for JAX
+    from lira_jax.models.network import Network
 
 _ARRAYS = ("x", "y", "x_test", "y_test")
 """What is saved of a data set that was given as arrays."""
@@ -74,15 +78,51 @@ def audit(
     Raises:
       UserError: naming what is wrong and how to mend it.
     """
+    from lira_jax.ensemble import start
     from lira_jax.signals.score import score_models
-    from lira_jax.training import loop, setup
+    from lira_jax.training import loop
 
     names = selection.named(attacks)
     run = RunDirectory(workdir)
     data = (run.path / DATA).absolute()
     given = Dataset(x, y, x_test, y_test)
     dataset = datasets.check(given, "x and y")
-    asked = _experiment(settings, data, dataset)
+    asked, same = _experiment(settings, data, dataset), datasets.fingerprint(dataset)
+    with start.usual_settings():
+        experiment, network, pool, keep = _begin(run, asked, settings, given, same, data)
+        ids = range(experiment.num_models)
+        loop.train(experiment, network, pool, keep, run, ids)
+        score_models(experiment, network, pool, run, ids)
+    request = Request(names, skip_failures=attacks in ("all", "fast"))
+    results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
+    if page and results.attacks:
+        write_page(run, pool)
+    return results
+
+
+def _begin(
+    run: RunDirectory,
+    asked: Experiment,
+    settings: Collection[str],
+    given: Dataset,
+    fingerprint: str,
+    data: pathlib.Path,
+) -> tuple[Experiment, "Network", Dataset, np.ndarray]:
+    """Agrees on the run, checks that it can be trained, and stores it.
+
+    Args:
+      asked: the experiment of the settings, which are named too.
+      given: the arrays as they were given, which go to the file `data`.
+      fingerprint: of the data set that they are.
+
+    Returns:
+      The experiment, its network, the data as they are trained on, and the masks.
+
+    Raises:
+      UserError: it cannot be trained; nothing is left behind then.
+    """
+    from lira_jax.training import setup
+
     written = False
     with run.settling(asked, {*settings, "dataset"}) as experiment:
         runs = [(run, experiment)]
@@ -91,21 +131,16 @@ def audit(
                 _save(given, data)
                 written = True
             pool, keep, [network] = setup.check(runs)
-            if not written and datasets.fingerprint(_read(data)) != datasets.fingerprint(dataset):
-                raise UserError(f"workdir={workdir}: it was begun with other x and y; give another")
+            if not written and datasets.fingerprint(_read(data)) != fingerprint:
+                raise UserError(
+                    f"workdir={run.path}: it was begun with other x and y; give another"
+                )
             ((_, experiment),) = setup.store(runs, pool, keep, [network])
         except BaseException:
             if written and not run.has_experiment():
                 data.unlink(missing_ok=True)
             raise
-    ids = range(experiment.num_models)
-    loop.train(experiment, network, pool, keep, run, ids)
-    score_models(experiment, network, pool, run, ids)
-    request = Request(names, skip_failures=attacks in ("all", "fast"))
-    results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
-    if page and results.attacks:
-        write_page(run, pool)
-    return results
+    return experiment, network, pool, keep
 
 
 @dataclasses.dataclass(frozen=True)

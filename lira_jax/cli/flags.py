@@ -257,10 +257,13 @@ def help_text(name: str, summary: str, shown: Collection[str]) -> str:
     )
 
 
-def keep_compiled_programs() -> None:
-    """Has JAX keep compiled programs in the user's cache, for a resumed run to find."""
+def start_jax() -> None:
+    """Gives JAX its usual settings, and a cache of compiled programs for a resumed run to find."""
     import jax
 
+    from lira_jax.ensemble import start
+
+    start.set_usual(quiet=workers.inside())
     # JAX gives its options as attributes that its types do not tell.
     kept = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if not kept:  # JAX_COMPILATION_CACHE_DIR goes first

@@ -23,17 +23,19 @@ SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", *flags.HOW
 
 
 def main() -> None:
-    flags.keep_compiled_programs()
+    flags.start_jax()
     directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
     with flags.settling() as runs:
         run, experiment = runs[0]
         ids = flags.own_models(experiment.num_models)
         dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
 
-        from lira_jax.models import fingerprint, network, recipe  # after the cheap checks
+        from lira_jax.ensemble import start  # after the cheap checks
+        from lira_jax.models import fingerprint, network, recipe
         from lira_jax.signals import score as scoring
         from lira_jax.signals import table
 
+        start.check_devices()
         normalizer = normalize.fit(dataset.x, experiment.normalize)
         networks = [network.make(e, dataset, normalizer) for _, e in runs]
         for (run, e), one in zip(runs, networks, strict=True):

@@ -27,7 +27,7 @@ SHOWN = [
 
 
 def main() -> None:
-    flags.keep_compiled_programs()
+    flags.start_jax()
     with flags.settling() as runs:
         ids = flags.own_models(runs[0][1].num_models)
         dataset, keep, networks = setup.check(runs, flags.about_targets())

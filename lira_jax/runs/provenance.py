@@ -11,8 +11,6 @@ import subprocess
 
 def provenance() -> dict:
     """Package versions, device and git commit, for the record."""
-    import jax  # here, so that the stages that only read files start without it
-
     versions = {"python": platform.python_version()}
     for package in (
         "lira_jax",
@@ -28,11 +26,20 @@ def provenance() -> dict:
             versions[package] = importlib.metadata.version(package)
     return {
         "versions": versions,
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "device": _device(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "git_commit": _git_commit(),
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _device() -> str | None:
+    """The devices of this process; None if JAX finds none of the platform that it is asked for."""
+    import jax  # here, so that the stages that only read files start without it
+
+    with contextlib.suppress(RuntimeError, AssertionError):
+        return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    return None
 
 
 def _git_commit() -> str | None:

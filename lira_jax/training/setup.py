@@ -51,9 +51,11 @@ def check(
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
 
-    from lira_jax.models import fingerprint, recipe  # after the cheap checks
+    from lira_jax.ensemble import start  # after the cheap checks
+    from lira_jax.models import fingerprint, recipe
     from lira_jax.training import loop
 
+    start.check_devices()
     normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset))
 
     def network(run: RunDirectory, e: Experiment) -> "Network":

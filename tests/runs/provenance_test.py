@@ -34,6 +34,14 @@ def test_versions_are_those_installed_and_the_record_is_json():
     assert abs(datetime.datetime.now(datetime.UTC) - written) < datetime.timedelta(minutes=1)
 
 
+def test_without_a_device_the_record_is_written_all_the_same(monkeypatch):
+    def fail():
+        raise AssertionError
+
+    monkeypatch.setattr("jax.devices", fail)
+    assert lib.provenance()["device"] is None
+
+
 def test_the_commit_tells_local_changes(package):
     git(package, "add", ".")
     git(package, "commit", "-qm", "first")
