@@ -273,7 +273,9 @@ def test_diverged_models_are_left_out(tmp_path):
 def test_a_run_of_which_all_models_diverge_ends_at_once_in_one_line(tmp_path):
     flags = [f"--workdir={tmp_path}/run", *SMALL, "--epochs=2000", "--learning_rate=1e8"]
     trained = run("train", *flags)
-    stopped, error = trained.stderr.splitlines()
+    scaling, data, stopped, error = trained.stderr.splitlines()
+    assert scaling == "--normalize=auto is pixel for uint8 images 0..255"
+    assert data.startswith("data: 120 examples [8, 8, 1] uint8 0..255, 10 classes of ")
     assert stopped.startswith("models 0-7: training stops after epoch 2 of 2000, for NaN")
     assert re.search(
         r"lira-train: error: .*/run: models 0-7 have diverged \(NaN .*\), and no attack .* train "
