@@ -64,7 +64,7 @@ def audit(
     Args:
       x: images [examples, height, width, channels] or features [examples, D], whole numbers or
         floats. Each example is in the training sets of about half of the models.
-      y: labels [examples], whole numbers from 0.
+      y: labels [examples], whole numbers from 0, or words.
       workdir: folder of the run, a new one or that of an earlier call.
       x_test, y_test: examples that no model trains on, for accuracy alone.
       attacks: names, comma separated; "fast", or "all".
@@ -212,9 +212,12 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
 
 def _save(dataset: Dataset, path: pathlib.Path) -> None:
     """Saves arrays as they were given: float32 may not tell all examples apart."""
-    saved = {name: getattr(dataset, name) for name in _ARRAYS}
+    given = {name: getattr(dataset, name) for name in _ARRAYS}
+    saved: dict[str, Any] = {
+        name: datasets.as_array(name, a) for name, a in given.items() if a is not None
+    }
     with files.replacing(path) as file:
-        np.savez(file, **{name: array for name, array in saved.items() if array is not None})
+        np.savez(file, **saved)
 
 
 def _read(path: pathlib.Path) -> Dataset:

@@ -11,6 +11,8 @@ import pytest
 import lira_jax
 from lira_jax import api
 from lira_jax.cli import flags, score
+from lira_jax.data import dataset as datasets
+from lira_jax.data.dataset import Dataset
 
 SMALL = {"model": "mlp", "hidden": (32,), "num_models": 8, "epochs": 40, "strategy": "loop"}
 GENERATOR = np.random.default_rng(0)
@@ -103,3 +105,16 @@ def test_what_is_wrong_is_told_in_a_line_and_leaves_nothing(tmp_path, wrong, mes
     assert not workdir.exists()
     with pytest.raises(lira_jax.UserError, match="y has shape"):
         lira_jax.audit(X, Y[:, None] + X, workdir=workdir, **SMALL)
+    with pytest.raises(lira_jax.UserError, match="x holds rows of different lengths"):
+        lira_jax.audit([[1.0], [1.0, 2.0]], Y[:2], workdir=workdir, **SMALL)
+
+
+def test_arrays_come_back_from_the_file_as_they_were_given(tmp_path):
+    seconds = 1_700_000_000 + np.arange(6.0)[:, None]
+    given = Dataset(seconds, np.array(list("aabbcc"), object), seconds[:2].tolist(), ["a", "c"])
+    api._save(given, tmp_path / "data.npz")
+    found = api._read(tmp_path / "data.npz")
+    assert datasets.fingerprint(found) == datasets.fingerprint(datasets.check(given))
+    assert found.class_names == ("a", "b", "c")
+    with np.load(tmp_path / "data.npz") as file:
+        np.testing.assert_array_equal(file["x"], seconds)

@@ -273,7 +273,9 @@ def test_diverged_models_are_left_out(tmp_path):
 def test_a_run_of_which_all_models_diverge_ends_at_once_in_one_line(tmp_path):
     flags = [f"--workdir={tmp_path}/run", *SMALL, "--epochs=2000", "--learning_rate=1e8"]
     trained = run("train", *flags)
-    stopped, error = trained.stderr.splitlines()
+    scaling, data, stopped, error = trained.stderr.splitlines()
+    assert scaling == "--normalize=auto is pixel for uint8 images 0..255"
+    assert data.startswith("data: 120 examples [8, 8, 1] uint8 0..255, 10 classes of ")
     assert stopped.startswith("models 0-7: training stops after epoch 2 of 2000, for NaN")
     assert re.search(
         r"lira-train: error: .*/run: models 0-7 have diverged \(NaN .*\), and no attack .* train "
@@ -365,7 +367,7 @@ def test_ablation_and_fewer_shadows(finished, tmp_path):
     )
     assert "+ multiple queries (online LiRA)" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["ablation"]) == 13
+    assert len(results["ablation"]) == 13 + 2
     assert {row["num_shadows"] for row in results["num_shadows"]} == {4, 6}
     odd = run(
         "attack",
