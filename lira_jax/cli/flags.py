@@ -16,7 +16,6 @@ from lira_jax import experiment as experiment_lib
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
-    DATA_PLACES,
     DATA_LISTS,
     DATA_PLACES,
     FAMILY_FIELDS,

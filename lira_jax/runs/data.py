@@ -4,15 +4,18 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from lira_jax.data import dataset as dataset_lib
 from lira_jax.data import summary
 from lira_jax.data.dataset import Dataset
-from lira_jax.data.normalize import Normalizer
 from lira_jax.errors import UserError
 from lira_jax.experiment import DATA_PLACES, Experiment
 from lira_jax.runs.directory import DATA, KEEP, POOL, RunDirectory
 from lira_jax.runs.directory import probes as probes_view
+
+if TYPE_CHECKING:  # commands that read start without waiting for JAX
+    from lira_jax.data.normalize import Normalizer
 
 
 def load_data(
@@ -80,7 +83,7 @@ def read(e: Experiment, run: RunDirectory) -> Dataset:
     return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec)
 
 
-def read_probes(e: Experiment, dataset: Dataset, normalizer: Normalizer) -> dict[str, Dataset]:
+def read_probes(e: Experiment, dataset: Dataset, normalizer: "Normalizer") -> dict[str, Dataset]:
     """The probes of an experiment by name.
 
     Args:
@@ -102,9 +105,7 @@ def read_probes(e: Experiment, dataset: Dataset, normalizer: Normalizer) -> dict
     return sets
 
 
-def settle_probes(
-    e: Experiment, sets: Mapping[str, Dataset], runs: Sequence[RunDirectory]
-) -> None:
+def settle_probes(e: Experiment, sets: Mapping[str, Dataset], runs: Sequence[RunDirectory]) -> None:
     """Enters probes in run directories, with their labels.
 
     Args:
