@@ -319,7 +319,8 @@ def test_models_that_have_hardly_begun_to_learn_are_named_and_attacked(tmp_path)
 
 def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     workdir, _ = finished
-    logits, keep = np.load(workdir / "logits/0003.npy"), np.load(workdir / "keep.npy")[3]
+    logits = np.mean([np.load(workdir / f"logits/000{m}.npy") for m in (2, 3)], axis=0)
+    keep = np.arange(120) % 2 == 0  # no model has these members, or these outputs
     np.savez(tmp_path / "target.npz", logits=logits, keep=keep)
     np.save(tmp_path / "unknown.npy", logits)
     flags = [f"--workdir={workdir}", "--attacks=lira_offline_fixed,loss"]
