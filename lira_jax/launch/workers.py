@@ -86,6 +86,9 @@ def run(stage: str, flags: Sequence[str], ids: Sequence[int], workers: int) -> N
             raise UserError(
                 f"worker {worker + 1} of {workers} ended with status {child.returncode}: {last[0]}"
             )
+    for line in (line for text in said[1:] for line in text.splitlines()):
+        if line.startswith("WARNING"):  # of its own models; the rest is as with the first worker
+            progress.note(line)
 
 
 def _cores() -> list[int]:
