@@ -166,17 +166,22 @@ def test_each_stage_of_a_run_is_one_line(tmp_path):
             line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").strip().split("\n")
         ]
 
-    live, summary = shown["train"]
+    scaling, data, live, summary = shown["train"]
+    assert scaling.startswith("--normalize=auto is pixel")
+    assert data.startswith("data: 80 examples")
     speed = r"[\d.]+[kM]? images/s, ETA 00:00"
     assert re.match(
         rf"train: 100%\|█+\| {speed}, 4/4 models, epoch 20/20, (out|test) [\d.]+%, loss \d", live
     )
     assert len(live) <= 120
     assert summary.startswith("trained 4 models")
-    live, summary = shown["score"]
+    again, live, summary = shown["score"]
+    assert again == data
     assert re.fullmatch(rf"score: 100%\|█+\| {speed}, 4/4 models", live)
     assert summary.startswith("scored 4 models")
-    note, live, header, *_ = shown["attack"]
+    again, note, live, left_out, header, *_ = shown["attack"]
+    assert again == data
+    assert left_out.startswith("left out calibrated decisions on phi: ")  # of 3 shadows, 1 out
     assert note.startswith("note: with 3 shadow models")
     assert re.fullmatch(r"attack: 100%\|█+\| 2/2 attacks, ETA 00:00, phi", live)
     assert header.startswith("attack ")

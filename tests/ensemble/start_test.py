@@ -26,7 +26,7 @@ OTHERS = {
 
 
 def values():
-    found = {name: getattr(jax.config, name) for name in start.USUAL}
+    found = {name: getattr(jax.config, name, usual) for name, usual in start.USUAL.items()}
     return {name: getattr(value, "value", value) for name, value in found.items()}
 
 
