@@ -10,7 +10,6 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists
-from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.confidence import list_sum, log_confidence
 
 
@@ -50,10 +49,7 @@ def base(
 
 
 def _base(inputs: inputs_lib.Inputs, bits: tuple[bool, ...]) -> np.ndarray:
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
-
-    def attack(block: slice) -> None:
-        phi, keep, own = inputs.block(block)
+    def attack(phi: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         p = np.exp(log_confidence(phi))
         total, count = np.zeros(phi.shape[1:]), np.zeros(phi.shape[1], int)
         for bit in bits:
@@ -66,8 +62,6 @@ def _base(inputs: inputs_lib.Inputs, bits: tuple[bool, ...]) -> np.ndarray:
                 total = total + listed.total_without(gone, loses[..., None])
                 count = count + listed.count - loses
         mean = np.where(total > 0, total, np.nan) / np.maximum(count, 1)[..., None]
-        score[:, block] = (log_confidence(own) - np.log(mean)).mean(-1)
+        return (log_confidence(own) - np.log(mean)).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)

@@ -17,7 +17,7 @@ from scipy import stats
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists, student
-from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
+from lira_jax.attacks.shared.blocks import sum_over_blocks
 from lira_jax.errors import UserError
 
 PREDICTIVES = {"normal": 1.0, "t": 2.0}
@@ -116,10 +116,8 @@ class _Grand:
 def _bavaria(inputs: inputs_lib.Inputs, predictive: str, online: bool) -> np.ndarray:
     grand = {bit: _grand(inputs, bit, bit and not online) for bit in (True, False)}
     log_density = _log_normal if predictive == "normal" else _log_t
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(block: slice) -> None:
-        phi, keep, own = inputs.block(block)
+    def attack(phi: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         terms = []
         for bit in (True, False):
             count, mean, ss = _list(inputs, phi, keep == bit)
@@ -135,11 +133,9 @@ def _bavaria(inputs: inputs_lib.Inputs, predictive: str, online: bool) -> np.nda
             else:
                 moments = np.maximum(count, 1)[..., None], mean, ss
                 terms.append(log_density(*grand[bit].moments(), *moments, own))
-        score[:, block] = (terms[0] - terms[1]).mean(-1)
+        return (terms[0] - terms[1]).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)
 
 
 def _list(

@@ -12,7 +12,7 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists
-from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
+from lira_jax.attacks.shared.blocks import sum_over_blocks
 from lira_jax.errors import UserError
 
 VARIANCE_FLOOR = 1e-12
@@ -101,10 +101,8 @@ def _lira(inputs: inputs_lib.Inputs, form: str, variance: str, centre: str) -> n
     """`lira` where every example has enough scores."""
     bits = (True, False) if form == "online" else (False,)  # the keep bit: in, out
     shared = _shared_variances(inputs, bits, variance)
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(block: slice) -> None:
-        phi, keep, own = inputs.block(block)
+    def attack(phi: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         terms = []
         for bit in bits:
             member = keep == bit
@@ -124,13 +122,11 @@ def _lira(inputs: inputs_lib.Inputs, form: str, variance: str, centre: str) -> n
             terms.append(
                 _z(distance, spread) if form == "one_sided" else _log_normal(distance, spread)
             )
-        score[:, block] = terms[0] - terms[1] if form == "online" else terms[0]
-        if form == "density":
-            score[:, block] *= -1
+        if form == "online":
+            return terms[0] - terms[1]
+        return -terms[0] if form == "density" else terms[0]
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)
 
 
 def _z(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists, student, variance_prior
-from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
+from lira_jax.attacks.shared.blocks import sum_over_blocks
 from lira_jax.attacks.shared.variance_prior import VariancePrior
 from lira_jax.errors import UserError
 
@@ -108,20 +108,16 @@ def prior(inputs: inputs_lib.Inputs, bit: bool, freedom: float | None = None) ->
 def _moderated(inputs: inputs_lib.Inputs, form: str, freedom: float | None) -> np.ndarray:
     bits = (True, False) if form == "online" else (False,)  # the keep bit: in, out
     predictive = {bit: Predictive.of(prior(inputs, bit, freedom), inputs) for bit in bits}
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def attack(block: slice) -> None:
-        phi, keep, own = inputs.block(block)
+    def attack(phi: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         terms = []
         for bit in bits:
             t = predictive[bit]
             judge = t.log_density if form == "online" else t.deviate
             terms.append(judge(*inputs.moments(phi, keep == bit), own))
-        score[:, block] = (terms[0] - terms[1] if form == "online" else terms[0]).mean(-1)
+        return (terms[0] - terms[1] if form == "online" else terms[0]).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,6 @@ from scipy.special import stdtr
 
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared.blocks import over_blocks
 
 
 def p_values(
@@ -51,16 +50,12 @@ def p_values(
     """
     outside = None if observed is None else _one(observed)
     inputs = inputs_lib.check(_one(statistic), keep, targets, outside)
-    found = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
-    def test(block: slice) -> None:
-        values, keep, own = inputs.block(block)
+    def test(values: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         count, mean, ss = inputs.moments(values, ~keep)
-        found[:, block] = _student(own[..., 0], count, mean[..., 0], ss[..., 0])
+        return _student(own[..., 0], count, mean[..., 0], ss[..., 0])
 
-    for _ in over_blocks(test, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return found
+    return inputs.scores(test)
 
 
 def _one(statistic: np.ndarray) -> np.ndarray:

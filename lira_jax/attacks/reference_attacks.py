@@ -125,17 +125,12 @@ def attack_p(signal: np.ndarray, population: np.ndarray | None = None) -> np.nda
 
 
 def _attack_r(inputs: inputs_lib.Inputs, low: float, high: float) -> np.ndarray:
-    score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
-
-    def attack(block: slice) -> None:
-        signal, keep, own = inputs.block(block)
+    def attack(signal: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         out = np.repeat(~keep, signal.shape[2], axis=1)
         rank = _rank(inputs, _columns(signal), out, _columns(own), low, high)
-        score[:, block] = rank.reshape(own.shape).mean(-1)
+        return rank.reshape(own.shape).mean(-1)
 
-    for _ in over_blocks(attack, inputs.phi.shape[1], inputs.per_example):
-        pass
-    return score
+    return inputs.scores(attack)
 
 
 def _columns(signal: np.ndarray) -> np.ndarray:

@@ -67,12 +67,12 @@ def of_attacks(results: Results) -> list[Table]:
             *_columns(
                 attacks,
                 lambda a: a.false_alarms,
-                {
-                    "examples that never raise one": lambda f: percent(f.never, 1),
-                    "if all were equal": lambda f: percent(f.never_if_equal, 1),
-                    "alarms of the top 5 %": lambda f: percent(f.top, 1),
-                    "if all were equal ": lambda f: percent(f.top_if_equal, 1),
-                },
+                [
+                    ("examples that never raise one", lambda f: percent(f.never, 1)),
+                    ("if all were equal", lambda f: percent(f.never_if_equal, 1)),
+                    ("alarms of the top 5 %", lambda f: percent(f.top, 1)),
+                    ("if all were equal", lambda f: percent(f.top_if_equal, 1)),
+                ],
             ),
             "One threshold for all examples gives them unequal rates of false alarms (Jalko et al. "
             "2026).",
@@ -82,13 +82,13 @@ def of_attacks(results: Results) -> list[Table]:
             *_columns(
                 attacks,
                 lambda a: a.instability,
-                {
-                    "mean": lambda i: f"{i.mean:.3f}",
-                    "median": lambda i: f"{i.quantiles[0]:.3f}",
-                    "90 % below": lambda i: f"{i.quantiles[2]:.3f}",
-                    "99 % below": lambda i: f"{i.quantiles[4]:.3f}",
-                    "examples with any": lambda i: f"{percent(i.ever, 1)} %",
-                },
+                [
+                    ("mean", lambda i: f"{i.mean:.3f}"),
+                    ("median", lambda i: f"{i.quantiles[0]:.3f}"),
+                    ("90 % below", lambda i: f"{i.quantiles[2]:.3f}"),
+                    ("99 % below", lambda i: f"{i.quantiles[4]:.3f}"),
+                    ("examples with any", lambda i: f"{percent(i.ever, 1)} %"),
+                ],
             ),
             "The chance that of two targets which trained on an example one finds it and the other "
             "does not (Hayes et al. 2025).",
@@ -98,14 +98,14 @@ def of_attacks(results: Results) -> list[Table]:
             *_columns(
                 attacks,
                 lambda a: a.reproducibility,
-                {
-                    "Jaccard of the top 1 %": lambda r: f"{r.jaccard:.3f}",
-                    "by chance": lambda r: f"{r.jaccard_by_chance:.3f}",
-                    "Spearman": lambda r: "-" if math.isnan(r.spearman) else f"{r.spearman:.3f}",
-                    "found in 1 target or more": lambda r: str(sum(r.support[1:])),
-                    "in 2 or more": lambda r: str(sum(r.support[2:])),
-                    "in 5 or more": lambda r: str(sum(r.support[5:])),
-                },
+                [
+                    ("Jaccard of the top 1 %", lambda r: f"{r.jaccard:.3f}"),
+                    ("by chance", lambda r: f"{r.jaccard_by_chance:.3f}"),
+                    ("Spearman", lambda r: "-" if math.isnan(r.spearman) else f"{r.spearman:.3f}"),
+                    ("found in 1 target or more", lambda r: str(sum(r.support[1:]))),
+                    ("in 2 or more", lambda r: str(sum(r.support[2:]))),
+                    ("in 5 or more", lambda r: str(sum(r.support[5:]))),
+                ],
             ),
             "Jaccard and Spearman: neighbouring targets, on the members of both. Found: examples "
             "that score above every non-member of a target that trained on them (PoPETs 2026).",
@@ -115,7 +115,7 @@ def of_attacks(results: Results) -> list[Table]:
             *_columns(
                 attacks,
                 lambda a: a.tnr_at_fnr if a.tnr_at_fnr.is_known else None,
-                {"TNR": _with_ends},
+                [("TNR", _with_ends)],
             ),
             "Of the loss, a stand-in for LiRA's TPR that needs no shadow model (arXiv 2510.19773).",
         ),
@@ -248,12 +248,12 @@ def _transferred(attacks: Attacks) -> Table:
 def _columns(
     attacks: Attacks,
     part: Callable[[AttackResults], Any],
-    columns: Mapping[str, Callable[[Any], str]],
+    columns: Sequence[tuple[str, Callable[[Any], str]]],
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of one part of what is known of each attack."""
     found = {name: part(attack) for name, attack in attacks.items()}
-    return ["attack", *(name.strip() for name in columns)], [
-        [name, *(show(own) for show in columns.values())]
+    return ["attack", *(heading for heading, _ in columns)], [
+        [name, *(show(own) for _, show in columns)]
         for name, own in found.items()
         if own is not None
     ]

@@ -133,8 +133,9 @@ def check(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None
     Raises:
       UserError: the data have changed.
     """
+    fingerprint = dataset_lib.fingerprint(dataset)
     for directory in runs:
-        directory.check_data(dataset_lib.fingerprint(dataset), _source(e))
+        directory.check_data(fingerprint, _source(e))
 
 
 def settle(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None:

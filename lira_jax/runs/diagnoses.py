@@ -31,19 +31,23 @@ def last_records(run: RunDirectory) -> dict[int, dict]:
 def diverged(found: Mapping[int, Diagnosis], kind: str = "model") -> str:
     """A line on the models that have diverged; empty if none has."""
     why = {m: d.diverged for m, d in found.items() if d.diverged}
-    if not why:
-        return ""
-    are = "have diverged and are" if len(why) > 1 else "has diverged and is"
-    return f"{named_models(why, kind)} {are} left out: {_reasons(why)}"
+    one, several = "has diverged and is left out", "have diverged and are left out"
+    return _line(why, kind, one, several)
 
 
 def learned_nothing(found: Mapping[int, Diagnosis], kind: str = "model") -> str:
     """A line on the models that learned nothing; empty if none did."""
     how = {m: d.learned_nothing for m, d in found.items() if d.learned_nothing}
-    if not how:
+    alike = "attacked like the others"
+    return _line(how, kind, f"learned nothing and is {alike}", f"learned nothing and are {alike}")
+
+
+def _line(reasons: Mapping[int, str], kind: str, one: str, several: str) -> str:
+    """What is said of one model or of several, with the reasons; empty if there is none."""
+    if not reasons:
         return ""
-    are = "are attacked like the others" if len(how) > 1 else "is attacked like the others"
-    return f"{named_models(how, kind)} learned nothing and {are}: {_reasons(how)}"
+    said = several if len(reasons) > 1 else one
+    return f"{named_models(reasons, kind)} {said}: {_reasons(reasons)}"
 
 
 def warnings(run: RunDirectory, found: Mapping[int, Diagnosis], kind: str = "model") -> list[str]:

@@ -56,7 +56,7 @@ def check(
     from lira_jax.training import loop
 
     start.check_devices()
-    normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset))
+    normalizer = normalize.fit(dataset.x, _scaling(run, experiment, dataset)[0])
 
     def network(run: RunDirectory, e: Experiment) -> "Network":
         checked = loop.check(e, dataset, normalizer)
@@ -82,9 +82,9 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
     """
     from lira_jax.models import recipe
 
-    before, kind = runs[0][1].normalize, _scaling(*runs[0], dataset)
-    if kind != before:
-        progress.note(f"--normalize=auto is {kind} {normalize.choose(dataset.x)[1]}")
+    kind, seen = _scaling(*runs[0], dataset)
+    if seen:
+        progress.note(f"--normalize=auto is {kind} {seen}")
     elif not runs[0][0].has(KEEP) and (doubt := normalize.doubt(dataset.x, kind)):
         progress.note(f"note: {doubt}")
     runs = [(run, dataclasses.replace(e, normalize=kind)) for run, e in runs]
@@ -101,11 +101,11 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
     return runs
 
 
-def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> str:
-    """How inputs are scaled: what auto stands for, where the run is new.
+def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> tuple[str, str]:
+    """How inputs are scaled, and what was seen if auto chose that, which it does for a new run.
 
     A run that an earlier version has begun with auto goes on with what it meant then.
     """
     if experiment.normalize != "auto" or run.has(KEEP):
-        return experiment.normalize
-    return normalize.choose(dataset.x)[0]
+        return experiment.normalize, ""
+    return normalize.choose(dataset.x)
