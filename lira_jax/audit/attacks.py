@@ -16,6 +16,18 @@ from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
 from lira_jax.evaluation.transfer import PRIORS
 
 
+class CannotBeMade(UserError):
+    """An attack that was asked for by name cannot be made.
+
+    Attributes:
+      others: what the other attacks find, as `run_attacks` returns it.
+    """
+
+    def __init__(self, message: str, others: dict[str, AttackResults]):
+        super().__init__(message)
+        self.others = others
+
+
 def can_be_evaluated(members: np.ndarray | None) -> bool:
     """Whether the targets' membership, bool [targets, examples], is known and of both kinds."""
     return members is not None and bool(members.any()) and not members.all()
@@ -33,13 +45,15 @@ def run_attacks(
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
+    An attack that this evidence does not suffice for is passed over.
+
     Args:
       evidence: what the attacks may look at.
       table: the attacks by name.
       names: of those to run.
       save: called with (name, scores float64 [targets, examples]); NaN where an example has too few
         shadow scores for the attack.
-      skip_failures: pass over attacks that this evidence does not suffice for, with a note.
+      skip_failures: notes tell of the attacks that are passed over; else an error does, at the end.
       priors: shares of the examples that are members, for the value of an accusation.
       shadows: evidence against shadow models, for the thresholds of a single target; None takes
         some of the evidence's (shadow_targets.py).
@@ -49,7 +63,8 @@ def run_attacks(
       members and non-members.
 
     Raises:
-      UserError: an attack cannot be run, naming it; or none of them can.
+      CannotBeMade: an attack was passed over, naming it; with what the others find.
+      UserError: none of the attacks can be made.
     """
     members, results, left_out = evidence.members, {}, {}
     if not can_be_evaluated(members):
@@ -71,8 +86,6 @@ def run_attacks(
             try:
                 scores = table[name].run(evidence)
             except UserError as error:
-                if not skip_failures:
-                    raise UserError(f"--attacks={name}: {error}") from None
                 left_out[name] = error
             else:
                 save(name, scores)
@@ -105,6 +118,12 @@ def run_attacks(
             f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
             f"are left out{' there' if partly else ''}"
         )
+    if left_out and not skip_failures:
+        name = next(iter(left_out))
+        message = f"--attacks={name}: {left_out[name]}"
+        if len(left_out) == len(names):
+            raise UserError(message)
+        raise CannotBeMade(message, results)
     if len(left_out) == len(names):
         raise UserError(f"--attacks: none of them can be made: {_why_none(evidence, left_out)}")
     if left_out and not evidence.keep.any():

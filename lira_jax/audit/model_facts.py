@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from lira_jax import progress
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Accuracy, PrivacyRisk
+from lira_jax.errors import UserError
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 
@@ -38,7 +40,10 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
         ),
     }
     if evidence.keep.any():  # else there are no shadows' members to learn the score from
-        found["risk"] = _privacy_risk(evidence, members, correct)
+        try:
+            found["risk"] = _privacy_risk(evidence, members, correct)
+        except UserError as error:
+            progress.note(f"left out the privacy risk: {error}")
     return found
 
 

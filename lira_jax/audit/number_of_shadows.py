@@ -17,24 +17,28 @@ CURVE_ATTACKS = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offli
 MOST_CURVE_TARGETS = 16
 
 
+def why_none(evidence: Evidence) -> str:
+    """Why no curve can be made of this evidence, whatever the counts; empty if one can."""
+    if not isinstance(evidence.targets, Inside):
+        return "it needs targets that are models of the run, by the same recipe as the shadows"
+    if fewer_shadows.most(evidence.keep) < 4:
+        return (
+            "it needs two models in and two out of every example besides the target, of "
+            f"{len(evidence.keep)} models here; train more"
+        )
+    return ""
+
+
 def check_counts(evidence: Evidence, counts: Sequence[int]) -> None:
     """Checks that the curve can be made, before an hour is spent on what comes first.
 
     Raises:
-      UserError: the targets are no models of the run; a count is odd, more than the masks allow,
-        or below 4: one score of a kind has no spread.
+      UserError: no curve can be made; a count is odd, more than the masks allow, or below 4: one
+        score of a kind has no spread.
     """
-    if counts and not isinstance(evidence.targets, Inside):
-        raise UserError(
-            "--num_shadows: it needs targets that are models of the run, by the same recipe as "
-            "the shadows"
-        )
+    if counts and (why := why_none(evidence)):
+        raise UserError(f"--num_shadows: {why}")
     most = fewer_shadows.most(evidence.keep)
-    if counts and most < 4:
-        raise UserError(
-            "--num_shadows: it needs two models in and two out of every example besides the "
-            f"target, of {len(evidence.keep)} models here; train more"
-        )
     for count in counts:
         if count % 2 or not 4 <= count <= most:
             raise UserError(

@@ -1,28 +1,31 @@
 """The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
 
+import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from lira_jax import experiment, progress
+from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
-from lira_jax.audit.attacks import can_be_evaluated, run_attacks
+from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
-from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
+from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
-from lira_jax.audit.results import Results
+from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
+from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import directory
@@ -43,6 +46,7 @@ class Request:
       skip_failures: pass over attacks that the evidence does not suffice for, with a note.
       ablation: also what each component of LiRA adds.
       num_shadows: also LiRA with so many random shadows.
+      probes: also these sets of probes, as --probes names them; None for those of the run.
       fdr: also accuse as many as this bound on the share of false accusations allows; None does
         not.
       priors: shares of the examples that are members, for the value of an accusation.
@@ -53,6 +57,7 @@ class Request:
     skip_failures: bool = True
     ablation: bool = False
     num_shadows: Sequence[int] = ()
+    probes: str | None = None
     fdr: float | None = None
     priors: Sequence[float] = PRIORS
 
@@ -75,6 +80,8 @@ def audit_evidence(
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
+    A part that this evidence does not suffice for is left out, with a note.
+
     Args:
       evidence: what the attacks may look at.
       request: what is asked for.
@@ -92,50 +99,83 @@ def audit_evidence(
       none is.
 
     Raises:
-      UserError: an attack or a part cannot be made, naming the flag.
+      UserError: a value of a flag makes no sense here, or no attack can be made; or, at the end,
+        an attack that was asked for by name cannot be made.
     """
-    check_counts(evidence, request.num_shadows)
+    counts = request.num_shadows
+    if counts and (why := why_none(evidence)):
+        progress.note(f"left out --num_shadows: {why}")
+        counts = ()
+    check_counts(evidence, counts)
     table = {**ATTACKS, **COMPATIBLE[request.compat]}
     table |= on_signals(request.attacks, table)
-    attacks = run_attacks(
-        evidence,
-        table,
-        request.attacks,
-        lambda name, scores: save(directory.attack(name), scores),
-        skip_failures=request.skip_failures,
-        priors=request.priors,
-        shadows=shadows,
-    )
+    refused = None
+    try:
+        attacks = run_attacks(
+            evidence,
+            table,
+            request.attacks,
+            lambda name, scores: save(directory.attack(name), scores),
+            skip_failures=request.skip_failures,
+            priors=request.priors,
+            shadows=shadows,
+        )
+    except CannotBeMade as error:
+        attacks, refused = error.others, error
     exposed = _exposure(evidence)
     if exposed is not None:
         save(directory.EXPOSURE, exposed)
     results = start
-    if not attacks:
-        return results
 
     def add(**parts) -> None:
         nonlocal results
         results = dataclasses.replace(results, **parts)
         write(results)
 
-    add(
-        attacks=attacks,
-        calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
-        pool_spread_factor=spread_factor(evidence.keep),
-    )
-    add(**model_facts(evidence))
-    if sources is not None and exposed is not None:
-        add(exposure_by_source=exposure.by_source(exposed, *sources))
-    if probe_sets:
-        found = {NONMEMBERS: on_nonmembers(evidence, attacks)}
-        for name in progress.each("probes", list(probe_sets), "sets"):
-            found[name] = on_probes(probe_sets[name](), evidence, table, attacks)
-        add(probes=found)
-    if request.ablation and _readable("--ablation", "phi", evidence):
-        add(ablation=ablation(evidence))
-    if request.num_shadows and _readable("--num_shadows", "phi", evidence):
-        add(num_shadows=number_of_shadows(evidence, request.num_shadows))
+    if attacks:
+        add(
+            attacks=attacks,
+            calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
+            pool_spread_factor=spread_factor(evidence.keep),
+        )
+        add(**model_facts(evidence))
+        if sources is not None and exposed is not None:
+            with _left_out("exposure by source"):
+                add(exposure_by_source=exposure.by_source(exposed, *sources))
+        if probe_sets:
+            add(probes=_on_all_probes(probe_sets, evidence, table, attacks))
+        if request.ablation and _readable("--ablation", "phi", evidence):
+            with _left_out("--ablation"):
+                add(ablation=ablation(evidence))
+        if counts and _readable("--num_shadows", "phi", evidence):
+            with _left_out("--num_shadows"):
+                add(num_shadows=number_of_shadows(evidence, counts))
+    if refused:
+        raise refused
     return results
+
+
+@contextlib.contextmanager
+def _left_out(part: str) -> Iterator[None]:
+    """A block that makes an optional part; a note says why it is left out if it cannot be made."""
+    try:
+        yield
+    except UserError as error:
+        progress.note(f"left out {part}: {error}")
+
+
+def _on_all_probes(
+    probe_sets: Mapping[str, Callable[[], Evidence]],
+    evidence: Evidence,
+    table: dict[str, Attack],
+    attacks: dict[str, AttackResults],
+) -> dict[str, ProbeResults]:
+    """What attacks say of the sets of probes that can be read, the pool's non-members first."""
+    found = {}
+    for name in progress.each("probes", list(probe_sets), "sets"):
+        with _left_out(f"the probes {name}"):
+            found[name] = on_probes(probe_sets[name](), evidence, table, attacks)
+    return {NONMEMBERS: on_nonmembers(evidence, attacks), **found} if found else {}
 
 
 def audit_run(
@@ -188,7 +228,7 @@ def audit_run(
         save=save,
         write=write,
         sources=None if run is None else _sources(run),
-        probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded),
+        probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded, request.probes),
         shadows=loaded.shadows,
     )
 
@@ -239,10 +279,20 @@ def _sources(run: RunDirectory) -> tuple[np.ndarray, list[str]] | None:
 
 
 def _probe_sets(
-    run: RunDirectory, shadow_run: RunDirectory | None, loaded: Loaded
+    run: RunDirectory, shadow_run: RunDirectory | None, loaded: Loaded, asked: str | None
 ) -> dict[str, Callable[[], Evidence]]:
-    """The sets of probes that the run has been scored on; none where they say nothing."""
-    names = probes.parse(run.read_experiment().probes)
+    """The sets of probes that the run has been scored on; none where they say nothing.
+
+    Raises:
+      UserError: none of the name that is asked for has been scored.
+    """
+    names = probes.parse(run.read_experiment().probes if asked is None else asked)
+    for name in names if asked else ():
+        if not run.has(directory.probes(name).labels):
+            raise UserError(
+                f"--probes={asked}: {run.path} is not scored on {name}; run lira-score "
+                f"--probes={asked} first, or name others"
+            )
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
     outside = any(isinstance(target, str) for target in loaded.targets)
     if names and not _readable("--probes", "logits", loaded.evidence):

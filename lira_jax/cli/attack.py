@@ -118,6 +118,7 @@ def main() -> None:
         skip_failures=flags.FLAGS.attacks in ("all", "fast"),
         ablation=flags.FLAGS.ablation,
         num_shadows=counts,
+        probes=flags.FLAGS.probes if flags.FLAGS["probes"].present else None,
         fdr=flags.FLAGS.fdr,
         priors=priors,
     )

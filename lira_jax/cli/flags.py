@@ -413,6 +413,9 @@ def open_run() -> tuple[RunDirectory, Experiment]:
 def open_runs() -> Runs:
     """The same, and those of its targets.
 
+    Of what the flags change, the place of data that have moved is stored; the rest is for this
+    command alone, which cannot tell whether others can run with it.
+
     Raises:
       UserError: there is no run, or a flag contradicts it, or makes no sense for the targets.
     """
@@ -421,7 +424,9 @@ def open_runs() -> Runs:
         run, experiment = runs[0]
         if run_data.moved(run, experiment):
             run_data.load_data(run, experiment, also=[r for r, _ in runs])
-        store(runs)
+            places = {name: getattr(experiment, name) for name in DATA_PLACES}
+            stored = [(r, r.read_experiment()) for r, _ in runs if r.has_experiment()]
+            store([(r, dataclasses.replace(e, **places)) for r, e in stored])
     return runs
 
 

@@ -1,14 +1,9 @@
 """lira-score: queries the trained models on augmented copies of every example."""
 
-import functools
 import sys
 
 from lira_jax.cli import flags
 from lira_jax.data import normalize
-from lira_jax.data.dataset import Dataset
-from lira_jax.data.normalize import Normalizer
-from lira_jax.errors import UserError
-from lira_jax.experiment import Experiment
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
@@ -23,6 +18,7 @@ SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", *flags.HOW
 
 
 def main() -> None:
+    workers.check(flags.FLAGS.workers)
     flags.start_jax()
     directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
     with flags.settling() as runs:
@@ -30,23 +26,30 @@ def main() -> None:
         ids = flags.own_models(experiment.num_models)
         dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
 
-        from lira_jax.ensemble import start  # after the cheap checks
+        from lira_jax.data import augment  # after the cheap checks
+        from lira_jax.ensemble import start
         from lira_jax.models import fingerprint, network, recipe
         from lira_jax.signals import score as scoring
         from lira_jax.signals import table
 
         start.check_devices()
-        normalizer = normalize.fit(dataset.x, experiment.normalize)
+        e = experiment
+        augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
+        normalizer = normalize.fit(dataset.x, e.normalize)
         networks = [network.make(e, dataset, normalizer) for _, e in runs]
-        for (run, e), one in zip(runs, networks, strict=True):
+        code = [fingerprint.of(e, dataset) for _, e in runs]
+        for (trained, e), one, own in zip(runs, networks, code, strict=True):
             table.measures(experiment.signal_names, one)
-            run.settle_code(fingerprint.of(e, dataset), recipe.flag(e))
-            diagnoses.check_trained(run, e.num_models)
-        sets = make_probes(runs, dataset, normalizer)
+            trained.check_code(own, recipe.flag(e))
+            diagnoses.check_trained(trained, e.num_models)
+        sets = run_data.read_probes(experiment, dataset, normalizer)
+        parts.check_own_devices()
+        run_data.settle_probes(experiment, sets, [r for r, _ in runs])
+        for (trained, e), own in zip(runs, code, strict=True):
+            trained.settle_code(own, recipe.flag(e))
         flags.store(runs)
     flags.open_with(run_data.line(run, dataset))
 
-    parts.check_own_devices()
     convolutional = any(one.convolutional for one in networks)
     views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]
@@ -71,28 +74,6 @@ def main() -> None:
                 if scored := len(missing[run, name]):
                     what, where = ("probes", f" on {name}") if name else ("examples", "")
                     note(f"scored {scored} {kind}{where}: {len(examples.y)} {what} {queries}")
-
-
-def make_probes(
-    runs: list[tuple[directory.RunDirectory, Experiment]], dataset: Dataset, normalizer: Normalizer
-) -> dict[str, Dataset]:
-    """The probes of the experiment by name; they must be those that were scored before."""
-    from lira_jax.data import dataset as dataset_lib
-    from lira_jax.data import load, probes
-
-    _, experiment = runs[0]
-    read = functools.partial(load.load_spec, data_dir=experiment.data_dir)
-    sets = {}
-    for name, spec in probes.parse(experiment.probes).items():
-        try:
-            examples = probes.make(spec, dataset, normalizer, experiment.seed, read)
-        except UserError as error:
-            raise UserError(f"--probes={error}") from None
-        for run, _ in runs:
-            run.settle_data(dataset_lib.fingerprint(examples), f"--probes={spec}", f"probes/{name}")
-            run.write_once(directory.probes(name).labels, examples.y)
-        sets[name] = examples
-    return sets
 
 
 def cli() -> None:

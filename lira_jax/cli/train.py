@@ -1,17 +1,22 @@
 """lira-train: draws the masks and trains the shadow models of a run."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lira_jax.cli import flags
-from lira_jax.experiment import FIELDS
+from lira_jax.data.dataset import Dataset
+from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
 from lira_jax.runs import diagnoses
 from lira_jax.runs.health import Diagnosis
 from lira_jax.training import setup
+
+if TYPE_CHECKING:  # --help need not wait for JAX
+    from lira_jax.models.network import Network
 
 SUMMARY = (
     "trains shadow models, each on its own part of the data, many at once, and targets of another "
@@ -27,10 +32,12 @@ SHOWN = [
 
 
 def main() -> None:
+    workers.check(flags.FLAGS.workers)
     flags.start_jax()
     with flags.settling() as runs:
         ids = flags.own_models(runs[0][1].num_models)
         dataset, keep, networks = setup.check(runs, flags.about_targets())
+        check_scoring(runs, dataset, networks)
         parts.check_own_devices()
         runs = setup.store(runs, dataset, keep, networks)
     flags.open_with(run_data.line(runs[0][0], dataset))
@@ -54,6 +61,23 @@ def main() -> None:
             found = {model: Diagnosis.of_entry(record) for model, record in last.items()}
             diagnoses.check_any_usable(run, found, kind)
             note("\n".join([summary(last, found, kind), *diagnoses.warnings(run, found, kind)]))
+
+
+def check_scoring(runs: flags.Runs, dataset: Dataset, networks: list["Network"]) -> None:
+    """Checks that what flags say of scoring can be done later, unless it is stored already.
+
+    Raises:
+      UserError: naming the flag.
+    """
+    from lira_jax.signals import table
+
+    run, experiment = runs[0]
+    before = run.read_experiment() if run.has_experiment() else Experiment()
+    if before.signals != experiment.signals:
+        for network in networks:
+            table.measures(experiment.signal_names, network)
+    if before.probes != experiment.probes:
+        run_data.read_probes(experiment, dataset, networks[0].normalizer)
 
 
 def summary(last: dict[int, dict], found: dict[int, Diagnosis], kind: str) -> str:

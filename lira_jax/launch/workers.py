@@ -13,12 +13,23 @@ from lira_jax import progress
 from lira_jax.errors import UserError
 
 
+def check(asked: str) -> None:
+    """Checks --workers before anything is computed.
+
+    Raises:
+      UserError: neither auto nor a number of at least 1.
+    """
+    if asked != "auto" and (not asked.isdecimal() or int(asked) < 1):
+        raise UserError(f"--workers={asked}: give auto or a number of at least 1")
+
+
 def count(asked: str, *, convolutional: bool, models: int) -> int:
     """Resolves --workers for so many models.
 
     Raises:
       UserError: neither auto nor a number of at least 1.
     """
+    check(asked)
     if asked == "auto":
         import jax  # here, so that --help need not wait for it
 
@@ -27,8 +38,6 @@ def count(asked: str, *, convolutional: bool, models: int) -> int:
             if convolutional and jax.default_backend() == "cpu"
             else 1
         )
-    if not asked.isdecimal() or int(asked) < 1:
-        raise UserError(f"--workers={asked}: give auto or a number of at least 1")
     return max(1, min(int(asked), models))
 
 
@@ -77,6 +86,9 @@ def run(stage: str, flags: Sequence[str], ids: Sequence[int], workers: int) -> N
             raise UserError(
                 f"worker {worker + 1} of {workers} ended with status {child.returncode}: {last[0]}"
             )
+    for line in (line for text in said[1:] for line in text.splitlines()):
+        if line.startswith("WARNING"):  # of its own models; the rest is as with the first worker
+            progress.note(line)
 
 
 def _cores() -> list[int]:

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from lira_jax.data import dataset as dataset_lib
 from lira_jax.data import summary
@@ -11,6 +12,10 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import DATA_PLACES, Experiment
 from lira_jax.runs.directory import DATA, KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import probes as probes_view
+
+if TYPE_CHECKING:  # commands that read start without waiting for JAX
+    from lira_jax.data.normalize import Normalizer
 
 
 def load_data(
@@ -76,6 +81,50 @@ def read(e: Experiment, run: RunDirectory) -> Dataset:
     )
     spec = functools.partial(load.load_spec, data_dir=e.data_dir)
     return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec)
+
+
+def read_probes(e: Experiment, dataset: Dataset, normalizer: "Normalizer") -> dict[str, Dataset]:
+    """The probes of an experiment by name.
+
+    Args:
+      dataset: of the run.
+      normalizer: of its pool.
+
+    Raises:
+      UserError: one cannot be read, or cannot be made to fit.
+    """
+    from lira_jax.data import load, probes  # here, as above
+
+    read = functools.partial(load.load_spec, data_dir=e.data_dir)
+    sets = {}
+    for name, spec in probes.parse(e.probes).items():
+        try:
+            sets[name] = probes.make(spec, dataset, normalizer, e.seed, read)
+        except UserError as error:
+            raise UserError(f"--probes={error}") from None
+    return sets
+
+
+def settle_probes(e: Experiment, sets: Mapping[str, Dataset], runs: Sequence[RunDirectory]) -> None:
+    """Enters probes in run directories, with their labels.
+
+    Args:
+      sets: as `read_probes` gives them.
+
+    Raises:
+      UserError: probes of one name have been scored before that are others.
+    """
+    from lira_jax.data import probes
+
+    specs = probes.parse(e.probes)
+    found = {name: dataset_lib.fingerprint(examples) for name, examples in sets.items()}
+    for run in runs:
+        for name in sets:
+            run.check_data(found[name], f"--probes={specs[name]}", f"probes/{name}")
+    for run in runs:
+        for name, examples in sets.items():
+            run.settle_data(found[name], f"--probes={specs[name]}", f"probes/{name}")
+            run.write_once(probes_view(name).labels, examples.y)
 
 
 def check(dataset: Dataset, e: Experiment, runs: Sequence[RunDirectory]) -> None:

@@ -7,7 +7,7 @@ from audit.small_evidence import small_evidence
 from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit.attacks import run_attacks
+from lira_jax.audit.attacks import CannotBeMade, run_attacks
 from lira_jax.errors import UserError
 
 
@@ -81,8 +81,11 @@ def test_an_attack_that_cannot_be_run_is_passed_over_aloud_or_refused(capsys):
     found = run_attacks(evidence, TABLE, names, saved.__setitem__, skip_failures=True)
     assert found.keys() == saved.keys() == {"loss"}
     assert "left out broken: too few of something" in capsys.readouterr().err
-    with pytest.raises(UserError, match=r"^--attacks=broken: too few of something"):
+    saved.clear()
+    with pytest.raises(CannotBeMade, match=r"^--attacks=broken: too few of something") as caught:
         run_attacks(evidence, TABLE, names, saved.__setitem__, skip_failures=False)
+    assert caught.value.others.keys() == saved.keys() == {"loss"}  # though broken comes first
+    assert repr(caught.value.others) == repr(found)
 
 
 def test_attacks_that_lack_the_same_are_one_note(capsys):

@@ -53,7 +53,70 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     )
 
 
-@pytest.mark.parametrize("error", [UserError("no"), MemoryError(), KeyboardInterrupt()])
+PARTS = {
+    "model_facts._privacy_risk": "left out the privacy risk: too few of something",
+    "on_probes": "left out the probes noise: too few of something",
+    "ablation": "left out --ablation: too few of something",
+    "number_of_shadows": "left out --num_shadows: too few of something",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_cannot_be_made_is_left_out_aloud_and_the_others_are_not(
+    tmp_path, monkeypatch, capsys, part
+):
+    def refuse(*arguments):
+        raise UserError("too few of something")
+
+    evidence = small_evidence()
+
+    def found():
+        return audit.audit_evidence(
+            evidence, EVERYTHING, START, probe_sets={"noise": lambda: probed(evidence)}
+        ).to_json()
+
+    whole = found()
+    monkeypatch.setattr(f"lira_jax.audit.{'' if '.' in part else 'run.'}{part}", refuse)
+    rest = found()
+    assert PARTS[part] in capsys.readouterr().err.splitlines()
+    missing = {name for name, value in whole.items() if rest[name] != value}
+    assert (
+        missing
+        == {
+            "model_facts._privacy_risk": {"risk"},
+            "on_probes": {"probes"},
+            "ablation": {"ablation"},
+            "number_of_shadows": {"num_shadows"},
+        }[part]
+    )
+    assert not any(rest[name] for name in missing)
+
+
+def test_an_attack_that_is_named_and_cannot_be_made_is_an_error_once_the_rest_is_written(tmp_path):
+    evidence = small_evidence()
+    evidence = dataclasses.replace(evidence, keep=evidence.keep & False)  # as of disjoint masks
+    evidence = with_outside_targets(evidence, 2, small_evidence().keep[:2])
+    loaded = Loaded(evidence, list(range(8)), [0, 1])
+    request = audit.Request(("lira_online", "loss"), skip_failures=False, ablation=True)
+    with pytest.raises(UserError, match=r"^--attacks=lira_online: "):
+        audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    found = Results.read(tmp_path)
+    assert list(found.attacks) == ["loss"]
+    assert found.accuracy is not None
+    assert 0 < len(found.ablation) < 15  # rows of LiRA online are left out
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 2
+
+
+def test_no_curve_of_fewer_shadows_is_made_for_a_target_from_outside(tmp_path, capsys):
+    evidence = with_outside_targets(small_evidence(), 1, small_evidence().keep[:1])
+    request = audit.Request(("loss",), num_shadows=(4,))
+    loaded = Loaded(evidence, list(range(8)), ["a"])
+    found = audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    assert (list(found.attacks), found.num_shadows) == (["loss"], ())
+    assert "left out --num_shadows: it needs targets that are models of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
 def test_an_ablation_that_fails_leaves_the_attacks(tmp_path, monkeypatch, error):
     def fail(evidence):
         raise error

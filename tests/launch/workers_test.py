@@ -26,6 +26,25 @@ def test_auto_is_a_worker_a_core_for_convolutions_on_a_cpu(monkeypatch):
             workers.count(wrong, convolutional=True, models=4)
 
 
+def test_what_a_worker_warns_of_is_told_though_its_progress_is_not(monkeypatch, capsys):
+    started = []
+
+    class Child:
+        returncode = 0
+
+        def __init__(self, command, **options):
+            started.append(command)
+            self.text = "note: of all\nWARNING: of model 1\n" if options["stderr"] else None
+
+        def communicate(self):
+            return None, self.text
+
+    monkeypatch.setattr(workers.subprocess, "Popen", Child)
+    workers.run("score", ["--workdir=run"], [0, 1, 2], 2)
+    assert [c[-1] for c in started] == ["--model_ids=0,2", "--model_ids=1"]
+    assert capsys.readouterr().err == "WARNING: of model 1\n"
+
+
 def environment():
     return {
         **os.environ,

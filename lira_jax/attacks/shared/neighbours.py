@@ -56,6 +56,8 @@ def count_neighbours(logits: np.ndarray, distance: float, most: int | None = Non
     for first, rows in enumerate(tiles):
         for columns in (*tiles[first:], *tiles[:first]):
             rows = rows[count[rows] < most]
+            if not len(rows):
+                break
             maybe = bound[rows] @ bound[columns].T > least - _ROUNDING
             some, others = rows[maybe.any(1)], columns[maybe.any(0)]
             if len(some):
