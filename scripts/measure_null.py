@@ -16,9 +16,11 @@ attack, kind of masks and number of models:
     TPR     mean of TPR minus that, in percent, with its standard error
     above, below   the same of that interval
 
-A row is marked where chance explains it in less than 1 of 100 / rows cases: the mean by Student's
-t, the counts by the binomial distribution at 5 %. Both bounds follow from the numbers of runs and
-rows alone. At the end stand the same counts of each attack over all its rows.
+A row is marked "above" (a leak that is none) or "below" where chance explains it in less than 1 of
+100 / rows cases: by the mean AUC and Student's t, or by a count and the binomial distribution at
+2.5 %. These bounds follow from the numbers of runs and rows alone. The mean of the TPR is not
+tested: where few false alarms set the threshold it is too skewed for Student's t. At the end stand
+the same counts of each attack over all its rows.
 """
 
 import argparse
@@ -124,17 +126,18 @@ def measure(attack, kind, num_models, runs, num_examples=0, max_targets=32):
 
 
 def mark(found, rows):
-    """Whether chance does not explain a row, at ERROR over all rows and the four tests of each."""
-    tail = ERROR / rows / 4
-    marked = False
-    for values, sides in ((found[:, 0], found[:, 1]), (found[:, 2], found[:, 3])):
-        values, sides = values[~np.isnan(values)], sides[~np.isnan(sides)]
-        if len(values) < 2 or not np.ptp(values):
-            continue
-        error = np.std(values, ddof=1) / np.sqrt(len(values))
-        marked |= abs(np.mean(values)) > stats.t.ppf(1 - tail / 2, len(values) - 1) * error
-        marked |= np.count_nonzero(sides) > stats.binom.ppf(1 - tail, len(sides), 0.05)
-    return bool(marked)
+    """On which sides of chance a row is by more than chance explains, at ERROR over all rows and
+    the six tests of each: "above", "below", both or neither."""
+    tail = ERROR / rows / 6
+    areas = found[:, 0]
+    error = np.std(areas, ddof=1) / np.sqrt(len(areas))
+    far = stats.t.isf(tail, len(areas) - 1) * error
+    sides = {"above": areas.mean() > far > 0, "below": areas.mean() < -far < 0}
+    for counted in (found[:, 1], found[:, 3]):
+        most = stats.binom.isf(tail, np.count_nonzero(~np.isnan(counted)), 0.025)
+        sides["above"] |= np.count_nonzero(counted == 1) > most
+        sides["below"] |= np.count_nonzero(counted == -1) > most
+    return " ".join(side for side, is_marked in sides.items() if is_marked)
 
 
 def row(found):
@@ -177,15 +180,13 @@ def main():
             continue
         of_attack[name].append(found)
         unlike = mark(found, len(cells))
-        marked += unlike
-        print(
-            f"{name:32}{kind:10}{num_models:4d}{row(found)}{'  <-' if unlike else ''}", flush=True
-        )
+        marked += bool(unlike)
+        print(f"{name:31} {kind:10}{num_models:4d}{row(found)}{unlike}", flush=True)
     print(f"\n{marked} rows are marked. All rows of an attack together, and runs in them:")
     for name, parts in of_attack.items():
         every = np.concatenate(parts)
         unlike = mark(every, len(of_attack))
-        print(f"{name:32}{'':10}{len(every):4d}{row(every)}{'  <-' if unlike else ''}")
+        print(f"{name:31} {'':10}{len(every):4d}{row(every)}{unlike}")
 
 
 if __name__ == "__main__":
