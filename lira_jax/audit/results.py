@@ -26,7 +26,7 @@ from lira_jax.evaluation.risk import (
     RiskCalibration,
     RiskDistribution,
 )
-from lira_jax.evaluation.summary import METRICS, Row
+from lira_jax.evaluation.summary import METRICS, CurveRow, Row
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 
@@ -48,6 +48,7 @@ CSV_COLUMNS = (
     *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
     *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
     *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
+    *("precision_highest_1e-2", "precision_lowest_1e-2"),
 )
 
 
@@ -108,7 +109,7 @@ class ProbeResults:
 
 
 @dataclasses.dataclass(frozen=True)
-class ShadowRow(Row):
+class ShadowRow(CurveRow):
     """Metrics of an attack with a random few of the shadow models.
 
     Attributes:
@@ -116,6 +117,28 @@ class ShadowRow(Row):
     """
 
     num_shadows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class QueryRow(CurveRow):
+    """Metrics of an attack with some of the queries of each example.
+
+    Attributes:
+      num_queries: how many; the plain one is always among them.
+    """
+
+    num_queries: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StatisticRow(CurveRow):
+    """Metrics of an attack on a statistic of the plain query.
+
+    Attributes:
+      statistic: name of the signal.
+    """
+
+    statistic: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +165,8 @@ class Results:
       ablation: what each component of LiRA adds, in the order of LiRA's table II; empty without
         --ablation.
       num_shadows: LiRA with fewer shadow models; empty without --num_shadows.
+      num_queries: LiRA with fewer queries (LiRA, table III); empty without --num_queries.
+      statistics: LiRA on other statistics (LiRA, figure 8); empty without --statistics.
       attacks: attack -> what it finds.
       calibrated: statistic that attacks judge by -> what is found with a threshold for each
         example.
@@ -164,6 +189,8 @@ class Results:
     probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)
     ablation: tuple[Row, ...] = ()
     num_shadows: tuple[ShadowRow, ...] = ()
+    num_queries: tuple[QueryRow, ...] = ()
+    statistics: tuple[StatisticRow, ...] = ()
     attacks: dict[str, AttackResults] = dataclasses.field(default_factory=dict)
     calibrated: dict[str, Calibrated] = dataclasses.field(default_factory=dict)
     pool_spread_factor: float = math.nan
@@ -236,6 +263,8 @@ def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, 
         "far_shadow_threshold": decided and decided.far,
         "statistic": found.statistic,
         "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
+        "precision_highest_1e-2": found.extremes.highest.value,
+        "precision_lowest_1e-2": found.extremes.lowest.value,
         "instability": found.instability and found.instability.mean,
     }
     for alpha, rates in own.at.items() if own else ():
