@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from audit.small_evidence import small_evidence, with_outside_targets
 
-from lira_jax.audit.number_of_shadows import CURVE_ATTACKS, check_counts, number_of_shadows
+from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows
+from lira_jax.audit.variants import LIRA
 from lira_jax.errors import UserError
 
 
 def test_each_attack_is_made_with_each_number():
     rows = number_of_shadows(small_evidence(), [4, 6])
     assert [(r.num_shadows, r.attack) for r in rows] == [
-        (n, name) for n in (4, 6) for name in CURVE_ATTACKS
+        (n, name) for n in (4, 6) for name in LIRA
     ]
     assert {r.num_targets for r in rows} == {8}
     assert all(r.metrics["auc"].value > 0.5 for r in rows)
