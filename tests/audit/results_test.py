@@ -118,6 +118,9 @@ def test_what_the_first_version_held_lies_where_it_lay():
         if isinstance(old, dict):
             for key, value in old.items():
                 assert_holds(new[key], value, f"{where}.{key}")
+        elif isinstance(old, list) and any(isinstance(value, dict) for value in old):
+            for i, (own, value) in enumerate(zip(new, old, strict=True)):
+                assert_holds(own, value, f"{where}[{i}]")
         else:
             assert new == old, where
 
@@ -175,6 +178,7 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
         *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
         *(f"transferred_{rate}_at_1e-{k}" for k in (3, 5) for rate in ("tpr", "fpr")),
         *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
+        *("precision_highest_1e-2", "precision_lowest_1e-2"),
     ]
     row = dict(zip(header.split(","), first.split(","), strict=True))
     entry = FIRST["attacks"]["lira_online"]
