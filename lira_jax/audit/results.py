@@ -1,6 +1,6 @@
-"""What an audit finds: the schema of results.json, and results.csv.
+"""What an audit finds: the schema of results.json, results.csv and variants.csv.
 
-docs/run_directory.md describes both files for those who read them by other means.
+docs/run_directory.md describes the files for those who read them by other means.
 """
 
 import csv
@@ -9,6 +9,7 @@ import io
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from lira_jax.audit import codec
@@ -49,6 +50,12 @@ CSV_COLUMNS = (
     *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
     *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
     *("precision_highest_1e-2", "precision_lowest_1e-2"),
+)
+
+VARIANT_COLUMNS = (
+    *("part", "variant", "attack", "num_targets", "num_members", "num_nonmembers"),
+    *METRICS,
+    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
 )
 
 
@@ -245,13 +252,38 @@ class Results:
             writer.writerow(row | codec.encode(_further_columns(found, self.calibration_of(name))))
         return text.getvalue()
 
+    def variants_to_csv(self) -> str:
+        """What variants.csv holds: a row for each row of the ablation and of the parts that vary
+        LiRA; empty without any."""
+        parts: dict[str, tuple[Sequence[Row], str]] = {
+            "ablation": (self.ablation, ""),
+            "num_shadows": (self.num_shadows, "num_shadows"),
+            "num_queries": (self.num_queries, "num_queries"),
+            "statistics": (self.statistics, "statistic"),
+        }
+        text = io.StringIO()
+        writer = csv.DictWriter(text, VARIANT_COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        written = [
+            codec.encode(row) | {"part": part, "variant": getattr(row, which) if which else ""}
+            for part, (rows, which) in parts.items()
+            for row in rows
+        ]
+        writer.writerows(written)
+        return text.getvalue() if written else ""
+
     def calibration_of(self, attack: str) -> Calibrated | None:
         """What is found with a threshold for each example on the statistic of an attack."""
         return self.calibrated.get(self.attacks[attack].statistic or "")
 
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv and results.json, each in one step."""
+        """Writes results.csv, variants.csv where there are any, and results.json, each in one
+        step."""
         folder.write_text(directory.RESULTS_TABLE, self.to_csv())
+        if variants := self.variants_to_csv():
+            folder.write_text(directory.VARIANTS_TABLE, variants)
+        else:
+            folder.remove(directory.VARIANTS_TABLE)
         folder.write_json(directory.RESULTS, self.to_json())
 
 

@@ -232,7 +232,7 @@ def audit_run(
         known(results)
 
     if not can_be_evaluated(loaded.evidence.members):
-        for name in (directory.RESULTS, directory.RESULTS_TABLE):
+        for name in (directory.RESULTS, directory.RESULTS_TABLE, directory.VARIANTS_TABLE):
             out.remove(name)  # what was found of other targets must not stand beside these scores
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
     if run is not None and shadow_run is not None:

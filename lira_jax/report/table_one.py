@@ -53,7 +53,7 @@ def table_one(results: Results) -> list[Table]:
     rows = []
     for line in made:
         found = results.attacks[line.attack].metrics
-        uses = ["yes" if use in line.uses else "-" for use in USES]
+        uses = ["yes" if use in line.uses else "no" for use in USES]
         rows.append(
             [f"{line.paper} ({line.attack})", *uses, *(percent(found[m]) for m in _METRICS)]
         )
