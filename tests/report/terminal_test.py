@@ -21,13 +21,23 @@ def test_only_parts_that_are_known_are_shown_in_the_order_of_an_audit(tmp_path):
         "With a threshold for each example: TPR and, in brackets, the FPR in fact, in percent",
         "What each component of LiRA adds",
         "With fewer shadow models",
+        "With fewer queries",
+        "On statistics of the plain query",
     ]
-    few = dataclasses.replace(found, ablation=(), num_shadows=(), calibrated={})
+    few = dataclasses.replace(
+        found, ablation=(), num_shadows=(), num_queries=(), statistics=(), calibrated={}
+    )
     assert list(terminal.parts(few)) == [""]
     assert [row[0] for row in lines(parts[""])[1:-2]] == list(found.attacks)
-    shadows = lines(list(parts.values())[-1])[1:]
+    shadows, queries, statistics = (lines(text)[1:] for text in list(parts.values())[-3:])
     assert [row[:2] for row in shadows] == [
         [str(row.num_shadows), row.attack] for row in found.num_shadows
+    ]
+    assert [row[:2] for row in queries] == [
+        [str(row.num_queries), row.attack] for row in found.num_queries
+    ]
+    assert [row[0] for row in statistics] == [
+        f"{row.attack}@{row.statistic}" for row in found.statistics
     ]
 
 
@@ -63,6 +73,7 @@ def test_details_are_shown_when_asked_for(tmp_path):
     found = Results.read(synthetic_run.write(tmp_path / "run").path)
     parts = terminal.parts(found, more=True)
     assert terminal.parts(found).items() <= parts.items()
+    assert [t for t in parts if t.startswith(("True negative rate", "How often it is right"))]
     (title,) = [t for t in parts if t.startswith("Decisions at")]
     rows = lines(parts[title])[1:-1]
     assert [row[:2] for row in rows] == [
