@@ -5,10 +5,11 @@ from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.summary import METRICS, Curve
 from lira_jax.report.charts import variants
 
+CURVE = Curve((0.0, 1.0), (0.0, 1.0))
 METRICS_OF_NONE = dict.fromkeys(METRICS, Estimate(math.nan))
 
 
-def row(attack, num_shadows, curve=Curve((0.0, 1.0), (0.0, 1.0))):
+def row(attack, num_shadows, curve=CURVE):
     return ShadowRow(attack, 2, 10, 10, METRICS_OF_NONE, num_shadows, roc=curve)
 
 
@@ -32,5 +33,5 @@ def test_a_variant_has_one_colour_and_an_attack_one_dash():
 
 
 def test_statistics_are_named_by_their_signals():
-    one = StatisticRow("a", 2, 10, 10, METRICS_OF_NONE, "hinge", roc=Curve((0.0,), (0.0,)))
+    one = StatisticRow("a", 2, 10, 10, METRICS_OF_NONE, "hinge", roc=CURVE)
     assert list(variants.by_statistic([one])) == ["a, hinge"]
