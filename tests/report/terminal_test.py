@@ -94,7 +94,7 @@ def test_both_ends_of_the_scores_are_told_where_they_are_resolved(tmp_path):
     parts = terminal.parts(dataclasses.replace(found, attacks={"loss": loss}), more=True)
     tails, ends = (text for title, text in parts.items() if title.startswith(starts))
     assert lines(tails)[1] == ["loss", "1.06", "[1.00,", "2.00]"]
-    assert lines(ends)[1] == ["loss", *"49.72 [48.00, 51.00] 86.67 [85.00, 88.00]".split()]
+    assert lines(ends)[1] == ["loss", "49.72", "[48.00,", "51.00]", "86.67", "[85.00,", "88.00]"]
 
 
 def test_probes_and_sources_have_tables(tmp_path):
