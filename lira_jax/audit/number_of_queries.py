@@ -60,8 +60,8 @@ def check_query_counts(evidence: Evidence, counts: Sequence[int]) -> None:
     for count in counts:
         if count not in has:
             raise UserError(
-                f"--num_queries={count}: of the saved queries, {num_saved(evidence)} an example, "
-                f"give {', '.join(map(str, has))}; for others run lira-score --queries="
+                f"--num_queries={count}: models and targets have {max(has)} here: give "
+                f"{', '.join(map(str, has))}, or score more first (lira-score --queries)"
             )
 
 
