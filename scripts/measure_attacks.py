@@ -14,8 +14,7 @@ import time
 
 import numpy as np
 
-from lira_jax.attacks.selection import named
-from lira_jax.attacks.table import ATTACKS
+from lira_jax.attacks.selection import named, table_of
 from lira_jax.audit import fewer_shadows
 from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import auc, roc, tpr_at_fpr
@@ -34,10 +33,10 @@ def measure(evidence, number, names):
     whole = number == len(evidence.keep)
     parts = [evidence] if whole else restricted(evidence, number - 2)
     print(f"\n{number} models\n{'attack':24}     AUC  TPR@1%  TPR@.1%  seconds")
-    for name in names:
+    for name, attack in ((name, table_of(names)[name]) for name in names):
         started = time.perf_counter()
         try:
-            scores = np.concatenate([ATTACKS[name].run(part) for part in parts])
+            scores = np.concatenate([attack.run(part) for part in parts])
         except UserError as error:
             print(f"{name:24}  {error}")
             continue

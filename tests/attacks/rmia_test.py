@@ -10,7 +10,8 @@ from null_scores import assert_chance, auc, balanced, coin_flips, has_partner, l
 from scipy.special import expit, softmax
 
 from lira_jax.attacks.base_attack import base
-from lira_jax.attacks.rmia import rmia, taylor_soft_margin
+from lira_jax.attacks.rmia import rmia
+from lira_jax.attacks.soft_margin import taylor_soft_margin
 from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
