@@ -59,7 +59,10 @@ flags.DEFINE_path(
     "Needs --out.",
 )
 flags.DEFINE_string(
-    "compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does."
+    "compat",
+    "",
+    "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does. rmia: compute RMIA as its "
+    "authors' code does, which reads the target's membership (docs/attacks.md).",
 )
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
 flags.DEFINE_list(
