@@ -29,8 +29,8 @@ class Option:
       default: what it is if it is not given.
       about: what it is, in a line.
       choices: the words it can be.
-      least, most: bounds of the number; no number at all if both are infinite and there are words.
-      above: whether the number is above `least` and below `most`, so that neither is allowed.
+      least, most: bounds of the number; without any bound it is a word alone.
+      above, below: whether the number is above `least`, below `most`, so that it is not the bound.
       whole: whether the number is whole.
     """
 
@@ -41,23 +41,25 @@ class Option:
     least: float = -math.inf
     most: float = math.inf
     above: bool = False
+    below: bool = False
     whole: bool = False
 
     @property
     def allowed(self) -> str:
         """What may be given, in words."""
-        bounds = (self.least, self.most)
-        if self.choices and all(map(math.isinf, bounds)):
+        if not self._is_number:
             return " or ".join(self.choices)
-        kind = "a whole number" if self.whole else "a number"
-        least, most = map(_number, bounds)
-        if math.isinf(self.most):
-            number = f"{kind} above {least}" if self.above else f"{kind}, at least {least}"
-        elif self.above:
-            number = f"{kind} above {least} and below {most}"
-        else:
-            number = f"{kind}, {least} to {most}"
-        return " or ".join((number, *self.choices))
+        ends = []
+        if math.isfinite(self.least):
+            ends.append(f"{'above' if self.above else 'at least'} {_number(self.least)}")
+        if math.isfinite(self.most):
+            ends.append(f"{'below' if self.below else 'at most'} {_number(self.most)}")
+        number = f"{'a whole number' if self.whole else 'a number'} {' and '.join(ends)}"
+        return ", or ".join((number, *self.choices))
+
+    @property
+    def _is_number(self) -> bool:
+        return math.isfinite(self.least) or math.isfinite(self.most)
 
     @property
     def help(self) -> str:
@@ -72,13 +74,12 @@ class Option:
         """
         if text in self.choices:
             return text
+        if not self._is_number:
+            raise ValueError(text)
         number = int(text) if self.whole else float(text)
-        inside = (
-            self.least < number < self.most
-            if self.above
-            else self.least <= number <= self.most and math.isfinite(number)
-        )
-        if not inside or (self.choices and all(map(math.isinf, (self.least, self.most)))):
+        low = self.least < number if self.above else self.least <= number
+        high = number < self.most if self.below else number <= self.most
+        if not (low and high and math.isfinite(number)):
             raise ValueError(text)
         return number
 

@@ -33,9 +33,16 @@ PAIRS = 2**22
 """Pairs of x and z that are compared at a time."""
 
 
+def reference_confidence(
+    logits: np.ndarray, labels: np.ndarray, temperature: float = 2.0
+) -> np.ndarray:
+    """The confidence of the authors' code, float64 [models, examples], from logits [models,
+    examples, classes]."""
+    return taylor_confidence(logits, labels, temperature, MARGIN, ORDER)
+
+
 def reference_rmia(
-    logits: np.ndarray,
-    labels: np.ndarray,
+    p: np.ndarray,
     keep: np.ndarray,
     targets: np.ndarray | None = None,
     observed: np.ndarray | None = None,
@@ -43,7 +50,6 @@ def reference_rmia(
     members: np.ndarray,
     online: bool = True,
     gamma: float = 2.0,
-    temperature: float = 2.0,
     a: float = 0.3,
     trim: float = 0.2,
     adjust: bool = True,
@@ -53,18 +59,15 @@ def reference_rmia(
     All pairs of x and z are compared for each target and query.
 
     Args:
-      logits: float [models, examples, queries, classes]; [models, examples, classes] is one query.
-      labels: int [examples].
+      p: float [models, examples, queries], `reference_confidence`; [models, examples] is one query.
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows; all
         models by default.
-      observed: float [targets, examples, queries, classes], logits of targets from outside the
-        models instead; with targets too, these are the models with the same training sets, and no
-        shadows.
+      observed: float [targets, examples, queries], p of targets from outside the models instead;
+        with targets too, these are the models with the same training sets, and no shadows.
       members: bool [targets, examples], the targets' membership.
       online: whether p(x) is of in and out models; otherwise of out models, as in rmia.py.
       gamma: the factor by which x has to be above z.
-      temperature: by which logits are divided.
       a: of the offline attack.
       trim: share of the shadow scores that is left out at each end, rounded down to whole scores.
       adjust: whether non-members' scores are changed at the end.
@@ -75,11 +78,11 @@ def reference_rmia(
       examples shorten no list and are not among the z.
 
     Raises:
-      UserError: shapes that disagree, a logit that is NaN or infinite, no example has a shadow
-        score in each list that the attack reads, or a target has fewer than two non-members.
+      UserError: shapes that disagree, no example has a shadow score in each list that the attack
+        reads, or a target has fewer than two non-members.
     """
-    p = _confidence(logits, labels, temperature)
-    own = None if observed is None else _confidence(observed, labels, temperature)
+    p = inputs_lib.by_query(p)
+    own = None if observed is None else inputs_lib.by_query(observed)
     # Confidences can be infinite here, which the check refuses of scores: it sees the shapes alone.
     seen = None if own is None else np.zeros_like(own)
     inputs = inputs_lib.check(np.zeros_like(p), keep, targets, seen)
@@ -105,19 +108,6 @@ def _scored(inputs: inputs_lib.Inputs, online: bool) -> np.ndarray:
     """Which examples have a score in each list, whoever the target, bool [examples]."""
     fewest = lists.EACH if online else lists.OUT
     return np.asarray(fewest.met(inputs)).all(0)
-
-
-def _confidence(logits: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
-    """float64 [models, examples, queries]."""
-    if logits.ndim == 3:
-        logits = logits[:, :, None]
-    if not np.isfinite(logits).all():
-        raise UserError("a logit is NaN or infinite: train or score that model again")
-    each = (
-        taylor_confidence(logits[:, :, query], labels, temperature, MARGIN, ORDER)
-        for query in range(logits.shape[2])
-    )
-    return np.stack(list(each), axis=-1)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")

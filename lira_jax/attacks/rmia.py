@@ -170,33 +170,32 @@ def _of_trimmed(
     inputs: inputs_lib.Inputs, online: bool, a: float, trim: float
 ) -> Callable[[int], Confidences]:
     """The same by trimmed means: online of both lists together, offline of the out list."""
-    inside = inputs.targets is not None
-    partner = _partners(inputs)
+    targets, partner = inputs.targets, _partners(inputs)
     listed = np.ones_like(inputs.keep) if online else ~inputs.keep
     # From both lists go the target and its partner; from one, whichever of the two is in it.
-    most = 0 if not inside else 1 if partner is None or not online else 2
+    most = 0 if targets is None else 1 if partner is None or not online else 2
     sums = {most: _trimmed(inputs, listed, trim, most)}
-    if most and partner is None and not online:
+    if targets is not None and partner is None and not online:
         sums[0] = _trimmed(inputs, listed, trim, 0)  # for targets that are not in the list
 
+    def mean(t: int) -> np.ndarray:
+        if targets is None:
+            return sums[0].mean()
+        own = np.exp(log_confidence(inputs.phi[targets[t]]))
+        if online and partner is None:
+            return sums[1].mean(own)
+        out = ~inputs.keep[targets[t]][:, None]
+        if partner is None:
+            return np.where(out, sums[1].mean(own), sums[0].mean())
+        others = np.exp(log_confidence(inputs.phi[partner[t], np.arange(len(own))]))
+        if online:
+            return sums[2].mean(own, others)
+        return sums[1].mean(np.where(out, own, others))
+
     def confidences(t: int) -> Confidences:
+        usual = mean(t)
         own = log_confidence(inputs.of_target(t))
-        gone = []
-        if inside:
-            target = inputs.targets[t]
-            gone.append(np.exp(log_confidence(inputs.phi[target])))
-            if partner is not None:
-                rows = inputs.phi[partner[t], np.arange(len(own))]
-                gone.append(np.exp(log_confidence(rows)))
-        if inside and not online:
-            out = ~inputs.keep[target][:, None]
-            if partner is not None:
-                mean = sums[1].mean(np.where(out, *gone))
-            else:
-                mean = np.where(out, sums[1].mean(*gone), sums[0].mean())
-        else:
-            mean = sums[most].mean(*gone)
-        return own, np.log(mean if online else ((1 + a) * mean + 1 - a) / 2)
+        return own, np.log(usual if online else ((1 + a) * usual + 1 - a) / 2)
 
     return confidences
 

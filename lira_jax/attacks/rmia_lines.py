@@ -1,6 +1,6 @@
 """RMIA's lines of the table of attacks, with the options that a user can give it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,18 @@ import numpy as np
 from lira_jax.attacks import soft_margin
 from lira_jax.attacks.kinds import PHI_MEAN, Attack, Read, optional
 from lira_jax.attacks.options import Option, Value
-from lira_jax.attacks.reference_rmia import reference_rmia
+from lira_jax.attacks.reference_rmia import reference_confidence, reference_rmia
 from lira_jax.attacks.rmia import COMBINE, rmia
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import EACH, OUT
+from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError
+
+CONFIDENCES: dict[Value, Callable] = {
+    "softmax": soft_margin.tempered_phi,
+    "taylor": soft_margin.taylor_soft_margin,
+}
 
 GAMMA = Option("gamma", 2.0, "the factor by which x has to be above z", least=1)
 A = Option(
@@ -33,7 +40,8 @@ OPTIONS = (
         0.0,
         "the share of the shadow scores that p(x) leaves out at each end, 0.2 in the authors' code",
         least=0,
-        most=0.499,
+        most=0.5,
+        below=True,
     ),
     Option(
         "z",
@@ -69,9 +77,9 @@ def line(summary: str, source: str, online: bool) -> Attack:
         if options["population"] == "all":
             options["population"] = None
         on_phi = signal == "softmax" and temperature == 1
-        read = _confidence(signal, temperature)
 
         def run(e: Evidence) -> np.ndarray:
+            read = _phi if on_phi else _of_logits(e, CONFIDENCES[signal], temperature)
             arguments: dict[str, Any] = {**e.targets.arguments(read), **options}
             if known:
                 arguments["members"] = told(e, "z=nonmembers")
@@ -94,13 +102,14 @@ def reference_line(name: str, source: str, online: bool) -> Attack:
 
     def build(given: Mapping[str, Value]) -> Attack:
         options: dict[str, Any] = dict(given)
+        temperature = options.pop("temperature")
 
         def run(e: Evidence) -> np.ndarray:
             members = told(e, "--compat=rmia")
-            own = e.targets.arguments(lambda s: s["logits"])
-            logits = e.signals["logits"]
+            read = _of_logits(e, reference_confidence, temperature)
+            own = e.targets.arguments(read)
             return reference_rmia(
-                logits, e.labels, e.keep, **own, members=members, online=online, **options
+                read(e.signals), e.keep, **own, members=members, online=online, **options
             )
 
         summary = f"{name} as its authors' code has it, the z being the target's non-members"
@@ -123,10 +132,28 @@ def told(evidence: Evidence, why: str) -> np.ndarray:
     return evidence.members
 
 
-def _confidence(signal: str, temperature: float) -> Read:
-    """The scaled logits of a confidence: of phi for all queries, of logits for the plain one."""
-    if signal == "taylor":
-        return lambda s: soft_margin.taylor_soft_margin(s["logits"], s.labels, temperature)
-    if temperature != 1:
-        return lambda s: soft_margin.tempered_phi(s["logits"], s.labels, temperature)
-    return lambda s: s["phi"]
+def _phi(signals: Signals) -> np.ndarray:
+    return signals["phi"]
+
+
+def _of_logits(e: Evidence, confidence: Callable, temperature: Any) -> Read:
+    """A confidence, float64 [models, examples, queries], of all queries whose logits are saved.
+
+    Args:
+      e: whose targets and shadows are both to have them; otherwise it is the plain query alone.
+      confidence: (logits [models, examples, classes], labels, temperature) -> [models, examples].
+      temperature: what logits are divided by.
+    """
+    outputs = [e.signals] if isinstance(e.targets, Inside) else [e.signals, e.targets.outputs]
+    for signals in outputs:
+        _ = signals["logits"]  # which says what to do if there are none
+    num_queries = min(signals.query_logits(0).shape[1] for signals in outputs)
+
+    def read(signals: Signals) -> np.ndarray:
+        models = []
+        for model in range(signals.num_models):
+            by_query = signals.query_logits(model)[:, :num_queries].transpose(1, 0, 2)
+            models.append(confidence(by_query, signals.labels, temperature).T)
+        return np.stack(models)
+
+    return read
