@@ -23,14 +23,15 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists
+from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.soft_margin import MARGIN, taylor_confidence
 from lira_jax.errors import UserError
 
 ORDER = 3
 """Of the polynomial that the code has for order 4."""
 
-PAIRS = 2**22
-"""Pairs of x and z that are compared at a time."""
+PAIRS = 2**16
+"""Pairs of x and z that are compared at a time: their votes stay in a core's cache."""
 
 
 def reference_confidence(
@@ -84,8 +85,8 @@ def reference_rmia(
     p = inputs_lib.by_query(p)
     own = None if observed is None else inputs_lib.by_query(observed)
     # Confidences can be infinite here, which the check refuses of scores: it sees the shapes alone.
-    seen = None if own is None else np.zeros_like(own)
-    inputs = inputs_lib.check(np.zeros_like(p), keep, targets, seen)
+    seen = None if own is None else np.broadcast_to(0.0, own.shape)
+    inputs = inputs_lib.check(np.broadcast_to(0.0, p.shape), keep, targets, seen)
     scored = _scored(inputs, online)
     if not scored.any():
         kinds = "1 in and 1 out" if online else "1 out"
@@ -94,26 +95,31 @@ def reference_rmia(
     p, member = p[:, scored], inputs.keep[:, scored]
     own = p[inputs.targets] if own is None else own[:, scored]
     score = np.full((inputs.num_targets, len(scored)), np.nan)
-    for t in range(inputs.num_targets):
-        shadow = np.ones(len(p), bool)
-        if inputs.targets is not None:
-            shadow[inputs.targets[t]] = False
-        score[t, scored] = _score(
-            own[t], p[shadow], member[shadow], members[t], online, gamma, a, trim, adjust
-        )
+
+    def attack(block: slice) -> None:
+        for t in range(*block.indices(inputs.num_targets)):
+            shadow = np.ones(len(p), bool)
+            if inputs.targets is not None:
+                shadow[inputs.targets[t]] = False
+            score[t, scored] = _score(
+                own[t], p, member, shadow, members[t], online, gamma, a, trim, adjust
+            )
+
+    for _ in over_blocks(attack, inputs.num_targets, p.size):
+        pass
     return score
 
 
 def _scored(inputs: inputs_lib.Inputs, online: bool) -> np.ndarray:
     """Which examples have a score in each list, whoever the target, bool [examples]."""
     fewest = lists.EACH if online else lists.OUT
-    return np.asarray(fewest.met(inputs)).all(0)
+    return np.all(fewest.met(inputs), axis=0)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
-def _score(own, p, member, members, online, gamma, a, trim, adjust) -> np.ndarray:
-    """Scores of one target, [examples]; p [shadows, examples, queries]."""
-    usual = _usual(p, member, online, trim)
+def _score(own, p, member, shadow, members, online, gamma, a, trim, adjust) -> np.ndarray:
+    """Scores of one target, [examples]; shadow says which of the models are its, bool [models]."""
+    usual = _usual(p, member, shadow, online, trim)
     ratio = own / (usual if online else (1 + a) / 2 * usual + (1 - a) / 2)
     inverse = 1 / ratio[~members]
     number, num_queries = inverse.shape
@@ -134,9 +140,11 @@ def _score(own, p, member, members, online, gamma, a, trim, adjust) -> np.ndarra
     return score
 
 
-def _usual(p: np.ndarray, member: np.ndarray, online: bool, trim: float) -> np.ndarray:
+def _usual(
+    p: np.ndarray, member: np.ndarray, shadow: np.ndarray, online: bool, trim: float
+) -> np.ndarray:
     """Trimmed means over the first models of each list, [examples, queries]."""
-    kinds = (member, ~member) if online else (~member,)
+    kinds = [kind & shadow[:, None] for kind in ((member, ~member) if online else (~member,))]
     size = min(int(kind.sum(0).min()) for kind in kinds)
     first = [kind & (np.cumsum(kind, axis=0) <= size) for kind in kinds]
     num_examples, num_queries = p.shape[1:]
