@@ -120,12 +120,15 @@ def with_options(names: Iterable[str], table: Mapping[str, "Attack"]) -> dict[st
 
 
 def help_text(table: Mapping[str, "Attack"]) -> str:
-    """The options of all attacks of a table, those of attacks with the same ones once."""
-    shared: dict[str, list[str]] = {}
+    """The options of all attacks of a table, each once."""
+    attacks: dict[Option, list[str]] = {}
     for name, attack in table.items():
-        if attack.options:
-            shared.setdefault(_help(attack), []).append(name)
-    return " ".join(f"Options of {', '.join(names)}: {text}." for text, names in shared.items())
+        for option in attack.options:
+            attacks.setdefault(option, []).append(name)
+    shared: dict[str, list[str]] = {}
+    for option, names in attacks.items():
+        shared.setdefault(", ".join(names), []).append(option.help)
+    return " ".join(f"Options of {names}: {'; '.join(lines)}." for names, lines in shared.items())
 
 
 def _help(attack: "Attack") -> str:

@@ -152,7 +152,7 @@ def commands(material: Material) -> list[str]:
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
     attacks = list(material.results.attacks)
-    if any("@" in name for name in attacks):  # which none of the defaults has
+    if any("@" in name or SEPARATOR in name for name in attacks):  # which no default has
         lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
