@@ -11,6 +11,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
@@ -33,9 +34,14 @@ _TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 
-_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
-    "_", markupsafe.Markup("_<wbr>")
-)
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that can be broken after an underscore, and before an option."""
+    escaped = markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+    return escaped.replace(SEPARATOR, markupsafe.Markup("<wbr>") + SEPARATOR)
+
+
+_TEMPLATES.filters["breakable"] = _breakable
 
 
 def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
