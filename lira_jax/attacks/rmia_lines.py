@@ -147,7 +147,8 @@ def _of_logits(e: Evidence, confidence: Callable, temperature: Any) -> Read:
     outputs = [e.signals] if isinstance(e.targets, Inside) else [e.signals, e.targets.outputs]
     for signals in outputs:
         _ = signals["logits"]  # which says what to do if there are none
-    num_queries = min(signals.query_logits(0).shape[1] for signals in outputs)
+    numbers = {signals.query_logits(0).shape[1] for signals in outputs}
+    num_queries = numbers.pop() if len(numbers) == 1 else 1
 
     def read(signals: Signals) -> np.ndarray:
         models = []
