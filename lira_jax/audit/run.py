@@ -10,11 +10,10 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.kinds import Attack
-from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
@@ -117,8 +116,7 @@ def audit_evidence(
     if queries and not _readable("--num_queries", "phi", evidence):
         queries = ()
     check_query_counts(evidence, queries)
-    table = {**ATTACKS, **COMPATIBLE[request.compat]}
-    table |= on_signals(request.attacks, table)
+    table = table_of(request.attacks, request.compat)
     refused = None
     try:
         attacks = run_attacks(

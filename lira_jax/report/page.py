@@ -12,6 +12,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
@@ -37,9 +38,14 @@ _TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 
-_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
-    "_", markupsafe.Markup("_<wbr>")
-)
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that can be broken after an underscore, and before an option."""
+    escaped = markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+    return escaped.replace(SEPARATOR, markupsafe.Markup("<wbr>") + SEPARATOR)
+
+
+_TEMPLATES.filters["breakable"] = _breakable
 
 
 def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
@@ -163,7 +169,7 @@ def commands(material: Material) -> list[str]:
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
     attacks = list(material.results.attacks)
-    if any("@" in name for name in attacks):  # which none of the defaults has
+    if any("@" in name or SEPARATOR in name for name in attacks):  # which no default has
         lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")

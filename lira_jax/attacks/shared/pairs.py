@@ -17,9 +17,9 @@ def sample(
     With balanced masks every example is then a member of as many remaining shadows as it is a
     non-member of, whether the target trained on it or not: what is learnt from the pairs cannot
     carry the target's own membership. Where models drew their training sets independently the
-    target alone goes (leave_out.py): a classifier that recognises an example learns what share of the
-    remaining shadows trained on it, and a partner of the opposite membership that is gone shifts
-    that share towards the target's own.
+    target alone goes (leave_out.py): a classifier that recognises an example learns what share of
+    the remaining shadows trained on it, and a partner of the opposite membership that is gone
+    shifts that share towards the target's own.
 
     Args:
       keep: bool [models, examples].
