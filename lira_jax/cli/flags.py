@@ -2,9 +2,9 @@
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,6 +25,7 @@ from lira_jax.experiment import (
     Experiment,
     target_experiment,
 )
+from lira_jax.cli import stop
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note
 from lira_jax.runs import data as run_data
@@ -173,10 +174,6 @@ HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
 
 
-_USERS_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
-"""What the system says of a disk or a path, and no fault of the program."""
-
-
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
     """Parses the command line and runs `main`; exits 0, 1 after a UserError, 2 after a wrong flag.
 
@@ -198,6 +195,8 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
                 raise flags.Error(
                     "--workdir= is empty: give the run directory, such as --workdir=runs/digits"
                 )
+        except UnicodeDecodeError as error:
+            _fail(name, f"--flagfile: it is not UTF-8 text ({error})", 2)
         except (flags.Error, OSError) as error:
             _fail(name, error, 2)
         flags.FLAGS(argv[:1])  # so that a user's module can read the flags that it defines
@@ -210,13 +209,22 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
             main()
         except UserError as error:
             _fail(name, error, 1)
+        except BrokenPipeError:  # a reader such as head has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
-            if error.errno not in _USERS_ERRORS:
+            if error.errno is None:
                 raise
-            _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
+            path = error.filename if isinstance(error.filename, str) else FLAGS.workdir
+            _fail(name, f"{path}: {error.strerror}", 1)
+        except MemoryError as error:
+            _fail(name, f"memory does not suffice{f' ({error})' if str(error) else ''}", 1)
         except KeyboardInterrupt:
+            stop.end_if_stopped()
             _fail(name, "interrupted; run the same command again to go on", 130)
 
+    # The name of a file may be bytes that are not UTF-8.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app.run(guarded, flags_parser=parsed)
 
 
@@ -319,7 +327,7 @@ def _target_fields(path: str) -> dict[str, Any]:
     _define_experiment(values)
     try:
         values([path, f"--flagfile={path}"])
-    except (flags.Error, OSError) as error:
+    except (flags.Error, OSError, UnicodeDecodeError) as error:
         raise UserError(f"--target_flagfile={path}: {error}") from None
     given = {n: values[n].value for n in FIELDS if n in values and values[n].present}
     if not given:

@@ -14,6 +14,7 @@ from typing import Any
 from orbax.checkpoint import v1 as ocp
 
 from lira_jax.errors import UserError
+from lira_jax.runs.plain_path import plain
 
 FINAL = "final"
 
@@ -26,7 +27,8 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
     """
     home = _home(folder, model_id)
     try:
-        ocp.save(home / name, tree, overwrite=True)
+        home.mkdir(parents=True, exist_ok=True)
+        ocp.save(plain(home) / name, tree, overwrite=True)
     except Exception as error:  # the same cause comes as OSError or as tensorstore's ValueError
         for unfinished in home.glob(f"{name}.*tmp*"):
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -68,7 +70,7 @@ def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
     """
     path = _home(folder, model_id) / name
     try:
-        return ocp.load(path, like)
+        return ocp.load(plain(path.parent) / path.name, like)
     except Exception as error:  # orbax raises many types for damaged files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -123,9 +123,9 @@ class Folder:
         return self._json(name, written_by)
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in one step."""
+        """Writes a text file in one step; bytes of a path that are not UTF-8 are written as \\xff."""
         with files.replacing(self._file(name)) as file:
-            file.write(text.encode())
+            file.write(os.fsencode(text).decode(errors="backslashreplace").encode())
 
     def remove(self, name: str) -> None:
         """Removes a file that is no dump, if it is here."""
