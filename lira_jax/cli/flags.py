@@ -403,6 +403,27 @@ def settling() -> Iterator[Runs]:
         yield runs
 
 
+def check_code_named(runs: Runs) -> None:
+    """Checks that this command line names the code of the user's own that it is to run.
+
+    Raises:
+      UserError: it does not; a run directory from a stranger may name any.
+    """
+    given = {n for n in FIELDS if n in FLAGS and FLAGS[n].present}
+    run, experiment = runs[0]
+    experiment_lib.check_named(experiment, given, f"the run in {run.path}")
+    for targets, other in runs[1:]:
+        same = {n for n in given if getattr(other, n) == getattr(experiment, n)}
+        own = experiment_lib.own_code(other).keys() - same
+        if own and not FLAGS["target_flagfile"].present:
+            name = min(own)
+            raise UserError(
+                f"--target_flagfile: the run in {targets.path} names the code "
+                f"{getattr(other, name)}, which runs only if you name it too: give the flagfile "
+                f"of the targets, with --{name}={getattr(other, name)}, if you trust it"
+            )
+
+
 def store(runs: Runs) -> None:
     """Stores the experiments that `settling` has given."""
     for run, experiment in runs:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
-from lira_jax.experiment import Experiment, target_experiment
+from lira_jax.experiment import Experiment, own_code, target_experiment
 from lira_jax.progress import named_models
 from lira_jax.runs import checkpoint, diagnoses, directory
 from lira_jax.runs.directory import PAGE, POOL, RESULTS, RunDirectory, attack_of
@@ -45,6 +45,8 @@ class Status:
       processes: (process id, stage) of this run on this machine.
       age: seconds since anything in the directory was written.
       targets: the same of the targets, if another recipe trains them.
+      own_code: field -> code of the user's own, which train and score run only if they are given
+        it.
     """
 
     path: pathlib.Path
@@ -64,6 +66,7 @@ class Status:
     processes: list[tuple[int, str]]
     age: float
     targets: "Status | None" = None
+    own_code: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def left(self, stage: str) -> list[int]:
         """The models that train or score has left, those of targets that it has left too."""
@@ -145,6 +148,7 @@ def _inspect(
         processes=processes(run.path),
         age=time.time() - newest,
         targets=targets,
+        own_code=own_code(e),
     )
 
 
@@ -280,6 +284,10 @@ def _advice(s: Status) -> str:
     if stage is None:
         return "next      nothing is left to do"
     ids = s.left(stage) if stage in ("train", "score") else []
+    code = {"--target_flagfile": "FILE"} if s.targets and s.targets.own_code else {}
+    code |= {f"--{name}": value for name, value in s.own_code.items()}
+    if stage in ("train", "score"):
+        workdir += "".join(f" {shlex.quote(f'{n}={v}')}" for n, v in code.items())
     some = f" --model_ids={masks.write_ids(ids)}" if 0 < len(ids) < s.num_models else ""
     return f"next      lira-{stage} {workdir}{some}"
 
