@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from lira_jax.data.readers import numpy_file
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 
 
@@ -25,18 +27,20 @@ def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
       UserError: missing, truncated, or not such a file.
     """
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        if numpy_file.is_archive(path):
+            raise UserError(
+                f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save"
+            )
+        array = numpy_file.load(path, mapped=mapped)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    except UserError:
+        raise
     except (ValueError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{path} is not a whole .npy file ({reason}): restore it, or make it again"
         ) from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(
-            f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save"
-        )
     return np.asarray(array)
 
 
@@ -109,6 +113,11 @@ def npy_writer(
 
 
 def sha256(path: pathlib.Path) -> str:
-    """The hash of a file's bytes, in hexadecimal."""
+    """The hash of a file's bytes, in hexadecimal.
+
+    Raises:
+      UserError: it is no file.
+    """
+    regular(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
