@@ -179,12 +179,14 @@ class Results:
         """The results in a run directory, or wherever lira-attack --out has put them.
 
         Raises:
-          UserError: there are none, or what is there was damaged or written by something else.
+          UserError: there are none, or what is there was damaged or written by something else, or
+            beside it are scores of another lira-attack.
         """
         folder = RunDirectory(pathlib.Path(path))
         value = folder.read_json(directory.RESULTS, written_by="lira-attack")
+        found = cls.from_json(value, str(folder.path / directory.RESULTS))
         result_set.check(folder)
-        return cls.from_json(value, str(folder.path / directory.RESULTS))
+        return found
 
     @classmethod
     def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":

@@ -140,7 +140,7 @@ def _read(path: pathlib.Path) -> Claim:
     try:
         fields = json.loads(path.read_text())
         return Claim(fields["stage"], tuple(fields["models"]), fields["host"], fields["pid"])
-    except (ValueError, KeyError, PermissionError):
+    except (ValueError, KeyError, TypeError, PermissionError):
         stage, _, rest = path.name.partition(".")
         host, _, pid = rest.rpartition("@")
         return Claim(stage, (), host, int(pid.split(".")[0]))

@@ -85,10 +85,6 @@ class Folder:
                 f"{path} does not match its sha256 in manifest.json: it was changed after it was "
                 f"written; delete it and run {self._written_by(name)} again"
             )
-        if entry is None and not self._exists(MANIFEST):
-            raise UserError(
-                f"{self._file(MANIFEST)} is missing, so {path} cannot be checked: {_RESTORE}"
-            )
         if entry is None:
             raise UserError(f"{path} is not in manifest.json: run {self._written_by(name)} again")
         array = files.load_npy(path, mapped=True)
@@ -216,8 +212,9 @@ class Folder:
             else:
                 path.unlink(missing_ok=True)
         if left:
+            kind = "file" if len(left) == 1 else "files"
             progress.note(
-                f"removed {len(left)} temporary files of killed processes, {size / 1e6:.1f} MB"
+                f"removed {len(left)} temporary {kind} of killed writers, {size / 1e6:.1f} MB"
             )
 
     # Manifest
