@@ -243,8 +243,9 @@ class Results:
         }
 
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv and results.json."""
+        """Writes results.csv and results.json, to which the scores in the folder belong."""
         with ResultSet(folder, self.about()) as found:
+            found.adopt()
             found.switch(self.texts())
 
 

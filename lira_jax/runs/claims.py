@@ -127,10 +127,9 @@ def _is_held(path: pathlib.Path) -> bool:
         with open(path, "r+") as file:
             # A shared lock, so that two who look do not take each other for its process.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (
-        BlockingIOError,
-        PermissionError,
-    ):  # another user has it
+    except FileNotFoundError:
+        raise
+    except OSError:  # it is locked; or another user's, or on a read-only disk, and none can tell
         return True
     return False
 

@@ -273,7 +273,7 @@ class RunDirectory(Folder):
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())
         begun = any(name.startswith(first) for name in self._manifest())
-        return begun or any(claim.stage == stage for claim in self._claims())
+        return begun or any(claim.stage == stage for claim in self.claims())
 
     def _write_experiment(self, experiment: Experiment) -> None:
         self.write_checked_json(

@@ -20,7 +20,8 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.errors import UserError
-from lira_jax.runs import claims, files
+from lira_jax.runs import claims as claims_lib
+from lira_jax.runs import files
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -189,7 +190,7 @@ class Folder:
             with contextlib.ExitStack() as held:
                 with self._lock():
                     check()
-                    held.enter_context(claims.held(self.path / CLAIMS, stage, models))
+                    held.enter_context(claims_lib.held(self.path / CLAIMS, stage, models))
                     self._sweep()
                 yield
         finally:
@@ -199,12 +200,13 @@ class Folder:
                         pass
                     self.path.rmdir()
 
-    def _claims(self) -> list[claims.Claim]:
-        return claims.living(self.path / CLAIMS)
+    def claims(self) -> list[claims_lib.Claim]:
+        """What living processes, here and elsewhere, are at work on."""
+        return claims_lib.living(self.path / CLAIMS)
 
     def _sweep(self) -> None:
         """Removes temporary files of killed writers; called with the lock."""
-        left = files.abandoned(self.path, {(c.host, c.pid) for c in self._claims()})
+        left = files.abandoned(self.path, {(c.host, c.pid) for c in self.claims()})
         size = sum(files.size(path) for path in left)
         for path in left:
             if path.is_dir():

@@ -43,6 +43,10 @@ class ResultSet:
         self.waiting: dict[str, dict] = {}
         self.switched: dict[str, dict] = {}
 
+    def adopt(self) -> None:
+        """Takes the scores that are here for those of this set."""
+        self.switched = scores(self.run)
+
     def __enter__(self) -> "ResultSet":
         return self
 
@@ -71,7 +75,7 @@ class ResultSet:
             self._wait(name)
         with self.run.locked():
             new = self.switched | self.waiting
-            others = {n: e for n, e in _scores(self.run).items() if n not in new}
+            others = {n: e for n, e in scores(self.run).items() if n not in new}
             foreign = [] if _about(self.run, self.about) == self.about else list(others)
             whole = {n: e for n, e in others.items() if n not in foreign} | new
             hashes = {n: e["sha256"] for n, e in whole.items() if n != RESULTS_TABLE}
@@ -108,7 +112,7 @@ def check(run: RunDirectory) -> None:
     if not (run.path / RESULT_SET).exists():  # of an earlier version
         return
     said = run.read_json(RESULT_SET, "lira-attack")
-    known = {name: entry["sha256"] for name, entry in _scores(run).items()}
+    known = {name: entry["sha256"] for name, entry in scores(run).items()}
     if (run.path / RESULTS).exists():
         known[RESULTS] = files.sha256(run.path / RESULTS)
     of = said.get("sha256_of", {}) if isinstance(said, dict) else {}
@@ -120,7 +124,7 @@ def check(run: RunDirectory) -> None:
             )
 
 
-def _scores(run: RunDirectory) -> dict[str, dict]:
+def scores(run: RunDirectory) -> dict[str, dict]:
     """The entries of all dumps that lira-attack writes."""
     return {n: e for n, e in run.dumps().items() if n == EXPOSURE or attack_of(n) is not None}
 

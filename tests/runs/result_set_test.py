@@ -82,14 +82,15 @@ def test_a_kill_within_the_switch_is_found(run, monkeypatch, after):
     with ResultSet(run, ALL) as found:
         found.save("attacks/loss.npy", np.full((2, 4), 2.0))
         found.save("attacks/phi.npy", np.full((2, 4), 2.0))
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(os, "replace", killed)
+        monkeypatch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
             found.switch({"results.csv": "", "results.json": '{"attacks": "2"}'})
+        monkeypatch.setattr(os, "replace", replace)
     if after < 3:  # the first two steps write texts under temporary names
         result_set.check(run)
         assert run.read("attacks/loss.npy")[0, 0] == 1
     else:
-        with pytest.raises(UserError, match="is of another lira-attack .* run lira-attack again"):
+        with pytest.raises(UserError, match=r"is of another lira-attack .* run lira-attack again"):
             result_set.check(run)
     write(run, ALL, ["loss"], 3.0)
 
