@@ -179,6 +179,7 @@ def open_run(workdir: str | os.PathLike) -> Run:
     """
     run = RunDirectory(workdir)
     experiment = run.read_experiment()
+    run.check_whole()
     labels, found = run.read(POOL.labels, (None,)), run.diagnoses()
     return Run(
         run.path,

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from lira_jax import experiment as experiment_lib
@@ -34,6 +35,8 @@ PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
+RESULT_SET = "attacks/manifest.json"
+"""Whose results are here, and the hashes of results.json and of all scores."""
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -195,6 +198,44 @@ class RunDirectory(Folder):
                 held.close()
             yield settled
 
+    def check_whole(self) -> None:
+        """Checks that what is trained here can be told from its manifest.
+
+        Raises:
+          UserError: there are checkpoints, and no entry of the masks that they were trained on.
+        """
+        if KEEP not in self._manifest() and any(self.checkpoints().glob("[0-9]*/[!.]*")):
+            raise UserError(
+                f"--workdir={self.path}: it has checkpoints, and no manifest.json that says what "
+                "they were trained on; restore it, or start anew in another --workdir"
+            )
+
+    def working(
+        self, stage: str, experiment: Experiment, models: Collection[int]
+    ) -> AbstractContextManager[None]:
+        """Claims models for a stage of this process, with the settings as they are stored.
+
+        Args:
+          experiment: that this process goes by.
+
+        Raises:
+          UserError: another process is at work on one of the models, or has changed a setting that
+            they depend on since this one has read it.
+        """
+
+        def check() -> None:
+            stored = self.read_experiment() if self.has_experiment() else experiment
+            for name, field in FIELDS.items():
+                ours, now = (getattr(e, name) for e in (experiment, stored))
+                if field.metadata["fixed_by"] in ("train", stage) and ours != now:
+                    shown = (experiment_lib.shown(name, v) for v in (ours, now))
+                    raise UserError(
+                        "--{}: another process has begun with {} in {}; drop the flag, or give "
+                        "another --workdir".format(*shown, self.path)
+                    )
+
+        return self.at_work(stage, models, check)
+
     def _agreed(self, asked: Experiment, given: Collection[str]) -> Experiment:
         if not self.has_experiment():
             foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
@@ -204,6 +245,7 @@ class RunDirectory(Folder):
                     "no experiment.json; give another directory"
                 )
             return asked
+        self.check_whole()
         stored = self.read_experiment()
         changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
         if changed.get("normalize") == "auto":  # of which the run has what was chosen
@@ -230,10 +272,11 @@ class RunDirectory(Folder):
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())
-        return any(name.startswith(first) for name in self._manifest())
+        begun = any(name.startswith(first) for name in self._manifest())
+        return begun or any(claim.stage == stage for claim in self.claims())
 
     def _write_experiment(self, experiment: Experiment) -> None:
-        self.write_json(
+        self.write_checked_json(
             EXPERIMENT, {"experiment": experiment_lib.to_json(experiment), **provenance()}
         )
 
@@ -265,7 +308,7 @@ class RunDirectory(Folder):
         with self._lock():
             self.check_data(fingerprint, source, name)
             if name not in self._manifest():
-                self._update_manifest(name, {"sha256": fingerprint, **(about or {})})
+                self.enter({name: {"sha256": fingerprint, **(about or {})}})
 
     def about_data(self) -> dict:
         """The facts that `settle_data` has entered; empty in runs of earlier versions."""
@@ -305,7 +348,7 @@ class RunDirectory(Folder):
         with self._lock():
             self.check_code(fingerprint, flag)
             known = self._manifest().get(_CODE, {})
-            self._update_manifest(_CODE, {**known, fingerprint.versions: fingerprint.sha256})
+            self.enter({_CODE: {**known, fingerprint.versions: fingerprint.sha256}})
         if known:
             progress.note(
                 f"note: {flag}: the run in {self.path} began with {next(iter(known))}; whether the "

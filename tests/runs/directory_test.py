@@ -4,6 +4,7 @@ import multiprocessing
 
 import numpy as np
 import pytest
+from by_hand import rewrite
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
@@ -162,6 +163,53 @@ def test_contradicting_flags_name_field_and_both_values(run):
         run.settle_experiment(dataclasses.replace(asked, strategy="loop"), {"strategy"}).strategy
         == "loop"
     )
+
+
+def test_what_a_living_process_works_by_is_fixed_and_read_back(run):
+    """As two commands do it that are started together with other flags."""
+    first, second = RunDirectory(run.path), RunDirectory(run.path)
+    two = first.settle_experiment(Experiment(queries=2), {"queries"})
+    many = second.settle_experiment(Experiment(queries=50), {"queries"})  # before the first works
+    with (
+        pytest.raises(UserError, match="--queries=2: another process has begun with queries=50 in"),
+        first.working("score", two, [0]),
+    ):
+        pass
+    with second.working("score", many, [0]):
+        with pytest.raises(UserError, match=r"--queries=2: the run in .* has queries=50"):
+            first.settle_experiment(Experiment(queries=2), {"queries"})
+        other = first.settle_experiment(Experiment(strategy="loop"), {"strategy"})
+        with first.working("score", other, [1]):
+            pass
+        with (
+            pytest.raises(UserError, match="model 0 is being scored by process"),
+            first.working("score", other, [0, 1]),
+        ):
+            pass
+    assert first.settle_experiment(Experiment(queries=2), {"queries"}).queries == 2
+
+
+def test_trained_models_without_a_manifest_are_no_new_run(run):
+    run.write(directory.KEEP, np.ones((8, 3), bool))
+    (run.path / "checkpoints/0003/final").mkdir(parents=True)
+    run.settle_experiment(Experiment(), set())
+    manifest = (run.path / "manifest.json").read_text()
+    for lost in (lambda path: path.unlink(), lambda path: path.write_text("{}")):
+        lost(run.path / "manifest.json")
+        for given in (set(), {"seed"}):
+            with pytest.raises(UserError, match=r"it has checkpoints, and no manifest\.json that"):
+                run.settle_experiment(Experiment(seed=5), given)
+        (run.path / "manifest.json").write_text(manifest)
+    run.settle_experiment(Experiment(), set())
+
+
+def test_an_edited_experiment_is_refused_and_one_without_a_hash_is_read(run):
+    path = run.path / "experiment.json"
+    rewrite(path, '"epochs": 100', '"epochs": 99', hashed=True)
+    with pytest.raises(UserError, match=r"experiment\.json was changed after it was written: rest"):
+        run.read_experiment()
+    rewrite(path, '"epochs": 99', '"epochs": 98')
+    assert run.read_experiment().epochs == 98
 
 
 def test_fields_not_given_come_from_the_run(run):
