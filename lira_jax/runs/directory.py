@@ -8,12 +8,14 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from lira_jax import experiment as experiment_lib
 from lira_jax import progress
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.runs.folder import Folder
@@ -110,11 +112,26 @@ def attack_of(file: str) -> str | None:
     return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
 
 
+def _is_record(record: Any) -> bool:
+    """Whether a line of metrics.jsonl may be one of ours: of a model and epoch, with metrics."""
+    if not isinstance(record, dict):
+        return False
+    counts = [record.get(name) for name in ("model", "epoch")]
+    words = [record.get(name) for name in ("diverged", "learned_nothing")]
+    rest = [v for n, v in record.items() if n not in ("diverged", "learned_nothing")]
+    return (
+        all(type(count) is int and count >= 0 for count in counts)
+        and all(word is None or isinstance(word, str) for word in words)
+        and all(v is None or isinstance(v, (int, float)) for v in rest)
+    )
+
+
 def figure(name: str, suffix: str) -> str:
     """Name of a picture of the report."""
     return f"report/{name}{suffix}"
 
 
+_WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE = "attacks/", "diagnosis/", "code"
 
 
@@ -368,7 +385,7 @@ class RunDirectory(Folder):
         return {
             int(name.removeprefix(_DIAGNOSIS)): Diagnosis.of_entry(entry)
             for name, entry in self._manifest().items()
-            if name.startswith(_DIAGNOSIS)
+            if re.fullmatch(rf"{_DIAGNOSIS}\d+", name) and set(map(type, entry.values())) <= _WORDS
         }
 
     def data_fingerprint(self) -> str | None:
@@ -385,13 +402,18 @@ class RunDirectory(Folder):
             file.write(lines.encode())
 
     def read_metrics(self) -> list[dict]:
-        """The records of metrics.jsonl; a line cut short by a kill is passed over."""
-        records = []
-        if self._exists(METRICS):
-            for line in self._file(METRICS).read_text().splitlines():
-                with contextlib.suppress(json.JSONDecodeError):
-                    records.append(json.loads(line))
-        return records
+        """The records of metrics.jsonl; a line cut short by a kill is passed over, as any other.
+
+        A record tells of nothing that results depend on, so a damaged one need not stop anybody.
+        """
+        if not self._exists(METRICS):
+            return []
+        regular(self._file(METRICS))
+        found = []
+        for line in self._file(METRICS).read_bytes().split(b"\n"):
+            with contextlib.suppress(ValueError, RecursionError):
+                found.append(json.loads(line))
+        return [record for record in found if _is_record(record)]
 
     def read_plan(self, where: str) -> dict | None:
         """The fields of the fastest Plan of several on such devices; None if none was timed."""

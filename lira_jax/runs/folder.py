@@ -8,6 +8,7 @@ checked whenever it is read. Several processes may fill one folder at the same t
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.data.readers.reading import one_line, regular
 from lira_jax.errors import UserError
 from lira_jax.runs import claims as claims_lib
 from lira_jax.runs import files
@@ -222,7 +224,12 @@ class Folder:
     # Manifest
 
     def _manifest(self) -> dict[str, dict]:
-        return self._json(MANIFEST) if self._exists(MANIFEST) else {}
+        entries = self._json(MANIFEST) if self._exists(MANIFEST) else {}
+        if not isinstance(entries, dict) or not all(itertools.starmap(_is_entry, entries.items())):
+            raise UserError(
+                f"{self._file(MANIFEST)} holds no hashes of the files of a run: {_RESTORE}"
+            )
+        return entries
 
     def _enter(self, name: str, entry: dict) -> None:
         self.enter({name: entry})
@@ -292,15 +299,18 @@ class Folder:
         again = f"run {written_by} again"
         mend = again if name == self._remade else _RESTORE
         try:
-            value = json.loads(path.read_text())
+            regular(path)
+            value = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise UserError(
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
             ) from None
         except NotADirectoryError:
             raise UserError(f"--workdir={self.path}: it is a file; give a run directory") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} is not JSON ({error}): {mend}") from None
+        except UserError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} is not JSON ({one_line(error)}): {mend}") from None
         if isinstance(value, dict) and isinstance(value.get(SHA256), str):
             rest = {key: own for key, own in value.items() if key != SHA256}
             if files.sha256_of_json(rest) != value[SHA256]:
@@ -312,6 +322,13 @@ class Folder:
 
     def _file(self, name: str) -> pathlib.Path:
         return self.path / name
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    """Whether an entry of a manifest may be one: a name in the folder, a hash, a size."""
+    if not isinstance(entry, dict) or name.startswith("/") or ".." in name.split("/"):
+        return False
+    return isinstance(entry.get(SHA256, ""), str) and isinstance(entry.get("bytes", 0), int)
 
 
 def checked_json(value: dict) -> str:
