@@ -195,8 +195,6 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
                 raise flags.Error(
                     "--workdir= is empty: give the run directory, such as --workdir=runs/digits"
                 )
-        except UnicodeDecodeError as error:
-            _fail(name, f"--flagfile: it is not UTF-8 text ({error})", 2)
         except (flags.Error, OSError) as error:
             _fail(name, error, 2)
         flags.FLAGS(argv[:1])  # so that a user's module can read the flags that it defines
@@ -237,7 +235,12 @@ def parse(arguments: Sequence[str]) -> None:
     """
     for name in FLAGS:
         FLAGS[name].unparse()
-    rest = FLAGS(arguments)
+    try:
+        rest = FLAGS(arguments)
+    except UnicodeDecodeError as error:
+        raise flags.Error(f"--flagfile: it is not UTF-8 text ({error})") from None
+    except ValueError as error:  # of absl's own flags
+        raise flags.Error(str(error)) from None
     if len(rest) > 1:
         raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
     _typed.clear()

@@ -328,6 +328,8 @@ def _is_entry(name: str, entry: Any) -> bool:
     """Whether an entry of a manifest may be one: a name in the folder, a hash, a size."""
     if not isinstance(entry, dict) or name.startswith("/") or ".." in name.split("/"):
         return False
+    if name.endswith(".npy") and not {SHA256, "bytes"} <= entry.keys():
+        return False
     return isinstance(entry.get(SHA256, ""), str) and isinstance(entry.get("bytes", 0), int)
 
 
