@@ -136,8 +136,9 @@ DEFINE_path("workdir", "", "Run directory that all stages share. Required.", SHA
 DEFINE_path(
     "out",
     "",
-    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
-    "its folder (a new or empty one, or an earlier export, which is replaced).",
+    "Where lira-attack writes its results and lira-report its page (empty for the run directory "
+    "itself) and lira-export its folder (a new or empty one, or an earlier export, which is "
+    "replaced).",
     SHARED,
 )
 for _name, _default, _help in (

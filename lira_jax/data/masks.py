@@ -153,13 +153,13 @@ def members_share(kind: str, pkeep: float) -> float:
 
 
 def parse_ids(text: str, num_models: int) -> list[int]:
-    """Model ids from a flag: "all" or "", or ids and slices separated by commas, "3,5:8,10::2".
+    """Model ids from a flag: "all", or ids and slices separated by commas, "3,5:8,10::2".
 
     Raises:
       UserError: not such a text, a slice without models, or an id outside 0..num_models-1.
     """
     everybody = range(num_models)
-    if text in ("", "all"):
+    if text == "all":
         return list(everybody)
     ids: set[int] = set()
     for part in text.split(","):

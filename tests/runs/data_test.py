@@ -23,7 +23,7 @@ STAGES = {"train": train, "score": score, "attack": attack, "report": report, "e
 
 @pytest.fixture(autouse=True)
 def _no_pages(monkeypatch):
-    monkeypatch.setattr(report.write, "write_page", lambda run, dataset: None)  # it takes seconds
+    monkeypatch.setattr(report.write, "write_page", lambda *_: None)  # it takes seconds
 
 
 def call(stage, *arguments):
