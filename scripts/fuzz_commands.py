@@ -40,8 +40,33 @@ from lira_jax.errors import UserError
 SMALL = "--dataset=digits --num_models=4 --num_examples=60 --epochs=1 --hidden=4 --queries=2"
 STAGES = ("status", "attack", "report", "export", "score", "train")
 ODD = (
-    *("", "-1", "0", "1", "nan", "inf", "1e400", "99999999999999999999", "x", "é", "\udcff", "a\0b"),
-    *(",", ":", "0,0", "3:1", "::0", "..", "/", "/dev/null", "/dev/zero", "/proc/self", "~nobody/x"),
+    *(
+        "",
+        "-1",
+        "0",
+        "1",
+        "nan",
+        "inf",
+        "1e400",
+        "99999999999999999999",
+        "x",
+        "é",
+        "\udcff",
+        "a\0b",
+    ),
+    *(
+        ",",
+        ":",
+        "0,0",
+        "3:1",
+        "::0",
+        "..",
+        "/",
+        "/dev/null",
+        "/dev/zero",
+        "/proc/self",
+        "~nobody/x",
+    ),
     *("a" * 300, "a/" * 2500, "file:", "npz:", "tfds:", "os:system", "json:loads", "%s", "{0}"),
 )
 VALUES = (None, [], {}, "x", -1, 5, 1e308, True, [1, 2], {"a": 1}, "../../x", "x" * 5000)
@@ -121,8 +146,11 @@ def damage(path: pathlib.Path, rng: random.Random) -> str:
             return flip()
         holder = found
         for _ in range(rng.randrange(4)):
-            inner = [v for v in (holder.values() if isinstance(holder, dict) else holder)
-                     if isinstance(v, dict | list) and v]
+            inner = [
+                v
+                for v in (holder.values() if isinstance(holder, dict) else holder)
+                if isinstance(v, dict | list) and v
+            ]
             if not inner:
                 break
             holder = rng.choice(inner)
@@ -297,7 +325,7 @@ def main() -> None:
                 key = wrong.split(": ")[1]
                 faults[key] += 1
                 if faults[key] <= 2:
-                    print(f"case {number}: {ascii(words)[:300]}: {ascii(wrong)}", flush=True)
+                    print(f"case {number}: {ascii(words)[:300]}: {wrong!a}", flush=True)
             number += 1
             for out in ("work.out", "work.exp"):
                 shutil.rmtree(home / out, ignore_errors=True)

@@ -105,7 +105,9 @@ def main() -> None:
             wrong = stop(words, seconds, number, group)
             bad += bool(wrong)
             whom = "group" if group else "process"
-            print(f"{kind:8} {number.name:8} {whom:8} {seconds:5.2f} s  {wrong or 'ok'}", flush=True)
+            print(
+                f"{kind:8} {number.name:8} {whom:8} {seconds:5.2f} s  {wrong or 'ok'}", flush=True
+            )
     print(f"{bad} of {asked.count} ended wrongly")
     sys.exit(bool(bad))
 

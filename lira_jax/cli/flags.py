@@ -13,6 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from lira_jax import experiment as experiment_lib
+from lira_jax.cli import stop
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
@@ -25,7 +26,6 @@ from lira_jax.experiment import (
     Experiment,
     target_experiment,
 )
-from lira_jax.cli import stop
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note
 from lira_jax.runs import data as run_data

@@ -53,9 +53,7 @@ def write_page(run: RunDirectory, out: RunDirectory) -> None:
     note(f"the page is {out.path / PAGE}, figures are beside it")
 
 
-def write_comparison(
-    run: RunDirectory, out: RunDirectory, others: list[str], attack: str
-) -> None:
+def write_comparison(run: RunDirectory, out: RunDirectory, others: list[str], attack: str) -> None:
     """Writes to `out` the page that compares a run with others by one attack."""
     paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
     if len(paths) < 2:

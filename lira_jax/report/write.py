@@ -7,9 +7,7 @@ from lira_jax.report import figures, material, page
 from lira_jax.runs.directory import PAGE, RunDirectory
 
 
-def write_page(
-    run: RunDirectory, dataset: Dataset | None, out: RunDirectory | None = None
-) -> None:
+def write_page(run: RunDirectory, dataset: Dataset | None, out: RunDirectory | None = None) -> None:
     """Writes report/index.html, and pictures as PNG and PDF beside it.
 
     Args:

@@ -18,6 +18,7 @@ from typing import Any
 
 from orbax.checkpoint import v1 as ocp
 
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.runs import files
 from lira_jax.runs.plain_path import plain
@@ -108,6 +109,7 @@ def check(folder: pathlib.Path, model_id: int, name: str) -> None:
     if not (path / RECORD).exists():  # of an earlier version
         return
     try:
+        regular(path / RECORD)
         record = json.loads((path / RECORD).read_text())
         of, digest = (record["model"], record["name"]), record["sha256"]
     except (ValueError, KeyError, TypeError):

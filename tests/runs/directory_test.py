@@ -1,6 +1,7 @@
 import dataclasses
 import errno
 import multiprocessing
+import os
 
 import numpy as np
 import pytest
@@ -294,3 +295,57 @@ def test_metrics_survive_a_cut_line(run):
     assert run.read_metrics() == [{"model": 0, "epoch": 1}]
     run.append_metrics([{"model": 1, "epoch": 1}, {"model": 2, "epoch": 1}])  # the resumed training
     assert [r["model"] for r in run.read_metrics()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"5",
+        b"null",
+        b"{}",
+        b"\xff\xfe",
+        b'{"model": 1, "ep',
+        b'{"model": "x", "epoch": 1}',
+        b'{"model": 1, "epoch": 2, "diverged": 5}',
+        b'{"model": 1, "epoch": 2, "loss": "x"}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_record_of_metrics_is_passed_over(run, line):
+    run.append_metrics([{"model": 0, "epoch": 1, "loss": 2.5}])
+    with open(run.path / "metrics.jsonl", "ab") as file:
+        file.write(line)
+    run.append_metrics([{"model": 1, "epoch": 1, "loss": None}])
+    assert [r["model"] for r in run.read_metrics()] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        [],
+        5,
+        {"keep.npy": []},
+        {"keep.npy": {"sha256": 5, "bytes": 1}},
+        {"keep.npy": {"bytes": 1}},
+        {"attacks/../../theirs.npy": {"sha256": "", "bytes": 1}},
+        {"/theirs.npy": {"sha256": "", "bytes": 1}},
+    ],
+)
+def test_a_manifest_of_other_things_is_refused(run, manifest):
+    run.write_json("manifest.json", manifest)
+    with pytest.raises(UserError, match="manifest.json holds no hashes of the files of a run"):
+        run.dumps()
+
+
+def test_a_folder_or_pipe_in_the_place_of_a_file_is_one_line(run):
+    run.write("keep.npy", np.ones((2, 3), bool))
+    for name in ("keep.npy", "manifest.json", "metrics.jsonl"):
+        (run.path / name).unlink(missing_ok=True)
+        (run.path / name).mkdir()
+        with pytest.raises(UserError, match="a folder, not a file"):
+            run.read_metrics() if name == "metrics.jsonl" else run.read(name)
+        (run.path / name).rmdir()
+        os.mkfifo(run.path / name)
+        with pytest.raises(UserError, match="a pipe or a device, not a file"):
+            run.read_metrics() if name == "metrics.jsonl" else run.read(name)
+        (run.path / name).unlink()

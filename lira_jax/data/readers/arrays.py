@@ -29,9 +29,7 @@ def read_npz(path: pathlib.Path) -> Dataset:
     with told(source):
         if not numpy_file.is_archive(path):
             numpy_file.load(path)
-            raise UserError(
-                f"{source}: a single array; save x and y together with numpy.savez"
-            )
+            raise UserError(f"{source}: a single array; save x and y together with numpy.savez")
     with told(source), numpy_file.archive(path) as file:
         return _assemble(source, file, lambda name: _named(f"{source}: array {name!r}", file[name]))
 
