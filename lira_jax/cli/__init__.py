@@ -1,4 +1,4 @@
-"""The commands. Their first import, which others follow for seconds, has signals end them cleanly."""
+"""The commands; from here on, while the other imports take seconds, signals end them cleanly."""
 
 from lira_jax.cli import stop
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import ClassVar
 
 SECONDS = 2.0
 """So long the main thread may take to clean up."""
@@ -27,7 +28,7 @@ _WORKER = "lira_jax.launch.pinned"
 class _State:
     """Of this process."""
 
-    received: set[int] = set()
+    received: ClassVar[set[int]] = set()
     raised = said = False
     saying = threading.Lock()
 

@@ -73,12 +73,12 @@ def run(stage: str, flags: Sequence[str], ids: Sequence[int], workers: int) -> N
             # pinned.py rather than preexec_fn, which forks this process and all that JAX's threads
             # hold
             pinned = ["-m", "lira_jax.launch.pinned", stage, own_cores, str(os.getpid())]
+            own = ["--part=", "--workers=1", f"--model_ids={share}"]
             quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
             label = f" (worker {worker + 1} of {workers})"
             children.append(
                 subprocess.Popen(
-                    [sys.executable, *pinned, *flags]
-                    + ["--part=", "--workers=1", f"--model_ids={share}"],
+                    [sys.executable, *pinned, *flags, *own],
                     env={**os.environ, **quiet, progress.LABEL: label},
                     stderr=None if worker == 0 else subprocess.PIPE,
                     text=True,

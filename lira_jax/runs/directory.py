@@ -39,6 +39,7 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
+VARIANTS_TABLE = "variants.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 

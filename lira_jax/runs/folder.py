@@ -157,7 +157,7 @@ class Folder:
         return self._json(name, written_by)
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in one step; bytes of a path that are not UTF-8 are written as \\xff."""
+        """Writes a text file in one step; bytes that are not UTF-8, of a path, become \\xff."""
         with files.replacing(self._file(name)) as file:
             file.write(os.fsencode(text).decode(errors="backslashreplace").encode())
 

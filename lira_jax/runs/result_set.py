@@ -23,6 +23,7 @@ from lira_jax.runs.directory import (
     RESULT_SET,
     RESULTS,
     RESULTS_TABLE,
+    VARIANTS_TABLE,
     RunDirectory,
     attack_of,
 )
@@ -73,18 +74,19 @@ class ResultSet:
             with files.replacing(self._temporary(name)) as file:
                 file.write(text.encode())
             self._wait(name)
+        tables = (RESULTS_TABLE, VARIANTS_TABLE)
         with self.run.locked():
             new = self.switched | self.waiting
             others = {n: e for n, e in scores(self.run).items() if n not in new}
             foreign = [] if _about(self.run, self.about) == self.about else list(others)
             whole = {n: e for n, e in others.items() if n not in foreign} | new
-            hashes = {n: e["sha256"] for n, e in whole.items() if n != RESULTS_TABLE}
+            hashes = {n: e["sha256"] for n, e in whole.items() if n not in tables}
             self.run.write_json(
                 RESULT_SET, {**self.about, "sha256_of": dict(sorted(hashes.items()))}
             )
             for name in self.waiting:
                 os.replace(self._temporary(name), self.run.path / name)
-            for name in [*foreign, *({RESULTS, RESULTS_TABLE} - set(texts))]:
+            for name in [*foreign, *({RESULTS, *tables} - set(texts))]:
                 self.run.remove(name)
             dumps = {n: e for n, e in new.items() if n not in texts}
             self.run.enter(dumps, without=foreign)

@@ -33,7 +33,7 @@ SUFFIXES = {
     ".webp",
 }
 FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
-"""What a file may be, whatever its name. Of others Pillow may run a program, as Ghostscript of EPS."""
+"""What a file may be, whatever its name. For others, such as EPS, Pillow may start a program."""
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
