@@ -268,7 +268,7 @@ def prepare(home: pathlib.Path) -> None:
     """A finished run, another tool's run, and data sets."""
     run = f"--workdir={home / 'run'}"
     for name in ("train", "score", "attack", "report"):
-        more = SMALL.split() + ["--workers=1"] if name == "train" else []
+        more = [*SMALL.split(), "--workers=1"] if name == "train" else []
         call(name, [run, *more, *(["--attacks=loss,phi"] if name == "attack" else [])])
     call("export", [run, f"--out={home / 'foreign'}"])
     (home / "data").mkdir()

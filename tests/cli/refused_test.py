@@ -133,7 +133,7 @@ def test_a_refused_reader_leaves_a_run_as_it_is(scored, stage, flags, message):
 
 def test_files_of_others_are_not_overwritten_by_results(scored, tmp_path):
     (tmp_path / "results.csv").write_text("mine")
-    with pytest.raises(UserError, match="results.csv in it is not from lira-attack"):
+    with pytest.raises(UserError, match=r"results\.csv in it is not from lira-attack"):
         call("attack", f"--workdir={scored}", "--attacks=loss", f"--out={tmp_path}")
     assert (tmp_path / "results.csv").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1

@@ -333,7 +333,7 @@ def test_what_is_no_record_of_metrics_is_passed_over(run, line):
 )
 def test_a_manifest_of_other_things_is_refused(run, manifest):
     run.write_json("manifest.json", manifest)
-    with pytest.raises(UserError, match="manifest.json holds no hashes of the files of a run"):
+    with pytest.raises(UserError, match=r"manifest\.json holds no hashes of the files of a run"):
         run.dumps()
 
 
