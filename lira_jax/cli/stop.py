@@ -20,7 +20,7 @@ SECONDS = 2.0
 """So long the main thread may take to clean up."""
 
 _TOGETHER = 0.05  # seconds within which a terminal and a script may both send their signal
-_SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_SAID: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _COMMAND = re.compile(r"lira(?:_jax\.cli\.|-)(\w+)")
 _WORKER = "lira_jax.launch.pinned"
 

@@ -7,14 +7,9 @@ from lira_jax.runs import checkpoint
 from lira_jax.runs.plain_path import plain
 
 
-@pytest.mark.parametrize(
-    "name", ["a b", "ümlaut", "it's", "per%cent", "st*r", "br[ck", "new\nline"]
-)
+@pytest.mark.parametrize("name", ["a b", "ümlaut", "it's", "per%cent", "st*r", "new\nline"])
 def test_most_names_are_taken_as_they_are(tmp_path, name):
-    if name != "br[ck":
-        assert plain(tmp_path / name) == tmp_path / name
-    else:
-        assert plain(tmp_path / name) != tmp_path / name
+    assert plain(tmp_path / name) == tmp_path / name
 
 
 @pytest.mark.parametrize("name", ["br[1]", "back\\slash", "gs:", os.fsdecode(b"\xff")])

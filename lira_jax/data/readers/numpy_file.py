@@ -9,7 +9,7 @@ import math
 import pathlib
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def _reader(
     return read
 
 
-def _check(file: BinaryIO, size: int, path: pathlib.Path, in_memory: bool = True) -> None:
+def _check(file: IO[bytes], size: int, path: pathlib.Path, in_memory: bool = True) -> None:
     """Checks a header against the bytes that there are, and these against the memory."""
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("not numpy data, or Python objects")
