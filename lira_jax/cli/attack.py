@@ -19,7 +19,14 @@ from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs import result_set
+from lira_jax.runs.directory import (
+    EXPOSURE,
+    RESULTS,
+    RESULTS_TABLE,
+    VARIANTS_TABLE,
+    RunDirectory,
+)
 
 flags.DEFINE_string(
     "attacks",
@@ -214,11 +221,32 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
             f"--out={out}: {why}, and in that directory are the results of a run's own models; "
             "name another"
         )
+    if out and not RunDirectory(out).has_experiment():
+        check_out(RunDirectory(out))
     if foreign:
         source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
         source = evidence_lib.read_own(flags.open_runs(), asked, shadows, order)
     return source, RunDirectory(out or workdir)
+
+
+def check_out(out: RunDirectory) -> None:
+    """Checks that lira-attack overwrites nothing in a folder but its own results.
+
+    Raises:
+      UserError: naming the file in its way.
+    """
+    found = [
+        name
+        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EXPOSURE)
+        if (out.path / name).exists()
+    ]
+    found += ["attacks"] if any(out.path.glob("attacks/*")) else []
+    if found and not result_set.scores(out):
+        raise UserError(
+            f"--out={out.path}: {found[0]} in it is not from lira-attack, which would overwrite "
+            "it; name another directory"
+        )
 
 
 def cli() -> None:

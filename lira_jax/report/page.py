@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
 _DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
+_OWN = re.compile("--model=.*:").match  # code, which lira-score must be given too
 _FILES = jinja2.PackageLoader("lira_jax.report")
 _TEMPLATES = jinja2.Environment(
     loader=_FILES,
@@ -168,6 +170,7 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
+    lines[1] += [f for f in flags if f.startswith(("--recipe=", "--target_flagfile=")) or _OWN(f)]
     attacks = list(material.results.attacks)
     if any("@" in name or SEPARATOR in name for name in attacks):  # which no default has
         lines[2].append(f"--attacks={','.join(attacks)}")

@@ -6,12 +6,13 @@ from lira_jax.report import figures, material, page
 from lira_jax.runs.directory import PAGE, RunDirectory
 
 
-def write_page(run: RunDirectory, dataset: Dataset | None) -> None:
+def write_page(run: RunDirectory, dataset: Dataset | None, out: RunDirectory | None = None) -> None:
     """Writes report/index.html, and pictures as PNG and PDF beside it.
 
     Args:
       run: evaluated by lira-attack.
       dataset: its data; None where they are not at hand, then the page shows no examples.
+      out: where page and pictures go; the run directory itself by default.
 
     Raises:
       UserError: results.json or a dump is missing or damaged.
@@ -20,6 +21,7 @@ def write_page(run: RunDirectory, dataset: Dataset | None) -> None:
     if found.stored:
         found = material.read_examples(run, found, dataset)
     attacks = table_of(found.results.attacks, found.results.compat)
-    run.write_text(PAGE, page.render(found, {n: (a.summary, a.source) for n, a in attacks.items()}))
+    out = out or run
+    out.write_text(PAGE, page.render(found, {n: (a.summary, a.source) for n, a in attacks.items()}))
     for name, figure in figures.draw(found).items():
-        figures.save(figure, run.replacing, name)
+        figures.save(figure, out.replacing, name)
