@@ -46,8 +46,9 @@ def validate(experiment: Experiment) -> Experiment:
         raise UserError(
             f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"
         )
-    if e.outliers_from and not e.outliers:
-        raise UserError(f"--outliers_from={e.outliers_from}: say how many by --outliers")
+    for name in ("outliers_from", "outliers_mode"):
+        if getattr(e, name) != FIELDS[name].default and not e.outliers:
+            raise UserError(f"--{name}={getattr(e, name)}: say how many by --outliers")
     _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
     _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
     _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")

@@ -13,12 +13,18 @@ from plotly.offline import get_plotlyjs
 import lira_jax
 from lira_jax.attacks.papers import links
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
 from lira_jax.report import details, gallery, sections, wording
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import shadow_curve
-from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
+from lira_jax.report.charts.models import (
+    MOST_BOXES,
+    accuracy,
+    class_exposure,
+    source_exposure,
+)
 from lira_jax.report.charts.risk import risk_calibration, risk_distribution
 from lira_jax.report.charts.roc import familiar, roc, styles
 from lira_jax.report.material import Material
@@ -172,6 +178,10 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
         if finite.any():
             drawn["classes"] = class_exposure(
                 exposed.exposure[finite], exposed.labels[finite], names
+            )
+        if exposed.sources is not None:
+            drawn["sources"] = source_exposure(
+                *densities(exposed.exposure, exposed.sources, exposed.source_names)
             )
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
