@@ -34,6 +34,7 @@ PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
+VARIANTS_TABLE = "variants.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
