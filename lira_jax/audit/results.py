@@ -157,6 +157,7 @@ class Results:
       models: the models whose outputs the attacks used, targets among them where these are models
         of the run.
       compat: value of --compat; empty for our own definitions.
+      used_queries: how many of the saved queries the attacks were given; 0 for all.
       shadows: path of the run of the shadow models, where it is not that of the targets.
       target_run: path of the run of the targets then, as seen from the results.
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
@@ -185,6 +186,7 @@ class Results:
     targets: tuple[int | str, ...]
     models: tuple[int | str, ...]
     compat: str = ""
+    used_queries: int = 0
     shadows: str | None = None
     target_run: str | None = None
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)

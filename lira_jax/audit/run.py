@@ -235,7 +235,8 @@ def audit_run(
     if not can_be_evaluated(loaded.evidence.members):
         for name in (directory.RESULTS, directory.RESULTS_TABLE, directory.VARIANTS_TABLE):
             out.remove(name)  # what was found of other targets must not stand beside these scores
-    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
+    used = 0 if loaded.queries is None else len(loaded.queries)
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     return audit_evidence(

@@ -96,9 +96,13 @@ class Masks:
         "models), bernoulli (independent coins), tf_privacy (the very masks of "
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
         "models, the targets, share one half of the pool, their shadows the other; only offline "
-        "attacks apply), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
+        "attacks apply), disjoint:PATH (the targets' half is what a .npy file says, bool "
+        "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
         "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
-        choices=("balanced", "bernoulli", "tf_privacy", "disjoint", "pairs", "file:PATH"),
+        choices=(
+            *("balanced", "bernoulli", "tf_privacy", "disjoint", "disjoint:PATH"),
+            *("pairs", "file:PATH"),
+        ),
     )
     pkeep: float = _field(
         0.5,

@@ -17,7 +17,8 @@ def validate(experiment: Experiment) -> Experiment:
     for name, field in FIELDS.items():
         choices = field.metadata["choices"]
         value = getattr(e, name)
-        named = name == "masks" and value.startswith("file:") and value != "file:"
+        kind, _, path = value.partition(":") if name == "masks" else ("", "", "")
+        named = kind in ("file", "disjoint") and path != ""
         if choices and value not in (*choices, field.default) and not named:
             raise bad_choice(f"--{name}", value, choices)
     for name in ("num_models", "epochs", "batch_size"):
@@ -70,7 +71,7 @@ def validate(experiment: Experiment) -> Experiment:
 
 def _check_masks(e: Experiment) -> None:
     """Sees that every example can be in as many training sets as balanced masks give it."""
-    if e.masks == "disjoint":
+    if e.masks.partition(":")[0] == "disjoint":
         in_models = e.pkeep * e.num_models / 2
         even = e.num_models % 2 == 0 and abs(in_models - round(in_models)) < 1e-9
         _require(
