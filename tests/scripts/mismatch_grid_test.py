@@ -60,6 +60,7 @@ def run(grid, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_each_recipe_is_trained_once_and_each_pair_attacked_with_the_shadows_queries(
     run, tmp_path, capsys
 ):
