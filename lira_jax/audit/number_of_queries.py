@@ -67,8 +67,8 @@ def check_query_counts(
     for count in counts:
         if count not in has:
             raise UserError(
-                f"--{flag}={count}: of the saved queries, {num_saved(evidence)} an example, "
-                f"give {', '.join(map(str, has))}; for others run lira-score --queries="
+                f"--{flag}={count}: models and targets have {max(has)} here: give "
+                f"{', '.join(map(str, has))}, or score more first (lira-score --queries)"
             )
 
 

@@ -177,7 +177,7 @@ def main() -> None:
 
 def _counts(flag: str) -> list[int]:
     """The whole numbers of a flag, ascending."""
-    given = flags.FLAGS[flag].value
+    given = flags.FLAGS[flag].value or []
     try:
         return sorted({int(n) for n in given})
     except ValueError:

@@ -128,7 +128,7 @@ def _panels(rows: Sequence[tuple[str, str, CurveRow]]) -> plt.Figure:
     return figure
 
 
-def _rocs(axes, curves: Mapping[str, Summary] | Mapping[str, CurveRow], floor: float) -> None:
+def _rocs(axes, curves: Mapping[str, Summary | CurveRow], floor: float) -> None:
     """Curves from a rate to 1 on both axes, with the diagonal of guessing."""
     axes.plot([floor, 1], [floor, 1], color="grey", linestyle=":", label="guessing")
     for i, (name, found) in enumerate(curves.items()):

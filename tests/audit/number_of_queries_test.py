@@ -112,5 +112,5 @@ def test_without_members_among_the_shadows_the_offline_attacks_remain(capsys):
 
 @pytest.mark.parametrize("count", [0, -1, 3, 9, 50])
 def test_counts_that_the_run_does_not_have_are_refused(count):
-    with pytest.raises(UserError, match=rf"^--num_queries={count}: .* give 1, 2, 18; for others"):
+    with pytest.raises(UserError, match=rf"^--num_queries={count}: .* give 1, 2, 18, or"):
         check_query_counts(evidence_of(18), [1, count])

@@ -47,7 +47,7 @@ def styles(attacks: Sequence[str], first: Sequence[str]) -> dict[str, dict[str, 
 
 
 def roc(
-    curves: Mapping[str, Summary] | Mapping[str, CurveRow],
+    curves: Mapping[str, Summary | CurveRow],
     style: dict[str, dict[str, str]],
     shown: Sequence[str],
 ) -> Chart:
@@ -95,7 +95,7 @@ def roc(
 
 
 def linear(
-    curves: Mapping[str, Summary] | Mapping[str, CurveRow],
+    curves: Mapping[str, Summary | CurveRow],
     style: dict[str, dict[str, str]],
     shown: Sequence[str],
 ) -> Chart:
