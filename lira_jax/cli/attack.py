@@ -9,6 +9,7 @@ from lira_jax.attacks import options
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
@@ -83,6 +84,12 @@ flags.DEFINE_list(
     "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
     "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
 )
+flags.DEFINE_integer(
+    "use_queries",
+    0,
+    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
+    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
+)
 flags.DEFINE_bool(
     "statistics",
     False,
@@ -117,7 +124,7 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
-    *("ablation", "num_shadows", "num_queries", "statistics"),
+    *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("probes", "fdr", "prior", "details"),
 ]
 FEW_SHADOWS = 64
@@ -146,6 +153,9 @@ def main() -> None:
     )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if number := flags.FLAGS.use_queries:
+        check_query_counts(loaded.evidence, [number], "use_queries")
+        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     if run is not None:
         flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows

@@ -28,6 +28,8 @@ from lira_jax.runs.directory import (
     attack_of,
 )
 
+_MISSING = {"used_queries": 0}  # what it means that an earlier version did not write it
+
 
 class ResultSet:
     """Collects the files of a set. Used as a context, it leaves nothing that was not switched."""
@@ -139,5 +141,5 @@ def _about(run: RunDirectory, entries: Mapping[str, Any]) -> dict[str, Any] | No
                 stored = run.read_json(name, "lira-attack")
             except UserError:
                 continue
-            return {entry: stored.get(entry) for entry in entries}
+            return {entry: stored.get(entry, _MISSING.get(entry)) for entry in entries}
     return None
