@@ -41,6 +41,7 @@ RECIPE = [
     *("--epochs=6", "--checkpoint_every=2", "--batch_size=30", "--augment=mirror", "--queries=2"),
     *("--strategy=loop", "--workers=1"),
 ]
+ATTACKS = "--attacks=loss,lira_online_fixed"
 LIMIT = 240.0  # seconds for one command on a busy machine
 COUNTS = ("tried", "refused", "silent wrong", "tracebacks", "hangs", "lost", "orphans", "leftovers")
 Counts = collections.Counter[str]
@@ -94,7 +95,7 @@ def dumps(workdir: pathlib.Path) -> dict[str, str]:
 def finish(workdir: pathlib.Path, expected: dict[str, str], counts: Counts) -> bool:
     """Runs all stages again and compares; returns whether all of them succeeded."""
     for stage in ("train", "score", "attack", "status"):
-        more = ["--attacks=loss,lira_online"] if stage == "attack" else []
+        more = [ATTACKS] if stage == "attack" else []
         said = in_process(stage, workdir, *more)
         if said.startswith("Traceback"):
             counts["tracebacks"] += 1
@@ -167,7 +168,7 @@ def kill(workdir: pathlib.Path, whole: pathlib.Path, chance: random.Random, c: C
     if stage != "train":
         shutil.copytree(whole, workdir)
         shutil.rmtree(workdir / "scores") if stage == "score" else None
-    more = {"train": RECIPE, "attack": ["--attacks=loss,lira_online"]}.get(stage, [])
+    more = {"train": RECIPE, "attack": [ATTACKS]}.get(stage, [])
     process = begin(stage, workdir, *more)
     deadline = time.monotonic() + LIMIT
     while not (workdir / ".processes").exists() and process.poll() is None:
@@ -191,7 +192,7 @@ def kill(workdir: pathlib.Path, whole: pathlib.Path, chance: random.Random, c: C
 def race(workdir: pathlib.Path, whole: pathlib.Path, chance: random.Random, c: Counts) -> None:
     """Starts two commands together: the same, or with other flags."""
     stage = chance.choice(["train", "train", "score", "attack"])
-    own = {"train": RECIPE, "attack": ["--attacks=loss,lira_online"]}.get(stage, [])
+    own = {"train": RECIPE, "attack": [ATTACKS]}.get(stage, [])
     other = {"train": "--seed=1", "score": "--queries=1", "attack": "--targets=0"}[stage]
     if stage != "train":
         shutil.copytree(whole, workdir)
@@ -229,7 +230,7 @@ def main() -> None:
         for stage, more in (
             ("train", RECIPE),
             ("score", []),
-            ("attack", ["--attacks=loss,lira_online"]),
+            ("attack", [ATTACKS]),
         ):
             if said := in_process(stage, whole, *more):
                 sys.exit(said)
