@@ -41,7 +41,7 @@ RECIPE = [
     *("--epochs=6", "--checkpoint_every=2", "--batch_size=30", "--augment=mirror", "--queries=2"),
     *("--strategy=loop", "--workers=1"),
 ]
-ATTACKS = "--attacks=loss,lira_online_fixed"
+ATTACKS = "--attacks=loss,phi"
 LIMIT = 240.0  # seconds for one command on a busy machine
 COUNTS = ("tried", "refused", "silent wrong", "tracebacks", "hangs", "lost", "orphans", "leftovers")
 Counts = collections.Counter[str]
