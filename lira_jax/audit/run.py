@@ -1,4 +1,4 @@
-"""The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
+"""The sequence of an audit: attacks, the models, exposure, probes, and variants of LiRA."""
 
 import contextlib
 import dataclasses
@@ -19,9 +19,11 @@ from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
+from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
+from lira_jax.audit.statistic_choices import statistic_choices
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
@@ -47,6 +49,8 @@ class Request:
       skip_failures: pass over attacks that the evidence does not suffice for, with a note.
       ablation: also what each component of LiRA adds.
       num_shadows: also LiRA with so many random shadows.
+      num_queries: also LiRA with so many of the queries.
+      statistics: also LiRA on other statistics than phi.
       probes: also these sets of probes, as --probes names them; None for those of the run.
       fdr: also accuse as many as this bound on the share of false accusations allows; None does
         not.
@@ -58,6 +62,8 @@ class Request:
     skip_failures: bool = True
     ablation: bool = False
     num_shadows: Sequence[int] = ()
+    num_queries: Sequence[int] = ()
+    statistics: bool = False
     probes: str | None = None
     fdr: float | None = None
     priors: Sequence[float] = PRIORS
@@ -108,6 +114,10 @@ def audit_evidence(
         progress.note(f"left out --num_shadows: {why}")
         counts = ()
     check_counts(evidence, counts)
+    queries = request.num_queries
+    if queries and not _readable("--num_queries", "phi", evidence):
+        queries = ()
+    check_query_counts(evidence, queries)
     table = {**ATTACKS, **COMPATIBLE[request.compat]}
     table |= on_signals(request.attacks, table)
     refused = None
@@ -150,7 +160,13 @@ def audit_evidence(
                 add(ablation=ablation(evidence))
         if counts and _readable("--num_shadows", "phi", evidence):
             with _left_out("--num_shadows"):
-                add(num_shadows=number_of_shadows(evidence, counts))
+                add(num_shadows=number_of_shadows(evidence, counts, table))
+        if queries:
+            with _left_out("--num_queries"):
+                add(num_queries=number_of_queries(evidence, queries, table))
+        if request.statistics:
+            with _left_out("--statistics"):
+                add(statistics=statistic_choices(evidence, table))
     if refused:
         raise refused
     return results

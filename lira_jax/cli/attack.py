@@ -59,7 +59,21 @@ flags.DEFINE_string(
 )
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
 flags.DEFINE_list(
-    "num_shadows", [], "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figure 9)."
+    "num_shadows",
+    [],
+    "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figures 9 and 17).",
+)
+flags.DEFINE_list(
+    "num_queries",
+    [],
+    "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
+    "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
+)
+flags.DEFINE_bool(
+    "statistics",
+    False,
+    "Also LiRA on the confidence, its logarithm, the logit by a float32 softmax, phi and hinge of "
+    "the plain query (LiRA figure 8).",
 )
 flags.DEFINE_float(
     "fdr",
@@ -89,7 +103,8 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
-    *("ablation", "num_shadows", "probes", "fdr", "prior", "details"),
+    *("ablation", "num_shadows", "num_queries", "statistics"),
+    *("probes", "fdr", "prior", "details"),
 ]
 FEW_SHADOWS = 64
 
@@ -99,13 +114,6 @@ def main() -> None:
     compat = flags.FLAGS.compat
     if compat not in COMPATIBLE:
         raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
-    try:
-        counts = sorted({int(n) for n in flags.FLAGS.num_shadows})
-    except ValueError:
-        raise UserError(
-            f"--num_shadows={','.join(flags.FLAGS.num_shadows)}: give whole numbers, comma "
-            "separated"
-        ) from None
     try:
         priors = sorted({*PRIORS, *map(float, flags.FLAGS.prior)})
     except ValueError:
@@ -117,7 +125,9 @@ def main() -> None:
         compat,
         skip_failures=flags.FLAGS.attacks in ("all", "fast"),
         ablation=flags.FLAGS.ablation,
-        num_shadows=counts,
+        num_shadows=_counts("num_shadows"),
+        num_queries=_counts("num_queries"),
+        statistics=flags.FLAGS.statistics,
         probes=flags.FLAGS.probes if flags.FLAGS["probes"].present else None,
         fdr=flags.FLAGS.fdr,
         priors=priors,
@@ -153,6 +163,17 @@ def main() -> None:
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+
+
+def _counts(flag: str) -> list[int]:
+    """The whole numbers of a flag, ascending."""
+    given = flags.FLAGS[flag].value or []
+    try:
+        return sorted({int(n) for n in given})
+    except ValueError:
+        raise UserError(
+            f"--{flag}={','.join(given)}: give whole numbers, comma separated"
+        ) from None
 
 
 def _not_evaluated(members: np.ndarray | None) -> str:

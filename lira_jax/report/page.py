@@ -3,6 +3,7 @@
 import datetime
 import math
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -12,15 +13,18 @@ from plotly.offline import get_plotlyjs
 
 import lira_jax
 from lira_jax.attacks.papers import links
+from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
+from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
-from lira_jax.report import details, gallery, sections, wording
+from lira_jax.report import details, gallery, sections, table_one, wording
+from lira_jax.report.charts import variants
 from lira_jax.report.charts.chart import Chart
-from lira_jax.report.charts.leakage import shadow_curve
+from lira_jax.report.charts.leakage import query_curve, shadow_curve
 from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
 from lira_jax.report.charts.risk import risk_calibration, risk_distribution
-from lira_jax.report.charts.roc import familiar, roc, styles
+from lira_jax.report.charts.roc import familiar, linear, roc, styles
 from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
@@ -53,9 +57,10 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     groups = sections.accuracies(material)
     risk = material.results.risk
     cards = gallery.cards(material)
+    varied = _variants(material.results)
     return fill(
         "page.html",
-        _charts(material, style, shown, groups),
+        _charts(material, style, shown, groups) | _variant_charts(varied),
         name=material.name,
         headline=headline,
         attacks=attacks,
@@ -66,6 +71,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
         attack_table=sections.attack_table(material.results),
+        table_one=table_one.table_one(material.results),
         calibrated=details.calibrated(material.results),
         details=details.of_attacks(material.results),
         pool_spread_factor=_pool_spread_factor(material.results.pool_spread_factor),
@@ -91,6 +97,11 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         if risk and not math.isnan(risk.calibration.rmse)
         else "",
         ablation=sections.ablation_table(material.results.ablation),
+        queries=sections.query_table(material.results.num_queries),
+        statistics=sections.statistic_table(material.results.statistics),
+        variant_curves={
+            name: curves(variants.styles(own), variants.first(own)) for name, own in varied.items()
+        },
         target_recipe=sections.recipe(material),
         facts=sections.facts(material),
         settings=sections.settings(material),
@@ -162,7 +173,10 @@ def commands(material: Material) -> list[str]:
 
 def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     results = material.results
-    drawn = {"roc": roc(results.attacks, style, shown)}
+    drawn = {
+        "roc": roc(results.attacks, style, shown),
+        "roc-linear": linear(results.attacks, style, shown),
+    }
     if groups:
         drawn["accuracy"] = accuracy(groups)
     exposed = material.exposed
@@ -177,12 +191,31 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
         drawn["risk-calibration"] = risk_calibration(results.risk.calibration)
     if results.num_shadows:
-        rows = results.num_shadows
-        metric = next(
-            (m for m in wording.HEADLINE if any(r.metrics[m].is_known for r in rows)), "auc"
-        )
-        drawn["shadows"] = shadow_curve(rows, metric)
+        drawn["shadows"] = shadow_curve(results.num_shadows, _best_known(results.num_shadows))
+    if results.num_queries:
+        drawn["queries"] = query_curve(results.num_queries, _best_known(results.num_queries))
     return drawn
+
+
+def _best_known(rows: Sequence[Row]) -> str:
+    """The metric of the headline that the rows know."""
+    return next((m for m in wording.HEADLINE if any(r.metrics[m].is_known for r in rows)), "auc")
+
+
+def _variants(results: Results) -> dict[str, dict[str, CurveRow]]:
+    """Chart -> its curves, of the parts that have any."""
+    found = {
+        "shadows-roc": variants.by_shadows(results.num_shadows),
+        "queries-roc": variants.by_queries(results.num_queries),
+        "statistics-roc": variants.by_statistic(results.statistics),
+    }
+    return {name: own for name, own in found.items() if own}
+
+
+def _variant_charts(varied: Mapping[str, Mapping[str, CurveRow]]) -> dict[str, Chart]:
+    return {
+        name: roc(own, variants.styles(own), variants.first(own)) for name, own in varied.items()
+    }
 
 
 def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:

@@ -99,12 +99,22 @@ def test_a_recipe_without_logits_is_attacked_by_its_own_signal_and_reported(regr
     told = fails("attack", regression)
     [advised] = re.findall(r"--attacks=\S+", told)
     capsys.readouterr()
-    call("attack", regression, advised, "--ablation", "--num_shadows=4")
+    call(
+        "attack",
+        regression,
+        advised,
+        "--ablation",
+        "--num_shadows=4",
+        "--num_queries=1",
+        "--statistics",
+    )
     notes = [x for x in capsys.readouterr().err.splitlines() if x.startswith("left out")]
     assert [note.split(":")[0].removeprefix("left out ") for note in notes] == [
         "exposure.npy",
         "--ablation",
         "--num_shadows",
+        "--num_queries",
+        "--statistics",
     ]
     call("attack", regression, f"{advised},watson@closeness,class_threshold@closeness")
     found = Results.read(regression)

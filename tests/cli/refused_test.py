@@ -113,6 +113,8 @@ def test_queries_that_the_data_cannot_have_are_refused_before_they_are_stored(tm
         ("attack", "--attacks=foo", "--attacks=foo"),
         ("attack", "--probes=foo", "--probes=foo: .* is not scored on foo; run lira-score"),
         ("attack", "--num_shadows=a", "--num_shadows=a"),
+        ("attack", "--num_queries=a", "--num_queries=a: give whole numbers"),
+        ("attack", "--num_queries=7", "--num_queries=7: .* have 2 here: give 1, 2, or"),
         ("attack", "--attacks=lira_online@nope", "signal nope, which is not saved"),
         ("attack", "--queries=1", "--queries=1: the run in"),
         ("attack", "--shadows=/nowhere", "--out="),

@@ -112,9 +112,17 @@ class Signals(Mapping[str, np.ndarray]):
 
     def plain(self) -> "Signals":
         """The signals of the plain query alone: of those with a query axis, the first."""
+        return self.queries(slice(1))
+
+    def queries(self, which: np.ndarray | slice) -> "Signals":
+        """The signals of some of the queries, int [queries] or a slice; logits are of the plain
+        query whatever is asked for."""
+
+        def some(array: np.ndarray) -> np.ndarray:
+            return array[:, :, which] if isinstance(which, slice) else array.take(which, 2)
+
         saved = {
-            name: _Mapped(self, name, _all if name == "logits" else _first_query)
-            for name in self._saved
+            name: _Mapped(self, name, _all if name == "logits" else some) for name in self._saved
         }
         return Signals(saved, self.labels)
 
@@ -182,7 +190,3 @@ def _compose(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | Non
 
 def _all(array: np.ndarray) -> np.ndarray:
     return array
-
-
-def _first_query(array: np.ndarray) -> np.ndarray:
-    return array[:, :, :1]
