@@ -292,7 +292,7 @@ class Results:
         return {name: whole[name] for name in _ABOUT}
 
     def texts(self) -> dict[str, str]:
-        """What results.csv, variants.csv (if any) and results.json hold, by their names."""
+        """What results.csv, variants.csv where there are any, and results.json hold, by name."""
         variants = self.variants_to_csv()
         return {
             directory.RESULTS_TABLE: self.to_csv(),
@@ -301,7 +301,7 @@ class Results:
         }
 
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv and results.json, to which the scores in the folder belong."""
+        """Writes results.json and its tables, to which the scores in the folder belong."""
         with ResultSet(folder, self.about()) as found:
             found.adopt()
             found.switch(self.texts())

@@ -29,6 +29,8 @@ from lira_jax.runs.directory import (
 )
 
 _MISSING = {"used_queries": 0}  # what it means that an earlier version did not write it
+_TABLES = (RESULTS_TABLE, VARIANTS_TABLE)
+"""Made from results.json for other programs, which may rewrite them: nothing here reads them."""
 
 
 class ResultSet:
@@ -67,7 +69,8 @@ class ResultSet:
         """Gives all that was kept its name.
 
         Args:
-          texts: results.csv and results.json; without them those of an earlier set are removed.
+          texts: results.json and its tables; those of an earlier set that are not among them are
+            removed.
 
         Raises:
           UserError: the disk is full; the set before it is still whole.
@@ -76,19 +79,18 @@ class ResultSet:
             with files.replacing(self._temporary(name)) as file:
                 file.write(text.encode())
             self._wait(name)
-        tables = (RESULTS_TABLE, VARIANTS_TABLE)
         with self.run.locked():
             new = self.switched | self.waiting
             others = {n: e for n, e in scores(self.run).items() if n not in new}
             foreign = [] if _about(self.run, self.about) == self.about else list(others)
             whole = {n: e for n, e in others.items() if n not in foreign} | new
-            hashes = {n: e["sha256"] for n, e in whole.items() if n not in tables}
+            hashes = {n: e["sha256"] for n, e in whole.items() if n not in _TABLES}
             self.run.write_json(
                 RESULT_SET, {**self.about, "sha256_of": dict(sorted(hashes.items()))}
             )
             for name in self.waiting:
                 os.replace(self._temporary(name), self.run.path / name)
-            for name in [*foreign, *({RESULTS, *tables} - set(texts))]:
+            for name in [*foreign, *({RESULTS, *_TABLES} - set(texts))]:
                 self.run.remove(name)
             dumps = {n: e for n, e in new.items() if n not in texts}
             self.run.enter(dumps, without=foreign)
