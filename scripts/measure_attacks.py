@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from lira_jax.attacks.selection import named
-from lira_jax.attacks.table import ATTACKS
+from lira_jax.attacks.selection import named, table_of
 from lira_jax.audit import fewer_shadows
 from lira_jax.errors import UserError
 from lira_jax.evaluation.summary import evaluate
@@ -40,10 +39,10 @@ def measure(evidence, number, names, against):
     """Prints a row an attack."""
     whole = number == len(evidence.keep)
     parts = [evidence] if whole else restricted(evidence, number - 2)
-    found = {}
+    table, found = table_of((against, *names)), {}
     for name in (against, *(n for n in names if n != against)):
         try:
-            found[name] = Measured.of(name, parts, evidence.members)
+            found[name] = Measured.of(table[name], parts, evidence.members)
         except UserError as error:
             print(f"{name}: {error}")
     heads = ("TPR@1%", "TPR@.1%", f"@1% - {against}", "@.1%")
@@ -62,9 +61,9 @@ class Measured(NamedTuple):
     seconds: float
 
     @classmethod
-    def of(cls, name, parts, members):
+    def of(cls, attack, parts, members):
         started = time.perf_counter()
-        scores = np.concatenate([ATTACKS[name].run(part) for part in parts])
+        scores = np.concatenate([attack.run(part) for part in parts])
         seconds = time.perf_counter() - started
         rates = np.array(list(RATES.values()))
         metrics = evaluate(scores, members).metrics

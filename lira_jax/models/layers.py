@@ -26,9 +26,9 @@ class BatchNorm(nn.BatchNorm):
 
     conv_form: str = "plain"
 
-    def __call__(self, x):
+    def __call__(self, x, use_running_average=None, *, mask=None):
         if self.use_running_average or self.conv_form != "onednn" or not operations.supports(x):
-            return nn.relu(super().__call__(x))
+            return nn.relu(super().__call__(x, use_running_average, mask=mask))
         return self._fused(x)
 
     @nn.compact
@@ -79,7 +79,11 @@ def _norm_relu_forward(x, scale, bias, epsilon):
         return *_plain_norm_relu(x, scale, bias, epsilon), jnp.zeros(workspace.shape, jnp.uint8)
 
     y, mean, variance, passed = jax.lax.platform_dependent(
-        x, scale, bias, cpu=lambda *a: operations.norm_relu(*a, epsilon), default=elsewhere
+        x,
+        scale,
+        bias,
+        cpu=lambda x, scale, bias: operations.norm_relu(x, scale, bias, epsilon),
+        default=elsewhere,
     )
     return (y, mean, variance), (x, scale, bias, mean, variance, passed)
 
@@ -89,7 +93,7 @@ def _norm_relu_backward(epsilon, saved, gradients):
     x, scale, bias, mean, variance, passed = saved
 
     def elsewhere(dy, x, scale, bias):
-        return jax.vjp(lambda *a: _plain_norm_relu(*a, epsilon)[0], x, scale, bias)[1](dy)
+        return jax.vjp(lambda x, s, b: _plain_norm_relu(x, s, b, epsilon)[0], x, scale, bias)[1](dy)
 
     return jax.lax.platform_dependent(
         gradients[0],

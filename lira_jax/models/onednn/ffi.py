@@ -120,10 +120,9 @@ class _Api(ctypes.Structure):  # its beginning
 @functools.cache
 def _version() -> tuple[int, int]:
     """Of the interface that this jaxlib was built with."""
-    text = (pathlib.Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h").read_text()
-    return tuple(
-        int(re.search(rf"#define XLA_FFI_API_{part} (\d+)", text)[1]) for part in ("MAJOR", "MINOR")
-    )
+    header = pathlib.Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h"
+    numbers = dict(re.findall(r"#define XLA_FFI_API_(MAJOR|MINOR) (\d+)", header.read_text()))
+    return int(numbers["MAJOR"]), int(numbers["MINOR"])
 
 
 _KEPT: list = []  # what XLA calls must live as long as the process

@@ -43,13 +43,20 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
+def _loaded() -> ctypes.CDLL:
+    found = library()
+    if found is None:
+        raise Failed("oneDNN is not installed")
+    return found
+
+
 def call(name: str, *arguments) -> None:
     """Calls a function of oneDNN that returns a status.
 
     Raises:
       Failed: the status is not success.
     """
-    if status := getattr(library(), name)(*arguments):
+    if status := getattr(_loaded(), name)(*arguments):
         raise Failed(f"oneDNN: {name}: {_STATUS.get(status, f'status {status}')}")
 
 
@@ -95,18 +102,18 @@ def attributes() -> ctypes.c_void_p:
 
 
 def queried(primitive_desc: ctypes.c_void_p, what: int) -> ctypes.c_void_p:
-    query = library().dnnl_primitive_desc_query_md
+    query = _loaded().dnnl_primitive_desc_query_md
     query.restype = ctypes.c_void_p
     return ctypes.c_void_p(query(primitive_desc, what, 0))
 
 
 def same(a: ctypes.c_void_p, b: ctypes.c_void_p) -> bool:
-    return bool(library().dnnl_memory_desc_equal(a, b))
+    return bool(_loaded().dnnl_memory_desc_equal(a, b))
 
 
 def size(desc: ctypes.c_void_p) -> int:
     """Bytes of an array of this description."""
-    get = library().dnnl_memory_desc_get_size
+    get = _loaded().dnnl_memory_desc_get_size
     get.restype = ctypes.c_size_t
     return get(desc)
 
@@ -140,11 +147,10 @@ class Primitive:
             ]
             mine["memories"] = memories
             mine["arguments"] = (_Argument * len(memories))(
-                *((role, m) for (role, _), m in zip(self.roles, memories, strict=True))
+                *(_Argument(role, m) for (role, _), m in zip(self.roles, memories, strict=True))
             )
             mine["stream"] = made("dnnl_stream_create", engine(), _IN_ORDER)
-        lib = library()
-        place = lib.dnnl_memory_set_data_handle
+        place = _loaded().dnnl_memory_set_data_handle
         for memory, address in zip(
             mine["memories"], (*addresses, scratch("scratchpad", self.scratch_bytes)), strict=True
         ):
