@@ -40,7 +40,7 @@ Version 1 had no `version`, no `thresholds`, and left out what was not known; ve
 thresholds for each example, of other models' and of agreement.
 """
 
-_ABOUT = ("targets", "models", "compat", "shadows", "target_run")
+_ABOUT = ("targets", "models", "compat", "used_queries", "shadows", "target_run")
 """What tells whose results they are."""
 
 CSV_COLUMNS = (
@@ -162,6 +162,7 @@ class Results:
       models: the models whose outputs the attacks used, targets among them where these are models
         of the run.
       compat: value of --compat; empty for our own definitions.
+      used_queries: how many of the saved queries the attacks were given; 0 for all.
       shadows: path of the run of the shadow models, where it is not that of the targets.
       target_run: path of the run of the targets then, as seen from the results.
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
@@ -190,6 +191,7 @@ class Results:
     targets: tuple[int | str, ...]
     models: tuple[int | str, ...]
     compat: str = ""
+    used_queries: int = 0
     shadows: str | None = None
     target_run: str | None = None
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -290,7 +292,7 @@ class Results:
         return {name: whole[name] for name in _ABOUT}
 
     def texts(self) -> dict[str, str]:
-        """What results.csv, variants.csv (if any) and results.json hold, by their names."""
+        """What results.csv, variants.csv where there are any, and results.json hold, by name."""
         variants = self.variants_to_csv()
         return {
             directory.RESULTS_TABLE: self.to_csv(),
@@ -299,7 +301,7 @@ class Results:
         }
 
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv and results.json, to which the scores in the folder belong."""
+        """Writes results.json and its tables, to which the scores in the folder belong."""
         with ResultSet(folder, self.about()) as found:
             found.adopt()
             found.switch(self.texts())

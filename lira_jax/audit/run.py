@@ -10,11 +10,10 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.kinds import Attack
-from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
@@ -24,12 +23,13 @@ from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, wh
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.audit.statistic_choices import statistic_choices
-from lira_jax.data import outliers, probes
+from lira_jax.data import probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
+from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
@@ -118,8 +118,7 @@ def audit_evidence(
     if queries and not _readable("--num_queries", "phi", evidence):
         queries = ()
     check_query_counts(evidence, queries)
-    table = {**ATTACKS, **COMPATIBLE[request.compat]}
-    table |= on_signals(request.attacks, table)
+    table = table_of(request.attacks, request.compat)
     refused = None
     try:
         attacks = run_attacks(
@@ -220,7 +219,8 @@ def audit_run(
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
     """
-    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
+    used = 0 if loaded.queries is None else len(loaded.queries)
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     evaluated = can_be_evaluated(loaded.evidence.members)
@@ -244,7 +244,7 @@ def audit_run(
                 start,
                 save=save,
                 write=write,
-                sources=None if run is None else _sources(run),
+                sources=None if run is None else run_data.sources(run),
                 probe_sets=None
                 if run is None
                 else _probe_sets(run, shadow_run, loaded, request.probes),
@@ -291,14 +291,6 @@ def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirector
             run.read_experiment(), shadow_run.read_experiment()
         ),
     }
-
-
-def _sources(run: RunDirectory) -> tuple[np.ndarray, list[str]] | None:
-    """Where each example of the pool comes from, if outliers were put into it."""
-    if not run.has(directory.SOURCES):
-        return None
-    names = outliers.names(run.read_experiment().outliers_from)
-    return run.read(directory.SOURCES, (None,)), names
 
 
 def _probe_sets(

@@ -5,13 +5,15 @@ import os
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks import options
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
-from lira_jax.errors import UserError, bad_choice
+from lira_jax.errors import UserError
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
@@ -34,7 +36,10 @@ flags.DEFINE_string(
     "for every target. ATTACK@SIGNAL is an attack on another scalar signal, such as "
     "lira_online@hinge; these take any: "
     + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
-    + ". "
+    + ". ATTACK+option=value+option=value is an attack with options, such as "
+    "rmia_online+gamma=1+combine=vote. "
+    + options.help_text(ATTACKS)
+    + " "
     + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items())
     + " Where these are: "
     + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
@@ -62,7 +67,10 @@ flags.DEFINE_path(
     "Needs --out.",
 )
 flags.DEFINE_string(
-    "compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does."
+    "compat",
+    "",
+    "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does. rmia: compute RMIA as its "
+    "authors' code does, which reads the target's membership (docs/attacks.md).",
 )
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
 flags.DEFINE_list(
@@ -75,6 +83,12 @@ flags.DEFINE_list(
     [],
     "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
     "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
+)
+flags.DEFINE_integer(
+    "use_queries",
+    0,
+    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
+    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
 )
 flags.DEFINE_bool(
     "statistics",
@@ -110,17 +124,15 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
-    *("ablation", "num_shadows", "num_queries", "statistics"),
+    *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("probes", "fdr", "prior", "details"),
 ]
 FEW_SHADOWS = 64
 
 
 def main() -> None:
-    names = named(flags.FLAGS.attacks)
     compat = flags.FLAGS.compat
-    if compat not in COMPATIBLE:
-        raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
+    names = named(flags.FLAGS.attacks, compat)
     try:
         priors = sorted({*PRIORS, *map(float, flags.FLAGS.prior)})
     except ValueError:
@@ -141,6 +153,9 @@ def main() -> None:
     )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if number := flags.FLAGS.use_queries:
+        check_query_counts(loaded.evidence, [number], "use_queries")
+        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     if run is not None:
         flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows

@@ -223,8 +223,9 @@ def _check_replaceable(out: pathlib.Path) -> None:
     for path in sorted(out.iterdir()):
         files_of_export = _files_of_model(path)
         (others if files_of_export is None else models).append(path.name)
-        for file in sorted(path.rglob("*")) if files_of_export is not None else ():
-            assert files_of_export is not None
+        if files_of_export is None:
+            continue
+        for file in sorted(path.rglob("*")):
             if str(file.relative_to(path)) not in files_of_export and not _is_folder(file):
                 others.append(str(file.relative_to(out)))
     foreign = [name for name in others if not (models and _is_exported_file(name))]

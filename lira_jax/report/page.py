@@ -13,9 +13,11 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
@@ -23,7 +25,12 @@ from lira_jax.report import details, gallery, sections, table_one, wording
 from lira_jax.report.charts import variants
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import query_curve, shadow_curve
-from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
+from lira_jax.report.charts.models import (
+    MOST_BOXES,
+    accuracy,
+    class_exposure,
+    source_exposure,
+)
 from lira_jax.report.charts.risk import risk_calibration, risk_distribution
 from lira_jax.report.charts.roc import familiar, linear, roc, styles
 from lira_jax.report.material import Material
@@ -39,9 +46,14 @@ _TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 
-_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
-    "_", markupsafe.Markup("_<wbr>")
-)
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that can be broken after an underscore, and before an option."""
+    escaped = markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+    return escaped.replace(SEPARATOR, markupsafe.Markup("<wbr>") + SEPARATOR)
+
+
+_TEMPLATES.filters["breakable"] = _breakable
 
 
 def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
@@ -166,7 +178,7 @@ def commands(material: Material) -> list[str]:
     ]
     lines[1] += [f for f in flags if f.startswith(("--recipe=", "--target_flagfile=")) or _OWN(f)]
     attacks = list(material.results.attacks)
-    if any("@" in name for name in attacks):  # which none of the defaults has
+    if any("@" in name or SEPARATOR in name for name in attacks):  # which no default has
         lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
@@ -189,6 +201,10 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
         if finite.any():
             drawn["classes"] = class_exposure(
                 exposed.exposure[finite], exposed.labels[finite], names
+            )
+        if exposed.sources is not None:
+            drawn["sources"] = source_exposure(
+                *densities(exposed.exposure, exposed.sources, exposed.source_names)
             )
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)

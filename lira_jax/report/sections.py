@@ -243,6 +243,7 @@ def facts(material: Material) -> list[tuple[str, str]]:
             f"{used} used" + (f" of {e['num_models']}" if e else ""),
         ),
         ("targets", targets),
+        ("queries used", str(material.results.used_queries or "")),
         ("device", stored.get("device", "")),
         ("machine", stored.get("machine", "")),
         ("training time", f"{seconds:,.0f} s for these models" if seconds else ""),

@@ -1,7 +1,6 @@
 """Writes the page and the pictures of a run."""
 
-from lira_jax.attacks.selection import on_signals
-from lira_jax.attacks.table import ATTACKS
+from lira_jax.attacks.selection import table_of
 from lira_jax.data.dataset import Dataset
 from lira_jax.report import figures, material, page
 from lira_jax.runs.directory import PAGE, RunDirectory
@@ -21,7 +20,7 @@ def write_page(run: RunDirectory, dataset: Dataset | None, out: RunDirectory | N
     found = material.read_results(run)
     if found.stored:
         found = material.read_examples(run, found, dataset)
-    attacks = {**ATTACKS, **on_signals(found.results.attacks, ATTACKS)}
+    attacks = table_of(found.results.attacks, found.results.compat)
     out = out or run
     out.write_text(PAGE, page.render(found, {n: (a.summary, a.source) for n, a in attacks.items()}))
     for name, figure in figures.draw(found).items():
