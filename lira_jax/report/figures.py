@@ -201,9 +201,9 @@ def exposure_by_source(edges: np.ndarray, densities: Mapping[str, np.ndarray]) -
     """
     figure, axes = plt.subplots(figsize=(6.0, 3.6), layout="constrained")
     for i, (name, density) in enumerate(densities.items()):
-        style = {"color": COLOURS[i % len(COLOURS)]}
-        axes.stairs(density, edges, fill=True, alpha=0.2, **style)
-        axes.stairs(density, edges, label=name, linewidth=1.4, **style)
+        colour = COLOURS[i % len(COLOURS)]
+        axes.stairs(density, edges, fill=True, alpha=0.2, color=colour)
+        axes.stairs(density, edges, label=name, linewidth=1.4, color=colour)
     axes.set(xlabel="exposure", ylabel="density", xlim=(0, edges[-1]))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
