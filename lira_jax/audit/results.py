@@ -28,8 +28,10 @@ from lira_jax.evaluation.risk import (
     RiskDistribution,
 )
 from lira_jax.evaluation.summary import METRICS, CurveRow, Row
-from lira_jax.runs import directory
+from lira_jax.runs import directory, result_set
 from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.folder import checked_json
+from lira_jax.runs.result_set import ResultSet
 
 VERSION = 3
 """Of the schema.
@@ -37,6 +39,9 @@ VERSION = 3
 Version 1 had no `version`, no `thresholds`, and left out what was not known; version 2 nothing of
 thresholds for each example, of other models' and of agreement.
 """
+
+_ABOUT = ("targets", "models", "compat", "used_queries", "shadows", "target_run")
+"""What tells whose results they are."""
 
 CSV_COLUMNS = (
     *("attack", "num_targets", "num_members", "num_nonmembers"),
@@ -210,11 +215,14 @@ class Results:
         """The results in a run directory, or wherever lira-attack --out has put them.
 
         Raises:
-          UserError: there are none, or what is there was damaged or written by something else.
+          UserError: there are none, or what is there was damaged or written by something else, or
+            beside it are scores of another lira-attack.
         """
         folder = RunDirectory(pathlib.Path(path))
         value = folder.read_json(directory.RESULTS, written_by="lira-attack")
-        return cls.from_json(value, str(folder.path / directory.RESULTS))
+        found = cls.from_json(value, str(folder.path / directory.RESULTS))
+        result_set.check(folder)
+        return found
 
     @classmethod
     def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":
@@ -278,15 +286,25 @@ class Results:
         """What is found with a threshold for each example on the statistic of an attack."""
         return self.calibrated.get(self.attacks[attack].statistic or "")
 
+    def about(self) -> dict[str, Any]:
+        """Whose results they are, as results.json has it."""
+        whole = codec.encode(dataclasses.replace(self, attacks={}, calibrated={}))
+        return {name: whole[name] for name in _ABOUT}
+
+    def texts(self) -> dict[str, str]:
+        """What results.csv, variants.csv where there are any, and results.json hold, by name."""
+        variants = self.variants_to_csv()
+        return {
+            directory.RESULTS_TABLE: self.to_csv(),
+            **({directory.VARIANTS_TABLE: variants} if variants else {}),
+            directory.RESULTS: checked_json(self.to_json()),
+        }
+
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv, variants.csv where there are any, and results.json, each in one
-        step."""
-        folder.write_text(directory.RESULTS_TABLE, self.to_csv())
-        if variants := self.variants_to_csv():
-            folder.write_text(directory.VARIANTS_TABLE, variants)
-        else:
-            folder.remove(directory.VARIANTS_TABLE)
-        folder.write_json(directory.RESULTS, self.to_json())
+        """Writes results.json and its tables, to which the scores in the folder belong."""
+        with ResultSet(folder, self.about()) as found:
+            found.adopt()
+            found.switch(self.texts())
 
 
 def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, Any]:

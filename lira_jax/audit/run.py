@@ -10,11 +10,10 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.kinds import Attack
-from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
@@ -34,6 +33,7 @@ from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
+from lira_jax.runs.result_set import ResultSet
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
@@ -118,8 +118,7 @@ def audit_evidence(
     if queries and not _readable("--num_queries", "phi", evidence):
         queries = ()
     check_query_counts(evidence, queries)
-    table = {**ATTACKS, **COMPATIBLE[request.compat]}
-    table |= on_signals(request.attacks, table)
+    table = table_of(request.attacks, request.compat)
     refused = None
     try:
         attacks = run_attacks(
@@ -220,35 +219,41 @@ def audit_run(
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
     """
+    used = 0 if loaded.queries is None else len(loaded.queries)
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
+    if run is not None and shadow_run is not None:
+        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
+    evaluated = can_be_evaluated(loaded.evidence.members)
 
     def save(name: str, array: np.ndarray) -> None:
         if loaded.examples is not None and array.ndim == 2:  # the rest of the pool is not attacked
             whole = np.full((len(array), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = array
             array = whole
-        out.write(name, saturation.compress(array))
+        found.save(name, saturation.compress(array))
 
     def write(results: Results) -> None:
-        results.write(out)
+        found.switch(results.texts())
         known(results)
 
-    if not can_be_evaluated(loaded.evidence.members):
-        for name in (directory.RESULTS, directory.RESULTS_TABLE, directory.VARIANTS_TABLE):
-            out.remove(name)  # what was found of other targets must not stand beside these scores
-    used = 0 if loaded.queries is None else len(loaded.queries)
-    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
-    if run is not None and shadow_run is not None:
-        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
-    return audit_evidence(
-        loaded.evidence,
-        request,
-        start,
-        save=save,
-        write=write,
-        sources=None if run is None else run_data.sources(run),
-        probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded, request.probes),
-        shadows=loaded.shadows,
-    )
+    with out.at_work("attack"), ResultSet(out, start.about()) as found:
+        try:
+            return audit_evidence(
+                loaded.evidence,
+                request,
+                start,
+                save=save,
+                write=write,
+                sources=None if run is None else run_data.sources(run),
+                probe_sets=None
+                if run is None
+                else _probe_sets(run, shadow_run, loaded, request.probes),
+                shadows=loaded.shadows,
+            )
+        finally:
+            if found.waiting and not evaluated:
+                # What was found of other targets must not stand beside these scores.
+                found.switch({})
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:

@@ -5,21 +5,29 @@ import os
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks import options
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
-from lira_jax.errors import UserError, bad_choice
+from lira_jax.errors import UserError
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs import result_set
+from lira_jax.runs.directory import (
+    EXPOSURE,
+    RESULTS,
+    RESULTS_TABLE,
+    VARIANTS_TABLE,
+    RunDirectory,
+)
 
 flags.DEFINE_string(
     "attacks",
@@ -28,7 +36,10 @@ flags.DEFINE_string(
     "for every target. ATTACK@SIGNAL is an attack on another scalar signal, such as "
     "lira_online@hinge; these take any: "
     + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
-    + ". "
+    + ". ATTACK+option=value+option=value is an attack with options, such as "
+    "rmia_online+gamma=1+combine=vote. "
+    + options.help_text(ATTACKS)
+    + " "
     + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items())
     + " Where these are: "
     + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
@@ -56,7 +67,10 @@ flags.DEFINE_path(
     "Needs --out.",
 )
 flags.DEFINE_string(
-    "compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does."
+    "compat",
+    "",
+    "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does. rmia: compute RMIA as its "
+    "authors' code does, which reads the target's membership (docs/attacks.md).",
 )
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
 flags.DEFINE_list(
@@ -117,10 +131,8 @@ FEW_SHADOWS = 64
 
 
 def main() -> None:
-    names = named(flags.FLAGS.attacks)
     compat = flags.FLAGS.compat
-    if compat not in COMPATIBLE:
-        raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
+    names = named(flags.FLAGS.attacks, compat)
     try:
         priors = sorted({*PRIORS, *map(float, flags.FLAGS.prior)})
     except ValueError:
@@ -219,11 +231,32 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
             f"--out={out}: {why}, and in that directory are the results of a run's own models; "
             "name another"
         )
+    if out and not RunDirectory(out).has_experiment():
+        check_out(RunDirectory(out))
     if foreign:
         source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
         source = evidence_lib.read_own(flags.open_runs(), asked, shadows, order)
     return source, RunDirectory(out or workdir)
+
+
+def check_out(out: RunDirectory) -> None:
+    """Checks that lira-attack overwrites nothing in a folder but its own results.
+
+    Raises:
+      UserError: naming the file in its way.
+    """
+    found = [
+        name
+        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EXPOSURE)
+        if (out.path / name).exists()
+    ]
+    found += ["attacks"] if any(out.path.glob("attacks/*")) else []
+    if found and not result_set.scores(out):
+        raise UserError(
+            f"--out={out.path}: {found[0]} in it is not from lira-attack, which would overwrite "
+            "it; name another directory"
+        )
 
 
 def cli() -> None:

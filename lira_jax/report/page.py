@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
@@ -35,6 +37,7 @@ from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
 _DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
+_OWN = re.compile("--model=.*:").match  # code, which lira-score must be given too
 _FILES = jinja2.PackageLoader("lira_jax.report")
 _TEMPLATES = jinja2.Environment(
     loader=_FILES,
@@ -43,9 +46,14 @@ _TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 
-_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
-    "_", markupsafe.Markup("_<wbr>")
-)
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that can be broken after an underscore, and before an option."""
+    escaped = markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+    return escaped.replace(SEPARATOR, markupsafe.Markup("<wbr>") + SEPARATOR)
+
+
+_TEMPLATES.filters["breakable"] = _breakable
 
 
 def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
@@ -168,8 +176,9 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
+    lines[1] += [f for f in flags if f.startswith(("--recipe=", "--target_flagfile=")) or _OWN(f)]
     attacks = list(material.results.attacks)
-    if any("@" in name for name in attacks):  # which none of the defaults has
+    if any("@" in name or SEPARATOR in name for name in attacks):  # which no default has
         lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")

@@ -254,6 +254,11 @@ def test_commands_hold_what_is_not_default(usual):
     assert "--num_models=8" in train
     assert "learning_rate" not in train
     assert "compat" not in attack
+    assert "--attacks" not in attack
+    one = {"rmia_online+gamma=1": next(iter(found.results.attacks.values()))}
+    results = dataclasses.replace(found.results, attacks=one)
+    attack = page.commands(dataclasses.replace(found, results=results))[2]
+    assert attack.endswith("--attacks=rmia_online+gamma=1")
 
 
 def test_a_large_run_makes_a_page_below_ten_megabytes(usual):

@@ -102,6 +102,19 @@ class Signals(Mapping[str, np.ndarray]):
         array = self._saved[name][row]
         return array if self._examples is None else array[self._examples]
 
+    def query_logits(self, model: int) -> np.ndarray:
+        """Logits of one model for all queries of which they are saved, read and not kept.
+
+        Returns:
+          float [examples, queries, classes]; of one query, the plain one, unless they were saved
+          with --save_logits=all.
+        """
+        source = self._saved["logits"]
+        row = model if self._models is None else self._models[model]
+        whole = getattr(source, "of_queries", None)
+        array = source[row][:, None] if whole is None else whole(row)
+        return saturation.clip(array if self._examples is None else array[self._examples])
+
     def mapped(
         self, function: Callable[[np.ndarray], np.ndarray], labels: np.ndarray | None = None
     ) -> "Signals":
