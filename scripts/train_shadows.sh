@@ -22,7 +22,7 @@ workdir=$here/runs/$(basename "${config%.flags}")
 if [[ $# -gt 0 && $1 != -* ]]; then workdir=$1; shift; fi
 
 # A flag that belongs to another stage is no typo.
-others=workers,attacks,targets,shadows,compat,ablation,num_shadows,fdr,prior,details,compare,compare_attack
+others=workers,attacks,targets,shadows,compat,ablation,num_shadows,fdr,delta,confidence,prior,details,compare,compare_attack
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 for stage in train score attack report; do
   python -m "lira_jax.cli.$stage" --flagfile="$config" --workdir="$workdir" --undefok="$others" "$@"

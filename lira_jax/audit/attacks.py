@@ -13,6 +13,7 @@ from lira_jax.attacks.shared.lists import Fewest
 from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
+from lira_jax.evaluation.epsilon import Setting
 from lira_jax.evaluation.transfer import PRIORS
 
 
@@ -42,6 +43,7 @@ def run_attacks(
     skip_failures: bool,
     priors: Sequence[float] = PRIORS,
     shadows: Evidence | None = None,
+    bound: Setting | None = None,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -57,6 +59,7 @@ def run_attacks(
       priors: shares of the examples that are members, for the value of an accusation.
       shadows: evidence against shadow models, for the thresholds of a single target; None takes
         some of the evidence's (shadow_targets.py).
+      bound: which bound on epsilon; None for the default.
 
     Returns:
       name -> what it finds; empty if the membership is unknown, or the same of all: a ROC needs
@@ -104,6 +107,7 @@ def run_attacks(
                         table[name].threshold,
                         _on_shadows(name, table[name], shadows),
                         priors,
+                        bound,
                     )
                     if statistic := table[name].statistic:
                         found = dataclasses.replace(found, statistic=statistic.name)

@@ -47,7 +47,7 @@ CSV_COLUMNS = (
     *(f"calibrated_tpr_at_{alpha}_{end}" for alpha in ALPHA for end in ("low", "high")),
     *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
     *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
-    *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
+    *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3", "epsilon", "epsilon_one_run"),
 )
 
 
@@ -236,6 +236,8 @@ def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, 
         "far_shadow_threshold": decided and decided.far,
         "statistic": found.statistic,
         "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
+        "epsilon": found.epsilon.value,
+        "epsilon_one_run": found.epsilon.one_run,
         "instability": found.instability and found.instability.mean,
     }
     for alpha, rates in own.at.items() if own else ():

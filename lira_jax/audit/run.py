@@ -14,6 +14,7 @@ from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
+from lira_jax.attacks.shared.targets import Counterparts, Outside
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
@@ -22,10 +23,11 @@ from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
-from lira_jax.data import outliers, probes
+from lira_jax.data import masks, outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
 from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import directory
@@ -50,6 +52,8 @@ class Request:
       fdr: also accuse as many as this bound on the share of false accusations allows; None does
         not.
       priors: shares of the examples that are members, for the value of an accusation.
+      delta: of the bound on epsilon of (epsilon, delta)-differential privacy, in [0, 1).
+      confidence: probability that this bound is below the true epsilon, in (0, 1).
     """
 
     attacks: Sequence[str]
@@ -60,11 +64,22 @@ class Request:
     probes: str | None = None
     fdr: float | None = None
     priors: Sequence[float] = PRIORS
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
+        self.bound()
         for flag, value in (("fdr", self.fdr), *(("prior", p) for p in self.priors)):
             if value is not None and not 0 < value < 1:
                 raise UserError(f"--{flag}={value:g}: give a number between 0 and 1, such as 0.1")
+
+    def bound(self, coin: float | None = None) -> Setting:
+        """Which bound on epsilon, where membership was drawn by coin flips of this probability.
+
+        Raises:
+          UserError: delta or confidence is out of its range.
+        """
+        return Setting(self.delta, self.confidence, coin)
 
 
 def audit_evidence(
@@ -77,6 +92,7 @@ def audit_evidence(
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
     shadows: Evidence | None = None,
+    coin: float | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -93,6 +109,8 @@ def audit_evidence(
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
       shadows: evidence against shadow models, for the thresholds of a single target; None takes
         some of the evidence's.
+      coin: probability with which each example was made a member of a target, independently; None
+        if it is unknown, or membership was drawn otherwise.
 
     Returns:
       The results; as `start` where the membership of the targets is unknown, or all are members or
@@ -119,6 +137,7 @@ def audit_evidence(
             skip_failures=request.skip_failures,
             priors=request.priors,
             shadows=shadows,
+            bound=request.bound(coin),
         )
     except CannotBeMade as error:
         attacks, refused = error.others, error
@@ -230,7 +249,18 @@ def audit_run(
         sources=None if run is None else _sources(run),
         probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded, request.probes),
         shadows=loaded.shadows,
+        coin=None if run is None else _coin(run, loaded),
     )
+
+
+def _coin(run: RunDirectory, loaded: Loaded) -> float | None:
+    """The probability by which coin flips made examples members of the run's own models."""
+    targets = loaded.evidence.targets
+    told = isinstance(targets, Counterparts) and targets.told is not None
+    if told or isinstance(targets, Outside):
+        return None
+    experiment = run.read_experiment()
+    return masks.coin(experiment.masks, experiment.num_models, experiment.pkeep)
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:

@@ -174,7 +174,7 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
         *(f"calibrated_tpr_at_1e-{k}_{end}" for k in (2, 3, 4, 5) for end in ends),
         *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
         *(f"transferred_{rate}_at_1e-{k}" for k in (3, 5) for rate in ("tpr", "fpr")),
-        *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
+        *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3", "epsilon", "epsilon_one_run"),
     ]
     row = dict(zip(header.split(","), first.split(","), strict=True))
     entry = FIRST["attacks"]["lira_online"]
