@@ -184,8 +184,12 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
     assert row["tpr_at_1e-5"] == row["tpr_at_1e-5_low"] == ""
     assert float(row["far_shadow_threshold"]) == entry["decisions"]["1:1"]["far"]
     old = header.split(",").index("statistic")  # what a first version knows nothing of comes last
-    assert set(first.split(",")[old:]) == {""}
-    assert second == ",".join(["few", *first.split(",")[1 : old - 2], *[""] * (len(row) - old + 2)])
+    assert set(first.split(",")[old:-2]) == {""}
+    assert float(row["epsilon"]) == entry["epsilon"]["value"]
+    assert row["epsilon_one_run"] == ""
+    unknown = [""] * (len(row) - old)
+    expected = ["few", *first.split(",")[1 : old - 2], *unknown, row["epsilon"], ""]
+    assert second == ",".join(expected)
 
 
 def test_results_csv_has_what_is_found_with_a_threshold_for_each_example():
