@@ -157,7 +157,7 @@ def audit_evidence(
             calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
             pool_spread_factor=spread_factor(evidence.keep),
         )
-        add(**model_facts(evidence))
+        add(**model_facts(evidence, attacks))
         if sources is not None and exposed is not None:
             with _left_out("exposure by source"):
                 add(exposure_by_source=exposure.by_source(exposed, *sources))
