@@ -36,8 +36,8 @@ FEWEST_PAIRS = 50
 stops it."""
 
 EVEN = 0.05
-"""Where the share of member pairs is farther than this from a half, as many of either kind are
-trained on. Otherwise nearly every pair is of one kind, and the accuracy that stops a network is
+"""Where the share of member pairs is farther than this from a half, networks are trained on as many
+of either kind. Otherwise nearly every pair is of one kind, and the accuracy that stops a network is
 that of calling all of them so."""
 
 LARGEST_ODDS = 1e15
@@ -134,22 +134,33 @@ def xgboost(seed: int) -> BaseEstimator:
 VARIANTS: dict[str, dict] = {
     # Shokri et al. 2017, section V-D: the label's class selects the network.
     "shokri": dict(
-        features=confidences, estimator=functools.partial(network, hidden=(64,)), per_class=True
+        features=confidences,
+        estimator=functools.partial(network, hidden=(64,)),
+        per_class=True,
+        even=True,
     ),
     # The same paper's own input: the vector of probabilities as it is.
     "shokri_softmax": dict(
         features=probabilities,
         estimator=functools.partial(network, hidden=(64,), standardised=False),
         per_class=True,
+        even=True,
     ),
     # As Carlini et al. 2022 run it, VI-A.
     "shokri_logits": dict(
-        features=raw_logits, estimator=functools.partial(network, hidden=(64,)), per_class=True
+        features=raw_logits,
+        estimator=functools.partial(network, hidden=(64,)),
+        per_class=True,
+        even=True,
     ),
     # Salem et al. 2019, section III; used by Hintersdorf et al. 2022.
-    "salem_top3": dict(features=top3, estimator=functools.partial(network, hidden=(64,))),
+    "salem_top3": dict(
+        features=top3, estimator=functools.partial(network, hidden=(64,)), even=True
+    ),
     # Rezaei & Liu 2021: the confidence vector as it is.
-    "rezaei_nn": dict(features=confidences, estimator=functools.partial(network, hidden=(128, 64))),
+    "rezaei_nn": dict(
+        features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
+    ),
     "random_forest": dict(features=confidences, estimator=random_forest),
     "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
     "xgboost": dict(features=confidences, estimator=xgboost),
@@ -167,6 +178,7 @@ def trained_attack(
     features: Callable[[np.ndarray], np.ndarray],
     estimator: Callable[[int], BaseEstimator],
     per_class: bool = False,
+    even: bool = False,
     limit: int = 20_000,
     seed: int = 0,
     progress: Callable[[], object] | None = None,
@@ -177,11 +189,6 @@ def trained_attack(
     A classifier is fitted for each target, since a target's own outputs must not teach it (see
     pairs.py): time grows with the targets, not with the models. Targets run side by side, each
     on one thread, so the scores do not depend on the number of cores.
-
-    Where members are not about half of the pairs (EVEN), as many of either kind are trained on, the
-    others being left out at random, as in the under-sampling of Rezaei and Liu 2021, section 4;
-    repeating the rarer kind would put copies of one pair into a network's training and validation
-    sets.
 
     Args:
       logits: float [models, examples, classes].
@@ -195,6 +202,10 @@ def trained_attack(
       estimator: makes an unfitted scikit-learn classifier from a seed, e.g. `random_forest`.
       per_class: train one classifier for each label; labels with fewer than FEWEST_PAIRS pairs of
         either kind are judged by a classifier of all labels.
+      even: where members are not about half of the pairs (EVEN), train on as many of either kind,
+        the others being left out at random: the under-sampling of Rezaei and Liu 2021, section 4.
+        For networks, which accuracy stops; repeating the rarer kind instead would put copies of one
+        pair into their training and their validation set. Trees do better with all pairs.
       limit: most (model, example) pairs to train on, over all labels.
       seed: of the pairs and the classifiers; targets draw differently.
       progress: called after each target.
@@ -217,13 +228,13 @@ def trained_attack(
             f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example"
         )
     groups = labels if per_class else np.zeros_like(labels)
-    uneven = abs(inputs.keep.mean() - 0.5) > EVEN
+    even = even and abs(inputs.keep.mean() - 0.5) > EVEN
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
-        models, examples = pairs.sample(inputs.keep, target, limit, seed, by_kind=uneven)
+        models, examples = pairs.sample(inputs.keep, target, limit, seed, by_kind=even)
         x, member = features(logits[models, examples]), inputs.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
-        return _learn(make, x, member, groups, examples, even=uneven)
+        return _learn(make, x, member, groups, examples, even=even)
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])

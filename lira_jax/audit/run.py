@@ -18,7 +18,7 @@ from lira_jax.attacks.shared.targets import Counterparts, Outside
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
-from lira_jax.audit.calibrated import calibrated
+from lira_jax.audit.calibrated import accused, calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
@@ -240,7 +240,7 @@ def audit_run(
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
-    return audit_evidence(
+    results = audit_evidence(
         loaded.evidence,
         request,
         start,
@@ -251,6 +251,39 @@ def audit_run(
         shadows=loaded.shadows,
         coin=None if run is None else _coin(run, loaded),
     )
+    out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound
+    if request.fdr is not None and not results.attacks:
+        _accuse(loaded, request, out)
+    return results
+
+
+def _accuse(loaded: Loaded, request: Request, out: RunDirectory) -> None:
+    """Writes accusations.csv, for targets of whom there is nothing to evaluate."""
+    table = {**ATTACKS, **COMPATIBLE[request.compat]}
+    table |= on_signals(request.attacks, table)
+    attacks = [table[name] for name in request.attacks]
+    found = accused(loaded.evidence, attacks, request.fdr or 0.0)
+    if not found:
+        progress.note(
+            f"--fdr={request.fdr:g} accuses nobody: no attack here judges by a statistic that has "
+            "p-values; add one that does, such as --attacks=lira_online"
+        )
+        return
+    ids = np.arange(len(loaded.evidence.labels))
+    if loaded.examples is not None:
+        ids = np.flatnonzero(loaded.examples)
+    lines = ["statistic,target,example,p_value"]
+    for name, (who, p) in found.items():
+        lines += [
+            f"{name},{row},{ids[example]},{p[row, example]:.6g}"
+            for row, example in np.argwhere(who)
+        ]
+        progress.note(
+            f"{name}: {int(who.sum())} of {int((~np.isnan(p)).sum())} examples are accused, of "
+            f"whom at most {100 * (request.fdr or 0):g} % are expected to be accused wrongly"
+        )
+    out.write_text(directory.ACCUSATIONS, "\n".join(lines) + "\n")
+    progress.note(f"accusations are in {out.path / directory.ACCUSATIONS}")
 
 
 def _coin(run: RunDirectory, loaded: Loaded) -> float | None:

@@ -66,7 +66,8 @@ flags.DEFINE_float(
     "fdr",
     None,
     "Also accuse as many, by the p-values of single examples, as this bound on the expected share "
-    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995).",
+    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995). Where the "
+    "targets' membership is unknown, accusations.csv says who is accused.",
 )
 flags.DEFINE_float(
     "delta",

@@ -34,6 +34,7 @@ PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
+ACCUSATIONS = "accusations.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -129,6 +130,7 @@ _WRITTEN_BY = {
     "probes": "lira-score --probes",
     "attacks": "lira-attack",
     EXPOSURE: "lira-attack",
+    ACCUSATIONS: "lira-attack",
 }
 
 

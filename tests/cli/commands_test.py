@@ -333,8 +333,13 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     assert len(row["thresholds"]) == 1  # chosen on our models, whose members we know
     assert row["decisions"]["1:1"]["far"] < 1
     unknown = succeed(
-        "attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"
+        *("attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"),
+        "--fdr=0.9",
     )
+    accused = (tmp_path / "unknown/accusations.csv").read_text().splitlines()
+    assert accused[0] == "statistic,target,example,p_value"
+    number = sum(int(n) for n in re.findall(r"(\d+) of 120 examples are accused", unknown.stderr))
+    assert len(accused) == number + 1
     assert "membership is unknown" in unknown.stderr
     assert not (tmp_path / "unknown/results.csv").exists()
     for name in ("lira_offline_fixed", "loss"):
