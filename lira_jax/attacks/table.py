@@ -247,7 +247,7 @@ ATTACKS: dict[str, Attack] = {
     "shokri_logits": learned(
         "shokri_logits",
         "the same on the raw logits",
-        "Shokri et al. 2017, V-D, as Carlini et al. 2022 run it",
+        "Shokri et al. 2017, V-D; Carlini et al. 2022, which runs it so",
     ),
     "salem_top3": learned(
         "salem_top3",

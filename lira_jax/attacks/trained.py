@@ -146,7 +146,7 @@ VARIANTS: dict[str, dict] = {
         per_class=True,
         even=True,
     ),
-    # As Carlini et al. 2022 run it, VI-A.
+    # As Carlini et al. 2022 run it.
     "shokri_logits": dict(
         features=raw_logits,
         estimator=functools.partial(network, hidden=(64,)),
