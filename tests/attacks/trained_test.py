@@ -268,3 +268,12 @@ def test_as_many_of_either_kind_are_trained_on_only_where_one_is_rare(num_in, ev
     else:
         assert all_pairs.tolist() == [300 * (11 - num_in), 300 * (num_in - 1)]
         assert few.sum() == 900
+
+
+def test_the_caveat_counts_labels_without_a_network_of_their_own():
+    labels = np.repeat([0, 1], [10, 100])
+    keep = np.arange(8)[:, None] < np.full(110, 4)
+    told = trained.caveat(labels, keep, 1)  # 30 and 300 pairs of either kind
+    assert told.startswith("1 of 2 classes have fewer than about 50 shadow pairs of either kind")
+    assert trained.caveat(labels[10:], keep[:, 10:], 1) == ""
+    assert trained.caveat(labels, keep, 1, limit=100).startswith("2 of 2 classes")
