@@ -178,14 +178,14 @@ def one_run(made: Sequence[Guesses], delta: float, error: float) -> np.ndarray:
     chosen = [(own, _promising(own, delta, error / own.made.size)) for own in made]
     v, r = (np.array([getattr(own, name)[i] for own, i in chosen]) for name in ("right", "made"))
     weight = np.array([2 * delta * own.num_examples for own in made])
-    error = error / np.array([own.made.size for own in made])
+    shares = error / np.array([own.made.size for own in made])
     # The p-value rises with epsilon: the highest epsilon that it rejects is between 0 and what a
     # delta of 0 would give.
     low = np.zeros(len(made))
-    high = logit(np.clip(clopper_pearson(v, r, 1 - 2 * error)[0], 0.5, None))
+    high = logit(np.clip(clopper_pearson(v, r, 1 - 2 * shares)[0], 0.5, None))
     for _ in range(30):
         middle = (low + high) / 2
-        rejected = _p_value(middle, v, r, weight) <= error
+        rejected = _p_value(middle, v, r, weight) <= shares
         low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
     return np.exp(low)
 
