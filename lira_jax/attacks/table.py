@@ -4,9 +4,11 @@ To add an attack, write a pure function of arrays in a file of its own and a lin
 the kinds of lines, papers.py the links of the sources.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from lira_jax.attacks import privacy_risk, reference_attacks, thresholds
+from lira_jax.attacks import privacy_risk, reference_attacks, rmia_lines, thresholds
 from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
@@ -31,12 +33,11 @@ from lira_jax.attacks.kinds import (
     statistic,
     threshold_on,
 )
-from lira_jax.attacks.long import long_attack
+from lira_jax.attacks.long import long_attack, long_fraction
 from lira_jax.attacks.moderated import moderated
 from lira_jax.attacks.predicted import predicted
 from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.reference_lira import reference_lira
-from lira_jax.attacks.rmia import rmia
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import EACH, OUT, TWO_OUT
@@ -44,9 +45,14 @@ from lira_jax.attacks.shared.lists import EACH, OUT, TWO_OUT
 _phi, _loss = thresholds.phi_plain, thresholds.loss
 
 
-def _long(e: Evidence) -> np.ndarray:
-    own = e.targets.arguments(lambda s: s["phi"])
-    return long_attack(e.signals["phi"], e.signals["logits"], e.keep, **own)
+def _on_few(function: Callable[..., np.ndarray]) -> Callable[[Evidence], np.ndarray]:
+    """An attack of Long et al., on the examples whose logits are like no other's."""
+
+    def attack(e: Evidence) -> np.ndarray:
+        own = e.targets.arguments(lambda s: s["phi"])
+        return function(e.signals["phi"], e.signals["logits"], e.keep, **own)
+
+    return attack
 
 
 ATTACKS: dict[str, Attack] = {
@@ -166,14 +172,13 @@ ATTACKS: dict[str, Attack] = {
         online=False,
     ),
     # Other attacks that know how hard an example is
-    "rmia_online": on_phi(
-        rmia,
+    "rmia_online": rmia_lines.line(
         "beats a population by a factor, relative to in and out shadows",
         "Zarifzadeh et al. 2024, equation 2",
-        EACH,
+        online=True,
     ),
-    "rmia_offline": on_phi(
-        rmia, "the same, from out shadows", "Zarifzadeh et al. 2024, offline", OUT, online=False
+    "rmia_offline": rmia_lines.line(
+        "the same, from out shadows", "Zarifzadeh et al. 2024, offline", online=False
     ),
     "base_online": on_phi(
         base, "log confidence above the log mean over shadows", "Lassila et al. 2025", EACH
@@ -229,9 +234,16 @@ ATTACKS: dict[str, Attack] = {
         statistic=PHI,
     ),
     "long": Attack(
-        _long,
+        _on_few(long_attack),
         "p-value of the loss, only for examples with few neighbours",
         "Long et al. 2018",
+        ("phi", "logits"),
+        fewest=OUT,
+    ),
+    "long_fraction": Attack(
+        _on_few(long_fraction),
+        "the same, only for the tenth of the examples whose nearest neighbour is farthest",
+        "Carlini et al. 2022, VI-A; Long et al. 2018",
         ("phi", "logits"),
         fewest=OUT,
     ),
@@ -374,6 +386,12 @@ COMPATIBLE: dict[str, dict[str, Attack]] = {
             ("lira_offline", "offline", False),
             ("lira_offline_fixed", "offline", True),
         )
+    },
+    "rmia": {
+        name: rmia_lines.reference_line(
+            name, "privacytrustlab/ml_privacy_meter, 2024_rmia", online=name == "rmia_online"
+        )
+        for name in ("rmia_online", "rmia_offline")
     },
 }
 """What `--compat` puts in the place of attacks of the same name."""

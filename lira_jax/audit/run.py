@@ -1,4 +1,4 @@
-"""The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
+"""The sequence of an audit: attacks, the models, exposure, probes, and variants of LiRA."""
 
 import contextlib
 import dataclasses
@@ -10,20 +10,21 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.kinds import Attack
-from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.shared.targets import Counterparts, Outside
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
-from lira_jax.audit.calibrated import accused, calibrated
+from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
+from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
-from lira_jax.data import masks, outliers, probes
+from lira_jax.audit.statistic_choices import statistic_choices
+from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
 from lira_jax.evaluation.assessment import AttackResults
@@ -48,6 +49,8 @@ class Request:
       skip_failures: pass over attacks that the evidence does not suffice for, with a note.
       ablation: also what each component of LiRA adds.
       num_shadows: also LiRA with so many random shadows.
+      num_queries: also LiRA with so many of the queries.
+      statistics: also LiRA on other statistics than phi.
       probes: also these sets of probes, as --probes names them; None for those of the run.
       fdr: also accuse as many as this bound on the share of false accusations allows; None does
         not.
@@ -61,6 +64,8 @@ class Request:
     skip_failures: bool = True
     ablation: bool = False
     num_shadows: Sequence[int] = ()
+    num_queries: Sequence[int] = ()
+    statistics: bool = False
     probes: str | None = None
     fdr: float | None = None
     priors: Sequence[float] = PRIORS
@@ -125,8 +130,11 @@ def audit_evidence(
         progress.note(f"left out --num_shadows: {why}")
         counts = ()
     check_counts(evidence, counts)
-    table = {**ATTACKS, **COMPATIBLE[request.compat]}
-    table |= on_signals(request.attacks, table)
+    queries = request.num_queries
+    if queries and not _readable("--num_queries", "phi", evidence):
+        queries = ()
+    check_query_counts(evidence, queries)
+    table = table_of(request.attacks, request.compat)
     refused = None
     try:
         attacks = run_attacks(
@@ -168,7 +176,13 @@ def audit_evidence(
                 add(ablation=ablation(evidence))
         if counts and _readable("--num_shadows", "phi", evidence):
             with _left_out("--num_shadows"):
-                add(num_shadows=number_of_shadows(evidence, counts))
+                add(num_shadows=number_of_shadows(evidence, counts, table))
+        if queries:
+            with _left_out("--num_queries"):
+                add(num_queries=number_of_queries(evidence, queries, table))
+        if request.statistics:
+            with _left_out("--statistics"):
+                add(statistics=statistic_choices(evidence, table))
     if refused:
         raise refused
     return results
@@ -222,45 +236,51 @@ def audit_run(
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
     """
+    used = 0 if loaded.queries is None else len(loaded.queries)
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
+    if run is not None and shadow_run is not None:
+        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
+    evaluated = can_be_evaluated(loaded.evidence.members)
 
     def save(name: str, array: np.ndarray) -> None:
         if loaded.examples is not None and array.ndim == 2:  # the rest of the pool is not attacked
             whole = np.full((len(array), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = array
             array = whole
-        out.write(name, saturation.compress(array))
+        found.save(name, saturation.compress(array))
 
     def write(results: Results) -> None:
-        results.write(out)
+        found.switch(results.texts())
         known(results)
 
-    if not can_be_evaluated(loaded.evidence.members):
-        for name in (directory.RESULTS, directory.RESULTS_TABLE):
-            out.remove(name)  # what was found of other targets must not stand beside these scores
-    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
-    if run is not None and shadow_run is not None:
-        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
-    results = audit_evidence(
-        loaded.evidence,
-        request,
-        start,
-        save=save,
-        write=write,
-        sources=None if run is None else _sources(run),
-        probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded, request.probes),
-        shadows=loaded.shadows,
-        coin=None if run is None else _coin(run, loaded),
-    )
-    out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound
-    if request.fdr is not None and not results.attacks:
-        _accuse(loaded, request, out)
-    return results
+    with out.at_work("attack"), ResultSet(out, start.about()) as found:
+        try:
+            results = audit_evidence(
+                loaded.evidence,
+                request,
+                start,
+                save=save,
+                write=write,
+                sources=None if run is None else run_data.sources(run),
+                probe_sets=None
+                if run is None
+                else _probe_sets(run, shadow_run, loaded, request.probes),
+                shadows=loaded.shadows,
+                coin=None if run is None else _coin(run, loaded),
+            )
+            out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound
+            if request.fdr is not None and not results.attacks:
+                _accuse(loaded, request, out)
+            return results
+        finally:
+            if found.waiting and not evaluated:
+                # What was found of other targets must not stand beside these scores.
+                found.switch({})
 
 
 def _accuse(loaded: Loaded, request: Request, out: RunDirectory) -> None:
     """Writes accusations.csv, for targets of whom there is nothing to evaluate."""
-    table = {**ATTACKS, **COMPATIBLE[request.compat]}
-    table |= on_signals(request.attacks, table)
+    table = table_of(request.attacks, request.compat)
     attacks = [table[name] for name in request.attacks]
     found = accused(loaded.evidence, attacks, request.fdr or 0.0)
     if not found:
@@ -331,14 +351,6 @@ def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirector
             run.read_experiment(), shadow_run.read_experiment()
         ),
     }
-
-
-def _sources(run: RunDirectory) -> tuple[np.ndarray, list[str]] | None:
-    """Where each example of the pool comes from, if outliers were put into it."""
-    if not run.has(directory.SOURCES):
-        return None
-    names = outliers.names(run.read_experiment().outliers_from)
-    return run.read(directory.SOURCES, (None,)), names
 
 
 def _probe_sets(

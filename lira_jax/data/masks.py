@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lira_jax.data.readers import numpy_file
 from lira_jax.data.readers.reading import one_line, reading
 from lira_jax.errors import UserError
 
 FILE = "file:"
 """How the kind of masks begins that are read from a file, such as file:masks.npy."""
+DISJOINT = "disjoint"
+"""The kind of masks of targets and shadow models that share no example; disjoint:part.npy where a
+file says which part is the targets'."""
 
 _SHARE_TOLERANCE = 0.01
 _STREAM = 0x6B656570  # sets the masks' random numbers apart from other uses of the same seed
@@ -28,8 +32,10 @@ def draw(
         as they are there. "disjoint": the pool is cut into random halves; the first half of the
         models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
         Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
-        the targets' data). "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut
-        at random anew for each i (Privacy Meter,
+        the targets' data). "disjoint:PATH": the same, the targets' half being what a .npy file
+        says, bool [examples], such as the examples of one source, so that the attacker's data are
+        of another (the same section). "pairs": models 2 i and 2 i + 1 train on the two halves of
+        the pool, cut at random anew for each i (Privacy Meter,
         https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a .npy
         file, bool [models, examples].
       num_models: models, M.
@@ -56,13 +62,15 @@ def draw(
         uniform = generator.random(shape)
         if kind == "balanced":
             keep = uniform.argsort(0) < round(pkeep * num_models)
-        elif kind == "disjoint":
+        elif is_disjoint(kind):
             first = first_shadow(num_models)
             halves = [
                 half.argsort(0) < round(pkeep * first)
                 for half in (uniform[:first], uniform[first:])
             ]
             of_targets = generator.permutation(num_examples) < num_examples // 2
+            if kind != DISJOINT:
+                of_targets = _read_part(kind, num_examples)
             keep = np.concatenate([halves[0] & of_targets, halves[1] & ~of_targets])
         elif kind == "pairs":
             firsts = uniform[: num_models // 2].argsort(1).argsort(1) < num_examples // 2
@@ -88,17 +96,38 @@ def _one_sided(keep: np.ndarray) -> str:
     return f"model {worst} would train on {sizes[worst]} of them"
 
 
-def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
-    """The masks in the file that their kind names."""
-    path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
+def _read_array(kind: str) -> np.ndarray:
+    """The array in the file that a kind of masks names."""
+    path = pathlib.Path(kind.partition(":")[2]).expanduser()
     flag = f"--masks={kind}"
     with reading(flag):
+        if numpy_file.is_archive(path):
+            raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
         try:
-            keep = np.load(path, allow_pickle=False)
+            return numpy_file.load(path)
         except ValueError as error:
             raise UserError(f"{flag}: not a .npy file ({one_line(error)})") from None
-    if not isinstance(keep, np.ndarray):
-        raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
+
+
+def _read_part(kind: str, num_examples: int) -> np.ndarray:
+    """Which examples are the targets', bool [examples], as the file of disjoint masks says."""
+    part = _read_array(kind)
+    if part.dtype != bool or part.shape != (num_examples,):
+        raise UserError(
+            f"--masks={kind}: it holds {part.dtype} {part.shape}; it must be bool [examples], "
+            f"({num_examples},) by the data, true of the targets' part"
+        )
+    if abs(part.mean() - 0.5) > _SHARE_TOLERANCE:
+        raise UserError(
+            f"--masks={kind}: {part.sum()} of {num_examples} examples are the targets'; take as "
+            "many of each part, so that targets and shadow models have training sets of one size"
+        )
+    return part
+
+
+def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
+    """The masks in the file that their kind names."""
+    keep, flag = _read_array(kind), f"--masks={kind}"
     if keep.dtype != bool or keep.shape != shape:
         raise UserError(
             f"{flag}: it holds {keep.dtype} {keep.shape}; it must be bool [models, examples], "
@@ -120,20 +149,30 @@ def check_same(kind: str, keep: np.ndarray) -> None:
     Raises:
       UserError: they are not the same.
     """
-    path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
-    if kind.startswith(FILE) and path.exists():
-        now = _read(kind, keep.shape, float(keep.mean()))
-        if not np.array_equal(now, keep):
-            raise UserError(
-                f"--masks={kind}: the run was begun with other masks than are there now; restore "
-                "the file, or give another --workdir"
-            )
+    path = kind.partition(":")[2]
+    if not path or not pathlib.Path(path).expanduser().exists():
+        return
+    if kind.startswith(FILE):
+        same = np.array_equal(_read(kind, keep.shape, float(keep.mean())), keep)
+    else:
+        part, first = _read_part(kind, keep.shape[1]), first_shadow(len(keep))
+        same = not (keep[:first, ~part].any() or keep[first:, part].any())
+    if not same:
+        raise UserError(
+            f"--masks={kind}: the run was begun with other masks than are there now; restore the "
+            "file, or give another --workdir"
+        )
 
 
 def absolute(kind: str) -> str:
     """A kind of masks, the path of its file absolute, if it names one."""
-    path = kind.removeprefix(FILE)
-    return FILE + os.path.abspath(os.path.expanduser(path)) if kind.startswith(FILE) else kind
+    name, colon, path = kind.partition(":")
+    return name + colon + os.path.abspath(os.path.expanduser(path)) if path else kind
+
+
+def is_disjoint(kind: str) -> bool:
+    """Whether the first half of the models are targets that share no example with the others."""
+    return kind.partition(":")[0] == DISJOINT
 
 
 def coin(kind: str, num_models: int, pkeep: float) -> float | None:
@@ -162,17 +201,17 @@ def targets_pool(keep: np.ndarray) -> np.ndarray:
 
 def members_share(kind: str, pkeep: float) -> float:
     """The mean size of a training set as a fraction of the pool."""
-    return pkeep / 2 if kind == "disjoint" else pkeep
+    return pkeep / 2 if is_disjoint(kind) else pkeep
 
 
 def parse_ids(text: str, num_models: int) -> list[int]:
-    """Model ids from a flag: "all" or "", or ids and slices separated by commas, "3,5:8,10::2".
+    """Model ids from a flag: "all", or ids and slices separated by commas, "3,5:8,10::2".
 
     Raises:
       UserError: not such a text, a slice without models, or an id outside 0..num_models-1.
     """
     everybody = range(num_models)
-    if text in ("", "all"):
+    if text == "all":
         return list(everybody)
     ids: set[int] = set()
     for part in text.split(","):

@@ -16,12 +16,13 @@ from lira_jax.evaluation.groups import GroupDecisions, group_decisions
 from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
 from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import Row, Summary, evaluate
-from lira_jax.evaluation.tail import tnr_at_fnr
+from lira_jax.evaluation.tail import Extremes, extremes, tnr_at_fnr
 from lira_jax.evaluation.transfer import PRIORS, Transferred
 
 RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
 """Members : non-members, Rezaei and Liu (2021), table 2."""
 _UNKNOWN = Estimate(math.nan)
+_NO_EXTREMES = Extremes(_UNKNOWN, _UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,8 @@ class AttackResults(Summary):
       groups: one of groups.GROUPS -> decisions on its pairs, at `thresholds`; empty without these,
         or where it is unknown what the targets classify rightly.
       tnr_at_fnr: true negative rate where 0.1 % of the members are called non-members.
+      extremes: how often the attack is right about the 1 % of the examples with the highest and
+        the lowest scores.
       num_unscored: examples that have no score in some target, for want of shadow scores; such
         pairs are left out of everything else.
     """
@@ -68,6 +71,7 @@ class AttackResults(Summary):
     reproducibility: Reproducibility | None = None
     groups: dict[str, GroupDecisions] = dataclasses.field(default_factory=dict)
     tnr_at_fnr: Estimate = _UNKNOWN
+    extremes: Extremes = _NO_EXTREMES
     num_unscored: int = 0
 
 
@@ -138,6 +142,7 @@ def assess(
         ),
         groups=groups,
         tnr_at_fnr=tnr_at_fnr(scores, members),
+        extremes=extremes(scores, members),
         num_unscored=int(np.count_nonzero(~scored.all(0))),
     )
 

@@ -48,7 +48,8 @@ class Data:
     )
     num_examples: int = _field(
         0,
-        "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are.",
+        "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are. "
+        "Outliers that are inserted come on top.",
     )
     drop_duplicates: bool = _field(
         False,
@@ -63,12 +64,21 @@ class Data:
         choices=("auto", "pixel", "standard", "none"),
     )
     outliers: int = _field(
-        0, "Outliers of each kind that replace random examples of the pool; 0 for none."
+        0, "Outliers of each kind that are put into the pool, as --outliers_mode says; 0 for none."
     )
     outliers_from: str = _field(
         "",
         "Kinds of outliers, comma separated: random_labels (wrong labels), or other data sets, "
-        "NAME:PATH such as npz:other.npz, or tfds:NAME.",
+        "NAME:PATH such as npz:other.npz, or tfds:NAME. Of a run that has begun, where the same "
+        "data are now.",
+        fixed_by="data",
+    )
+    outliers_mode: str = _field(
+        "replace",
+        "What --outliers does: replace (outliers take the places of random examples of the pool, "
+        "those with wrong labels are examples of the pool) or insert (they are added to the pool, "
+        "those with wrong labels come from the test set and leave it; LiRA VII-B).",
+        choices=("replace", "insert"),
     )
     seed: int = _field(
         0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0."
@@ -86,9 +96,13 @@ class Masks:
         "models), bernoulli (independent coins), tf_privacy (the very masks of "
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
         "models, the targets, share one half of the pool, their shadows the other; only offline "
-        "attacks apply), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
+        "attacks apply), disjoint:PATH (the targets' half is what a .npy file says, bool "
+        "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
         "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
-        choices=("balanced", "bernoulli", "tf_privacy", "disjoint", "pairs", "file:PATH"),
+        choices=(
+            *("balanced", "bernoulli", "tf_privacy", "disjoint", "disjoint:PATH"),
+            *("pairs", "file:PATH"),
+        ),
     )
     pkeep: float = _field(
         0.5,
@@ -236,9 +250,10 @@ class Compute:
         "How a convolution is computed for many models under vmap: plain (whatever jax.vmap makes "
         "of it), grouped (weight gradients by one convolution with batch groups), unrolled (one "
         "weight gradient after the other), shifted (weight gradients as matrix products), patches "
-        "(matrix products throughout), or auto (timed with --strategy=auto, else plain).",
+        "(matrix products throughout), onednn (on a CPU by oneDNN, which the extra onednn brings), "
+        "or auto (timed with --strategy=auto, else onednn where it is installed, else plain).",
         fixed_by="nothing",
-        choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches"),
+        choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches", "onednn"),
     )
     models_per_chunk: int = _field(
         0,

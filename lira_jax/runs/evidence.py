@@ -28,6 +28,7 @@ class Loaded:
       examples: bool [N], the examples of the pool that it is about; None for all.
       shadows: evidence against the shadow models on examples that some of them trained on, where
         `evidence` is about others; None where it tells of that too.
+      queries: int [queries], those of the saved queries that it is about; None for all.
     """
 
     evidence: Evidence
@@ -35,6 +36,14 @@ class Loaded:
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
     shadows: Evidence | None = None
+    queries: np.ndarray | None = None
+
+    def asking(self, queries: np.ndarray) -> "Loaded":
+        """The same, of some of the queries, int [queries]."""
+        shadows = None if self.shadows is None else self.shadows.queries(queries)
+        return dataclasses.replace(
+            self, evidence=self.evidence.queries(queries), shadows=shadows, queries=queries
+        )
 
 
 def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Loaded:
@@ -70,7 +79,7 @@ def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Lo
     if lost and targets != "all":
         raise UserError(f"--targets={targets}: model {lost[0]} has diverged; name others")
     everything = Evidence(labels, keep, signals, Inside(np.array(asked)))
-    if experiment.masks == "disjoint":
+    if masks.is_disjoint(experiment.masks):
         return _apart(everything, healthy, asked, targets)
     asked = [t for t in asked if t in healthy]
     return Loaded(everything.models(np.array(healthy)), healthy, asked)
@@ -102,13 +111,22 @@ class _Files:
         return len(self.models)
 
     def __getitem__(self, row: int) -> np.ndarray:
+        array = self._read(row)
+        return plain_logits(array) if self.name == "logits" else array
+
+    def of_queries(self, row: int) -> np.ndarray:
+        """Logits of all queries that they are saved of, [examples, queries, classes]."""
+        array = self._read(row)
+        return array if array.ndim == 3 else array[:, None]
+
+    def _read(self, row: int) -> np.ndarray:
         array = self.run.read(self.view.signal(self.name, self.models[row]))
         if len(array) != self.num_examples or array.ndim < 2:
             raise UserError(
                 f"{self.run.path / self.view.signal(self.name, self.models[row])} has shape "
                 f"{array.shape}, not of {self.num_examples} examples: it belongs to another run"
             )
-        return plain_logits(array) if self.name == "logits" else array
+        return array
 
 
 def plain_logits(logits: np.ndarray) -> np.ndarray:
@@ -172,7 +190,7 @@ def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str
     first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep)
     if flag != "all" and asked[-1] >= first:
         raise UserError(
-            f"--targets={flag}: with --masks=disjoint the targets are models 0 to {first - 1}"
+            f"--targets={flag}: with disjoint masks the targets are models 0 to {first - 1}"
         )
     targets = [t for t in asked if t < first and t in healthy]
     shadows = [model for model in healthy if model >= first]
@@ -238,7 +256,7 @@ def _same_queries(
     )
     return (
         dataclasses.replace(shadows, signals=shadows.signals.plain()),
-        dataclasses.replace(judged, outputs=judged.outputs.plain()),
+        judged.queries(slice(1)),
     )
 
 
@@ -264,4 +282,6 @@ def load_probe(
         ids = [int(target) for target in loaded.targets]
         outside = saved_signals(target_run or run, view, ids, labels)
         of_targets = dataclasses.replace(of_targets, outputs=outside)
-    return Evidence(labels, np.zeros((len(loaded.models), len(labels)), bool), outputs, of_targets)
+    keep = np.zeros((len(loaded.models), len(labels)), bool)
+    evidence = Evidence(labels, keep, outputs, of_targets)
+    return evidence if loaded.queries is None else evidence.queries(loaded.queries)

@@ -1,4 +1,5 @@
 import hashlib
+import pathlib
 
 import numpy as np
 import pytest
@@ -166,7 +167,6 @@ def test_a_model_without_members_is_refused():
     ("text", "ids"),
     [
         ("all", [0, 1, 2, 3]),
-        ("", [0, 1, 2, 3]),
         ("1:3", [1, 2]),
         ("::2", [0, 2]),
         ("3,1,1", [1, 3]),
@@ -202,6 +202,44 @@ def test_write_ids(ids, text):
 @given(st.sets(st.integers(0, 29), min_size=1))
 def test_what_write_ids_writes_parse_ids_reads(ids):
     assert masks.parse_ids(masks.write_ids(sorted(ids)), 30) == sorted(ids)
+
+
+def test_a_file_says_which_part_is_the_targets(tmp_path):
+    part = np.arange(60) < 30  # such as the examples of one source
+    np.save(tmp_path / "part.npy", part)
+    kind = f"disjoint:{tmp_path}/part.npy"
+    keep = masks.draw(kind, 8, 60, pkeep=0.5, seed=3)
+    assert (keep[:4].sum(0) == np.where(part, 2, 0)).all()
+    assert (keep[4:].sum(0) == np.where(part, 0, 2)).all()
+    np.testing.assert_array_equal(masks.targets_pool(keep), part)
+    assert masks.is_disjoint(kind)
+    assert not masks.is_disjoint("file:disjoint")
+    assert masks.members_share(kind, 0.5) == keep.mean()
+    masks.check_same(kind, keep)
+    np.save(tmp_path / "part.npy", ~part)
+    with pytest.raises(UserError, match="the run was begun with other masks than are there now"):
+        masks.check_same(kind, keep)
+    (tmp_path / "part.npy").unlink()
+    masks.check_same(kind, keep)  # what was drawn is in the run
+    assert masks.absolute("disjoint:~/p.npy") == f"disjoint:{pathlib.Path.home()}/p.npy"
+    assert masks.absolute("disjoint") == "disjoint"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (np.arange(60) < 20, "20 of 60 examples are the targets'; take as many of each"),
+        (np.arange(59) < 30, r"it holds bool \(59,\); it must be bool \[examples\], \(60,\)"),
+        ((np.arange(60) < 30).astype(int), r"it holds int64 \(60,\); it must be bool"),
+        (np.ones((8, 60), bool), r"it holds bool \(8, 60\)"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused(tmp_path, part, message):
+    np.save(tmp_path / "part.npy", part)
+    kind = f"disjoint:{tmp_path}/part.npy"
+    with pytest.raises(UserError, match=message) as error:
+        masks.draw(kind, 4, 60)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
