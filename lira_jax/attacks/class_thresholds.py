@@ -97,6 +97,26 @@ def class_thresholds(
     return np.where(np.isnan(thresholds), everywhere, thresholds)
 
 
+def caveat(labels: np.ndarray, keep: np.ndarray, left_out: int) -> str:
+    """What is to be said of classes that have no threshold of their own; empty if all have one.
+
+    Args:
+      labels: int [examples].
+      keep: bool [models, examples].
+      left_out: shadow scores of each kind that an example can lose with its target and partner.
+    """
+    examples = np.bincount(labels)
+    members = np.bincount(labels, keep.sum(0))
+    most = np.maximum(np.minimum(members, len(keep) * examples - members), 0)
+    lacking = int(np.count_nonzero((examples > 0) & (most <= left_out * examples)))
+    if not lacking:
+        return ""
+    return (
+        f"{lacking} of {np.count_nonzero(examples)} classes may have no shadow members or no "
+        "shadow non-members: they take the threshold of all classes together"
+    )
+
+
 def with_shadow_pairs(
     inputs: inputs_lib.Inputs, limit: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

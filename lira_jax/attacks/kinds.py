@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks import class_thresholds, thresholds, trained
 from lira_jax.attacks import lira as lira_lib
-from lira_jax.attacks import thresholds, trained
 from lira_jax.attacks.class_thresholds import class_threshold_attack
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
@@ -58,6 +58,7 @@ class Attack:
         LiRA up to the far side of a parabola), so attacks on the same statistic differ in how they
         compare examples; with a threshold for each example (p_values.py) they are one test. None
         for an attack on whole outputs, on two values, or on neighbours.
+      caveat: (evidence, scores) -> what these scores cannot say, in words; empty if nothing.
       options: what a user can give it beside its name (options.py).
       build: (value of each option) -> the attack with these, if there are options.
     """
@@ -73,6 +74,7 @@ class Attack:
     run_on: Callable[[str], Run] | None = None
     fewest: Fewest | None = None
     statistic: Scalar | None = None
+    caveat: Callable[[Evidence, np.ndarray], str] | None = None
     options: tuple[Option, ...] = ()
     build: "Callable[[Mapping[str, Value]], Attack] | None" = None
 
@@ -208,7 +210,13 @@ def class_threshold(
         on_signal="class_threshold",
         run_on=lambda name: by_class(class_threshold_attack, lambda s: scalar_plain(s, name)),
         statistic=judges_by,
+        caveat=lambda e, scores: class_thresholds.caveat(e.labels, e.keep, _left_out(e)),
     )
+
+
+def _left_out(e: Evidence) -> int:
+    """How many shadow scores of a kind an example loses with a target and its partner."""
+    return len(e.keep) - e.targets.num_shadows(len(e.keep))
 
 
 def of_targets(
@@ -254,4 +262,9 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
                 **trained.VARIANTS[name],
             )
 
-    return Attack(run, summary, source, ("logits",), slow=True, extra=extra)
+    def caveat(e: Evidence, scores: np.ndarray) -> str:
+        if not trained.VARIANTS[name].get("per_class"):
+            return ""
+        return trained.caveat(e.labels, e.keep, _left_out(e))
+
+    return Attack(run, summary, source, ("logits",), slow=True, extra=extra, caveat=caveat)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lira_jax.attacks import reference_attacks, rmia_lines, thresholds
+from lira_jax.attacks import privacy_risk, reference_attacks, rmia_lines, thresholds
 from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
@@ -251,6 +251,16 @@ ATTACKS: dict[str, Attack] = {
     "shokri": learned(
         "shokri", "a network a class on the confidence vector", "Shokri et al. 2017, V-D"
     ),
+    "shokri_softmax": learned(
+        "shokri_softmax",
+        "the same on the raw vector of probabilities",
+        "Shokri et al. 2017, V-D",
+    ),
+    "shokri_logits": learned(
+        "shokri_logits",
+        "the same on the raw logits",
+        "Shokri et al. 2017, V-D; Carlini et al. 2022, which runs it so",
+    ),
     "salem_top3": learned(
         "salem_top3",
         "a network on the top three confidences",
@@ -298,6 +308,7 @@ ATTACKS: dict[str, Attack] = {
         "Song and Mittal 2021, 4.1, equation 12",
         ("logits",),
         0.5,
+        caveat=lambda e, scores: privacy_risk.caveat(scores, e.labels),
     ),
     # Global thresholds on the target's own output
     "loss": Attack(

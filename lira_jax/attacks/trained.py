@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -34,6 +34,11 @@ the features are standardised; a probability of e^-30 is beyond what float32 log
 FEWEST_PAIRS = 50
 """A classifier is trained on no fewer pairs of either kind: 5 of them are the validation set that
 stops it."""
+
+EVEN = 0.05
+"""Where the share of member pairs is farther than this from a half, networks are trained on as many
+of either kind. Otherwise nearly every pair is of one kind, and the accuracy that stops a network is
+that of calling all of them so."""
 
 LARGEST_ODDS = 1e15
 """Odds beyond this are lost in the rounding of float64 probabilities."""
@@ -67,15 +72,30 @@ def top3(logits: np.ndarray) -> np.ndarray:
     return np.sort(confidences(logits), axis=-1)[..., :-4:-1]
 
 
-def network(seed: int, *, hidden: tuple[int, ...]) -> BaseEstimator:
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The raw confidence vector, in the order of the classes.
+
+    Args:
+      logits: float [..., classes].
+
+    Returns:
+      float64 [..., classes], of sum 1.
+    """
+    return softmax(logits.astype(np.float64), axis=-1)
+
+
+def raw_logits(logits: np.ndarray) -> np.ndarray:
+    """The logits as they are, float64 [..., classes]."""
+    return logits.astype(np.float64)
+
+
+def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> BaseEstimator:
     """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
     pairs."""
-    return make_pipeline(
-        StandardScaler(),
-        MLPClassifier(
-            hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
-        ),
+    classifier = MLPClassifier(
+        hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
     )
+    return make_pipeline(StandardScaler(), classifier) if standardised else classifier
 
 
 def random_forest(seed: int) -> BaseEstimator:
@@ -114,12 +134,33 @@ def xgboost(seed: int) -> BaseEstimator:
 VARIANTS: dict[str, dict] = {
     # Shokri et al. 2017, section V-D: the label's class selects the network.
     "shokri": dict(
-        features=confidences, estimator=functools.partial(network, hidden=(64,)), per_class=True
+        features=confidences,
+        estimator=functools.partial(network, hidden=(64,)),
+        per_class=True,
+        even=True,
+    ),
+    # The same paper's own input: the vector of probabilities as it is.
+    "shokri_softmax": dict(
+        features=probabilities,
+        estimator=functools.partial(network, hidden=(64,), standardised=False),
+        per_class=True,
+        even=True,
+    ),
+    # As Carlini et al. 2022 run it.
+    "shokri_logits": dict(
+        features=raw_logits,
+        estimator=functools.partial(network, hidden=(64,)),
+        per_class=True,
+        even=True,
     ),
     # Salem et al. 2019, section III; used by Hintersdorf et al. 2022.
-    "salem_top3": dict(features=top3, estimator=functools.partial(network, hidden=(64,))),
+    "salem_top3": dict(
+        features=top3, estimator=functools.partial(network, hidden=(64,)), even=True
+    ),
     # Rezaei & Liu 2021: the confidence vector as it is.
-    "rezaei_nn": dict(features=confidences, estimator=functools.partial(network, hidden=(128, 64))),
+    "rezaei_nn": dict(
+        features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
+    ),
     "random_forest": dict(features=confidences, estimator=random_forest),
     "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
     "xgboost": dict(features=confidences, estimator=xgboost),
@@ -137,6 +178,7 @@ def trained_attack(
     features: Callable[[np.ndarray], np.ndarray],
     estimator: Callable[[int], BaseEstimator],
     per_class: bool = False,
+    even: bool = False,
     limit: int = 20_000,
     seed: int = 0,
     progress: Callable[[], object] | None = None,
@@ -160,6 +202,10 @@ def trained_attack(
       estimator: makes an unfitted scikit-learn classifier from a seed, e.g. `random_forest`.
       per_class: train one classifier for each label; labels with fewer than FEWEST_PAIRS pairs of
         either kind are judged by a classifier of all labels.
+      even: where members are not about half of the pairs (EVEN), train on as many of either kind,
+        the others being left out at random: the under-sampling of Rezaei and Liu 2021, section 4.
+        For networks, which accuracy stops; repeating the rarer kind instead would put copies of one
+        pair into their training and their validation set. Trees do better with all pairs.
       limit: most (model, example) pairs to train on, over all labels.
       seed: of the pairs and the classifiers; targets draw differently.
       progress: called after each target.
@@ -182,13 +228,13 @@ def trained_attack(
             f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example"
         )
     groups = labels if per_class else np.zeros_like(labels)
+    even = even and abs(inputs.keep.mean() - 0.5) > EVEN
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
-        models, examples = pairs.sample(inputs.keep, target, limit, seed)
+        models, examples = pairs.sample(inputs.keep, target, limit, seed, by_kind=even)
         x, member = features(logits[models, examples]), inputs.keep[models, examples]
-        return _learn(
-            functools.partial(estimator, _seed(seed, target)), x, member, groups, examples
-        )
+        make = functools.partial(estimator, _seed(seed, target))
+        return _learn(make, x, member, groups, examples, even=even)
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])
@@ -214,12 +260,36 @@ def trained_attack(
     return score
 
 
+def caveat(labels: np.ndarray, keep: np.ndarray, left_out: int, limit: int = 20_000) -> str:
+    """What is to be said of labels without a classifier of their own; empty if all have one.
+
+    Args:
+      labels: int [examples].
+      keep: bool [models, examples].
+      left_out: shadow scores of each kind that an example loses with its target and partner.
+      limit: most pairs to train on.
+    """
+    examples = np.bincount(labels)
+    members = np.bincount(labels, keep.sum(0))
+    fewer = np.minimum(members, len(keep) * examples - members) - left_out * examples
+    drawn = np.minimum(1, limit / max(1, (len(keep) - 2 * left_out) * len(labels)))
+    lacking = int(np.count_nonzero((examples > 0) & (fewer * drawn < FEWEST_PAIRS)))
+    if not lacking:
+        return ""
+    return (
+        f"{lacking} of {np.count_nonzero(examples)} classes have fewer than about {FEWEST_PAIRS} "
+        "shadow pairs of either kind to learn from: a network of all classes judges them"
+    )
+
+
 def _learn(
     make: Callable[[], BaseEstimator],
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
     examples: np.ndarray,
+    *,
+    even: bool,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Fits a classifier for each group of examples and returns how they judge the features of all
     examples.
@@ -230,14 +300,22 @@ def _learn(
       member: bool [pairs].
       groups: int [examples].
       examples: int [pairs], index into groups.
+      even: train on as many members as non-members: the first ones of either, in the order given.
 
     Returns:
       A function from features [examples, features] to log-odds of membership [examples].
     """
 
     def fit(chosen: np.ndarray) -> BaseEstimator | None:
-        kinds = np.bincount(member[chosen], minlength=2)
-        return make().fit(x[chosen], member[chosen]) if kinds.min() >= FEWEST_PAIRS else None
+        fewer = int(np.bincount(member[chosen], minlength=2).min())
+        if fewer < FEWEST_PAIRS:
+            return None
+        if even:
+            chosen = np.flatnonzero(chosen)
+            inside = member[chosen]
+            rank = np.where(inside, np.cumsum(inside), np.cumsum(~inside))
+            chosen = chosen[rank <= fewer]
+        return make().fit(x[chosen], member[chosen])
 
     classifiers = {group: fit(groups[examples] == group) for group in np.unique(groups)}
     everyone = fit(np.ones_like(member)) if None in classifiers.values() else None

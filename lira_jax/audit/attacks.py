@@ -13,7 +13,11 @@ from lira_jax.attacks.shared.lists import Fewest
 from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
+from lira_jax.evaluation.epsilon import Setting
 from lira_jax.evaluation.transfer import PRIORS
+
+FLOOR = "zero_r"
+"""The attack whose scores are meant to be all the same."""
 
 
 class CannotBeMade(UserError):
@@ -42,6 +46,7 @@ def run_attacks(
     skip_failures: bool,
     priors: Sequence[float] = PRIORS,
     shadows: Evidence | None = None,
+    bound: Setting | None = None,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -57,6 +62,7 @@ def run_attacks(
       priors: shares of the examples that are members, for the value of an accusation.
       shadows: evidence against shadow models, for the thresholds of a single target; None takes
         some of the evidence's (shadow_targets.py).
+      bound: which bound on epsilon; None for the default.
 
     Returns:
       name -> what it finds; empty if the membership is unknown, or the same of all: a ROC needs
@@ -70,6 +76,7 @@ def run_attacks(
     if not can_be_evaluated(members):
         members = None
     unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
+    caveats: dict[str, list[str]] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = None
     if "logits" in evidence.signals:
@@ -95,6 +102,8 @@ def run_attacks(
                     partly = bool((lacking.any(0) & ~lacking.all(0)).any())
                     group = (number, partly, table[name].fewest)
                     unscored.setdefault(group, []).append(name)
+                if told := _caveat(name, table[name], evidence, scores):
+                    caveats.setdefault(told, []).append(name)
                 if members is not None:
                     found = assess(
                         scores,
@@ -104,6 +113,7 @@ def run_attacks(
                         table[name].threshold,
                         _on_shadows(name, table[name], shadows),
                         priors,
+                        bound,
                     )
                     if statistic := table[name].statistic:
                         found = dataclasses.replace(found, statistic=statistic.name)
@@ -118,6 +128,8 @@ def run_attacks(
             f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
             f"are left out{' there' if partly else ''}"
         )
+    for told, attacks in caveats.items():
+        progress.note(f"{', '.join(attacks)}: {told}")
     if left_out and not skip_failures:
         name = next(iter(left_out))
         message = f"--attacks={name}: {left_out[name]}"
@@ -148,6 +160,16 @@ def _on_shadows(name: str, attack: Attack, shadows: Evidence | None) -> ShadowSc
     except UserError as error:
         progress.note(f"{name} has no threshold from shadow models: {error}")
         return None
+
+
+def _caveat(name: str, attack: Attack, evidence: Evidence, scores: np.ndarray) -> str:
+    """What the scores cannot say, in words; empty if nothing."""
+    if attack.caveat and (told := attack.caveat(evidence, scores)):
+        return told
+    known = scores[~np.isnan(scores)]
+    if name == FLOOR or known.size < 2 or known.min() < known.max():
+        return ""
+    return "every example has one and the same score, which says nothing of any"
 
 
 def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:

@@ -54,7 +54,7 @@ CSV_COLUMNS = (
     *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
     *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
     *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
-    *("precision_highest_1e-2", "precision_lowest_1e-2"),
+    *("precision_highest_1e-2", "precision_lowest_1e-2", "epsilon", "epsilon_one_run"),
 )
 
 VARIANT_COLUMNS = (
@@ -315,6 +315,8 @@ def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, 
         "far_shadow_threshold": decided and decided.far,
         "statistic": found.statistic,
         "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
+        "epsilon": found.epsilon.value,
+        "epsilon_one_run": found.epsilon.one_run,
         "precision_highest_1e-2": found.extremes.highest.value,
         "precision_lowest_1e-2": found.extremes.lowest.value,
         "instability": found.instability and found.instability.mean,

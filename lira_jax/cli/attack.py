@@ -14,6 +14,7 @@ from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
+from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
@@ -100,7 +101,19 @@ flags.DEFINE_float(
     "fdr",
     None,
     "Also accuse as many, by the p-values of single examples, as this bound on the expected share "
-    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995).",
+    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995). Where the "
+    "targets' membership is unknown, accusations.csv says who is accused.",
+)
+flags.DEFINE_float(
+    "delta",
+    DELTA,
+    "Of the (epsilon, delta)-differential privacy whose epsilon is bounded from below: a "
+    "probability, 0 for pure differential privacy.",
+)
+flags.DEFINE_float(
+    "confidence",
+    CONFIDENCE,
+    "Probability that the bound on epsilon is below the true one, such as 0.95.",
 )
 flags.DEFINE_list(
     "prior",
@@ -125,7 +138,7 @@ SUMMARY = (
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
-    *("probes", "fdr", "prior", "details"),
+    *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
 
@@ -150,6 +163,8 @@ def main() -> None:
         probes=flags.FLAGS.probes if flags.FLAGS["probes"].present else None,
         fdr=flags.FLAGS.fdr,
         priors=priors,
+        delta=flags.FLAGS.delta,
+        confidence=flags.FLAGS.confidence,
     )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded

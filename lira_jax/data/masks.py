@@ -175,6 +175,20 @@ def is_disjoint(kind: str) -> bool:
     return kind.partition(":")[0] == DISJOINT
 
 
+def coin(kind: str, num_models: int, pkeep: float) -> float | None:
+    """The probability with which a kind of masks makes each example a member of a given model,
+    independently of the other examples.
+
+    Balanced masks do so: it is the models that share an example's places. None where training sets
+    have a fixed size (disjoint, pairs), or nobody knows (file).
+    """
+    if kind == "bernoulli":
+        return pkeep
+    if kind in ("balanced", "tf_privacy"):
+        return (round if kind == "balanced" else int)(pkeep * num_models) / num_models
+    return None
+
+
 def first_shadow(num_models: int) -> int:
     """With disjoint masks, the models from this one on are shadows, those before it are targets."""
     return num_models // 2

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from lira_jax.attacks.privacy_risk import PAIRS_PER_BIN, privacy_risk_score
+from lira_jax.attacks.privacy_risk import (
+    FEWEST_PER_BIN,
+    PAIRS_PER_BIN,
+    caveat,
+    privacy_risk_score,
+)
 from lira_jax.attacks.shared import pairs
 from lira_jax.data import masks
 from lira_jax.errors import UserError
@@ -21,6 +26,8 @@ def _naive_risk(value, shadow, prior, bins):
     num_in = sum(member for _, member in shadow)
     num_out = len(shadow) - num_in
     used = max(1, min(bins, len(shadow) // PAIRS_PER_BIN))
+    if used < 2 and len(shadow) >= 2 * FEWEST_PER_BIN:
+        used = min(bins, 2)
     ordered = sorted(x for x, _ in shadow)
     edges = [ordered[k * len(ordered) // used] for k in range(1, used)]
     edges = [edge for edge in edges if edge > ordered[0]]
@@ -116,12 +123,32 @@ def test_values_beyond_every_shadow_take_the_risk_of_the_outermost_bin(fill):
 
 def test_classes_with_few_pairs_or_one_kind_of_them_have_the_prior():
     metric, labels, keep = _scores(8, 300, 3.0)
-    labels[:5] = 3  # 5 x 8 pairs: fewer than two bins need
+    labels[:2] = 3  # 2 x 8 pairs: fewer than two bins need
+    labels[2:5] = 0
     labels[5:105] = 4
     keep[:, 5:105] = True
     score = privacy_risk_score(metric, labels, keep, observed=metric[:2], prior=0.3)
     np.testing.assert_array_equal(score[:, labels >= 3], 0.3)
     assert np.std(score[:, labels < 3]) > 0.1
+    assert caveat(score, labels, prior=0.3).startswith("all examples of 2 of 5 classes have the ")
+    assert caveat(score[:, labels < 3], labels[labels < 3], prior=0.3) == ""
+
+
+def test_a_class_of_few_pairs_has_two_bins_and_one_of_many_what_it_had():
+    # 33 pairs a class, as Location30 has with one shadow model; 100 make two bins of 50.
+    rng = np.random.default_rng(0)
+    for pairs_of_class, used in ((19, 1), (20, 2), (33, 2), (50, 2), (99, 2), (100, 2), (150, 3)):
+        labels = np.repeat(np.arange(30), pairs_of_class)
+        keep = (np.arange(labels.size) % 2 == 0)[None]
+        metric = 2.0 * keep + rng.normal(size=keep.shape)
+        own = rng.normal(size=keep.shape) + 2.0 * keep
+        score = privacy_risk_score(metric, labels, keep, observed=own)
+        found = [len(np.unique(score[:, labels == k])) for k in range(30)]
+        assert max(found) <= used
+        assert np.median(found) == used
+        if used > 1:  # it says something that is right, and is not surer than it may be
+            assert score[keep].mean() - score[~keep].mean() > 0.2
+            assert risk_lib.calibration(score, keep).rmse < 0.2
 
 
 def test_of_two_models_nothing_is_left_to_learn_from_and_all_have_the_prior():

@@ -240,3 +240,29 @@ def test_a_part_that_does_not_fit_is_refused(tmp_path, part, message):
     with pytest.raises(UserError, match=message) as error:
         masks.draw(kind, 4, 60)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("balanced", 3 / 10),
+        ("bernoulli", 0.29),
+        ("tf_privacy", 2 / 10),
+        ("disjoint", None),
+        ("pairs", None),
+        ("file:masks.npy", None),
+    ],
+)
+def test_coin_is_the_probability_of_independent_membership(kind, expected):
+    assert masks.coin(kind, 10, 0.29) == expected
+
+
+@pytest.mark.parametrize("kind", ["balanced", "bernoulli", "tf_privacy"])
+def test_membership_of_one_model_is_as_independent_as_coins(kind):
+    # The numbers of members in blocks of 25 examples vary as binomials do.
+    keep = masks.draw(kind, 8, 10_000, pkeep=0.25)
+    sizes = keep[3].reshape(400, 25).sum(1)
+    share = masks.coin(kind, 8, 0.25)
+    dispersion = np.var(sizes, ddof=1) / (25 * share * (1 - share))
+    assert abs(dispersion - 1) < 3.3 * np.sqrt(2 / 399)
+    assert abs(sizes.mean() / 25 - share) < 3.3 * np.sqrt(share * (1 - share) / 10_000)

@@ -9,7 +9,7 @@ _STREAM = 0x70616972  # sets these random numbers apart from other uses of the s
 
 
 def sample(
-    keep: np.ndarray, target: int | None, limit: int, seed: int = 0
+    keep: np.ndarray, target: int | None, limit: int, seed: int = 0, *, by_kind: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws pairs of a shadow model and an example at random, without the target and, unless the
     masks are coin flips, without its partners.
@@ -27,6 +27,8 @@ def sample(
         left out.
       limit: most pairs to return.
       seed: of the draw; targets draw differently.
+      by_kind: draw up to half of the limit from members and from non-members each, so that where
+        one kind is rare more of it is found.
 
     Returns:
       (models, examples): int arrays [pairs], in random order; the pairs' membership is keep[models,
@@ -43,7 +45,13 @@ def sample(
         paired = np.flatnonzero(opposite.any(0))
         allowed[ahead[opposite.argmax(0)[paired]], paired] = False
     flat = np.flatnonzero(allowed)
-    if limit < len(flat):
+    if by_kind and limit < len(flat):
+        kinds = [flat[keep.flat[flat]], flat[~keep.flat[flat]]]
+        flat = np.concatenate(
+            [generator.choice(kind, min(limit // 2, len(kind)), replace=False) for kind in kinds]
+        )
+        flat = generator.permutation(flat)
+    elif limit < len(flat):
         flat = generator.choice(flat, limit, replace=False, shuffle=True)
     else:
         flat = generator.permutation(flat)
