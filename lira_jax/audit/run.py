@@ -17,7 +17,7 @@ from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.shared.targets import Counterparts, Outside
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
-from lira_jax.audit.calibrated import calibrated
+from lira_jax.audit.calibrated import accused, calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
