@@ -31,9 +31,11 @@ from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
+from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
+from lira_jax.runs.result_set import ResultSet
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
