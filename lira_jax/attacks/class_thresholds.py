@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import pairs
+from lira_jax.attacks.shared.pairs import TrainingSet, sample
 from lira_jax.errors import UserError
 
 
@@ -22,6 +22,7 @@ def class_threshold_attack(
     targets: Sequence[int] | np.ndarray | None = None,
     observed: np.ndarray | None = None,
     *,
+    training_set: TrainingSet | None = None,
     limit: int = 100_000,
     seed: int = 0,
 ) -> np.ndarray:
@@ -39,6 +40,8 @@ def class_threshold_attack(
       targets: indices of the models that are attacked, each with all others as its shadows; all
         models by default.
       observed: float [targets, examples], the metric of targets from outside the models instead.
+      training_set: what the thresholds are chosen on; None takes the models' metric, labels and
+        keep.
       limit: most (shadow model, example) pairs that a target's thresholds are chosen on.
       seed: of the draw of these pairs.
 
@@ -51,16 +54,11 @@ def class_threshold_attack(
         or no non-members.
     """
     inputs = inputs_lib.check(metric, keep, targets, observed)
-    num_classes = int(np.max(labels)) + 1
+    training_set = training_set or TrainingSet(inputs.phi, labels, inputs.keep)
+    num_classes = 1 + int(max(np.max(labels), np.max(training_set.labels)))
     score = np.empty((inputs.num_targets, len(labels)))
-    for row, (own, models, examples) in enumerate(with_shadow_pairs(inputs, limit, seed)):
-        thresholds = class_thresholds(
-            inputs.phi[models, examples, 0],
-            inputs.keep[models, examples],
-            labels[examples],
-            num_classes,
-        )
-        score[row] = own - thresholds[labels]
+    for row, (own, pairs) in enumerate(with_shadow_pairs(inputs, training_set, limit, seed)):
+        score[row] = own - class_thresholds(*pairs, num_classes)[labels]
     return score
 
 
@@ -98,18 +96,37 @@ def class_thresholds(
 
 
 def with_shadow_pairs(
-    inputs: inputs_lib.Inputs, limit: int, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each target its own metric, float [examples], and its shadow pairs: models and examples,
-    int [pairs]."""
+    inputs: inputs_lib.Inputs, training_set: TrainingSet, limit: int, seed: int
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """For each target its own metric, float [examples], and its shadow pairs: their metric, whether
+    they are members, and their labels, each [pairs].
+
+    Raises:
+      UserError: a target has none.
+    """
     judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
+    known = inputs_lib.check(training_set.values, training_set.keep)
+
+    def pairs(target: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        models, examples = sample(known.keep, target, limit, seed)
+        if not models.size:
+            raise UserError(
+                "without the target and its partner no shadow model is left to learn from: use "
+                "more models (--num_models), or one target and one shadow (--masks=disjoint)"
+            )
+        return (
+            known.phi[models, examples, 0],
+            known.keep[models, examples],
+            training_set.labels[examples],
+        )
+
     if inputs.targets is None:
-        sampled = pairs.sample(inputs.keep, None, limit, seed)
+        shared = pairs(None)
         for own in judged:
-            yield own[:, 0], *sampled
+            yield own[:, 0], shared
     else:
         for own, target in zip(judged, inputs.targets, strict=True):
-            yield own[:, 0], *pairs.sample(inputs.keep, int(target), limit, seed)
+            yield own[:, 0], pairs(int(target))
 
 
 def _best_threshold(metric: np.ndarray, members: np.ndarray) -> float:

@@ -47,6 +47,7 @@ class Attack:
       source: papers with section or equation, separated by semicolons (papers.py).
       needs: the saved signals that it reads.
       threshold: of attacks that decide: member where the score is at least this.
+      fallback: the same where no shadow model can be attacked to choose a threshold on.
       slow: whether it trains something for every target.
       extra: a package it needs that lira_jax does not install.
       on_signal: what it is called on any other scalar signal, such as watson in watson@hinge; empty
@@ -64,6 +65,7 @@ class Attack:
     source: str
     needs: tuple[str, ...] = ("phi",)
     threshold: float | None = None
+    fallback: float | None = None
     slow: bool = False
     extra: str = ""
     on_signal: str = ""
@@ -181,7 +183,13 @@ def by_hardness(
 
 def by_class(attack: Callable, read: Read) -> Run:
     """An attack on a statistic of the plain query, class by class."""
-    return lambda e: attack(read(e.signals), e.labels, e.keep, **e.targets.arguments(read))
+    return lambda e: attack(
+        read(e.signals),
+        e.labels,
+        e.keep,
+        **e.targets.arguments(read),
+        training_set=e.training_set(read),
+    )
 
 
 def class_threshold(
@@ -239,8 +247,10 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
                 e.labels,
                 e.keep,
                 **e.targets.arguments(read),
+                training_set=e.training_set(read),
                 progress=bar.update,
                 **trained.VARIANTS[name],
             )
 
-    return Attack(run, summary, source, ("logits",), slow=True, extra=extra)
+    # Log-odds of 0: a probability of one half, where the papers decide.
+    return Attack(run, summary, source, ("logits",), fallback=0.0, slow=True, extra=extra)

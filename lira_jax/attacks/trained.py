@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import pairs
 from lira_jax.attacks.shared.blocks import MAX_THREADS
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
 _STREAM = 0x6C6561726E  # sets these random numbers apart from other uses of the same seed
@@ -137,6 +138,7 @@ def trained_attack(
     features: Callable[[np.ndarray], np.ndarray],
     estimator: Callable[[int], BaseEstimator],
     per_class: bool = False,
+    training_set: TrainingSet | None = None,
     limit: int = 20_000,
     seed: int = 0,
     progress: Callable[[], object] | None = None,
@@ -160,6 +162,7 @@ def trained_attack(
       estimator: makes an unfitted scikit-learn classifier from a seed, e.g. `random_forest`.
       per_class: train one classifier for each label; labels with fewer than FEWEST_PAIRS pairs of
         either kind are judged by a classifier of all labels.
+      training_set: what the classifiers learn from; None takes the models' logits, labels and keep.
       limit: most (model, example) pairs to train on, over all labels.
       seed: of the pairs and the classifiers; targets draw differently.
       progress: called after each target.
@@ -181,14 +184,15 @@ def trained_attack(
         raise UserError(
             f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example"
         )
-    groups = labels if per_class else np.zeros_like(labels)
+    known = training_set or TrainingSet(logits, labels, inputs.keep)
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
-        models, examples = pairs.sample(inputs.keep, target, limit, seed)
-        x, member = features(logits[models, examples]), inputs.keep[models, examples]
-        return _learn(
-            functools.partial(estimator, _seed(seed, target)), x, member, groups, examples
-        )
+        models, examples = pairs.sample(known.keep, target, limit, seed)
+        x, member = features(known.values[models, examples]), known.keep[models, examples]
+        make = functools.partial(estimator, _seed(seed, target))
+        if per_class:
+            return _learn(make, x, member, known.labels[examples], labels)
+        return _learn(make, x, member, np.zeros_like(examples), np.zeros_like(labels))
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])
@@ -219,7 +223,7 @@ def _learn(
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
-    examples: np.ndarray,
+    judged: np.ndarray,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Fits a classifier for each group of examples and returns how they judge the features of all
     examples.
@@ -228,8 +232,8 @@ def _learn(
       make: makes an unfitted classifier.
       x: float [pairs, features].
       member: bool [pairs].
-      groups: int [examples].
-      examples: int [pairs], index into groups.
+      groups: int [pairs], the group of each pair's example.
+      judged: int [examples], the group of each example to judge.
 
     Returns:
       A function from features [examples, features] to log-odds of membership [examples].
@@ -239,7 +243,7 @@ def _learn(
         kinds = np.bincount(member[chosen], minlength=2)
         return make().fit(x[chosen], member[chosen]) if kinds.min() >= FEWEST_PAIRS else None
 
-    classifiers = {group: fit(groups[examples] == group) for group in np.unique(groups)}
+    classifiers = {group: fit(groups == group) for group in np.unique(judged)}
     everyone = fit(np.ones_like(member)) if None in classifiers.values() else None
     if None in classifiers.values() and everyone is None:
         raise UserError(
@@ -249,9 +253,9 @@ def _learn(
         )
 
     def judge(own: np.ndarray) -> np.ndarray:
-        score = np.empty(len(groups))
+        score = np.empty(len(judged))
         for group, classifier in classifiers.items():
-            of_group = groups == group
+            of_group = judged == group
             score[of_group] = _log_odds(
                 everyone if classifier is None else classifier, own[of_group]
             )

@@ -12,16 +12,19 @@ from lira_jax.audit.results import Accuracy, PrivacyRisk
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.decisions import best_threshold
 
 
-def model_facts(evidence: Evidence) -> dict[str, Any]:
+def model_facts(evidence: Evidence, shadows: Evidence | None = None) -> dict[str, Any]:
     """The fields accuracy, calibration, confidence and risk of Results, as far as known.
 
     Args:
       evidence: of the audit.
+      shadows: evidence against shadow models, to choose a threshold on (shadow_targets.py); None
+        takes the other targets.
 
     Returns:
-      The four fields; without risk where no shadow trained on an example under attack, and empty
+      The four fields; without risk where no shadow trained on an example that is known, and empty
       where logits or membership are unknown.
     """
     members = evidence.members
@@ -31,7 +34,7 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
     correct = logits.argmax(-1) == evidence.labels
     found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
-        "calibration": _calibration(logits, evidence.labels, members),
+        "calibration": _calibration(logits, evidence.labels, members, shadows),
         "confidence": groups.confidence(
             np.exp(statistics.of_models(statistics.log_confidence, logits, evidence.labels)),
             np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels)),
@@ -39,7 +42,7 @@ def model_facts(evidence: Evidence) -> dict[str, Any]:
             correct,
         ),
     }
-    if evidence.keep.any():  # else there are no shadows' members to learn the score from
+    if (evidence.attack_training or evidence).keep.any():  # else there are no shadows' members to learn the score from
         try:
             found["risk"] = _privacy_risk(evidence, members, correct)
         except UserError as error:
@@ -57,14 +60,24 @@ def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) 
     )
 
 
-def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration | None:
+def _calibration(
+    logits: np.ndarray, labels: np.ndarray, members: np.ndarray, shadows: Evidence | None
+) -> Calibration | None:
     """Means over targets with members and non-members; None without such targets.
 
-    False positives are the maximum score attack's, at shadows' thresholds.
+    False positives are the maximum score attack's, at shadows' thresholds; without shadows that
+    could give one, at each target's median.
     """
     pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(confidence, members)
+    if shadows is not None:
+        theirs = [
+            calibration.confidence_and_correctness(model, shadows.labels)[0]
+            for model in shadows.of_targets("logits")
+        ]
+        assert shadows.members is not None, "shadows are models of the run"
+        limits = np.full(len(confidence), best_threshold(np.stack(theirs), shadows.members))
     limits = np.median(confidence, axis=1) if limits is None else limits
     found = []
     for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):

@@ -22,6 +22,7 @@ from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
+from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
@@ -76,7 +77,6 @@ def audit_evidence(
     write: Callable[[Results], None] = lambda results: None,
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
-    shadows: Evidence | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -91,8 +91,6 @@ def audit_evidence(
       write: called with all that is known, each time that a part is added.
       sources: int [examples], where each example comes from, and the names of the sources.
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
-      shadows: evidence against shadow models, for the thresholds of a single target; None takes
-        some of the evidence's.
 
     Returns:
       The results; as `start` where the membership of the targets is unknown, or all are members or
@@ -109,6 +107,7 @@ def audit_evidence(
     check_counts(evidence, counts)
     table = {**ATTACKS, **COMPATIBLE[request.compat]}
     table |= on_signals(request.attacks, table)
+    shadows = shadow_targets(evidence)
     refused = None
     try:
         attacks = run_attacks(
@@ -138,7 +137,7 @@ def audit_evidence(
             calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
             pool_spread_factor=spread_factor(evidence.keep),
         )
-        add(**model_facts(evidence))
+        add(**model_facts(evidence, shadows))
         if sources is not None and exposed is not None:
             with _left_out("exposure by source"):
                 add(exposure_by_source=exposure.by_source(exposed, *sources))
@@ -229,7 +228,6 @@ def audit_run(
         write=write,
         sources=None if run is None else _sources(run),
         probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded, request.probes),
-        shadows=loaded.shadows,
     )
 
 

@@ -28,7 +28,8 @@ def draw(
         as they are there. "disjoint": the pool is cut into random halves; the first half of the
         models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
         Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
-        the targets' data). "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut
+        the targets' data). A model that is alone on its half trains on a random pkeep of it: two
+        models are the one target and the one shadow of Hintersdorf et al. 2022. "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut
         at random anew for each i (Privacy Meter,
         https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a .npy
         file, bool [models, examples].
@@ -58,12 +59,13 @@ def draw(
             keep = uniform.argsort(0) < round(pkeep * num_models)
         elif kind == "disjoint":
             first = first_shadow(num_models)
-            halves = [
-                half.argsort(0) < round(pkeep * first)
-                for half in (uniform[:first], uniform[first:])
-            ]
             of_targets = generator.permutation(num_examples) < num_examples // 2
-            keep = np.concatenate([halves[0] & of_targets, halves[1] & ~of_targets])
+            keep = np.concatenate(
+                [
+                    _on_part(uniform[:first], of_targets, pkeep),
+                    _on_part(uniform[first:], ~of_targets, pkeep),
+                ]
+            )
         elif kind == "pairs":
             firsts = uniform[: num_models // 2].argsort(1).argsort(1) < num_examples // 2
             keep = np.stack([firsts, ~firsts], 1).reshape(shape)
@@ -77,6 +79,24 @@ def draw(
             "take more examples"
         )
     return keep
+
+
+def _on_part(uniform: np.ndarray, part: np.ndarray, pkeep: float) -> np.ndarray:
+    """Masks of models that train on a part of the pool: each of its examples is in pkeep of them,
+    or, of a single model, a random pkeep of its examples is in it.
+
+    Args:
+      uniform: random numbers [models, examples].
+      part: bool [examples].
+      pkeep: fraction of the models.
+
+    Returns:
+      bool [models, examples].
+    """
+    if len(uniform) > 1:
+        return (uniform.argsort(0) < round(pkeep * len(uniform))) & part
+    place = np.where(part, uniform, np.inf).argsort(1).argsort(1)
+    return place < round(pkeep * np.count_nonzero(part))
 
 
 def _one_sided(keep: np.ndarray) -> str:
@@ -142,8 +162,16 @@ def first_shadow(num_models: int) -> int:
 
 
 def targets_pool(keep: np.ndarray) -> np.ndarray:
-    """With disjoint masks, the examples that targets trained on or could have: bool [examples]."""
-    return ~np.any(keep[first_shadow(len(keep)) :], axis=0)
+    """With disjoint masks, the examples that targets trained on or could have: bool [examples].
+
+    They are those that are in no shadow model. A single shadow model has non-members of its own in
+    its half: of the examples that are in neither of two models every other one is its.
+    """
+    first = first_shadow(len(keep))
+    pool = ~np.any(keep[first:], axis=0)
+    if len(keep) - first == 1:
+        pool[np.flatnonzero(~keep.any(0))[1::2]] = False
+    return pool
 
 
 def members_share(kind: str, pkeep: float) -> float:

@@ -62,7 +62,7 @@ def read_own(
             raise UserError(f"--shadows={shadows}: there is no run of lira_jax in it")
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
-    loaded = load_evidence(run, experiment, "all" if outside else asked)
+    loaded = load_evidence(run, experiment, "all" if outside else asked, outside)
     if outside and experiment.masks == "disjoint":
         raise UserError(f"--targets={asked}: not with --masks=disjoint; name models of the run")
     if shadow_run is not None:

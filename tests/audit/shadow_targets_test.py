@@ -11,6 +11,13 @@ from lira_jax.audit.shadow_targets import MOST, shadow_targets
 from lira_jax.evaluation.decisions import best_threshold
 
 
+def run(evidence, names):
+    shadows = shadow_targets(evidence)
+    return run_attacks(
+        evidence, ATTACKS, names, lambda *_: None, skip_failures=False, shadows=shadows
+    )
+
+
 def test_a_single_target_is_not_among_them():
     evidence = small_evidence(targets=[3])
     found = shadow_targets(evidence)
@@ -45,7 +52,7 @@ def test_shadows_without_members_give_no_threshold():
 @pytest.mark.parametrize("name", ["loss", "lira_offline_fixed"])
 def test_a_single_target_is_decided_at_the_threshold_of_shadows(name):
     evidence = small_evidence(examples=2000, targets=[3])
-    found = run_attacks(evidence, ATTACKS, [name], lambda *_: None, skip_failures=False)[name]
+    found = run(evidence, [name])[name]
     shadows = shadow_targets(evidence)
     scores = ATTACKS[name].run(shadows)
     assert found.thresholds == (best_threshold(scores, shadows.members),)
@@ -60,11 +67,7 @@ def test_the_targets_own_membership_has_no_say_in_its_threshold():
     changed = evidence.keep.copy()
     changed[3] = ~changed[3]
     other = dataclasses.replace(evidence, keep=changed)
-    found = [
-        run_attacks(e, ATTACKS, ["lira_online"], lambda *_: None, skip_failures=False)
-        for e in (evidence, other)
-    ]
-    first, second = (f["lira_online"] for f in found)
+    first, second = (run(e, ["lira_online"])["lira_online"] for e in (evidence, other))
     assert first.thresholds == second.thresholds
     assert first.metrics["auc"] != second.metrics["auc"]
 
@@ -73,5 +76,5 @@ def test_an_attack_that_shadows_do_not_suffice_for_has_no_decisions(capsys):
     # With the target 3 in and 3 out models are left of each example less one; a shadow's lists lose
     # one more of each.
     evidence = small_evidence(models=6, targets=[0])
-    run_attacks(evidence, ATTACKS, ["lira_online"], lambda *_: None, skip_failures=False)
-    assert "lira_online has no threshold from shadow models" in capsys.readouterr().err
+    run(evidence, ["lira_online"])
+    assert "no threshold from shadow models for lira_online: " in capsys.readouterr().err
