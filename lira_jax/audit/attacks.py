@@ -9,7 +9,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.shared.lists import Fewest
+from lira_jax.attacks.shared.lists import Fewest, TooFewScores
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
 from lira_jax.evaluation.transfer import PRIORS
@@ -146,7 +146,8 @@ def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:
     """What is wrong -> the attacks of which that is wrong."""
     found: dict[str, list[str]] = {}
     for name, error in left_out.items():
-        found.setdefault(str(error), []).append(name)
+        why = error.reason if isinstance(error, TooFewScores) else str(error)
+        found.setdefault(why, []).append(name)
     return found
 
 

@@ -1,5 +1,6 @@
 """Decisions with a threshold for each example, on every statistic that the attacks judge by."""
 
+import collections
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,6 +12,8 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibrated as evaluation
 from lira_jax.evaluation.calibrated import Calibrated
+
+_TOO_FEW = "no example has 2 out shadow scores: use more models (--num_models)"
 
 
 def calibrated(
@@ -29,21 +32,20 @@ def calibrated(
     """
     members = evidence.members
     assert members is not None, "the membership is known"
-    found = {}
+    found, left_out = {}, collections.defaultdict(list)
     for statistic in statistics(attacks):
         try:
             values = statistic.read(evidence.signals)
             p = p_values(values, evidence.keep, **evidence.targets.arguments(statistic.read))
         except UserError as error:
-            progress.note(f"left out calibrated decisions on {statistic.name}: {error}")
+            left_out[str(error)].append(statistic.name)
             continue
         if np.isnan(p).all():
-            progress.note(
-                f"left out calibrated decisions on {statistic.name}: no example has 2 out models "
-                "left without the target and its partner: use more models (--num_models)"
-            )
+            left_out[_TOO_FEW].append(statistic.name)
             continue
         found[statistic.name] = evaluation.calibrated(p, members, values, evidence.keep, fdr)
+    for why, names in left_out.items():
+        progress.note(f"left out calibrated decisions on {', '.join(names)}: {why}")
     return found
 
 

@@ -42,7 +42,9 @@ def model_facts(evidence: Evidence, shadows: Evidence | None = None) -> dict[str
             correct,
         ),
     }
-    if (evidence.attack_training or evidence).keep.any():  # else there are no shadows' members to learn the score from
+    if (
+        evidence.attack_training or evidence
+    ).keep.any():  # else there are no shadows' members to learn the score from
         try:
             found["risk"] = _privacy_risk(evidence, members, correct)
         except UserError as error:

@@ -29,10 +29,10 @@ def draw(
         models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
         Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
         the targets' data). A model that is alone on its half trains on a random pkeep of it: two
-        models are the one target and the one shadow of Hintersdorf et al. 2022. "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut
-        at random anew for each i (Privacy Meter,
-        https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a .npy
-        file, bool [models, examples].
+        models are the one target and the one shadow of Hintersdorf et al. 2022. "pairs": models 2 i
+        and 2 i + 1 train on the two halves of the pool, cut at random anew for each i (Privacy
+        Meter, https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a
+        .npy file, bool [models, examples].
       num_models: models, M.
       num_examples: examples, N.
       pkeep: fraction of models that train on an example, of those that may.

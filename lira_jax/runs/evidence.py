@@ -50,8 +50,8 @@ def load_evidence(
       outside: whether targets from outside will take their place, for whom one model is enough.
 
     Raises:
-      UserError: a dump is missing or damaged, too many models have diverged, or a target is a shadow or
-        has diverged.
+      UserError: a dump is missing or damaged, too many models have diverged, or a target is a
+        shadow or has diverged.
     """
     num_models = experiment.num_models
     diagnoses.check_trained(run, num_models)

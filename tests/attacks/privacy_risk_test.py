@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from lira_jax.attacks.privacy_risk import PAIRS_PER_BIN, privacy_risk_score
+from lira_jax.attacks.privacy_risk import (
+    FEW_BINS,
+    FEW_PAIRS_PER_BIN,
+    PAIRS_PER_BIN,
+    privacy_risk_score,
+)
 from lira_jax.attacks.shared import pairs
 from lira_jax.data import masks
 from lira_jax.errors import UserError
@@ -20,7 +25,8 @@ def _naive_risk(value, shadow, prior, bins):
     """Risk of one value from its class's shadow pairs [(metric, member)], by counting."""
     num_in = sum(member for _, member in shadow)
     num_out = len(shadow) - num_in
-    used = max(1, min(bins, len(shadow) // PAIRS_PER_BIN))
+    few = min(FEW_BINS, len(shadow) // FEW_PAIRS_PER_BIN)
+    used = max(1, min(bins, max(len(shadow) // PAIRS_PER_BIN, few)))
     ordered = sorted(x for x, _ in shadow)
     edges = [ordered[k * len(ordered) // used] for k in range(1, used)]
     edges = [edge for edge in edges if edge > ordered[0]]
@@ -116,12 +122,22 @@ def test_values_beyond_every_shadow_take_the_risk_of_the_outermost_bin(fill):
 
 def test_classes_with_few_pairs_or_one_kind_of_them_have_the_prior():
     metric, labels, keep = _scores(8, 300, 3.0)
-    labels[:5] = 3  # 5 x 8 pairs: fewer than two bins need
-    labels[5:105] = 4
-    keep[:, 5:105] = True
+    labels[:2] = 3  # 2 x 8 pairs: fewer than two bins need
+    labels[2:102] = 4
+    keep[:, 2:102] = True
     score = privacy_risk_score(metric, labels, keep, observed=metric[:2], prior=0.3)
     np.testing.assert_array_equal(score[:, labels >= 3], 0.3)
     assert np.std(score[:, labels < 3]) > 0.1
+
+
+def test_one_shadow_model_with_few_pairs_a_class_says_something():
+    """33 pairs a class are what Song and Mittal have on Location30."""
+    rng = np.random.default_rng(0)
+    labels, keep = np.repeat(np.arange(4), 33), rng.random((1, 132)) < 0.5
+    members = rng.random((1, 132)) < 0.5
+    metric, observed = (m + rng.normal(0, 0.5, m.shape) for m in (keep, members))
+    score = privacy_risk_score(metric, labels, keep, observed=observed)
+    assert score[members].mean() > 0.6 > 0.4 > score[~members].mean()
 
 
 def test_of_two_models_nothing_is_left_to_learn_from_and_all_have_the_prior():

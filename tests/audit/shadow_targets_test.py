@@ -2,9 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from audit.small_evidence import small_evidence, with_outside_targets
+from audit.small_evidence import CLASSES, small_evidence, with_outside_targets
 
-from lira_jax.attacks.shared.targets import Counterparts
+from lira_jax.attacks.class_thresholds import class_thresholds
+from lira_jax.attacks.shared import statistics
+from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.attacks import run_attacks
 from lira_jax.audit.shadow_targets import MOST, shadow_targets
@@ -78,3 +80,29 @@ def test_an_attack_that_shadows_do_not_suffice_for_has_no_decisions(capsys):
     evidence = small_evidence(models=6, targets=[0])
     run(evidence, ["lira_online"])
     assert "no threshold from shadow models for lira_online: " in capsys.readouterr().err
+
+
+def test_one_shadow_model_on_other_data_gives_thresholds_and_teaches_attacks():
+    """Hintersdorf et al. 2022: a target and a shadow whose data are disjoint."""
+    whole = small_evidence(models=2, examples=1200)
+    half = np.arange(1200) < 600
+    learning = dataclasses.replace(whole, targets=Inside(np.array([1]))).select(~half)
+    target = Outside(whole.signals.of(models=np.array([0])), whole.keep[:1])
+    evidence = dataclasses.replace(whole, targets=target, attack_training=learning)
+    evidence = evidence.models(np.array([1])).select(half)
+    evidence = dataclasses.replace(evidence, keep=evidence.keep & False)
+    names = ["salem_top3", "class_entropy", "maximum_score"]
+    found = run(evidence, names)
+    own = ATTACKS["maximum_score"].run(evidence.attack_training)
+    expected = best_threshold(own, evidence.attack_training.members)
+    assert found["maximum_score"].thresholds == (expected,)
+    assert found["salem_top3"].thresholds == (0,)  # a probability of one half
+    shadow, members = learning.signals["logits"][1], learning.keep[1]
+    limits = class_thresholds(
+        statistics.entropy(shadow, learning.labels), members, learning.labels, CLASSES
+    )
+    own = statistics.entropy(whole.signals["logits"][0, half], whole.labels[half])
+    scores = ATTACKS["class_entropy"].run(evidence)[0]
+    np.testing.assert_array_equal(scores >= 0, own >= limits[whole.labels[half]])
+    for name in names:
+        assert found[name].decisions["1:1"].balanced_accuracy > 0.55, name

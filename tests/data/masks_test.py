@@ -74,6 +74,18 @@ def test_disjoint_masks_cut_pool_and_models_in_halves(half, num_examples, seed, 
     assert keep.mean() == pytest.approx(masks.members_share("disjoint", in_models / half))
 
 
+@pytest.mark.parametrize(("num_models", "pkeep"), [(2, 0.5), (2, 0.8), (3, 0.5)])
+def test_a_model_alone_on_its_half_trains_on_a_share_of_it(num_models, pkeep):
+    """Two models are one target and one shadow, each with members and non-members of its own."""
+    keep = masks.draw("disjoint", num_models, 1000, pkeep=pkeep)
+    of_targets = masks.targets_pool(keep)
+    assert of_targets.sum() == 500
+    assert keep[0].sum() == round(pkeep * 500)
+    assert not keep[0, ~of_targets].any()
+    assert not keep[1:, of_targets].any()
+    np.testing.assert_allclose(keep[1:, ~of_targets].mean(), pkeep)
+
+
 def test_halves_of_disjoint_masks_are_drawn_at_random():
     first, other = (masks.targets_pool(masks.draw("disjoint", 4, 10000, seed=s)) for s in (0, 1))
     assert abs((first & other).mean() - 0.25) < 4 * np.sqrt(0.1875 / 10000)

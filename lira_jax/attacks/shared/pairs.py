@@ -50,10 +50,11 @@ def sample(
     generator = np.random.default_rng([seed, _STREAM, 0 if target is None else target + 1])
     allowed = np.ones(keep.shape, bool)
     if target is not None:
+        allowed[target] = False
+    if target is not None and len(keep) > 1:
         # `leave_out.partners` for one target, without its work for all.
         ahead = (target + 1 + np.arange(len(keep) - 1)) % len(keep)
         opposite = keep[ahead] != keep[target]
-        allowed[target] = False
         paired = np.flatnonzero(opposite.any(0))
         allowed[ahead[opposite.argmax(0)[paired]], paired] = False
     flat = np.flatnonzero(allowed)
