@@ -84,7 +84,7 @@ def test_an_attack_that_shadows_do_not_suffice_for_has_no_decisions(capsys):
 
 def test_one_shadow_model_on_other_data_gives_thresholds_and_teaches_attacks():
     """Hintersdorf et al. 2022: a target and a shadow whose data are disjoint."""
-    whole = small_evidence(models=2, examples=1200)
+    whole = small_evidence(models=2, examples=1200, gap=4.0)
     half = np.arange(1200) < 600
     learning = dataclasses.replace(whole, targets=Inside(np.array([1]))).select(~half)
     target = Outside(whole.signals.of(models=np.array([0])), whole.keep[:1])
