@@ -8,6 +8,7 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import Fewest, TooFewScores
 from lira_jax.errors import UserError
@@ -71,9 +72,14 @@ def run_attacks(
     unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
     undecided: dict[str, UserError] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
-    correct = None
+    correct = maximum_score = None
     if "logits" in evidence.signals:
-        correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
+        logits = evidence.of_targets("logits")
+        correct = logits.argmax(-1) == evidence.labels
+        if members is not None:
+            maximum_score = np.exp(
+                statistics.of_models(statistics.maximum_score, logits, evidence.labels)
+            )
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -101,7 +107,14 @@ def run_attacks(
                     if table[name].threshold is not None:
                         threshold = table[name].threshold
                     found = assess(
-                        scores, members, evidence.labels, correct, threshold, of_shadows, priors
+                        scores,
+                        members,
+                        evidence.labels,
+                        correct,
+                        threshold,
+                        of_shadows,
+                        priors,
+                        maximum_score,
                     )
                     if statistic := table[name].statistic:
                         found = dataclasses.replace(found, statistic=statistic.name)

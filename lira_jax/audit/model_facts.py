@@ -96,9 +96,8 @@ def _calibration(
         )
     if not found:
         return None
-    known = {name: [one[name] for one in found if not np.isnan(one[name])] for name in found[0]}
     return Calibration(
-        **{name: float(np.mean(values)) if values else np.nan for name, values in known.items()}
+        **{name: calibration.mean_known([one[name] for one in found]) for name in found[0]}
     )
 
 

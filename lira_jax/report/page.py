@@ -82,6 +82,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         exposed=_exposed(material),
         sources=sections.source_table(material.results.exposure_by_source),
         probes=sections.probe_table(material.results.probes),
+        probe_scores=details.of_probes(material.results.probes),
         class_table=sections.class_table(material, headline.attack),
         most_boxes=MOST_BOXES,
         split=sections.split_table({name: attacks[name] for name in shown}),

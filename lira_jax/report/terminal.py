@@ -27,8 +27,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
     """
     found = {"": _attacks(results)}
     for table in details.calibrated(results) + (details.of_attacks(results) if more else []):
-        text = _grid([list(table.columns), *map(list, table.rows)])
-        found[table.title] = f"{text}\n{table.note}" if table.note else text
+        found[table.title] = _table(table)
     if results.exposure_by_source:
         found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
             results.exposure_by_source
@@ -37,6 +36,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
         found["False positives on probes, percent (Hintersdorf et al. 2022)"] = _false_positives(
             results.probes
         )
+        found |= {table.title: _table(table) for table in details.of_probes(results.probes)}
     if results.ablation:
         found["What each component of LiRA adds (Carlini et al. 2022, table II)"] = _metrics(
             (row.attack, row.metrics) for row in results.ablation
@@ -46,6 +46,11 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
             (f"{row.num_shadows:4d} {row.attack}", row.metrics) for row in results.num_shadows
         )
     return found
+
+
+def _table(table: details.Table) -> str:
+    text = _grid([list(table.columns), *map(list, table.rows)])
+    return f"{text}\n{table.note}" if table.note else text
 
 
 def _attacks(results: Results) -> str:

@@ -105,4 +105,4 @@ def test_one_shadow_model_on_other_data_gives_thresholds_and_teaches_attacks():
     scores = ATTACKS["class_entropy"].run(evidence)[0]
     np.testing.assert_array_equal(scores >= 0, own >= limits[whole.labels[half]])
     for name in names:
-        assert found[name].decisions["1:1"].balanced_accuracy > 0.55, name
+        assert found[name].metrics["auc"].value > 0.6, name
