@@ -99,7 +99,7 @@ def render(runs: list[Material], names: list[str], attack: str = "") -> str:
             ],
             signed=True,
         ),
-        trust=_trust(runs, names, attack),
+        trust=trust(runs, names, attack),
         settings=_settings(runs),
     )
 
@@ -153,18 +153,26 @@ def _estimates(run: Material, attack: str, groups: dict[str, list[float]]) -> di
     return found
 
 
-def _trust(runs: list[Material], names: list[str], attack: str) -> dict:
+def trust(runs: list[Material], names: list[str], attack: str) -> dict:
     """Calibration, shift of the scores and false alarms on probes (Hintersdorf et al. 2022).
 
     Probes are counted for the attack that all runs are judged by, or where that needs shadows that
     trained on them, for the maximum score.
+
+    Args:
+      runs: to compare.
+      names: of the runs.
+      attack: that all runs are judged by.
+
+    Returns:
+      A table as the others of the page; without what no run knows.
     """
     probes = [r.results.probes for r in runs]
     counted = next(
         (
             name
             for name in (attack, "maximum_score", "loss")
-            if all(any(name in p.false_positive_rate for p in own.values()) for own in probes)
+            if any(name in p.false_positive_rate for own in probes for p in own.values())
         ),
         None,
     )
