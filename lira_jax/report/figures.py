@@ -98,7 +98,7 @@ def exposure_histograms(
     x: np.ndarray | None,
     shown: int = 4,
 ) -> plt.Figure:
-    """Histograms of phi in models that did and did not train on an example (LiRA figure 3).
+    """Histograms of phi in models that did and did not train on an example.
 
     Top row: the most exposed examples; bottom row: the least exposed; each with the fitted
       Gaussians.

@@ -15,7 +15,7 @@ from lira_jax.attacks.papers import links
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import details, gallery, sections, wording
+from lira_jax.report import details, gallery, quadrants, sections, wording
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import shadow_curve
 from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
@@ -79,6 +79,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         gap=sections.generalisation(groups),
         calibration=_calibration(material.results.calibration),
         cards=cards,
+        quadrants=quadrants.quadrants(material),
         exposed=_exposed(material),
         sources=sections.source_table(material.results.exposure_by_source),
         probes=sections.probe_table(material.results.probes),
