@@ -1,7 +1,7 @@
 """How far a target's maximum prediction scores can be trusted, and what membership does to them.
 
 Hintersdorf, Struppek and Kersting (2022), "To Trust or Not To Trust Prediction Scores for
-Membership Inference Attacks".
+Membership Inference Attacks", https://arxiv.org/abs/2111.09076.
 """
 
 import dataclasses
@@ -89,7 +89,10 @@ def confidence_and_correctness(
 def expected_calibration_error(
     confidence: np.ndarray, correct: np.ndarray, bins: int = 15
 ) -> float:
-    """ECE: mean over examples of |accuracy - confidence| of the bin (Guo et al. 2017, equation 3).
+    """ECE: mean over examples of |accuracy - confidence| of the bin.
+
+    Naeini et al. 2015, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
+    https://doi.org/10.1609/aaai.v29i1.9602.
 
     Args:
       confidence: [examples] in [0, 1].

@@ -57,7 +57,7 @@ def draw(material: Material) -> dict[str, plt.Figure]:
 
 
 def roc(curves: Mapping[str, Summary], lowest_fpr: float) -> plt.Figure:
-    """Log-log ROC of the attacks (LiRA figure 1 and VI-A), with the diagonal of guessing.
+    """Log-log ROC of the attacks (LiRA III-B and figure 2b), with the diagonal of guessing.
 
     Args:
       curves: attack -> what it finds.

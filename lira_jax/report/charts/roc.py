@@ -42,7 +42,7 @@ def styles(attacks: Sequence[str], first: Sequence[str]) -> dict[str, dict[str, 
 def roc(
     curves: Mapping[str, Summary], style: dict[str, dict[str, str]], shown: Sequence[str]
 ) -> Chart:
-    """Log-log ROC (LiRA, section VI-A) as steps.
+    """Log-log ROC (LiRA, section III-B and figure 2b) as steps.
 
     Args:
       curves: name -> what its attack finds.
