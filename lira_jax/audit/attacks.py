@@ -99,7 +99,8 @@ def run_attacks(
                 if members is not None:
                     of_shadows = threshold = None
                     try:
-                        of_shadows = shadows and _on_shadows(table[name], shadows)
+                        if shadows is not None:
+                            of_shadows = _on_shadows(table[name], shadows)
                     except UserError as error:
                         threshold = table[name].fallback
                         if threshold is None and table[name].threshold is None:

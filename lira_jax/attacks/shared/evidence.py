@@ -60,7 +60,9 @@ class Evidence:
         """What attacks learn from, with what `read` takes of the signals as its values; None for
         this evidence."""
         source = self.attack_training
-        return source and TrainingSet(read(source.signals), source.labels, source.keep)
+        if source is None:
+            return None
+        return TrainingSet(read(source.signals), source.labels, source.keep)
 
     def select(self, examples: np.ndarray) -> "Evidence":
         """The evidence about some of the examples, bool [examples] or indices; what attacks learn
