@@ -16,7 +16,7 @@ from lira_jax.data import dataset as datasets
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError, bad_choice
-from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.experiment import FIELDS, Experiment, check_named
 from lira_jax.report.write import write_page
 from lira_jax.runs import files
 from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
@@ -125,6 +125,7 @@ def _begin(
 
     written = False
     with run.settling(asked, {*settings, "dataset"}) as experiment:
+        check_named(experiment, settings, f"the run in {run.path}")
         runs = [(run, experiment)]
         try:
             if not data.exists():
@@ -178,6 +179,7 @@ def open_run(workdir: str | os.PathLike) -> Run:
     """
     run = RunDirectory(workdir)
     experiment = run.read_experiment()
+    run.check_whole()
     labels, found = run.read(POOL.labels, (None,)), run.diagnoses()
     return Run(
         run.path,

@@ -20,6 +20,7 @@ same time.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import importlib.util
@@ -38,7 +39,7 @@ from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models import recipe as recipes
-from lira_jax.models.conv import FORMS
+from lira_jax.models.conv import FORMS, usual_form
 from lira_jax.training import recipe, step
 from lira_jax.training.programs import Plan, Programs
 
@@ -80,9 +81,7 @@ def jax_contenders(case: Case) -> Contenders:
         for plan in _plans(case, devices)
     ]
     for p in programs:
-        form = (
-            f", {p.plan.conv_form}" if p.network.convolutional and p.plan.strategy == "vmap" else ""
-        )
+        form = f", {p.plan.conv_form}" if p.network.convolutional else ""
         runs[f"{p.plan.strategy}{form}"] = lifted(p, keep)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(programs[0].network.shapes["params"]))
     about = f"JAX {jax.__version__}, {hardware.describe(devices)}"
@@ -92,14 +91,18 @@ def jax_contenders(case: Case) -> Contenders:
 def _plans(case: Case, devices) -> list[Plan]:
     e, plans = case.experiment, []
     convolutional, platform = e.model != "mlp", devices.devices.flat[0].platform
+    onednn = ("onednn",) if convolutional and usual_form() == "onednn" else ()
     for strategy in case.strategies:
-        try:
-            lift.choose_strategy(strategy, convolutional=convolutional, platform=platform)
-        except UserError:  # map, on a CPU
-            continue
         width = chunks.width(strategy, e.models_per_chunk, e.num_models, devices)
-        forms = FORMS if convolutional and strategy == "vmap" else ("plain",)
-        plans += [Plan(strategy, form, width) for form in forms]
+        forms = ("plain", *onednn)
+        if convolutional and strategy == "vmap":
+            forms = [form for form in FORMS if form != "onednn" or onednn]
+        for form in forms:
+            with contextlib.suppress(UserError):  # map of XLA's convolutions, on a CPU
+                lift.choose_strategy(
+                    strategy, convolutional=convolutional, platform=platform, form=form
+                )
+                plans.append(Plan(strategy, form, width))
     return plans
 
 
@@ -128,7 +131,7 @@ def lifted(programs: Programs, keep: np.ndarray, *, draw: bool = False) -> Calla
 
 def _one_at_a_time(e: Experiment, dataset: Dataset, keep):
     """Plain JAX: one jitted step of one model, called for one model after the other."""
-    own = recipe.make(recipes.context(e, dataset))
+    own = recipe.make(recipes.context(e, dataset, "plain"))
     train = step.make_step(own, normalize.fit(dataset.x, e.normalize), e)
     train = jax.jit(train, donate_argnums=0)
     init = jax.jit(step.make_init(own, e.seed))

@@ -5,7 +5,7 @@ of the evidence, and on which other signals the attack makes sense.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lira_jax import progress
 from lira_jax.attacks import lira as lira_lib
 from lira_jax.attacks import thresholds, trained
 from lira_jax.attacks.class_thresholds import class_threshold_attack
+from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.inputs import by_query
@@ -58,6 +59,8 @@ class Attack:
         LiRA up to the far side of a parabola), so attacks on the same statistic differ in how they
         compare examples; with a threshold for each example (p_values.py) they are one test. None
         for an attack on whole outputs, on two values, or on neighbours.
+      options: what a user can give it beside its name (options.py).
+      build: (value of each option) -> the attack with these, if there are options.
     """
 
     run: Run
@@ -72,6 +75,14 @@ class Attack:
     run_on: Callable[[str], Run] | None = None
     fewest: Fewest | None = None
     statistic: Scalar | None = None
+    options: tuple[Option, ...] = ()
+    build: "Callable[[Mapping[str, Value]], Attack] | None" = None
+
+
+def optional(build: Callable[[Mapping[str, Value]], Attack], *options: Option) -> Attack:
+    """An attack that takes options, with their defaults."""
+    default = build({option.name: option.default for option in options})
+    return dataclasses.replace(default, options=options, build=build)
 
 
 def against(attack: Callable, read: Read, **options) -> Run:

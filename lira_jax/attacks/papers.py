@@ -78,6 +78,10 @@ PAPERS: dict[str, Paper] = {
     "Zarifzadeh et al. 2024": Paper(
         "Low-Cost High-Power Membership Inference Attacks", "https://arxiv.org/abs/2312.03262"
     ),
+    "privacytrustlab/ml_privacy_meter, 2024_rmia": Paper(
+        "the RMIA authors' code",
+        "https://github.com/privacytrustlab/ml_privacy_meter/tree/master/research/2024_rmia",
+    ),
     "tensorflow/privacy, mi_lira_2021": Paper(
         "the LiRA authors' code",
         "https://github.com/tensorflow/privacy/tree/master/research/mi_lira_2021",

@@ -4,10 +4,12 @@ Zarifzadeh et al. 2024, Low-Cost High-Power Membership Inference Attacks
 (https://arxiv.org/abs/2312.03262). An example x is compared with other examples z: ratio(x) = p(x;
 target) / p(x), where p(x; target) is the target's confidence in the label of x and p(x) what models
 have in general, estimated from the shadows. The score is the fraction of z with ratio(x) / ratio(z)
-> gamma.
+> gamma. The authors' own code differs from this where reference_rmia.py says.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,11 +17,17 @@ from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import leave_out, lists
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.confidence import ListSum, list_sum, log_confidence
+from lira_jax.attacks.shared.trimmed import TrimmedSum, trimmed_sum
 from lira_jax.errors import UserError
 
 COMBINE = ("mean", "vote")
 
 _STREAM = 0x726D6961  # sets these random numbers apart from other uses of the same seed
+
+_Sum = TypeVar("_Sum", ListSum, TrimmedSum)
+
+Confidences = tuple[np.ndarray, np.ndarray]
+"""log p_y of one target and log p(x), both float64 [examples, queries]; NaN where there is none."""
 
 
 def rmia(
@@ -34,39 +42,45 @@ def rmia(
     population: int | None = None,
     seed: int = 0,
     combine: str = "mean",
+    trim: float = 0.0,
+    members: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fraction of the population that each example beats by more than a factor gamma.
 
     The z are drawn from the examples under attack without regard to membership and are the same for
-    all x. The authors take the target's non-members, which no attacker can who does not know its
-    training
-    set. Whether x is itself among the z does not matter: it never beats itself.
+    all x. With `members`, they are non-members of the target, as in the authors' code; then the
+    attacker knows, of the very model under attack, some examples that it did not train on. Whether
+    x is itself among the z does not matter: it never beats itself.
 
     For one query the score of a target is a rising function of ratio(x), though not everywhere
     strictly: gamma and the population decide which ratios are told apart, and how scores of
     different targets compare. The order of examples is that of ratio(x).
 
-    The authors' code takes a trimmed mean over all shadows (20 % off each end) where the paper, and
-    this, take the mean; "mean" over queries is ours.
+    "mean" over queries is ours.
 
     Args:
       phi: float [models, examples, queries]; [models, examples] is one query. Scaled logits of the
-        softmax, or of another confidence (`taylor_soft_margin`).
+        softmax, or of another confidence (soft_margin.py).
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows (less
         one partner an example, see leave_out.py); all models by default.
       observed: float [targets, examples, queries], phi of targets from outside the models instead.
       online: p(x) = (mean_in + mean_out) / 2, means of p_y over the in and out lists. Otherwise
         only out lists are read: p(x) = ((1 + a) mean_out + 1 - a) / 2, which takes mean_in for a
-          mean_out + 1 - a.
+        mean_out + 1 - a.
       gamma: the factor, at least 1.
       a: how far mean_in follows mean_out in the offline attack, 0 to 1.
-      population: how many examples are z, drawn at random; all by default.
+      population: how many examples are z, drawn at random; all by default. Of a target that has
+        fewer non-members than that, all of these.
       seed: of that draw.
       combine: how queries become one score. "mean": the mean of their scores; a sort and a search
         for each target and query. "vote", as in the paper: x beats z if it does so in more than
-          half of the queries. All pairs of
-        x and z are compared in each query, so a population of a few thousand is advised.
+        half of the queries. All pairs of x and z are compared in each query, so a population of a
+        few thousand is advised.
+      trim: online, p(x) is the mean over the in and out lists together, without this share of the
+        scores at each end, rounded down to whole scores; offline, mean_out is such a mean. 0 to
+        less than one half; the authors' code has 0.2. 0 trims nothing.
+      members: bool [targets, examples], the targets' membership, if the z are non-members.
 
     Returns:
       float64 [targets, examples], in [0, 1]; higher = more likely a member. NaN where an example
@@ -74,58 +88,126 @@ def rmia(
 
     Raises:
       UserError: an option out of its range, shapes that disagree, a score that is NaN or infinite,
-        or no example has a shadow score in each list that the attack reads.
+        no example has a shadow score in each list that the attack reads, or z are to be non-members
+        and there are none.
     """
     inputs = inputs_lib.check(phi, keep, targets, observed)
     num_examples = inputs.phi.shape[1]
     if combine not in COMBINE:
         raise UserError(f"combine={combine}: it is one of {', '.join(COMBINE)}")
-    if not gamma >= 1:
+    if not 1 <= gamma < np.inf:
         raise UserError(f"gamma={gamma}: give at least 1")
     if not 0 <= a <= 1:
         raise UserError(f"a={a}: give 0 to 1")
+    if not 0 <= trim < 0.5:
+        raise UserError(f"trim={trim}: give 0 to less than 0.5, a share of the shadow scores")
     if population is not None and not 1 <= population <= num_examples:
         raise UserError(
             f"population={population}: give 1 to {num_examples}, the number of examples"
         )
+    if members is not None and np.shape(members) != (inputs.num_targets, num_examples):
+        raise UserError(
+            f"members has shape {np.shape(members)}: give [targets, examples], "
+            f"{(inputs.num_targets, num_examples)}"
+        )
 
     def attack(scored: inputs_lib.Inputs) -> np.ndarray:
-        z = _population(scored.phi.shape[1], population, seed)
+        confidences = _of_trimmed if trim else _of_lists
+        z = _population(scored, population, seed)
         vote = combine == "vote" and scored.phi.shape[2] > 1
         beaten = _beaten_by_vote if vote else _beaten_on_average
-        return _rmia(scored, online, np.log(gamma), a, z, beaten)
+        return _rmia(scored, confidences(scored, online, a, trim), np.log(gamma), z, beaten)
 
+    if members is not None:
+        inputs = dataclasses.replace(inputs, members=np.asarray(members, bool))
     return lists.on_scored(inputs, lists.EACH if online else lists.OUT, "rmia", attack)
 
 
 def _rmia(
     inputs: inputs_lib.Inputs,
-    online: bool,
+    confidences: Callable[[int], Confidences],
     log_gamma: float,
-    a: float,
-    z: np.ndarray | slice,
-    fraction_beaten: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    z: Callable[[int], np.ndarray],
+    fraction_beaten: Callable[[np.ndarray, float, np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """`rmia` where every example has enough scores; z are indices of the population."""
-    bits = (True, False) if online else (False,)  # the keep bit: in, out
-    sums = {bit: _sums(inputs, bit) for bit in bits}
-    partner = _partners(inputs)
+    """`rmia` where every example has enough scores; confidences and z are asked for by target."""
     score = np.empty((inputs.num_targets, inputs.phi.shape[1]))
 
     def attack(block: slice) -> None:
         for t in range(*block.indices(inputs.num_targets)):
-            own, means = _shadow_means(inputs, sums, partner, t)
-            mean_in = means[True] if online else a * means[False] + 1 - a
-            log_ratio = own - np.log((mean_in + means[False]) / 2)
-            population = log_ratio[z]
-            without = np.isnan(population).any(1)  # no score for this target
-            if without.any():
-                population = population[~without]
-            score[t] = fraction_beaten(log_ratio - log_gamma, population)
+            own, usual = confidences(t)
+            log_ratio = own - usual
+            population = z(t) & ~np.isnan(log_ratio).any(1)  # some have no score for this target
+            if not population.any():
+                raise UserError(
+                    "no example with shadow scores is a non-member of the target, so that none is "
+                    "left for z"
+                )
+            score[t] = fraction_beaten(log_ratio, log_gamma, population)
 
     for _ in over_blocks(attack, inputs.num_targets, inputs.phi[0].size):
         pass
     return score
+
+
+def _of_lists(
+    inputs: inputs_lib.Inputs, online: bool, a: float, trim: float
+) -> Callable[[int], Confidences]:
+    """The confidences of a target, by the means of its lists."""
+    bits = (True, False) if online else (False,)  # the keep bit: in, out
+    sums = {bit: _sums(inputs, bit) for bit in bits}
+    partner = _partners(inputs)
+
+    def confidences(t: int) -> Confidences:
+        own, means = _shadow_means(inputs, sums, partner, t)
+        mean_in = means[True] if online else a * means[False] + 1 - a
+        return own, np.log((mean_in + means[False]) / 2)
+
+    return confidences
+
+
+def _of_trimmed(
+    inputs: inputs_lib.Inputs, online: bool, a: float, trim: float
+) -> Callable[[int], Confidences]:
+    """The same by trimmed means: online of both lists together, offline of the out list."""
+    targets, partner = inputs.targets, _partners(inputs)
+    listed = np.ones_like(inputs.keep) if online else ~inputs.keep
+    # From both lists go the target and its partner; from one, whichever of the two is in it.
+    most = 0 if targets is None else 1 if partner is None or not online else 2
+    sums = {most: _trimmed(inputs, listed, trim, most)}
+    if targets is not None and partner is None and not online:
+        sums[0] = _trimmed(inputs, listed, trim, 0)  # for targets that are not in the list
+
+    def mean(t: int) -> np.ndarray:
+        if targets is None:
+            return sums[0].mean()
+        own = np.exp(log_confidence(inputs.phi[targets[t]]))
+        if online and partner is None:
+            return sums[1].mean(own)
+        out = ~inputs.keep[targets[t]][:, None]
+        if partner is None:
+            return np.where(out, sums[1].mean(own), sums[0].mean())
+        others = np.exp(log_confidence(inputs.phi[partner[t], np.arange(len(own))]))
+        if online:
+            return sums[2].mean(own, others)
+        return sums[1].mean(np.where(out, own, others))
+
+    def confidences(t: int) -> Confidences:
+        usual = mean(t)
+        own = log_confidence(inputs.of_target(t))
+        return own, np.log(usual if online else ((1 + a) * usual + 1 - a) / 2)
+
+    return confidences
+
+
+def _trimmed(inputs: inputs_lib.Inputs, listed: np.ndarray, trim: float, gone: int) -> TrimmedSum:
+    """Trimmed sums of p_y over the models listed for each example."""
+
+    def sums(block: slice) -> TrimmedSum:
+        p = np.exp(log_confidence(inputs.phi[:, block]))
+        return trimmed_sum(p, listed[:, block], trim, gone)
+
+    return _joined(over_blocks(sums, inputs.phi.shape[1], inputs.per_example))
 
 
 def _sums(inputs: inputs_lib.Inputs, bit: bool) -> ListSum:
@@ -135,13 +217,14 @@ def _sums(inputs: inputs_lib.Inputs, bit: bool) -> ListSum:
         phi, keep, _ = inputs.block(block)
         return list_sum(np.exp(log_confidence(phi)), keep == bit)
 
-    parts = list(over_blocks(sums, inputs.phi.shape[1], inputs.per_example))
-    return ListSum(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("count", "largest", "rest")
-        )
-    )
+    return _joined(over_blocks(sums, inputs.phi.shape[1], inputs.per_example))
+
+
+def _joined(parts: Iterable[_Sum]) -> _Sum:
+    """Sums of successive blocks of examples as one."""
+    parts = list(parts)
+    names = [field.name for field in dataclasses.fields(parts[0])]
+    return type(parts[0])(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def _partners(inputs: inputs_lib.Inputs) -> np.ndarray | None:
@@ -183,25 +266,52 @@ def _shadow_means(
     return own, means
 
 
-def _population(num_examples: int, size: int | None, seed: int) -> np.ndarray | slice:
-    if size is None or size >= num_examples:  # fewer if some have no score
-        return slice(None)
-    return np.sort(np.random.default_rng([seed, _STREAM]).choice(num_examples, size, replace=False))
+def _population(
+    inputs: inputs_lib.Inputs, size: int | None, seed: int
+) -> Callable[[int], np.ndarray]:
+    """Which examples are the z of a target, bool [examples]."""
+    num_examples = inputs.phi.shape[1]
+    allowed = np.ones(num_examples, bool)
+    generator = np.random.default_rng([seed, _STREAM])
+    if inputs.members is None:
+        if size is not None and size < num_examples:  # fewer if some have no score
+            allowed[:] = False
+            allowed[generator.choice(num_examples, size, replace=False)] = True
+        return lambda t: allowed
+    nonmembers = ~inputs.members
+    if size is None:
+        return lambda t: nonmembers[t]
+    order = generator.permutation(num_examples)
+
+    def first(t: int) -> np.ndarray:
+        drawn = order[nonmembers[t, order]][:size]
+        return np.isin(np.arange(num_examples), drawn)
+
+    return first
 
 
-def _beaten_on_average(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Fraction of z below each x, mean over queries: x [examples, queries], z [population,
-    queries]."""
-    fraction = np.zeros(len(x))
-    for x_query, z_query in zip(x.T, z.T, strict=True):
+def _beaten_on_average(log_ratio: np.ndarray, log_gamma: float, z: np.ndarray) -> np.ndarray:
+    """Fraction of the z that each example beats, mean over queries.
+
+    Args:
+      log_ratio: [examples, queries].
+      log_gamma: by which an example has to be above a z.
+      z: bool [examples], which of them are z.
+    """
+    fraction = np.zeros(len(log_ratio))
+    everyone = z.all()
+    for ratio in log_ratio.T:
+        order = np.argsort(ratio)
+        ordered = ratio[order]
         # A search for ascending values stays in the cache.
-        order = np.argsort(x_query)
-        fraction[order] += np.searchsorted(np.sort(z_query), x_query[order])
-    return fraction / (len(z) * x.shape[1])
+        below = ordered if everyone else ordered[z[order]]
+        fraction[order] += np.searchsorted(below, ordered - log_gamma)
+    return fraction / (np.count_nonzero(z) * log_ratio.shape[1])
 
 
-def _beaten_by_vote(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Fraction of z that are below x in more than half of the queries; arguments as above."""
+def _beaten_by_vote(log_ratio: np.ndarray, log_gamma: float, z: np.ndarray) -> np.ndarray:
+    """Fraction of the z that are beaten in more than half of the queries; arguments as above."""
+    x, z = log_ratio - log_gamma, log_ratio[z]
     # Ranks among the z, in the smallest type that holds them, compare many times faster than
     # floats.
     ranks = np.min_scalar_type(len(z))
@@ -222,57 +332,3 @@ def _beaten_by_vote(x: np.ndarray, z: np.ndarray) -> np.ndarray:
             votes += place[query] < beaten[query, start : start + rows, None]
         fraction[start : start + rows] = np.count_nonzero(votes > num_queries // 2, axis=1) / len(z)
     return fraction
-
-
-def taylor_soft_margin(
-    logits: np.ndarray,
-    labels: np.ndarray,
-    temperature: float = 2.0,
-    margin: float = 0.6,
-    order: int = 4,
-) -> np.ndarray:
-    """Scaled logits of the soft-margin Taylor softmax, the confidence the authors of RMIA use.
-
-    p_y = T(z_y - margin) / (T(z_y - margin) + sum_{j != y} T(z_j)), where z = logits / temperature
-    and T is the Taylor polynomial of exp. The authors' code, asked for order 4, stops at the cubic
-    term; that polynomial is negative below -1.6 and its p_y can leave [0, 1]. Here T has all terms
-    up to the order.
-
-    Args:
-      logits: float [models, examples, classes].
-      labels: int [examples].
-      temperature: positive.
-      margin: taken from the label's logit after the temperature.
-      order: of the polynomial, even: only then is it positive everywhere.
-
-    Returns:
-      float64 [models, examples], log(p_y / (1 - p_y)): what `rmia` takes for phi.
-
-    Raises:
-      UserError: the order is not even and positive, or the temperature is not positive.
-    """
-    if order < 2 or order % 2:
-        raise UserError(
-            f"order={order}: give an even number, 2 or more, or confidences can be negative"
-        )
-    if not temperature > 0:
-        raise UserError(f"temperature={temperature}: give a positive number")
-    phi = np.empty(logits.shape[:2])
-    examples = np.arange(len(labels))
-    for model, z in enumerate(logits):
-        z = z / np.float64(temperature)
-        label = _taylor(z[examples, labels] - margin, order)
-        others = _taylor(z, order)
-        others[examples, labels] = 0
-        phi[model] = np.log(label) - np.log(others.sum(-1))
-    return phi
-
-
-def _taylor(z: np.ndarray, order: int) -> np.ndarray:
-    """The Taylor polynomial of exp at 0, by Horner's rule."""
-    value = np.ones_like(z)
-    for i in range(order, 0, -1):
-        value *= z
-        value /= i
-        value += 1
-    return value

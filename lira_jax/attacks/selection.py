@@ -5,16 +5,38 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 
 from lira_jax.attacks.kinds import PHI_MEAN, Attack, Scalar, mean_of, plain_of
-from lira_jax.attacks.table import ATTACKS
+from lira_jax.attacks.options import SEPARATOR, canonical, with_options
+from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.errors import UserError, bad_choice
 
 
-def named(text: str) -> list[str]:
-    """Names of attacks, in the table's order.
+def table_of(names: Iterable[str], compat: str = "") -> dict[str, Attack]:
+    """The table of attacks, with those of some names that are on other signals or have options.
+
+    Args:
+      names: canonical, as `named` gives them.
+      compat: one of COMPATIBLE.
+
+    Raises:
+      UserError: unknown compat, or as `on_signals` and `with_options`.
+    """
+    names, table = list(names), _table(compat)
+    return {**table, **on_signals(names, table), **with_options(names, table)}
+
+
+def _table(compat: str) -> dict[str, Attack]:
+    if compat not in COMPATIBLE:
+        raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
+    return {**ATTACKS, **COMPATIBLE[compat]}
+
+
+def named(text: str, compat: str = "") -> list[str]:
+    """Names of attacks, in the table's order; those with options by their canonical name.
 
     Args:
       text: names, comma separated; all; or fast, which leaves out those that train something for
         every target. An attack whose package is not installed is in neither.
+      compat: one of COMPATIBLE, whose attacks can have other options.
 
     Raises:
       UserError: a name is not in the table.
@@ -24,12 +46,15 @@ def named(text: str) -> list[str]:
         return installed
     if text == "fast":
         return [n for n in installed if not ATTACKS[n].slow]
-    names = [n.strip() for n in text.split(",")]
-    others = on_signals(names, ATTACKS)
+    table = _table(compat)
+    names = [
+        canonical(n, table) if SEPARATOR in n else n for n in (n.strip() for n in text.split(","))
+    ]
+    others = {**on_signals(names, table), **with_options(names, table)}
     for name in names:
-        if name not in ATTACKS and name not in others:
-            raise bad_choice("--attacks", name, ["all", "fast", *ATTACKS])
-    return [n for n in (*ATTACKS, *others) if n in names]
+        if name not in table and name not in others:
+            raise bad_choice("--attacks", name, ["all", "fast", *table])
+    return [n for n in (*table, *others) if n in names]
 
 
 def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, Attack]:
@@ -42,7 +67,7 @@ def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, A
     found = {}
     for name in names:
         base, at, signal = name.partition("@")
-        if not at:
+        if not at or SEPARATOR in name:
             continue
         if base not in bases and base in table:
             raise UserError(

@@ -6,7 +6,7 @@ the kinds of lines, papers.py the links of the sources.
 
 import numpy as np
 
-from lira_jax.attacks import reference_attacks, thresholds
+from lira_jax.attacks import reference_attacks, rmia_lines, thresholds
 from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
@@ -36,7 +36,6 @@ from lira_jax.attacks.moderated import moderated
 from lira_jax.attacks.predicted import predicted
 from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.reference_lira import reference_lira
-from lira_jax.attacks.rmia import rmia
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import EACH, OUT, TWO_OUT
@@ -166,14 +165,13 @@ ATTACKS: dict[str, Attack] = {
         online=False,
     ),
     # Other attacks that know how hard an example is
-    "rmia_online": on_phi(
-        rmia,
+    "rmia_online": rmia_lines.line(
         "beats a population by a factor, relative to in and out shadows",
         "Zarifzadeh et al. 2024, equation 2",
-        EACH,
+        online=True,
     ),
-    "rmia_offline": on_phi(
-        rmia, "the same, from out shadows", "Zarifzadeh et al. 2024, offline", OUT, online=False
+    "rmia_offline": rmia_lines.line(
+        "the same, from out shadows", "Zarifzadeh et al. 2024, offline", online=False
     ),
     "base_online": on_phi(
         base, "log confidence above the log mean over shadows", "Lassila et al. 2025", EACH
@@ -363,6 +361,12 @@ COMPATIBLE: dict[str, dict[str, Attack]] = {
             ("lira_offline", "offline", False),
             ("lira_offline_fixed", "offline", True),
         )
+    },
+    "rmia": {
+        name: rmia_lines.reference_line(
+            name, "privacytrustlab/ml_privacy_meter, 2024_rmia", online=name == "rmia_online"
+        )
+        for name in ("rmia_online", "rmia_offline")
     },
 }
 """What `--compat` puts in the place of attacks of the same name."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.shared.targets import Outside
+from lira_jax.attacks.shared.targets import Inside, Outside
 
 _STREAM = 0x666577  # sets these random numbers apart from other uses of the same seed
 
@@ -16,7 +16,8 @@ def choose(keep: np.ndarray, target: int, num_shadows: int, seed: int = 0) -> np
 
     Args:
       keep: bool [models, examples].
-      target: index of the model that is attacked.
+      target: index of the model that is attacked, or stands for the target; of a target that has
+        none among the models, any number that is no index.
       num_shadows: an even number.
       seed: of the draw.
 
@@ -25,39 +26,61 @@ def choose(keep: np.ndarray, target: int, num_shadows: int, seed: int = 0) -> np
       example has num_shadows / 2 other models of either kind (see `enough`).
     """
     order = np.random.default_rng([seed, _STREAM, target]).random(keep.shape)
-    order[target] = np.inf
+    if target < len(keep):
+        order[target] = np.inf
     half = num_shadows // 2
     lists = [np.argsort(np.where(member, order, np.inf), axis=0)[:half] for member in (keep, ~keep)]
     return np.concatenate(lists)
 
 
-def most(keep: np.ndarray) -> int:
-    """The largest num_shadows that every target can have at some example."""
-    return int(_at_most(keep).max())
+def most(keep: np.ndarray, *, outside: bool = False) -> int:
+    """The largest num_shadows that every target can have at some example.
+
+    Args:
+      keep: bool [models, examples].
+      outside: whether no model is left out for a target.
+    """
+    return int(_at_most(keep, outside).max())
 
 
-def enough(keep: np.ndarray, num_shadows: int) -> np.ndarray:
-    """The examples at which every target can have so many shadows, bool [examples]."""
-    return _at_most(keep) >= num_shadows
+def enough(keep: np.ndarray, num_shadows: int, *, outside: bool = False) -> np.ndarray:
+    """The examples at which every target can have so many shadows, bool [examples]; arguments as of
+    `most`."""
+    return _at_most(keep, outside) >= num_shadows
 
 
-def _at_most(keep: np.ndarray) -> np.ndarray:
+def _at_most(keep: np.ndarray, outside: bool) -> np.ndarray:
     num_in = keep.sum(0)
-    return 2 * np.maximum(np.minimum(num_in, len(keep) - num_in) - 1, 0)
+    left_out = 0 if outside else 1
+    return 2 * np.maximum(np.minimum(num_in, len(keep) - num_in) - left_out, 0)
 
 
-def restrict(evidence: Evidence, target: int, num_shadows: int, seed: int = 0) -> Evidence:
-    """The evidence against one model, with a random few of the others as its shadows.
+def restrict(evidence: Evidence, row: int, num_shadows: int, seed: int = 0) -> Evidence:
+    """The evidence against one target, with a random few of the models as its shadows.
+
+    The target itself is none of them, nor is the counterpart of a target of another recipe.
+
+    Args:
+      evidence: of all models.
+      row: which of its targets.
+      num_shadows: an even number.
+      seed: of the draw.
 
     Returns:
       Evidence of num_shadows models, in which the target comes from outside.
     """
-    chosen = choose(evidence.keep, target, num_shadows, seed)
+    targets, members = evidence.targets, evidence.members
+    one = np.array([row])
+    if isinstance(targets, Inside):
+        own = evidence.signals.of(models=targets.models[one])
+    else:
+        own = targets.outputs.of(models=one)
+    model = len(evidence.keep) + row if isinstance(targets, Outside) else int(targets.models[row])
+    chosen = choose(evidence.keep, model, num_shadows, seed)
     columns = np.arange(evidence.keep.shape[1])
-    own = evidence.signals.of(models=np.array([target]))
     return Evidence(
         evidence.labels,
         evidence.keep[chosen, columns],
         evidence.signals.mapped(lambda array: array[chosen, columns]),
-        Outside(own, evidence.keep[target][None]),
+        Outside(own, None if members is None else members[one]),
     )

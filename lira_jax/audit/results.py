@@ -1,6 +1,6 @@
-"""What an audit finds: the schema of results.json, and results.csv.
+"""What an audit finds: the schema of results.json, results.csv and variants.csv.
 
-docs/run_directory.md describes both files for those who read them by other means.
+docs/run_directory.md describes the files for those who read them by other means.
 """
 
 import csv
@@ -9,6 +9,7 @@ import io
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from lira_jax.audit import codec
@@ -26,9 +27,11 @@ from lira_jax.evaluation.risk import (
     RiskCalibration,
     RiskDistribution,
 )
-from lira_jax.evaluation.summary import METRICS, Row
-from lira_jax.runs import directory
+from lira_jax.evaluation.summary import METRICS, CurveRow, Row
+from lira_jax.runs import directory, result_set
 from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.folder import checked_json
+from lira_jax.runs.result_set import ResultSet
 
 VERSION = 3
 """Of the schema.
@@ -36,6 +39,9 @@ VERSION = 3
 Version 1 had no `version`, no `thresholds`, and left out what was not known; version 2 nothing of
 thresholds for each example, of other models' and of agreement.
 """
+
+_ABOUT = ("targets", "models", "compat", "shadows", "target_run")
+"""What tells whose results they are."""
 
 CSV_COLUMNS = (
     *("attack", "num_targets", "num_members", "num_nonmembers"),
@@ -48,6 +54,13 @@ CSV_COLUMNS = (
     *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
     *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
     *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
+    *("precision_highest_1e-2", "precision_lowest_1e-2"),
+)
+
+VARIANT_COLUMNS = (
+    *("part", "variant", "attack", "num_targets", "num_members", "num_nonmembers"),
+    *METRICS,
+    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
 )
 
 
@@ -117,7 +130,7 @@ class ProbeResults:
 
 
 @dataclasses.dataclass(frozen=True)
-class ShadowRow(Row):
+class ShadowRow(CurveRow):
     """Metrics of an attack with a random few of the shadow models.
 
     Attributes:
@@ -125,6 +138,28 @@ class ShadowRow(Row):
     """
 
     num_shadows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class QueryRow(CurveRow):
+    """Metrics of an attack with some of the queries of each example.
+
+    Attributes:
+      num_queries: how many; the plain one is always among them.
+    """
+
+    num_queries: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StatisticRow(CurveRow):
+    """Metrics of an attack on a statistic of the plain query.
+
+    Attributes:
+      statistic: name of the signal.
+    """
+
+    statistic: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +186,8 @@ class Results:
       ablation: what each component of LiRA adds, in the order of LiRA's table II; empty without
         --ablation.
       num_shadows: LiRA with fewer shadow models; empty without --num_shadows.
+      num_queries: LiRA with fewer queries (LiRA, table III); empty without --num_queries.
+      statistics: LiRA on other statistics (LiRA, figure 8); empty without --statistics.
       attacks: attack -> what it finds.
       calibrated: statistic that attacks judge by -> what is found with a threshold for each
         example.
@@ -173,6 +210,8 @@ class Results:
     probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)
     ablation: tuple[Row, ...] = ()
     num_shadows: tuple[ShadowRow, ...] = ()
+    num_queries: tuple[QueryRow, ...] = ()
+    statistics: tuple[StatisticRow, ...] = ()
     attacks: dict[str, AttackResults] = dataclasses.field(default_factory=dict)
     calibrated: dict[str, Calibrated] = dataclasses.field(default_factory=dict)
     pool_spread_factor: float = math.nan
@@ -183,11 +222,14 @@ class Results:
         """The results in a run directory, or wherever lira-attack --out has put them.
 
         Raises:
-          UserError: there are none, or what is there was damaged or written by something else.
+          UserError: there are none, or what is there was damaged or written by something else, or
+            beside it are scores of another lira-attack.
         """
         folder = RunDirectory(pathlib.Path(path))
         value = folder.read_json(directory.RESULTS, written_by="lira-attack")
-        return cls.from_json(value, str(folder.path / directory.RESULTS))
+        found = cls.from_json(value, str(folder.path / directory.RESULTS))
+        result_set.check(folder)
+        return found
 
     @classmethod
     def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":
@@ -227,14 +269,49 @@ class Results:
             writer.writerow(row | codec.encode(_further_columns(found, self.calibration_of(name))))
         return text.getvalue()
 
+    def variants_to_csv(self) -> str:
+        """What variants.csv holds: a row for each row of the ablation and of the parts that vary
+        LiRA; empty without any."""
+        parts: dict[str, tuple[Sequence[Row], str]] = {
+            "ablation": (self.ablation, ""),
+            "num_shadows": (self.num_shadows, "num_shadows"),
+            "num_queries": (self.num_queries, "num_queries"),
+            "statistics": (self.statistics, "statistic"),
+        }
+        text = io.StringIO()
+        writer = csv.DictWriter(text, VARIANT_COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        written = [
+            codec.encode(row) | {"part": part, "variant": getattr(row, which) if which else ""}
+            for part, (rows, which) in parts.items()
+            for row in rows
+        ]
+        writer.writerows(written)
+        return text.getvalue() if written else ""
+
     def calibration_of(self, attack: str) -> Calibrated | None:
         """What is found with a threshold for each example on the statistic of an attack."""
         return self.calibrated.get(self.attacks[attack].statistic or "")
 
+    def about(self) -> dict[str, Any]:
+        """Whose results they are, as results.json has it."""
+        whole = codec.encode(dataclasses.replace(self, attacks={}, calibrated={}))
+        return {name: whole[name] for name in _ABOUT}
+
+    def texts(self) -> dict[str, str]:
+        """What results.csv, variants.csv (if any) and results.json hold, by their names."""
+        variants = self.variants_to_csv()
+        return {
+            directory.RESULTS_TABLE: self.to_csv(),
+            **({directory.VARIANTS_TABLE: variants} if variants else {}),
+            directory.RESULTS: checked_json(self.to_json()),
+        }
+
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv and results.json, each in one step."""
-        folder.write_text(directory.RESULTS_TABLE, self.to_csv())
-        folder.write_json(directory.RESULTS, self.to_json())
+        """Writes results.csv and results.json, to which the scores in the folder belong."""
+        with ResultSet(folder, self.about()) as found:
+            found.adopt()
+            found.switch(self.texts())
 
 
 def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, Any]:
@@ -245,6 +322,8 @@ def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, 
         "far_shadow_threshold": decided and decided.far,
         "statistic": found.statistic,
         "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
+        "precision_highest_1e-2": found.extremes.highest.value,
+        "precision_lowest_1e-2": found.extremes.lowest.value,
         "instability": found.instability and found.instability.mean,
     }
     for alpha, rates in own.at.items() if own else ():

@@ -1,4 +1,4 @@
-"""The sequence of an audit: attacks, the models, exposure, probes, ablation, fewer shadows."""
+"""The sequence of an audit: attacks, the models, exposure, probes, and variants of LiRA."""
 
 import contextlib
 import dataclasses
@@ -10,19 +10,20 @@ import numpy as np
 
 from lira_jax import experiment, progress
 from lira_jax.attacks.kinds import Attack
-from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.model_facts import model_facts
+from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.audit.shadow_targets import shadow_targets
+from lira_jax.audit.statistic_choices import statistic_choices
 from lira_jax.data import outliers, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
@@ -32,6 +33,7 @@ from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
+from lira_jax.runs.result_set import ResultSet
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
@@ -47,6 +49,8 @@ class Request:
       skip_failures: pass over attacks that the evidence does not suffice for, with a note.
       ablation: also what each component of LiRA adds.
       num_shadows: also LiRA with so many random shadows.
+      num_queries: also LiRA with so many of the queries.
+      statistics: also LiRA on other statistics than phi.
       probes: also these sets of probes, as --probes names them; None for those of the run.
       fdr: also accuse as many as this bound on the share of false accusations allows; None does
         not.
@@ -58,6 +62,8 @@ class Request:
     skip_failures: bool = True
     ablation: bool = False
     num_shadows: Sequence[int] = ()
+    num_queries: Sequence[int] = ()
+    statistics: bool = False
     probes: str | None = None
     fdr: float | None = None
     priors: Sequence[float] = PRIORS
@@ -105,8 +111,11 @@ def audit_evidence(
         progress.note(f"left out --num_shadows: {why}")
         counts = ()
     check_counts(evidence, counts)
-    table = {**ATTACKS, **COMPATIBLE[request.compat]}
-    table |= on_signals(request.attacks, table)
+    queries = request.num_queries
+    if queries and not _readable("--num_queries", "phi", evidence):
+        queries = ()
+    check_query_counts(evidence, queries)
+    table = table_of(request.attacks, request.compat)
     shadows = shadow_targets(evidence)
     refused = None
     try:
@@ -148,7 +157,13 @@ def audit_evidence(
                 add(ablation=ablation(evidence))
         if counts and _readable("--num_shadows", "phi", evidence):
             with _left_out("--num_shadows"):
-                add(num_shadows=number_of_shadows(evidence, counts))
+                add(num_shadows=number_of_shadows(evidence, counts, table))
+        if queries:
+            with _left_out("--num_queries"):
+                add(num_queries=number_of_queries(evidence, queries, table))
+        if request.statistics:
+            with _left_out("--statistics"):
+                add(statistics=statistic_choices(evidence, table))
     if refused:
         raise refused
     return results
@@ -202,33 +217,39 @@ def audit_run(
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
     """
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
+    if run is not None and shadow_run is not None:
+        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
+    evaluated = can_be_evaluated(loaded.evidence.members)
 
     def save(name: str, array: np.ndarray) -> None:
         if loaded.examples is not None and array.ndim == 2:  # the rest of the pool is not attacked
             whole = np.full((len(array), len(loaded.examples)), np.nan)
             whole[:, loaded.examples] = array
             array = whole
-        out.write(name, saturation.compress(array))
+        found.save(name, saturation.compress(array))
 
     def write(results: Results) -> None:
-        results.write(out)
+        found.switch(results.texts())
         known(results)
 
-    if not can_be_evaluated(loaded.evidence.members):
-        for name in (directory.RESULTS, directory.RESULTS_TABLE):
-            out.remove(name)  # what was found of other targets must not stand beside these scores
-    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
-    if run is not None and shadow_run is not None:
-        start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
-    return audit_evidence(
-        loaded.evidence,
-        request,
-        start,
-        save=save,
-        write=write,
-        sources=None if run is None else _sources(run),
-        probe_sets=None if run is None else _probe_sets(run, shadow_run, loaded, request.probes),
-    )
+    with out.at_work("attack"), ResultSet(out, start.about()) as found:
+        try:
+            return audit_evidence(
+                loaded.evidence,
+                request,
+                start,
+                save=save,
+                write=write,
+                sources=None if run is None else _sources(run),
+                probe_sets=None
+                if run is None
+                else _probe_sets(run, shadow_run, loaded, request.probes),
+            )
+        finally:
+            if found.waiting and not evaluated:
+                # What was found of other targets must not stand beside these scores.
+                found.switch({})
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:

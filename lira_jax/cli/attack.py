@@ -5,20 +5,28 @@ import os
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks import options
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
-from lira_jax.attacks.table import ATTACKS, COMPATIBLE
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
-from lira_jax.errors import UserError, bad_choice
+from lira_jax.errors import UserError
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs import result_set
+from lira_jax.runs.directory import (
+    EXPOSURE,
+    RESULTS,
+    RESULTS_TABLE,
+    VARIANTS_TABLE,
+    RunDirectory,
+)
 
 flags.DEFINE_string(
     "attacks",
@@ -27,7 +35,10 @@ flags.DEFINE_string(
     "for every target. ATTACK@SIGNAL is an attack on another scalar signal, such as "
     "lira_online@hinge; these take any: "
     + ", ".join(dict.fromkeys(a.on_signal for a in ATTACKS.values() if a.on_signal))
-    + ". "
+    + ". ATTACK+option=value+option=value is an attack with options, such as "
+    "rmia_online+gamma=1+combine=vote. "
+    + options.help_text(ATTACKS)
+    + " "
     + " ".join(f"{n}: {a.summary} ({a.source})." for n, a in ATTACKS.items())
     + " Where these are: "
     + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
@@ -55,11 +66,28 @@ flags.DEFINE_path(
     "Needs --out.",
 )
 flags.DEFINE_string(
-    "compat", "", "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does."
+    "compat",
+    "",
+    "tf_privacy: compute LiRA as tensorflow/privacy's mi_lira_2021 does. rmia: compute RMIA as its "
+    "authors' code does, which reads the target's membership (docs/attacks.md).",
 )
 flags.DEFINE_bool("ablation", False, "Also what each component of LiRA adds (LiRA table II).")
 flags.DEFINE_list(
-    "num_shadows", [], "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figure 9)."
+    "num_shadows",
+    [],
+    "Also LiRA with so many random shadows, such as 4,8,16 (LiRA figures 9 and 17).",
+)
+flags.DEFINE_list(
+    "num_queries",
+    [],
+    "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
+    "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
+)
+flags.DEFINE_bool(
+    "statistics",
+    False,
+    "Also LiRA on the confidence, its logarithm, the logit by a float32 softmax, phi and hinge of "
+    "the plain query (LiRA figure 8).",
 )
 flags.DEFINE_float(
     "fdr",
@@ -89,23 +117,15 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
-    *("ablation", "num_shadows", "probes", "fdr", "prior", "details"),
+    *("ablation", "num_shadows", "num_queries", "statistics"),
+    *("probes", "fdr", "prior", "details"),
 ]
 FEW_SHADOWS = 64
 
 
 def main() -> None:
-    names = named(flags.FLAGS.attacks)
     compat = flags.FLAGS.compat
-    if compat not in COMPATIBLE:
-        raise bad_choice("--compat", compat, [c for c in COMPATIBLE if c])
-    try:
-        counts = sorted({int(n) for n in flags.FLAGS.num_shadows})
-    except ValueError:
-        raise UserError(
-            f"--num_shadows={','.join(flags.FLAGS.num_shadows)}: give whole numbers, comma "
-            "separated"
-        ) from None
+    names = named(flags.FLAGS.attacks, compat)
     try:
         priors = sorted({*PRIORS, *map(float, flags.FLAGS.prior)})
     except ValueError:
@@ -117,7 +137,9 @@ def main() -> None:
         compat,
         skip_failures=flags.FLAGS.attacks in ("all", "fast"),
         ablation=flags.FLAGS.ablation,
-        num_shadows=counts,
+        num_shadows=_counts("num_shadows"),
+        num_queries=_counts("num_queries"),
+        statistics=flags.FLAGS.statistics,
         probes=flags.FLAGS.probes if flags.FLAGS["probes"].present else None,
         fdr=flags.FLAGS.fdr,
         priors=priors,
@@ -160,6 +182,17 @@ def main() -> None:
         )
 
 
+def _counts(flag: str) -> list[int]:
+    """The whole numbers of a flag, ascending."""
+    given = flags.FLAGS[flag].value or []
+    try:
+        return sorted({int(n) for n in given})
+    except ValueError:
+        raise UserError(
+            f"--{flag}={','.join(given)}: give whole numbers, comma separated"
+        ) from None
+
+
 def _not_evaluated(members: np.ndarray | None) -> str:
     """Why no attack was evaluated."""
     if members is None:
@@ -193,11 +226,32 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
             f"--out={out}: {why}, and in that directory are the results of a run's own models; "
             "name another"
         )
+    if out and not RunDirectory(out).has_experiment():
+        check_out(RunDirectory(out))
     if foreign:
         source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
         source = evidence_lib.read_own(flags.open_runs(), asked, shadows, order)
     return source, RunDirectory(out or workdir)
+
+
+def check_out(out: RunDirectory) -> None:
+    """Checks that lira-attack overwrites nothing in a folder but its own results.
+
+    Raises:
+      UserError: naming the file in its way.
+    """
+    found = [
+        name
+        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EXPOSURE)
+        if (out.path / name).exists()
+    ]
+    found += ["attacks"] if any(out.path.glob("attacks/*")) else []
+    if found and not result_set.scores(out):
+        raise UserError(
+            f"--out={out.path}: {found[0]} in it is not from lira-attack, which would overwrite "
+            "it; name another directory"
+        )
 
 
 def cli() -> None:

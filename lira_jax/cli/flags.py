@@ -2,9 +2,9 @@
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from lira_jax import experiment as experiment_lib
+from lira_jax.cli import stop
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
@@ -135,8 +136,9 @@ DEFINE_path("workdir", "", "Run directory that all stages share. Required.", SHA
 DEFINE_path(
     "out",
     "",
-    "Where lira-attack writes its results (empty for the run directory itself) and lira-export "
-    "its folder (a new or empty one, or an earlier export, which is replaced).",
+    "Where lira-attack writes its results and lira-report its page (empty for the run directory "
+    "itself) and lira-export its folder (a new or empty one, or an earlier export, which is "
+    "replaced).",
     SHARED,
 )
 for _name, _default, _help in (
@@ -173,10 +175,6 @@ HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
 
 
-_USERS_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
-"""What the system says of a disk or a path, and no fault of the program."""
-
-
 def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
     """Parses the command line and runs `main`; exits 0, 1 after a UserError, 2 after a wrong flag.
 
@@ -210,13 +208,22 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
             main()
         except UserError as error:
             _fail(name, error, 1)
+        except BrokenPipeError:  # a reader such as head has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
-            if error.errno not in _USERS_ERRORS:
+            if error.errno is None:
                 raise
-            _fail(name, f"{error.filename or FLAGS.workdir}: {error.strerror}", 1)
+            path = error.filename if isinstance(error.filename, str) else FLAGS.workdir
+            _fail(name, f"{path}: {error.strerror}", 1)
+        except MemoryError as error:
+            _fail(name, f"memory does not suffice{f' ({error})' if str(error) else ''}", 1)
         except KeyboardInterrupt:
+            stop.end_if_stopped()
             _fail(name, "interrupted; run the same command again to go on", 130)
 
+    # The name of a file may be bytes that are not UTF-8.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app.run(guarded, flags_parser=parsed)
 
 
@@ -229,7 +236,12 @@ def parse(arguments: Sequence[str]) -> None:
     """
     for name in FLAGS:
         FLAGS[name].unparse()
-    rest = FLAGS(arguments)
+    try:
+        rest = FLAGS(arguments)
+    except UnicodeDecodeError as error:
+        raise flags.Error(f"--flagfile: it is not UTF-8 text ({error})") from None
+    except ValueError as error:  # of absl's own flags
+        raise flags.Error(str(error)) from None
     if len(rest) > 1:
         raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
     _typed.clear()
@@ -319,7 +331,7 @@ def _target_fields(path: str) -> dict[str, Any]:
     _define_experiment(values)
     try:
         values([path, f"--flagfile={path}"])
-    except (flags.Error, OSError) as error:
+    except (flags.Error, OSError, UnicodeDecodeError) as error:
         raise UserError(f"--target_flagfile={path}: {error}") from None
     given = {n: values[n].value for n in FIELDS if n in values and values[n].present}
     if not given:
@@ -393,6 +405,27 @@ def settling() -> Iterator[Runs]:
                 targets = run.targets()
                 runs.append((targets, held.enter_context(targets.settling(other, FIELDS))))
         yield runs
+
+
+def check_code_named(runs: Runs) -> None:
+    """Checks that this command line names the code of the user's own that it is to run.
+
+    Raises:
+      UserError: it does not; a run directory from a stranger may name any.
+    """
+    given = {n for n in FIELDS if n in FLAGS and FLAGS[n].present}
+    run, experiment = runs[0]
+    experiment_lib.check_named(experiment, given, f"the run in {run.path}")
+    for targets, other in runs[1:]:
+        same = {n for n in given if getattr(other, n) == getattr(experiment, n)}
+        own = experiment_lib.own_code(other).keys() - same
+        if own and not FLAGS["target_flagfile"].present:
+            name = min(own)
+            raise UserError(
+                f"--target_flagfile: the run in {targets.path} names the code "
+                f"{getattr(other, name)}, which runs only if you name it too: give the flagfile "
+                f"of the targets, with --{name}={getattr(other, name)}, if you trust it"
+            )
 
 
 def store(runs: Runs) -> None:

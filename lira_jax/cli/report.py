@@ -31,15 +31,16 @@ SUMMARY = (
 
 def main() -> None:
     run = RunDirectory(flags.FLAGS.workdir)
+    out = RunDirectory(flags.FLAGS.out or run.path)
     if flags.FLAGS.compare:
         others = [os.path.expanduser(path) for path in flags.FLAGS.compare]
-        write_comparison(run, others, flags.FLAGS.compare_attack)
+        write_comparison(run, out, others, flags.FLAGS.compare_attack)
     else:
-        write_page(run)
+        write_page(run, out)
 
 
-def write_page(run: RunDirectory) -> None:
-    """Writes the page and the pictures of one run."""
+def write_page(run: RunDirectory, out: RunDirectory) -> None:
+    """Writes the page and the pictures of one run to `out`."""
     dataset = None
     if run.has_experiment():
         _, experiment = flags.open_run()
@@ -48,12 +49,12 @@ def write_page(run: RunDirectory) -> None:
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
         flags.open_with(run_data.line(run, dataset))
-    write.write_page(run, dataset)
-    note(f"the page is {run.path / PAGE}, figures are beside it")
+    write.write_page(run, dataset, out)
+    note(f"the page is {out.path / PAGE}, figures are beside it")
 
 
-def write_comparison(run: RunDirectory, others: list[str], attack: str) -> None:
-    """Writes the page that compares a run with others by one attack."""
+def write_comparison(run: RunDirectory, out: RunDirectory, others: list[str], attack: str) -> None:
+    """Writes to `out` the page that compares a run with others by one attack."""
     paths = list(dict.fromkeys([str(run.path), *(path for path in others if path)]))
     if len(paths) < 2:
         raise UserError(f"--compare={','.join(others)}: name a run other than --workdir={run.path}")
@@ -61,12 +62,12 @@ def write_comparison(run: RunDirectory, others: list[str], attack: str) -> None:
         if not os.path.isdir(path):
             raise UserError(f"--compare={path}: there is no such directory")
     runs = [material.read_results(RunDirectory(path)) for path in paths]
-    run.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths), attack))
-    note(f"the comparison is {run.path / COMPARISON}")
+    out.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths), attack))
+    note(f"the comparison is {out.path / COMPARISON}")
 
 
 def cli() -> None:
-    flags.run("lira-report", SUMMARY, ["compare", "compare_attack"], main)
+    flags.run("lira-report", SUMMARY, ["compare", "compare_attack", "out"], main)
 
 
 if __name__ == "__main__":

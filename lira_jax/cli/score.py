@@ -22,6 +22,7 @@ def main() -> None:
     flags.start_jax()
     directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
     with flags.settling() as runs:
+        flags.check_code_named(runs)
         run, experiment = runs[0]
         ids = flags.own_models(experiment.num_models)
         dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])

@@ -35,6 +35,7 @@ def main() -> None:
     workers.check(flags.FLAGS.workers)
     flags.start_jax()
     with flags.settling() as runs:
+        flags.check_code_named(runs)
         ids = flags.own_models(runs[0][1].num_models)
         dataset, keep, networks = setup.check(runs, flags.about_targets())
         check_scoring(runs, dataset, networks)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lira_jax.data.readers import numpy_file
 from lira_jax.data.readers.reading import one_line, reading
 from lira_jax.errors import UserError
 
@@ -113,12 +114,12 @@ def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
     path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
     flag = f"--masks={kind}"
     with reading(flag):
+        if numpy_file.is_archive(path):
+            raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
         try:
-            keep = np.load(path, allow_pickle=False)
+            keep = numpy_file.load(path)
         except ValueError as error:
             raise UserError(f"{flag}: not a .npy file ({one_line(error)})") from None
-    if not isinstance(keep, np.ndarray):
-        raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
     if keep.dtype != bool or keep.shape != shape:
         raise UserError(
             f"{flag}: it holds {keep.dtype} {keep.shape}; it must be bool [models, examples], "
@@ -180,13 +181,13 @@ def members_share(kind: str, pkeep: float) -> float:
 
 
 def parse_ids(text: str, num_models: int) -> list[int]:
-    """Model ids from a flag: "all" or "", or ids and slices separated by commas, "3,5:8,10::2".
+    """Model ids from a flag: "all", or ids and slices separated by commas, "3,5:8,10::2".
 
     Raises:
       UserError: not such a text, a slice without models, or an id outside 0..num_models-1.
     """
     everybody = range(num_models)
-    if text in ("", "all"):
+    if text == "all":
         return list(everybody)
     ids: set[int] = set()
     for part in text.split(","):

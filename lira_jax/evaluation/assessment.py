@@ -17,7 +17,7 @@ from lira_jax.evaluation.groups import GroupDecisions, group_decisions
 from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
 from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import Row, Summary, evaluate
-from lira_jax.evaluation.tail import tnr_at_fnr
+from lira_jax.evaluation.tail import Extremes, extremes, tnr_at_fnr
 from lira_jax.evaluation.transfer import PRIORS, Transferred
 
 RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
@@ -25,6 +25,7 @@ RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
 DELTA = 1e-5
 CONFIDENCE = 0.95
 _UNKNOWN = Estimate(math.nan)
+_NO_EXTREMES = Extremes(_UNKNOWN, _UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,8 @@ class AttackResults(Summary):
       tnr_at_fnr: true negative rate where 0.1 % of the members are called non-members.
       maximum_scores: mean maximum prediction scores by decision (Hintersdorf et al. 2022, table 3),
         mean over targets; None where there are no decisions or the scores are unknown.
+      extremes: how often the attack is right about the 1 % of the examples with the highest and
+        the lowest scores.
       num_unscored: examples that have no score in some target, for want of shadow scores; such
         pairs are left out of everything else.
     """
@@ -89,6 +92,7 @@ class AttackResults(Summary):
     groups: dict[str, GroupDecisions] = dataclasses.field(default_factory=dict)
     tnr_at_fnr: Estimate = _UNKNOWN
     maximum_scores: MaximumScores | None = None
+    extremes: Extremes = _NO_EXTREMES
     num_unscored: int = 0
 
 
@@ -163,6 +167,7 @@ def assess(
         groups=groups,
         tnr_at_fnr=tnr_at_fnr(scores, members),
         maximum_scores=maximum_scores,
+        extremes=extremes(scores, members),
         num_unscored=int(np.count_nonzero(~scored.all(0))),
     )
 

@@ -63,6 +63,17 @@ class Curve:
     tpr: tuple[float, ...]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CurveRow(Row):
+    """Metrics of a variant of an attack, and its ROC.
+
+    Attributes:
+      roc: the ROC of all pairs, thinned; None in results that were written without it.
+    """
+
+    roc: Curve | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Summary:
     """What `evaluate` finds.

@@ -22,6 +22,7 @@ from lira_jax.experiment.groups import (
     Targets,
     Training,
 )
+from lira_jax.experiment.own_code import check_named, own_code
 from lira_jax.experiment.stored import from_json, named_as_now, recipe_differences, to_json
 from lira_jax.experiment.targets import (
     FAMILY_FIELDS,
@@ -47,8 +48,10 @@ __all__ = [
     "Scoring",
     "Targets",
     "Training",
+    "check_named",
     "from_json",
     "named_as_now",
+    "own_code",
     "recipe_differences",
     "shown",
     "target_experiment",

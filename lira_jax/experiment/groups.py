@@ -237,9 +237,10 @@ class Compute:
         "How a convolution is computed for many models under vmap: plain (whatever jax.vmap makes "
         "of it), grouped (weight gradients by one convolution with batch groups), unrolled (one "
         "weight gradient after the other), shifted (weight gradients as matrix products), patches "
-        "(matrix products throughout), or auto (timed with --strategy=auto, else plain).",
+        "(matrix products throughout), onednn (on a CPU by oneDNN, which the extra onednn brings), "
+        "or auto (timed with --strategy=auto, else onednn where it is installed, else plain).",
         fixed_by="nothing",
-        choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches"),
+        choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches", "onednn"),
     )
     models_per_chunk: int = _field(
         0,

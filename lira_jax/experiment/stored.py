@@ -61,7 +61,10 @@ def _checked(name: str, value: Any, source: str, known: Collection[str] = FIELDS
         )
     value = tuple(value) if isinstance(value, list) else value
     expected = type(FIELDS[name].default)
-    if not isinstance(value, (int, float) if expected is float else expected):
+    fits = isinstance(value, (int, float) if expected is float else expected)
+    if isinstance(value, tuple) and name != "target_recipe":
+        fits &= all(type(item) is int for item in value)
+    if not fits or (isinstance(value, bool) and expected is not bool):
         raise UserError(f"{source}: {name} is {value!r}, not {expected.__name__}; restore it")
     return value
 

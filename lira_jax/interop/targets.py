@@ -12,6 +12,7 @@ from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Counterparts, Outside
+from lira_jax.data.readers import numpy_file
 from lira_jax.errors import UserError
 from lira_jax.interop import layouts
 from lira_jax.interop.arrays import as_logits, check_mask, phi_from_logits
@@ -276,13 +277,14 @@ def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
             if (path / f"{name}.npy").exists()
         }
     try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            return {"logits": file}
-        with file:
-            return {name: file[name] for name in names if name in file.files}
+        if not numpy_file.is_archive(path):
+            return {"logits": numpy_file.load(path)}
+        with numpy_file.archive(path) as file:
+            return {name: file[name]() for name in names if name in file}
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    except UserError:
+        raise
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
         raise UserError(
             f"{path} is not a whole .npy or .npz file of numbers; save it with numpy.save(z)"

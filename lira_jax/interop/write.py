@@ -12,6 +12,7 @@ import numpy as np
 import lira_jax
 from lira_jax import progress
 from lira_jax.attacks.shared.signals import missing
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.queries import grid_order
@@ -120,7 +121,7 @@ def _tf_privacy(folder, experiment, model, phi, logits) -> str:
       model: its number in the export, and in the run.
     """
     own = f"experiment-{model[1]}_{experiment.num_models}"
-    epoch = f"{experiment.epochs:010d}.npy"
+    epoch = _epoch_file(experiment.epochs)
     _save(folder / own / "scores" / epoch, _reordered(phi, "tf_privacy").astype(np.float64))
     _save(folder / own / "logits" / epoch, _reordered(logits, "tf_privacy")[:, None])
     return own
@@ -220,7 +221,13 @@ def _check_replaceable(out: pathlib.Path) -> None:
     models: list[str] = []
     others: list[str] = []
     for path in sorted(out.iterdir()):
-        (models if _is_exported_model(path) else others).append(path.name)
+        files_of_export = _files_of_model(path)
+        (others if files_of_export is None else models).append(path.name)
+        if files_of_export is None:
+            continue
+        for file in sorted(path.rglob("*")):
+            if str(file.relative_to(path)) not in files_of_export and not _is_folder(file):
+                others.append(str(file.relative_to(out)))
     foreign = [name for name in others if not (models and _is_exported_file(name))]
     if foreign:
         raise UserError(
@@ -232,12 +239,26 @@ def _is_exported_file(name: str) -> bool:
     return name in _FILES or name.endswith(f"_{_ATTACK_SUFFIX}")
 
 
-def _is_exported_model(folder: pathlib.Path) -> bool:
+def _files_of_model(folder: pathlib.Path) -> set[str] | None:
+    """The files that an export has written in a model's folder; None if it is none of an export."""
     try:
+        regular(folder / "hparams.json")
         hparams = json.loads((folder / "hparams.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(hparams, dict) and _MARK in hparams
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(hparams, dict) or _MARK not in hparams:
+        return None
+    epoch = _epoch_file(hparams.get("epochs"))
+    outputs = {f"{n}/{file}" for n in ("scores", "logits") for file in (epoch, f"{n}.npy")}
+    return {"hparams.json", "keep.npy", "scores.npy", "logits.npy", *outputs}
+
+
+def _epoch_file(epochs: object) -> str:
+    return f"{epochs:010d}.npy" if isinstance(epochs, int) else ""
+
+
+def _is_folder(path: pathlib.Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ cores (BUILD_NOTES.md has the measurement).
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -62,24 +63,38 @@ def run(stage: str, flags: Sequence[str], ids: Sequence[int], workers: int) -> N
       UserError: a worker failed; with its last line.
     """
     cores = _cores()
-    children = []
-    for worker in range(workers):
-        share = ",".join(map(str, ids[worker::workers]))
-        own_cores = ",".join(map(str, cores[worker::workers] or [cores[worker % len(cores)]]))
-        # pinned.py rather than preexec_fn, which forks this process and all that JAX's threads hold
-        start = [sys.executable, "-m", "lira_jax.launch.pinned", stage, own_cores, str(os.getpid())]
-        quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
-        children.append(
-            subprocess.Popen(
-                [*start, *flags, "--part=", "--workers=1", f"--model_ids={share}"],
-                env={**os.environ, **quiet, progress.LABEL: f" (worker {worker + 1} of {workers})"},
-                stderr=None if worker == 0 else subprocess.PIPE,
-                text=True,
+    children: list[subprocess.Popen] = []
+    # Signals wait until a worker can take them (cli/stop.py); it would write a traceback before.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        for worker in range(workers):
+            share = ",".join(map(str, ids[worker::workers]))
+            own_cores = ",".join(map(str, cores[worker::workers] or [cores[worker % len(cores)]]))
+            # pinned.py rather than preexec_fn, which forks this process and all that JAX's threads
+            # hold
+            pinned = ["-m", "lira_jax.launch.pinned", stage, own_cores, str(os.getpid())]
+            own = ["--part=", "--workers=1", f"--model_ids={share}"]
+            quiet = {} if worker == 0 else {"TQDM_DISABLE": "1"}
+            label = f" (worker {worker + 1} of {workers})"
+            children.append(
+                subprocess.Popen(
+                    [sys.executable, *pinned, *flags, *own],
+                    env={**os.environ, **quiet, progress.LABEL: label},
+                    stderr=None if worker == 0 else subprocess.PIPE,
+                    text=True,
+                    errors="backslashreplace",
+                )
             )
-        )
-    # Reading to the end of each pipe in turn cannot block a child: none writes more than a few
-    # lines.
-    said = [child.communicate()[1] or "" for child in children]
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # Reading to the end of each pipe in turn cannot block a child: none writes more than a few
+        # lines.
+        said = [child.communicate()[1] or "" for child in children]
+    except BaseException:
+        for child in children:
+            child.kill()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     for worker, (child, text) in enumerate(zip(children, said, strict=True)):
         last = text.strip().splitlines()[-1:] or ["see above"]
         if child.returncode:

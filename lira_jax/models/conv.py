@@ -11,11 +11,13 @@ other ways:
     unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient as plain
     shifted   the weight gradient as one matrix product for each kernel position, batched under vmap
     patches   im2col: everything is matrix products, at kernel-area times the memory traffic
+    onednn    on CPUs by oneDNN, one model after the other; as plain on other devices, for groups,
+              and where the extra onednn is not installed
 
 "unrolled" writes the weight gradient out once for each element of a vmapped axis: it is meant for
 an axis of models, not for per-example gradients. Inside shard_map it needs check_vma=False, because
 custom_vmap functions carry no varying-axes types. All but "plain" and "patches" have no forward
-mode (jvp), and "grouped" and "unrolled" no second derivative.
+mode (jvp), and "grouped", "unrolled" and "onednn" no second derivative.
 """
 
 import functools
@@ -29,6 +31,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from lira_jax.errors import bad_choice
+from lira_jax.models.onednn import operations
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -131,6 +134,10 @@ def _plain_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
     return jax.linear_transpose(lambda k: _plain(x, k, geometry), kernel)(dy)[0]
 
 
+def _plain_image_gradient(image, kernel, dy, geometry: _Geometry):
+    return jax.linear_transpose(lambda x: _plain(x, kernel, geometry), image)(dy)[0]
+
+
 def _under_vmap(rule: Callable) -> Callable:
     """A weight gradient that under vmap is rule(gradient, models, batched, x, dy, ...)."""
 
@@ -182,11 +189,52 @@ def _with_weight_gradient(weight_gradient: Callable) -> Callable:
 
     def backward(geometry, saved, dy):
         x, kernel = saved
-        dx = jax.linear_transpose(lambda image: _plain(image, kernel, geometry), x)(dy)[0]
+        dx = _plain_image_gradient(x, kernel, dy, geometry)
         return dx, weight_gradient(x, dy, kernel.shape, geometry)
 
     apply.defvjp(forward, backward)
     return apply
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _by_onednn(x, kernel, geometry):
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, k: operations.conv(x, k, geometry.stride, geometry.pads),
+        default=lambda x, k: _plain(x, k, geometry),
+    )
+
+
+def _by_onednn_forward(x, kernel, geometry):
+    return _by_onednn(x, kernel, geometry), (x, kernel)
+
+
+def _by_onednn_backward(geometry, saved, dy):
+    x, kernel = saved
+    stride, pads = geometry.stride, geometry.pads
+    dx = lax.platform_dependent(
+        kernel,
+        dy,
+        cpu=lambda k, dy: operations.image_gradient(x, k, dy, stride, pads),
+        default=lambda k, dy: _plain_image_gradient(x, k, dy, geometry),
+    )
+    dk = lax.platform_dependent(
+        x,
+        dy,
+        cpu=lambda x, dy: operations.kernel_gradient(x, kernel, dy, stride, pads),
+        default=lambda x, dy: _plain_weight_gradient(x, dy, kernel.shape, geometry),
+    )
+    return dx, dk
+
+
+_by_onednn.defvjp(_by_onednn_forward, _by_onednn_backward)
+
+
+def _onednn(x, kernel, geometry: _Geometry):
+    if geometry.groups > 1 or not operations.supports(x):
+        return _plain(x, kernel, geometry)
+    return _by_onednn(x, kernel, geometry)
 
 
 FORMS = {
@@ -195,7 +243,13 @@ FORMS = {
     "unrolled": _with_weight_gradient(_under_vmap(_unrolled)),
     "shifted": _with_weight_gradient(_shifted_weight_gradient),
     "patches": _patches,
+    "onednn": _onednn,
 }
+
+
+def usual_form() -> str:
+    """The form where nothing is measured: onednn on a CPU if it is installed, else plain."""
+    return "onednn" if jax.default_backend() == "cpu" and operations.available() else "plain"
 
 
 def he_normal(groups: int = 1) -> Callable:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lira_jax.errors import UserError
 from lira_jax.models.conv import Conv
-from lira_jax.models.layers import batch_norm, classifier, global_mean, pool, require_images
+from lira_jax.models.layers import batch_norm_relu, classifier, global_mean, pool, require_images
 
 
 class DenseNet(nn.Module):
@@ -35,7 +35,7 @@ class DenseNet(nn.Module):
         require_images("densenet", x, smallest=4)
 
         def norm_relu_conv(x, features, size):
-            x = nn.relu(batch_norm(train, self.dtype)(x))
+            x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
             return Conv(features, size, dtype=self.dtype, conv_form=self.conv_form)(x)
 
         x = Conv(2 * self.width, dtype=self.dtype, conv_form=self.conv_form)(x)
@@ -45,5 +45,5 @@ class DenseNet(nn.Module):
             for _ in range((self.depth - 4) // 6):
                 new = norm_relu_conv(norm_relu_conv(x, 4 * self.width, 1), self.width, 3)
                 x = jnp.concatenate([x, new], axis=-1)
-        x = nn.relu(batch_norm(train, self.dtype)(x))
+        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
         return classifier(self.num_classes)(global_mean(x))

@@ -16,7 +16,7 @@ from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.models import own, table
+from lira_jax.models import conv, own, table
 
 
 class Batch(NamedTuple):
@@ -92,8 +92,11 @@ def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
     return -(-round(num_examples * masks.members_share(e.masks, e.pkeep)) // e.batch_size)
 
 
-def context(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") -> Context:
+def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = None) -> Context:
     """The context of an experiment.
+
+    Args:
+      conv_form: a key of conv.FORMS; the usual one by default.
 
     Raises:
       UserError: as `table.create`.
@@ -107,7 +110,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str = "plain") 
         hidden=e.hidden,
         activation=e.activation,
         dtype=e.compute_dtype,
-        conv_form=conv_form,
+        conv_form=conv_form or conv.usual_form(),
     )
     return Context(
         experiment=e,

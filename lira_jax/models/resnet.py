@@ -7,7 +7,13 @@ import jax.numpy as jnp
 
 from lira_jax.errors import bad_choice
 from lira_jax.models.conv import Conv
-from lira_jax.models.layers import batch_norm, classifier, global_mean, require_images
+from lira_jax.models.layers import (
+    batch_norm,
+    batch_norm_relu,
+    classifier,
+    global_mean,
+    require_images,
+)
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
@@ -36,7 +42,7 @@ class ResNet(nn.Module):
         require_images("resnet", x)
         size, stride = {"cifar": (3, 1), "imagenet": (7, 2)}[self.stem]
         x = Conv(64, size, stride, padding=size // 2, dtype=self.dtype, conv_form=self.conv_form)(x)
-        x = nn.relu(batch_norm(train, self.dtype)(x))
+        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
         if self.stem == "imagenet":
             x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
         for group, blocks in enumerate(_BLOCKS[self.depth]):
@@ -57,18 +63,24 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool):
-        def conv_norm(x, features, size, stride=1):
-            x = Conv(features, size, stride, size // 2, dtype=self.dtype, conv_form=self.conv_form)(
-                x
+        def conv(x, features, size, stride=1):
+            layer = Conv(
+                features, size, stride, size // 2, dtype=self.dtype, conv_form=self.conv_form
             )
-            return batch_norm(train, self.dtype)(x)
+            return layer(x)
+
+        def conv_norm(*arguments):
+            return batch_norm(train, self.dtype)(conv(*arguments))
+
+        def conv_norm_relu(*arguments):
+            return batch_norm_relu(train, self.dtype, self.conv_form)(conv(*arguments))
 
         if self.bottleneck:
-            y = nn.relu(conv_norm(x, self.features, 1))
-            y = nn.relu(conv_norm(y, self.features, 3, self.stride))
+            y = conv_norm_relu(x, self.features, 1)
+            y = conv_norm_relu(y, self.features, 3, self.stride)
             y = conv_norm(y, 4 * self.features, 1)
         else:
-            y = nn.relu(conv_norm(x, self.features, 3, self.stride))
+            y = conv_norm_relu(x, self.features, 3, self.stride)
             y = conv_norm(y, self.features, 3)
         if x.shape != y.shape:
             x = conv_norm(x, y.shape[-1], 1, self.stride)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from lira_jax.models.conv import Conv
-from lira_jax.models.layers import batch_norm, classifier, pool, require_images
+from lira_jax.models.layers import batch_norm_relu, classifier, pool, require_images
 
 # PyTorch's default, with which the published learning rate was found: variance 1 / (3 fan-in).
 _INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -39,7 +39,7 @@ class ResNet9(nn.Module):
 
         def conv(x, features):
             x = Conv(features, kernel_init=_INIT, dtype=self.dtype, conv_form=self.conv_form)(x)
-            return nn.relu(batch_norm(train, self.dtype)(x))
+            return batch_norm_relu(train, self.dtype, self.conv_form)(x)
 
         x = conv(x, self.width)
         for scale, residual in ((2, True), (4, False), (8, True)):

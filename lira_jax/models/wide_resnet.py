@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lira_jax.errors import UserError
 from lira_jax.models.conv import Conv
-from lira_jax.models.layers import batch_norm, classifier, global_mean, require_images
+from lira_jax.models.layers import batch_norm_relu, classifier, global_mean, require_images
 
 
 class WideResNet(nn.Module):
@@ -41,7 +41,7 @@ class WideResNet(nn.Module):
             for block in range((self.depth - 4) // 6):
                 stride = 2 if group > 0 and block == 0 else 1
                 x = _Block(16 * self.width << group, stride, self.dtype, self.conv_form)(x, train)
-        x = nn.relu(batch_norm(train, self.dtype)(x))
+        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
         return classifier(self.num_classes)(global_mean(x))
 
 
@@ -56,9 +56,9 @@ class _Block(nn.Module):
         def conv(features, size, stride):
             return Conv(features, size, stride, dtype=self.dtype, conv_form=self.conv_form)
 
-        active = nn.relu(batch_norm(train, self.dtype)(x))
+        active = batch_norm_relu(train, self.dtype, self.conv_form)(x)
         y = conv(self.features, 3, self.stride)(active)
-        y = nn.relu(batch_norm(train, self.dtype)(y))
+        y = batch_norm_relu(train, self.dtype, self.conv_form)(y)
         y = conv(self.features, 3, 1)(y)
         if self.stride > 1 or x.shape[-1] != self.features:
             x = conv(self.features, 1, self.stride)(active)

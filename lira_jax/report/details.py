@@ -134,6 +134,19 @@ def of_attacks(results: Results) -> list[Table]:
             ),
             "Of the loss, a stand-in for LiRA's TPR that needs no shadow model (arXiv 2510.19773).",
         ),
+        Table(
+            "How often it is right about the 1 % of the examples that it is surest of, in percent",
+            *_columns(
+                attacks,
+                lambda a: a.extremes if a.extremes.highest.is_known else None,
+                [
+                    ("members among the highest scores", lambda e: _with_ends(e.highest)),
+                    ("non-members among the lowest", lambda e: _with_ends(e.lowest)),
+                ],
+            ),
+            "Of the loss, the highest scores are the lowest losses (Carlini et al. 2022, III-B). "
+            "Guessing is right as often as the share of members, or of non-members.",
+        ),
     ]
     return [table for table in found if table.rows]
 

@@ -8,8 +8,8 @@ matplotlib.use("Agg")  # no display is needed, or looked for
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lira_jax.audit.results import PrivacyRisk, ShadowRow
-from lira_jax.evaluation.summary import Row, Summary
+from lira_jax.audit.results import PrivacyRisk, QueryRow, ShadowRow, StatisticRow
+from lira_jax.evaluation.summary import CurveRow, Row, Summary
 from lira_jax.report import picture, wording
 from lira_jax.report.charts.roc import familiar
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
@@ -36,7 +36,10 @@ def draw(material: Material) -> dict[str, plt.Figure]:
     results = material.results
     best = wording.headline(results.attacks).attack
     shown = {name: results.attacks[name] for name in familiar(list(results.attacks), best)}
-    drawn = {"roc": roc(shown, 1 / min(a.num_nonmembers for a in results.attacks.values()))}
+    drawn = {
+        "roc": roc(shown, 1 / min(a.num_nonmembers for a in results.attacks.values())),
+        "roc_linear": roc_linear(shown),
+    }
     exposed = material.exposed
     if exposed is not None:
         x = (
@@ -51,6 +54,13 @@ def draw(material: Material) -> dict[str, plt.Figure]:
         drawn["ablation"] = ablation(results.ablation)
     if results.num_shadows:
         drawn["num_shadows"] = number_of_shadows(results.num_shadows)
+        if all(row.roc for row in results.num_shadows):  # not in results of earlier versions
+            drawn["num_shadows_roc"] = rocs_by_shadows(results.num_shadows)
+    if results.num_queries:
+        drawn["num_queries"] = number_of_queries(results.num_queries)
+        drawn["num_queries_roc"] = rocs_by_queries(results.num_queries)
+    if results.statistics:
+        drawn["statistics"] = rocs_by_statistic(results.statistics)
     if results.risk:
         drawn["privacy_risk"] = privacy_risk(results.risk)
     return drawn
@@ -65,29 +75,72 @@ def roc(curves: Mapping[str, Summary], lowest_fpr: float) -> plt.Figure:
     """
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
     floor = 10 ** np.floor(np.log10(lowest_fpr))
+    _rocs(axes, curves, floor)
+    axes.set(xscale="log", yscale="log", xlabel="false positive rate", ylabel="true positive rate")
+    return figure
+
+
+def roc_linear(curves: Mapping[str, Summary]) -> plt.Figure:
+    """The same on linear axes (LiRA figure 2a)."""
+    figure, axes = plt.subplots(figsize=(6.4, 5.2))
+    _rocs(axes, curves, 0)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    return figure
+
+
+def rocs_by_shadows(rows: Sequence[ShadowRow]) -> plt.Figure:
+    """A log-log ROC for each number of shadow models, an attack a panel (LiRA figure 17)."""
+    return _panels([(row.attack, f"{row.num_shadows} shadow models", row) for row in rows])
+
+
+def rocs_by_queries(rows: Sequence[QueryRow]) -> plt.Figure:
+    """The same for each number of queries (LiRA table III)."""
+    return _panels([(row.attack, f"queries: {row.num_queries}", row) for row in rows])
+
+
+def rocs_by_statistic(rows: Sequence[StatisticRow]) -> plt.Figure:
+    """The same for each statistic (LiRA figure 8)."""
+    return _panels([(row.attack, row.statistic, row) for row in rows])
+
+
+def _panels(rows: Sequence[tuple[str, str, CurveRow]]) -> plt.Figure:
+    """Log-log ROC of (attack, variant, row), an attack a panel."""
+    attacks = list(dict.fromkeys(attack for attack, _, _ in rows))
+    across = min(2, len(attacks))
+    down = -(-len(attacks) // across)
+    figure, grid = plt.subplots(
+        down, across, figsize=(4.8 * across, 4.2 * down), squeeze=False, layout="constrained"
+    )
+    floor = 10 ** np.floor(np.log10(1 / min(row.num_nonmembers for _, _, row in rows)))
+    for axes, attack in zip(grid.ravel(), attacks, strict=False):
+        _rocs(axes, {variant: row for name, variant, row in rows if name == attack}, floor)
+        axes.set(xscale="log", yscale="log")
+        axes.set_title(attack, fontsize=10)
+    for axes in grid.ravel()[len(attacks) :]:
+        axes.axis("off")
+    figure.supxlabel("false positive rate", fontsize=10)
+    figure.supylabel("true positive rate", fontsize=10)
+    return figure
+
+
+def _rocs(axes, curves: Mapping[str, Summary | CurveRow], floor: float) -> None:
+    """Curves from a rate to 1 on both axes, with the diagonal of guessing."""
     axes.plot([floor, 1], [floor, 1], color="grey", linestyle=":", label="guessing")
     for i, (name, found) in enumerate(curves.items()):
+        assert found.roc is not None, "those without are not drawn"
         style = ("-", "--", "-.")[i // len(COLOURS) % 3]
-        axes.step(
+        axes.plot(
             found.roc.fpr,
             found.roc.tpr,
-            where="post",
+            drawstyle="steps-post" if floor else "default",  # linear, steps are seen between points
             color=COLOURS[i % len(COLOURS)],
             linestyle=style,
             linewidth=1.4,
             label=f"{name} (AUC {found.metrics['auc'].value:.3f})",
         )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlim=(floor, 1),
-        ylim=(floor, 1),
-        xlabel="false positive rate",
-        ylabel="true positive rate",
-    )
+    axes.set(xlim=(floor, 1), ylim=(floor, 1))
     axes.grid(which="major", alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
-    return figure
 
 
 def exposure_histograms(
@@ -173,17 +226,31 @@ def ablation(rows: Sequence[Row]) -> plt.Figure:
 
 def number_of_shadows(rows: Sequence[ShadowRow]) -> plt.Figure:
     """TPR against the number of shadow models, with 95 % intervals (LiRA figure 9)."""
+    return _growth(rows, [row.num_shadows for row in rows], "shadow models")
+
+
+def number_of_queries(rows: Sequence[QueryRow]) -> plt.Figure:
+    """TPR against the number of queries, with 95 % intervals (LiRA table III)."""
+    return _growth(rows, [row.num_queries for row in rows], "queries")
+
+
+def _growth(rows: Sequence[Row], numbers: Sequence[int], unit: str) -> plt.Figure:
+    """TPR against a number of something, that of each row; a curve an attack."""
     resolved = any(row.metrics["tpr_at_1e-3"].is_known for row in rows)
     name = "tpr_at_1e-3" if resolved else "tpr_at_1e-2"
     figure, axes = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
     for k, attack in enumerate(dict.fromkeys(row.attack for row in rows)):
-        own = [row for row in rows if row.attack == attack and row.metrics[name].is_known]
+        own = [
+            (number, row.metrics[name])
+            for number, row in zip(numbers, rows, strict=True)
+            if row.attack == attack and row.metrics[name].is_known
+        ]
         values, lows, highs = (
-            np.array([getattr(row.metrics[name], end) for row in own])
+            np.array([getattr(estimate, end) for _, estimate in own])
             for end in ("value", "low", "high")
         )
         axes.errorbar(
-            [row.num_shadows for row in own],
+            [number for number, _ in own],
             values,
             np.maximum([values - lows, highs - values], 0),
             color=COLOURS[k % len(COLOURS)],
@@ -191,10 +258,10 @@ def number_of_shadows(rows: Sequence[ShadowRow]) -> plt.Figure:
             capsize=2,
             label=attack,
         )
-    counts = sorted({row.num_shadows for row in rows})
+    counts = sorted(set(numbers))
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
-    axes.set(xlabel="shadow models", ylabel=f"TPR at {'0.1' if name.endswith('3') else '1'} % FPR")
+    axes.set(xlabel=unit, ylabel=f"TPR at {'0.1' if name.endswith('3') else '1'} % FPR")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

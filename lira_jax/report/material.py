@@ -75,15 +75,24 @@ def read_results(run: directory.RunDirectory) -> Material:
       UserError: results.json is missing, damaged or without an evaluated attack.
     """
     results = Results.read(run.path)
-    stored = (
-        run.read_json(directory.EXPERIMENT, "lira-train")
-        if (run.path / directory.EXPERIMENT).exists()
-        else {}
-    )
+    stored = _stored(run) if (run.path / directory.EXPERIMENT).exists() else {}
     target_run = directory.RunDirectory(run.path / (results.target_run or "."))
     metrics = _last_records(run, results.models)
     target_metrics = _last_records(target_run, results.targets)
     return Material(run.path.resolve().name, results, stored, metrics, target_metrics)
+
+
+def _stored(run: directory.RunDirectory) -> dict[str, Any]:
+    """What experiment.json says; of where and when, as far as it is of the right kind.
+
+    Raises:
+      UserError: it holds no experiment.
+    """
+    stored = run.read_json(directory.EXPERIMENT, "lira-train")
+    if not (isinstance(stored, dict) and isinstance(stored.get("experiment"), dict)):
+        raise UserError(f"{run.path / directory.EXPERIMENT}: it holds no experiment; restore it")
+    kinds = {"experiment": dict, "versions": dict}
+    return {n: v for n, v in stored.items() if isinstance(v, kinds.get(n, str))}
 
 
 def read_examples(

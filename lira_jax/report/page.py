@@ -2,7 +2,9 @@
 
 import datetime
 import math
+import re
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -11,20 +13,25 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 
 import lira_jax
+from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
+from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.roc import TPR_AT
+from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
-from lira_jax.report import details, gallery, quadrants, sections, wording
+from lira_jax.report import details, gallery, quadrants, sections, table_one, wording
+from lira_jax.report.charts import variants
 from lira_jax.report.charts.chart import Chart
-from lira_jax.report.charts.leakage import shadow_curve
+from lira_jax.report.charts.leakage import query_curve, shadow_curve
 from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
 from lira_jax.report.charts.risk import risk_calibration, risk_distribution
-from lira_jax.report.charts.roc import familiar, roc, styles
+from lira_jax.report.charts.roc import familiar, linear, roc, styles
 from lira_jax.report.material import Material
 
 # SVG has no names for plotly's dashes.
 _DASHES = {"solid": "none", "dash": "8 5", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "13 4"}
+_OWN = re.compile("--model=.*:").match  # code, which lira-score must be given too
 _FILES = jinja2.PackageLoader("lira_jax.report")
 _TEMPLATES = jinja2.Environment(
     loader=_FILES,
@@ -33,9 +40,14 @@ _TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 
-_TEMPLATES.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
-    "_", markupsafe.Markup("_<wbr>")
-)
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that can be broken after an underscore, and before an option."""
+    escaped = markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+    return escaped.replace(SEPARATOR, markupsafe.Markup("<wbr>") + SEPARATOR)
+
+
+_TEMPLATES.filters["breakable"] = _breakable
 
 
 def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
@@ -53,9 +65,10 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
     groups = sections.accuracies(material)
     risk = material.results.risk
     cards = gallery.cards(material)
+    varied = _variants(material.results)
     return fill(
         "page.html",
-        _charts(material, style, shown, groups),
+        _charts(material, style, shown, groups) | _variant_charts(varied),
         name=material.name,
         headline=headline,
         attacks=attacks,
@@ -66,6 +79,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         tiles=_tiles(material, headline, groups),
         curves=curves(style, shown),
         attack_table=sections.attack_table(material.results),
+        table_one=table_one.table_one(material.results),
         calibrated=details.calibrated(material.results),
         details=details.of_attacks(material.results),
         pool_spread_factor=_pool_spread_factor(material.results.pool_spread_factor),
@@ -93,6 +107,11 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         if risk and not math.isnan(risk.calibration.rmse)
         else "",
         ablation=sections.ablation_table(material.results.ablation),
+        queries=sections.query_table(material.results.num_queries),
+        statistics=sections.statistic_table(material.results.statistics),
+        variant_curves={
+            name: curves(variants.styles(own), variants.first(own)) for name, own in varied.items()
+        },
         target_recipe=sections.recipe(material),
         facts=sections.facts(material),
         settings=sections.settings(material),
@@ -153,8 +172,9 @@ def commands(material: Material) -> list[str]:
         ["lira-train", workdir, *flags],
         *([f"lira-{s}", workdir] for s in ("score", "attack", "report")),
     ]
+    lines[1] += [f for f in flags if f.startswith(("--recipe=", "--target_flagfile=")) or _OWN(f)]
     attacks = list(material.results.attacks)
-    if any("@" in name for name in attacks):  # which none of the defaults has
+    if any("@" in name or SEPARATOR in name for name in attacks):  # which no default has
         lines[2].append(f"--attacks={','.join(attacks)}")
     if material.results.compat:
         lines[2].append(f"--compat={material.results.compat}")
@@ -164,7 +184,10 @@ def commands(material: Material) -> list[str]:
 
 def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     results = material.results
-    drawn = {"roc": roc(results.attacks, style, shown)}
+    drawn = {
+        "roc": roc(results.attacks, style, shown),
+        "roc-linear": linear(results.attacks, style, shown),
+    }
     if groups:
         drawn["accuracy"] = accuracy(groups)
     exposed = material.exposed
@@ -179,12 +202,31 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
         drawn["risk-calibration"] = risk_calibration(results.risk.calibration)
     if results.num_shadows:
-        rows = results.num_shadows
-        metric = next(
-            (m for m in wording.HEADLINE if any(r.metrics[m].is_known for r in rows)), "auc"
-        )
-        drawn["shadows"] = shadow_curve(rows, metric)
+        drawn["shadows"] = shadow_curve(results.num_shadows, _best_known(results.num_shadows))
+    if results.num_queries:
+        drawn["queries"] = query_curve(results.num_queries, _best_known(results.num_queries))
     return drawn
+
+
+def _best_known(rows: Sequence[Row]) -> str:
+    """The metric of the headline that the rows know."""
+    return next((m for m in wording.HEADLINE if any(r.metrics[m].is_known for r in rows)), "auc")
+
+
+def _variants(results: Results) -> dict[str, dict[str, CurveRow]]:
+    """Chart -> its curves, of the parts that have any."""
+    found = {
+        "shadows-roc": variants.by_shadows(results.num_shadows),
+        "queries-roc": variants.by_queries(results.num_queries),
+        "statistics-roc": variants.by_statistic(results.statistics),
+    }
+    return {name: own for name, own in found.items() if own}
+
+
+def _variant_charts(varied: Mapping[str, Mapping[str, CurveRow]]) -> dict[str, Chart]:
+    return {
+        name: roc(own, variants.styles(own), variants.first(own)) for name, own in varied.items()
+    }
 
 
 def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple[str, str, str]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.audit.results import ProbeResults, Results
+from lira_jax.attacks.shared.derived import DERIVED
+from lira_jax.audit.results import ProbeResults, QueryRow, Results, StatisticRow
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.calibrated import Calibrated
 from lira_jax.evaluation.estimate import Estimate
@@ -158,14 +159,33 @@ def class_table(material: Material, attack: str) -> dict[str, Any]:
 
 def ablation_table(rows: Sequence[Row]) -> dict[str, Any] | None:
     """What each component of LiRA adds (LiRA table II); None without rows."""
+    return _variants([(row.attack, row) for row in rows])
+
+
+def query_table(rows: Sequence[QueryRow]) -> dict[str, Any] | None:
+    """LiRA with fewer queries (LiRA table III); None without rows."""
+    return _variants([(f"{row.attack}, {row.num_queries}", row) for row in rows])
+
+
+def statistic_table(rows: Sequence[StatisticRow]) -> dict[str, Any] | None:
+    """LiRA on other statistics (LiRA figure 8), with what each is; None without rows."""
+    summaries = {name: line.summary for name, line in DERIVED.items()}
+    return _variants(
+        [(f"{row.attack}, {row.statistic}", row) for row in rows],
+        [summaries.get(row.statistic, "the scaled logit") for row in rows],
+    )
+
+
+def _variants(rows: Sequence[tuple[str, Row]], abouts: Sequence[str] = ()) -> dict[str, Any] | None:
+    """A table of metrics of variants of an attack, with a line on each where one is given."""
     if not rows:
         return None
-    metrics = [m for m in ("auc", *TPR_AT) if any(row.metrics[m].is_known for row in rows)]
+    metrics = [m for m in ("auc", *TPR_AT) if any(row.metrics[m].is_known for _, row in rows)]
     return {
         "columns": [COLUMN[m] for m in metrics],
         "rows": [
-            {"name": row.attack, "about": "", "cells": [cell(m, row.metrics[m]) for m in metrics]}
-            for row in rows
+            {"name": name, "about": about, "cells": [cell(m, row.metrics[m]) for m in metrics]}
+            for (name, row), about in zip(rows, abouts or [""] * len(rows), strict=True)
         ],
     }
 

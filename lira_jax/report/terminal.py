@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
-from lira_jax.report import details, wording
+from lira_jax.report import details, table_one, wording
 
 _SHOWN = {
     "auc": "AUC",
@@ -26,7 +26,8 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
       more: also how each attack decides, errs and agrees.
     """
     found = {"": _attacks(results)}
-    for table in details.calibrated(results) + (details.of_attacks(results) if more else []):
+    further = [*details.of_attacks(results), *table_one.table_one(results)] if more else []
+    for table in details.calibrated(results) + further:
         found[table.title] = _table(table)
     if results.exposure_by_source:
         found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
@@ -42,8 +43,16 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
             (row.attack, row.metrics) for row in results.ablation
         )
     if results.num_shadows:
-        found["With fewer shadow models (Carlini et al. 2022, figure 9)"] = _metrics(
+        found["With fewer shadow models (Carlini et al. 2022, figures 9 and 17)"] = _metrics(
             (f"{row.num_shadows:4d} {row.attack}", row.metrics) for row in results.num_shadows
+        )
+    if results.num_queries:
+        found["With fewer queries (Carlini et al. 2022, table III)"] = _metrics(
+            (f"{row.num_queries:4d} {row.attack}", row.metrics) for row in results.num_queries
+        )
+    if results.statistics:
+        found["On statistics of the plain query (Carlini et al. 2022, figure 8)"] = _metrics(
+            (f"{row.attack}@{row.statistic}", row.metrics) for row in results.statistics
         )
     return found
 

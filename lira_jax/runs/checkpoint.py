@@ -3,9 +3,14 @@
     checkpoints/0007/epoch_0020   training state after 20 epochs (orbax); only the newest is kept
     checkpoints/0007/final        the finished model's variables (orbax)
 
-Orbax writes under a temporary name and renames, so a folder that exists is whole.
+A checkpoint is written under a temporary name and renamed, so a folder that exists is whole. In it
+lira_jax.json says which model it is of, and the hash of the other files, which is checked whenever
+it is loaded. Checkpoints of earlier versions have no such file, and are read without.
 """
 
+import errno
+import json
+import os
 import pathlib
 import re
 import shutil
@@ -13,9 +18,13 @@ from typing import Any
 
 from orbax.checkpoint import v1 as ocp
 
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
+from lira_jax.runs import files
+from lira_jax.runs.plain_path import plain
 
 FINAL = "final"
+RECORD = "lira_jax.json"
 
 
 def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
@@ -25,19 +34,52 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
       UserError: the disk is full; earlier checkpoints are untouched.
     """
     home = _home(folder, model_id)
+    home.mkdir(parents=True, exist_ok=True)
+    temporary = files.temporary_name(home / name)
     try:
-        ocp.save(home / name, tree, overwrite=True)
+        ocp.save(plain(home) / temporary.name, tree, overwrite=True)
+        _write_record(temporary, model_id, name)
+        shutil.rmtree(home / name, ignore_errors=True)
+        os.rename(temporary, home / name)
     except Exception as error:  # the same cause comes as OSError or as tensorstore's ValueError
-        for unfinished in home.glob(f"{name}.*tmp*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
-        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+        said, number = str(error), getattr(error, "errno", None)
+        full = "No space left on device" in said or "Disk quota exceeded" in said
+        if full or number in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
                 f"{home / name} could not be written: the disk is full; free some and run again"
             ) from None
         raise
-    for other in home.iterdir():
-        if other.name != name:
+    finally:
+        for unfinished in home.glob(f"{temporary.name}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+    tidy(folder, model_id)
+
+
+def _write_record(path: pathlib.Path, model_id: int, name: str) -> None:
+    record = {"model": model_id, "name": name, "sha256": files.sha256_of_folder(path)}
+    with open(path / RECORD, "w") as file:
+        json.dump(record, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def tidy(folder: pathlib.Path, model_id: int) -> None:
+    """Removes all but the model's newest checkpoint, such as what a killed process has begun.
+
+    Only who trains the model may call it, or anybody once it is finished.
+    """
+    home, kept = _home(folder, model_id), newest(folder, model_id)
+    for other in home.iterdir() if home.exists() else ():
+        if other.name != kept:
             shutil.rmtree(other, ignore_errors=True)
+
+
+def newest(folder: pathlib.Path, model_id: int) -> str | None:
+    """Name of the checkpoint that counts; None if there is none."""
+    if is_finished(folder, model_id):
+        return FINAL
+    epoch = latest_epoch(folder, model_id)
+    return epoch_name(epoch) if epoch else None
 
 
 def is_finished(folder: pathlib.Path, model_id: int) -> bool:
@@ -57,6 +99,30 @@ def latest_epoch(folder: pathlib.Path, model_id: int) -> int:
     return max((int(m[1]) for m in names if m), default=0)
 
 
+def check(folder: pathlib.Path, model_id: int, name: str) -> None:
+    """Checks a checkpoint against its hash, and that it is of this model.
+
+    Raises:
+      UserError: it is not what was saved, or another model's.
+    """
+    path = _home(folder, model_id) / name
+    if not (path / RECORD).exists():  # of an earlier version
+        return
+    try:
+        regular(path / RECORD)
+        record = json.loads((path / RECORD).read_text())
+        of, digest = (record["model"], record["name"]), record["sha256"]
+    except (ValueError, KeyError, TypeError):
+        of, digest = (model_id, name), None
+    if of != (model_id, name):
+        raise UserError(f"{path} is {of[1]} of model {of[0]}: delete it and run lira-train again")
+    if digest != files.sha256_of_folder(path, apart=[RECORD]):
+        raise UserError(
+            f"{path} does not match the sha256 in its {RECORD}: it was changed after it was "
+            "written; delete it and run lira-train again"
+        )
+
+
 def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
     """Loads a checkpoint.
 
@@ -67,8 +133,9 @@ def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
       UserError: it is damaged, or of another model.
     """
     path = _home(folder, model_id) / name
+    check(folder, model_id, name)
     try:
-        return ocp.load(path, like)
+        return ocp.load(plain(path.parent) / path.name, like)
     except Exception as error:  # orbax raises many types for damaged files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -8,11 +8,14 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from lira_jax import experiment as experiment_lib
 from lira_jax import progress
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.runs.folder import Folder
@@ -34,6 +37,9 @@ PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
+RESULT_SET = "attacks/manifest.json"
+"""Whose results are here, and the hashes of results.json and of all scores."""
+VARIANTS_TABLE = "variants.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -107,11 +113,26 @@ def attack_of(file: str) -> str | None:
     return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
 
 
+def _is_record(record: Any) -> bool:
+    """Whether a line of metrics.jsonl may be one of ours: of a model and epoch, with metrics."""
+    if not isinstance(record, dict):
+        return False
+    counts = [record.get(name) for name in ("model", "epoch")]
+    words = [record.get(name) for name in ("diverged", "learned_nothing")]
+    rest = [v for n, v in record.items() if n not in ("diverged", "learned_nothing")]
+    return (
+        all(type(count) is int and count >= 0 for count in counts)
+        and all(word is None or isinstance(word, str) for word in words)
+        and all(v is None or isinstance(v, (int, float)) for v in rest)
+    )
+
+
 def figure(name: str, suffix: str) -> str:
     """Name of a picture of the report."""
     return f"report/{name}{suffix}"
 
 
+_WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE = "attacks/", "diagnosis/", "code"
 
 
@@ -195,6 +216,44 @@ class RunDirectory(Folder):
                 held.close()
             yield settled
 
+    def check_whole(self) -> None:
+        """Checks that what is trained here can be told from its manifest.
+
+        Raises:
+          UserError: there are checkpoints, and no entry of the masks that they were trained on.
+        """
+        if KEEP not in self._manifest() and any(self.checkpoints().glob("[0-9]*/[!.]*")):
+            raise UserError(
+                f"--workdir={self.path}: it has checkpoints, and no manifest.json that says what "
+                "they were trained on; restore it, or start anew in another --workdir"
+            )
+
+    def working(
+        self, stage: str, experiment: Experiment, models: Collection[int]
+    ) -> AbstractContextManager[None]:
+        """Claims models for a stage of this process, with the settings as they are stored.
+
+        Args:
+          experiment: that this process goes by.
+
+        Raises:
+          UserError: another process is at work on one of the models, or has changed a setting that
+            they depend on since this one has read it.
+        """
+
+        def check() -> None:
+            stored = self.read_experiment() if self.has_experiment() else experiment
+            for name, field in FIELDS.items():
+                ours, now = (getattr(e, name) for e in (experiment, stored))
+                if field.metadata["fixed_by"] in ("train", stage) and ours != now:
+                    shown = (experiment_lib.shown(name, v) for v in (ours, now))
+                    raise UserError(
+                        "--{}: another process has begun with {} in {}; drop the flag, or give "
+                        "another --workdir".format(*shown, self.path)
+                    )
+
+        return self.at_work(stage, models, check)
+
     def _agreed(self, asked: Experiment, given: Collection[str]) -> Experiment:
         if not self.has_experiment():
             foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
@@ -204,6 +263,7 @@ class RunDirectory(Folder):
                     "no experiment.json; give another directory"
                 )
             return asked
+        self.check_whole()
         stored = self.read_experiment()
         changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
         if changed.get("normalize") == "auto":  # of which the run has what was chosen
@@ -230,10 +290,11 @@ class RunDirectory(Folder):
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())
-        return any(name.startswith(first) for name in self._manifest())
+        begun = any(name.startswith(first) for name in self._manifest())
+        return begun or any(claim.stage == stage for claim in self.claims())
 
     def _write_experiment(self, experiment: Experiment) -> None:
-        self.write_json(
+        self.write_checked_json(
             EXPERIMENT, {"experiment": experiment_lib.to_json(experiment), **provenance()}
         )
 
@@ -265,7 +326,7 @@ class RunDirectory(Folder):
         with self._lock():
             self.check_data(fingerprint, source, name)
             if name not in self._manifest():
-                self._update_manifest(name, {"sha256": fingerprint, **(about or {})})
+                self.enter({name: {"sha256": fingerprint, **(about or {})}})
 
     def about_data(self) -> dict:
         """The facts that `settle_data` has entered; empty in runs of earlier versions."""
@@ -305,7 +366,7 @@ class RunDirectory(Folder):
         with self._lock():
             self.check_code(fingerprint, flag)
             known = self._manifest().get(_CODE, {})
-            self._update_manifest(_CODE, {**known, fingerprint.versions: fingerprint.sha256})
+            self.enter({_CODE: {**known, fingerprint.versions: fingerprint.sha256}})
         if known:
             progress.note(
                 f"note: {flag}: the run in {self.path} began with {next(iter(known))}; whether the "
@@ -325,7 +386,7 @@ class RunDirectory(Folder):
         return {
             int(name.removeprefix(_DIAGNOSIS)): Diagnosis.of_entry(entry)
             for name, entry in self._manifest().items()
-            if name.startswith(_DIAGNOSIS)
+            if re.fullmatch(rf"{_DIAGNOSIS}\d+", name) and set(map(type, entry.values())) <= _WORDS
         }
 
     def data_fingerprint(self) -> str | None:
@@ -342,13 +403,18 @@ class RunDirectory(Folder):
             file.write(lines.encode())
 
     def read_metrics(self) -> list[dict]:
-        """The records of metrics.jsonl; a line cut short by a kill is passed over."""
-        records = []
-        if self._exists(METRICS):
-            for line in self._file(METRICS).read_text().splitlines():
-                with contextlib.suppress(json.JSONDecodeError):
-                    records.append(json.loads(line))
-        return records
+        """The records of metrics.jsonl; a line cut short by a kill is passed over, as any other.
+
+        A record tells of nothing that results depend on, so a damaged one need not stop anybody.
+        """
+        if not self._exists(METRICS):
+            return []
+        regular(self._file(METRICS))
+        found = []
+        for line in self._file(METRICS).read_bytes().split(b"\n"):
+            with contextlib.suppress(ValueError, RecursionError):
+                found.append(json.loads(line))
+        return [record for record in found if _is_record(record)]
 
     def read_plan(self, where: str) -> dict | None:
         """The fields of the fastest Plan of several on such devices; None if none was timed."""

@@ -102,13 +102,22 @@ class _Files:
         return len(self.models)
 
     def __getitem__(self, row: int) -> np.ndarray:
+        array = self._read(row)
+        return plain_logits(array) if self.name == "logits" else array
+
+    def of_queries(self, row: int) -> np.ndarray:
+        """Logits of all queries that they are saved of, [examples, queries, classes]."""
+        array = self._read(row)
+        return array if array.ndim == 3 else array[:, None]
+
+    def _read(self, row: int) -> np.ndarray:
         array = self.run.read(self.view.signal(self.name, self.models[row]))
         if len(array) != self.num_examples or array.ndim < 2:
             raise UserError(
                 f"{self.run.path / self.view.signal(self.name, self.models[row])} has shape "
                 f"{array.shape}, not of {self.num_examples} examples: it belongs to another run"
             )
-        return plain_logits(array) if self.name == "logits" else array
+        return array
 
 
 def plain_logits(logits: np.ndarray) -> np.ndarray:
@@ -237,7 +246,7 @@ def _same_queries(
     )
     return (
         dataclasses.replace(shadows, signals=shadows.signals.plain()),
-        dataclasses.replace(judged, outputs=judged.outputs.plain()),
+        judged.queries(slice(1)),
     )
 
 

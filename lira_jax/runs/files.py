@@ -3,16 +3,23 @@
 import contextlib
 import errno
 import hashlib
+import io
+import json
 import os
 import pathlib
 import platform
 import re
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from lira_jax.data.readers import numpy_file
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
+
+_HOUR = 3600.0  # seconds
 
 
 def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
@@ -25,30 +32,85 @@ def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
       UserError: missing, truncated, or not such a file.
     """
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        if numpy_file.is_archive(path):
+            raise UserError(
+                f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save"
+            )
+        array = numpy_file.load(path, mapped=mapped)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    except UserError:
+        raise
     except (ValueError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{path} is not a whole .npy file ({reason}): restore it, or make it again"
         ) from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(
-            f"{path} is an .npz archive, not a .npy file; save the array alone with numpy.save"
-        )
     return np.asarray(array)
 
 
 def writer_of(path: pathlib.Path) -> tuple[str, int] | None:
     """The host and process id of the writer of a temporary file; None if it is no such file."""
-    match = re.fullmatch(r"\.(.+)@(\d+)\..+", path.name)
+    match = re.fullmatch(r"\.([^@]+)@(\d+)\..+", path.name)
     return (match[1], int(match[2])) if match else None
 
 
 def temporary_name(path: pathlib.Path) -> pathlib.Path:
     """A name beside `path` that no process on any host uses: containers share process ids."""
     return path.with_name(f".{platform.node()}@{os.getpid()}.{path.name}")
+
+
+def is_abandoned(path: pathlib.Path, living: Collection[tuple[str, int]] = ()) -> bool:
+    """Whether this is a temporary file, or folder, whose writer lives no more.
+
+    Of writers on other machines nothing but their claims is known; what one without a claim wrote
+    to in the last hour is taken for a living one's.
+
+    Args:
+      living: host and process id of processes that are known to live, wherever.
+    """
+    writer = writer_of(path)
+    if writer is None or writer in living:
+        return False
+    host, pid = writer
+    if host == platform.node():
+        return not _lives(pid)
+    try:
+        return time.time() - path.stat().st_mtime > _HOUR
+    except FileNotFoundError:  # it has its name by now
+        return False
+
+
+def size(path: pathlib.Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    inside = path.rglob("*") if path.is_dir() else [path]
+    total = 0
+    for file in inside:
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is a process of this number on this machine."""
+    try:
+        os.kill(pid, 0)  # which looks, and sends nothing
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def abandoned(folder: pathlib.Path, living: Collection[tuple[str, int]] = ()) -> list[pathlib.Path]:
+    """The temporary files and folders below a folder that `is_abandoned` is true of."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        left = [n for n in folders if is_abandoned(pathlib.Path(parent, n), living)]
+        folders[:] = [n for n in folders if n not in left]
+        left += [n for n in names if is_abandoned(pathlib.Path(parent, n), living)]
+        found += [pathlib.Path(parent, n) for n in left]
+    return sorted(found)
 
 
 @contextlib.contextmanager
@@ -109,6 +171,38 @@ def npy_writer(
 
 
 def sha256(path: pathlib.Path) -> str:
-    """The hash of a file's bytes, in hexadecimal."""
+    """The hash of a file's bytes, in hexadecimal.
+
+    Raises:
+      UserError: it is no file.
+    """
+    regular(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_npy(array: np.ndarray) -> str:
+    """The hash of the .npy file that `npy_writer` makes of an array."""
+    content = io.BytesIO()
+    np.save(content, np.ascontiguousarray(array), allow_pickle=False)
+    return hashlib.sha256(content.getvalue()).hexdigest()
+
+
+def sha256_of_folder(folder: pathlib.Path, apart: Collection[str] = ()) -> str:
+    """The hash of the names and bytes of all files below a folder, in hexadecimal.
+
+    Args:
+      apart: names of files in the folder itself that do not count.
+    """
+    names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for name in names:
+        if name not in apart:
+            digest.update(f"{sha256(folder / name)}  {name}\n".encode())
+    return digest.hexdigest()
+
+
+def sha256_of_json(value: Any) -> str:
+    """The hash of what JSON says, however it is laid out, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -6,22 +6,31 @@ checked whenever it is read. Several processes may fill one folder at the same t
 """
 
 import contextlib
+import errno
 import fcntl
+import itertools
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
-from absl import logging
 
+from lira_jax import progress
+from lira_jax.data.readers.reading import one_line, regular
 from lira_jax.errors import UserError
+from lira_jax.runs import claims as claims_lib
 from lira_jax.runs import files
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+CLAIMS = ".processes"
+"""What the processes of the run are at work on (claims.py)."""
+SHA256 = "sha256"
+"""What a JSON file that is checked says of the rest of itself."""
 _RESTORE = "restore it, or start anew in another --workdir"
 
 
@@ -42,6 +51,7 @@ class Folder:
         """
         self.path, self._written_by, self._remade = path, written_by, remade
         self._locked = False
+        self._told: set[str] = set()
 
     def has(self, name: str) -> bool:
         """Whether the dump `name` is here, whole and in the manifest."""
@@ -49,9 +59,11 @@ class Folder:
         if entry is None or not self._exists(name):
             return False
         if self._file(name).stat().st_size != entry["bytes"]:
-            logging.warning(
-                "%s is not as long as the manifest says; it will be made again", self._file(name)
-            )
+            if name not in self._told:
+                self._told.add(name)
+                progress.remark(
+                    f"{self._file(name)} is not as long as manifest.json says; it counts as missing"
+                )
             return False
         return True
 
@@ -94,10 +106,24 @@ class Folder:
             write(array)
 
     def write_once(self, name: str, array: np.ndarray) -> None:
-        """Writes a dump unless it is here already; of processes that start together, one writes."""
+        """Writes a dump unless it is here already; of processes that start together, one writes.
+
+        Raises:
+          UserError: the dump that was here, and may be lost, is another.
+        """
         with self._lock():
-            if not self.has(name):
-                self.write(name, array)
+            if self.has(name):
+                same = np.array_equal(self.read(name), array)
+            else:
+                before = self._manifest().get(name)
+                same = before is None or before[SHA256] == files.sha256_of_npy(array)
+                if same:
+                    self.write(name, array)
+        if not same:
+            raise UserError(
+                f"{self._file(name)} of this run holds other values than are found now; restore "
+                "what they come from, or start anew in another --workdir"
+            )
 
     @contextlib.contextmanager
     def rows_writer(
@@ -116,16 +142,24 @@ class Folder:
 
     def write_json(self, name: str, value) -> None:
         """Writes a JSON file in one step."""
-        self.write_text(name, json.dumps(value, indent=1, allow_nan=False) + "\n")
+        self.write_text(name, _json_text(value))
+
+    def write_checked_json(self, name: str, value: dict) -> None:
+        """Writes a JSON object that says its own hash, which reading checks."""
+        self.write_text(name, checked_json(value))
 
     def read_json(self, name: str, written_by: str):
-        """Reads a JSON file; `written_by` is the command to run when it is missing."""
+        """Reads a JSON file; `written_by` is the command to run when it is missing.
+
+        Raises:
+          UserError: it is missing, no JSON, or not what its own hash says, if it has one.
+        """
         return self._json(name, written_by)
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in one step."""
+        """Writes a text file in one step; bytes that are not UTF-8, of a path, become \\xff."""
         with files.replacing(self._file(name)) as file:
-            file.write(text.encode())
+            file.write(os.fsencode(text).decode(errors="backslashreplace").encode())
 
     def remove(self, name: str) -> None:
         """Removes a file that is no dump, if it is here."""
@@ -139,17 +173,79 @@ class Folder:
         """The entries of the manifest that are of files: name -> sha256 and bytes."""
         return {name: entry for name, entry in self._manifest().items() if "bytes" in entry}
 
+    @contextlib.contextmanager
+    def at_work(
+        self, stage: str, models: Collection[int] = (), check: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
+        """Claims models, or the whole folder, for a stage of this process, as claims.py says.
+
+        What killed writers have left is removed first.
+
+        Args:
+          check: called with the lock; it raises where the stage cannot go on.
+
+        Raises:
+          UserError: another process is at work on them.
+        """
+        made = not self.path.exists()
+        try:
+            with contextlib.ExitStack() as held:
+                with self._lock():
+                    check()
+                    held.enter_context(claims_lib.held(self.path / CLAIMS, stage, models))
+                    self._sweep()
+                yield
+        finally:
+            if made:
+                with contextlib.suppress(OSError):  # something came of it
+                    with self._lock():
+                        pass
+                    self.path.rmdir()
+
+    def claims(self) -> list[claims_lib.Claim]:
+        """What living processes, here and elsewhere, are at work on."""
+        return claims_lib.living(self.path / CLAIMS)
+
+    def _sweep(self) -> None:
+        """Removes temporary files of killed writers; called with the lock."""
+        left = files.abandoned(self.path, {(c.host, c.pid) for c in self.claims()})
+        size = sum(files.size(path) for path in left)
+        for path in left:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if left:
+            kind = "file" if len(left) == 1 else "files"
+            progress.note(
+                f"removed {len(left)} temporary {kind} of killed writers, {size / 1e6:.1f} MB"
+            )
+
     # Manifest
 
     def _manifest(self) -> dict[str, dict]:
-        return self._json(MANIFEST) if self._exists(MANIFEST) else {}
+        entries = self._json(MANIFEST) if self._exists(MANIFEST) else {}
+        if not isinstance(entries, dict) or not all(itertools.starmap(_is_entry, entries.items())):
+            raise UserError(
+                f"{self._file(MANIFEST)} holds no hashes of the files of a run: {_RESTORE}"
+            )
+        return entries
 
     def _enter(self, name: str, entry: dict) -> None:
-        with self._lock():
-            self._update_manifest(name, entry)
+        self.enter({name: entry})
 
-    def _update_manifest(self, name: str, entry: dict) -> None:
-        self.write_json(MANIFEST, dict(sorted({**self._manifest(), name: entry}.items())))
+    def enter(self, entries: dict[str, dict], without: Collection[str] = ()) -> None:
+        """Enters dumps in the manifest in one step, and takes others out of it."""
+        with self._lock():
+            kept = {n: e for n, e in self._manifest().items() if n not in without}
+            self._write_manifest(kept | entries)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """A block that the other processes of the run wait for."""
+        return self._lock()
+
+    def _write_manifest(self, entries: dict[str, dict]) -> None:
+        self.write_json(MANIFEST, dict(sorted(entries.items())))
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -184,7 +280,15 @@ class Folder:
                 ) from None
             with contextlib.suppress(FileNotFoundError):  # its last owner has removed it
                 file = open(self.path / LOCK, "w")  # noqa: SIM115, the caller closes it
-                fcntl.flock(file, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                except OSError as error:
+                    if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                        raise
+                    raise UserError(
+                        f"--workdir={self.path}: its file system has no locks (flock), which keep "
+                        "the processes of a run apart; give a directory on another"
+                    ) from None
                 with contextlib.suppress(FileNotFoundError):
                     if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path / LOCK)):
                         return file
@@ -192,21 +296,47 @@ class Folder:
 
     def _json(self, name: str, written_by: str = "lira-train"):
         path = self._file(name)
+        again = f"run {written_by} again"
+        mend = again if name == self._remade else _RESTORE
         try:
-            return json.loads(path.read_text())
+            regular(path)
+            value = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise UserError(
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
             ) from None
         except NotADirectoryError:
             raise UserError(f"--workdir={self.path}: it is a file; give a run directory") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            again = f"run {written_by} again"
-            mend = again if name == self._remade else _RESTORE
-            raise UserError(f"{path} is not JSON ({error}): {mend}") from None
+        except UserError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} is not JSON ({one_line(error)}): {mend}") from None
+        if isinstance(value, dict) and isinstance(value.get(SHA256), str):
+            rest = {key: own for key, own in value.items() if key != SHA256}
+            if files.sha256_of_json(rest) != value[SHA256]:
+                raise UserError(f"{path} was changed after it was written: {mend}")
+        return value
 
     def _exists(self, name: str) -> bool:
         return self._file(name).exists()
 
     def _file(self, name: str) -> pathlib.Path:
         return self.path / name
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    """Whether an entry of a manifest may be one: a name in the folder, a hash, a size."""
+    if not isinstance(entry, dict) or name.startswith("/") or ".." in name.split("/"):
+        return False
+    if name.endswith(".npy") and not {SHA256, "bytes"} <= entry.keys():
+        return False
+    return isinstance(entry.get(SHA256, ""), str) and isinstance(entry.get("bytes", 0), int)
+
+
+def checked_json(value: dict) -> str:
+    """A JSON object that says its own hash, as text; reading it with `Folder` checks the hash."""
+    return _json_text({**value, SHA256: files.sha256_of_json(value)})
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
-from lira_jax.experiment import Experiment, target_experiment
+from lira_jax.experiment import Experiment, own_code, target_experiment
 from lira_jax.progress import named_models
-from lira_jax.runs import checkpoint, diagnoses, directory
+from lira_jax.runs import checkpoint, diagnoses, directory, files
+from lira_jax.runs.claims import Claim
 from lira_jax.runs.directory import PAGE, POOL, RESULTS, RunDirectory, attack_of
-from lira_jax.runs.files import writer_of
 from lira_jax.runs.health import Diagnosis
 
 STAGES = ("train", "score", "attack", "report")
@@ -43,8 +43,11 @@ class Status:
         read.
       leftover: temporary files of writers that live no more; harmless.
       processes: (process id, stage) of this run on this machine.
+      elsewhere: what processes on other machines are at work on.
       age: seconds since anything in the directory was written.
       targets: the same of the targets, if another recipe trains them.
+      own_code: field -> code of the user's own, which train and score run only if they are given
+        it.
     """
 
     path: pathlib.Path
@@ -62,8 +65,10 @@ class Status:
     damaged: dict[str, str]
     leftover: list[str]
     processes: list[tuple[int, str]]
+    elsewhere: list[Claim]
     age: float
     targets: "Status | None" = None
+    own_code: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def left(self, stage: str) -> list[int]:
         """The models that train or score has left, those of targets that it has left too."""
@@ -93,6 +98,7 @@ def inspect(run: RunDirectory, read_results: Callable[[pathlib.Path], object]) -
       UserError: there is no run here, or its experiment or manifest cannot be read.
     """
     experiment = run.read_experiment()
+    run.check_whole()
     other = target_experiment(experiment)
     targets = _inspect(run.targets(), other, read_results, None) if other else None
     return _inspect(run, experiment, read_results, targets)
@@ -118,14 +124,20 @@ def _inspect(
         except UserError as error:
             damaged[RESULTS] = str(error)
     models = range(e.num_models)
-    trained = [m for m in models if checkpoint.is_finished(folder, m)]
+    checkpoints = {m: found for m in models if (found := checkpoint.newest(folder, m))}
+    for model, name in checkpoints.items():
+        try:
+            checkpoint.check(folder, model, name)
+        except UserError as error:
+            damaged[f"checkpoints/{model:04d}/{name}"] = str(error)
+    trained = [m for m, name in checkpoints.items() if name == checkpoint.FINAL]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
     views = [POOL, *(directory.probes(name) for name in probes.parse(e.probes))]
     signals = [(view, name) for view in views for name in e.signal_names]
     scored = [m for m in models if all(view.signal(n, m) in whole for view, n in signals)]
     metrics = run.read_metrics()
-    files = [p for p in run.path.rglob("*") if p.is_file()]
-    newest = max((_written(p) for p in files), default=0.0)
+    newest = max((_written(p) for p in run.path.rglob("*") if p.is_file()), default=0.0)
+    claims = run.claims()
     return Status(
         path=run.path,
         summary=f"{e.num_models} x {e.model} on {e.dataset}, {e.epochs} epochs, {e.queries} "
@@ -141,10 +153,12 @@ def _inspect(
         stale=_stale(run),
         reported=(run.path / PAGE).exists(),
         damaged=damaged,
-        leftover=[str(p) for p in files if _abandoned(p)],
+        leftover=[str(p) for p in files.abandoned(run.path, {(c.host, c.pid) for c in claims})],
         processes=processes(run.path),
+        elsewhere=[c for c in claims if c.host != platform.node()],
         age=time.time() - newest,
         targets=targets,
+        own_code=own_code(e),
     )
 
 
@@ -255,10 +269,10 @@ def processes(path: pathlib.Path) -> list[tuple[int, str]]:
 
 
 def _activity(s: Status) -> str:
-    if s.processes:
-        return "running   " + ", ".join(
-            f"lira-{stage} (process {pid})" for pid, stage in s.processes
-        )
+    running = [f"lira-{stage} (process {pid})" for pid, stage in s.processes]
+    running += [f"lira-{claim.stage} ({claim.process})" for claim in s.elsewhere]
+    if running:
+        return "running   " + ", ".join(running)
     idle = f"no process of this run on this machine; last written {_duration(s.age)} ago"
     if s.unfinished:
         idle += f": lira-{s.unfinished} is not begun, was killed, or runs on another machine"
@@ -267,7 +281,7 @@ def _activity(s: Status) -> str:
 
 def _advice(s: Status) -> str:
     workdir = shlex.quote(f"--workdir={s.path}")
-    if s.processes:
+    if s.processes or s.elsewhere:
         return f"next      wait, or look again: lira-status {workdir}"
     if len(s.diagnoses) == s.num_models and all(d.diverged for d in s.diagnoses.values()):
         return "next      train again in another --workdir, with a lower --learning_rate"
@@ -280,6 +294,10 @@ def _advice(s: Status) -> str:
     if stage is None:
         return "next      nothing is left to do"
     ids = s.left(stage) if stage in ("train", "score") else []
+    code = {"--target_flagfile": "FILE"} if s.targets and s.targets.own_code else {}
+    code |= {f"--{name}": value for name, value in s.own_code.items()}
+    if stage in ("train", "score"):
+        workdir += "".join(f" {shlex.quote(f'{n}={v}')}" for n, v in code.items())
     some = f" --model_ids={masks.write_ids(ids)}" if 0 < len(ids) < s.num_models else ""
     return f"next      lira-{stage} {workdir}{some}"
 
@@ -299,16 +317,6 @@ def _stale(run: RunDirectory) -> list[str]:
     if page.exists() and results.exists() and _written(results) > _written(page):
         stale.append("report")
     return stale
-
-
-def _abandoned(path: pathlib.Path) -> bool:
-    """Whether this is a temporary file of a process of this machine that is gone."""
-    writer = writer_of(path)
-    return (
-        writer is not None
-        and writer[0] == platform.node()
-        and not pathlib.Path("/proc", str(writer[1])).exists()
-    )
 
 
 def _written(path: pathlib.Path) -> float:

@@ -43,18 +43,41 @@ def score_models(
       view: what is scored.
 
     Raises:
-      UserError: a model is not trained to the end, a signal is unknown, or the data cannot be
-        augmented as asked.
+      UserError: a model is not trained to the end, a signal is unknown, the data cannot be
+        augmented as asked, or another process is scoring one of the models.
     """
     e, devices = experiment, devices or lift.mesh()
-    images, labels = examples.x, examples.y
-    augment.check_size(images.shape, augment=e.augment, shift=e.shift, queries=e.queries)
+    augment.check_size(examples.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
     measures = table.measures(e.signal_names, network)
-    left = {i: missing(run, i, measures, view) for i in ids}
-    todo = [i for i in ids if left[i]]
-    where = "" if view == POOL else f" {view.name}"
-    progress.note_finished(len(ids), len(todo), "scored already" + (f" on{where}" if where else ""))
 
+    def unscored() -> dict[int, list[str]]:
+        left = {i: missing(run, i, measures, view) for i in ids}
+        return {i: names for i, names in left.items() if names}
+
+    with contextlib.ExitStack() as held:
+        if todo := unscored():
+            held.enter_context(run.working("score", e, todo))
+            todo = unscored()  # another process may have scored some in between
+        on = "" if view == POOL else f" on {view.name}"
+        progress.note_finished(len(ids), len(todo), f"scored already{on}")
+        if todo:
+            _score(e, network, examples, run, todo, devices, view, measures)
+
+
+def _score(
+    e: Experiment,
+    network: Network,
+    examples: Dataset,
+    run: RunDirectory,
+    left: Mapping[int, list[str]],
+    devices: Mesh,
+    view: View,
+    measures: Mapping[str, table.Measure],
+) -> None:
+    """`score_models` of the signals that are left of models that are this process's own."""
+    images, labels = examples.x, examples.y
+    todo = list(left)
+    where = "" if view == POOL else f" {view.name}"
     plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
     of_one = measure.make_step(network, measures, augment.query_grid(e.queries), plain=plain)
     shapes = measure.shapes(of_one, network, images, labels)

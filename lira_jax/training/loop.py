@@ -70,13 +70,37 @@ def train(
       devices: as `lift.mesh` gives them; all by default.
 
     Raises:
-      UserError: memory does not suffice for one model.
+      UserError: memory does not suffice for one model, or another process is training one of them.
     """
-    devices, folder = devices or lift.mesh(), run.checkpoints()
-    todo = [i for i in ids if not checkpoint.is_finished(folder, i)]
-    progress.note_finished(len(ids), len(todo), "trained already")
-    if not todo:
+    devices = devices or lift.mesh()
+    for i in set(ids) - set(_unfinished(run, ids)):
+        checkpoint.tidy(run.checkpoints(), i)
+    if not _unfinished(run, ids):
+        progress.note_finished(len(ids), 0, "trained already")
         return []
+    with run.working("train", experiment, _unfinished(run, ids)):
+        todo = _unfinished(run, ids)  # another process may have finished some in between
+        progress.note_finished(len(ids), len(todo), "trained already")
+        return _train(experiment, network, dataset, keep, run, todo, devices) if todo else []
+
+
+def _unfinished(run: RunDirectory, ids: Sequence[int]) -> list[int]:
+    return [i for i in ids if not checkpoint.is_finished(run.checkpoints(), i)]
+
+
+def _train(
+    experiment: Experiment,
+    network: Network,
+    dataset: Dataset,
+    keep: np.ndarray,
+    run: RunDirectory,
+    todo: list[int],
+    devices: Mesh,
+) -> list[Outcome]:
+    """`train` on models that are this process's own."""
+    folder = run.checkpoints()
+    for i in todo:
+        checkpoint.tidy(folder, i)
     images, labels = dataset.x, dataset.y
     if experiment.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)

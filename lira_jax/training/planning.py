@@ -11,7 +11,10 @@ from lira_jax import progress
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.ensemble import chunks, hardware, lift
+from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.models.conv import usual_form
+from lira_jax.models.onednn import operations
 from lira_jax.models.table import has_convolution
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import tuning
@@ -25,6 +28,7 @@ CACHED_WEIGHTS = 4_000_000
 WORTH_BATCHING = 4
 
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
+_ONEDNN = [("loop", "onednn"), ("map", "onednn"), ("vmap", "onednn")]
 _CPU = [
     ("loop", "plain"),
     ("unroll", "plain"),
@@ -100,16 +104,30 @@ def plan_by_rule(experiment: Experiment, models: int, devices: Mesh, params) -> 
       params: of one model, or their shapes.
 
     Raises:
-      UserError: `map` was asked for convolutional models on a CPU.
+      UserError: `map` was asked for convolutional models on a CPU, or oneDNN where there is none.
     """
     e, asked = experiment, experiment.models_per_chunk
     convolutional, platform = has_convolution(params), devices.devices.flat[0].platform
-    strategy = lift.choose_strategy(e.strategy, convolutional=convolutional, platform=platform)
+    form = "plain"
+    if e.conv_form != "auto":
+        form = e.conv_form
+    elif convolutional and ":" not in e.model:
+        form = usual_form()
+    if form == "onednn" and not operations.available():
+        raise UserError(
+            "--conv_form=onednn: oneDNN is not installed, or not for this machine; "
+            "pip install 'lira_jax[onednn]' on Linux x86-64, or take another form"
+        )
+    strategy = lift.choose_strategy(
+        e.strategy,
+        convolutional=convolutional,
+        platform=platform,
+        form="plain" if e.recipe else form,
+    )
     if e.strategy == "auto" and strategy == "vmap" and not asked and platform == "cpu":
         asked = min(_in_cache(params), chunks.width(strategy, 0, models, devices))
         if _in_cache(params) < WORTH_BATCHING:
             strategy = "loop"
-    form = "plain" if e.conv_form == "auto" else e.conv_form
     return Plan(strategy, form, chunks.width(strategy, asked, models, devices))
 
 
@@ -123,20 +141,27 @@ def candidates(experiment: Experiment, models: int, devices: Mesh, params) -> li
     e, known, first_width = experiment, _DENSE, FIRST_WIDTH
     on_cpu = devices.devices.flat[0].platform == "cpu"
     if has_convolution(params):
-        known = _CPU if on_cpu else _ACCELERATOR
+        known = _ACCELERATOR
+        if on_cpu:
+            known = [*(_ONEDNN if usual_form() == "onednn" else ()), *_CPU]
     elif on_cpu:
         first_width = min(first_width, max(2, _in_cache(params)))
         rule = plan_by_rule(e, models, devices, params).strategy
         known = sorted(known, key=lambda plan: plan[0] != rule)
     found = []
     for strategy, form in known:
-        # Only under vmap is there a choice of forms. A user's own model has convolutions of its
-        # own.
-        free = e.conv_form in ("auto", form) or strategy != "vmap"
-        if free and not (":" in e.model and form != "plain"):
+        # A user's own model has convolutions of its own.
+        if _free(e.conv_form, strategy, form) and not (":" in e.model and form != "plain"):
             asked = e.models_per_chunk or (first_width if strategy in ("vmap", "map") else 0)
             found.append(Plan(strategy, form, chunks.width(strategy, asked, models, devices)))
     return found
+
+
+def _free(asked: str, strategy: str, form: str) -> bool:
+    """Whether --conv_form allows it; only under vmap do XLA's own forms differ."""
+    if asked == "auto" or asked == form:
+        return True
+    return "onednn" not in (asked, form) and strategy != "vmap"
 
 
 def _in_cache(params) -> int:
@@ -149,6 +174,8 @@ def _measured(job: Job, rule: Plan, num_models: int, params, run: RunDirectory) 
     e, devices = job.experiment, job.devices
     where = hardware.describe(devices)
     kept = tuning.read(run.read_plan(where))
+    if kept and kept.conv_form == "onednn" and not operations.available():
+        kept = None
     if kept and e.conv_form in ("auto", kept.conv_form) and not e.models_per_chunk:
         return dataclasses.replace(
             kept, width=chunks.width(kept.strategy, kept.width, num_models, devices)

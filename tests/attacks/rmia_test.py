@@ -1,29 +1,36 @@
 """RMIA against its definition in loops over pairs, on noise, and against BASE."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from null_scores import assert_chance, auc, balanced, coin_flips, has_partner, lists, noise
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from lira_jax.attacks.base_attack import base
-from lira_jax.attacks.rmia import rmia, taylor_soft_margin
+from lira_jax.attacks.rmia import rmia
 from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
 
-def _ratios(phi, keep, own, target, online, a):
+def _trimmed(p, trim):
+    """Sorts and leaves out the share at each end, rounded down."""
+    cut = int(trim * len(p))
+    return np.mean(np.sort(p)[cut : len(p) - cut])
+
+
+def _ratios(phi, keep, own, target, online, a, trim=0.0):
     """ratio(x) of one target, [examples, queries]; target None is one from outside."""
     ratio = np.zeros(own.shape)
     with_partner = has_partner(keep)
     for (i, query), value in np.ndenumerate(own):
         ins, outs = lists(keep[:, i], target, with_partner)
-        mean_out = np.mean(expit(phi[outs, i, query].astype(float)))
-        if online:
-            p = (np.mean(expit(phi[ins, i, query].astype(float))) + mean_out) / 2
+        p_in, p_out = (expit(phi[models, i, query].astype(float)) for models in (ins, outs))
+        mean_out = _trimmed(p_out, trim)
+        if online and trim:
+            p = _trimmed(np.concatenate([p_in, p_out]), trim)
+        elif online:
+            p = (np.mean(p_in) + mean_out) / 2
         else:
             p = (1 + a) / 2 * mean_out + (1 - a) / 2
         ratio[i, query] = expit(float(value)) / p
@@ -51,9 +58,11 @@ def _fraction_beaten(ratio, population, gamma, combine):
     st.sampled_from([balanced, coin_flips]),
     st.booleans(),
     st.sampled_from([1.0, 1.3, 2.0]),
+    st.sampled_from([0.0, 0.2, 0.45]),
+    st.booleans(),
 )
 def test_equals_the_definition_on_all_pairs(
-    combine, num_models, num_examples, num_queries, seed, dtype, masks, online, gamma
+    combine, num_models, num_examples, num_queries, seed, dtype, masks, online, gamma, trim, told
 ):
     rng = np.random.default_rng(seed)
     keep = masks(rng, num_models, num_examples)
@@ -61,36 +70,82 @@ def test_equals_the_definition_on_all_pairs(
     targets = rng.integers(num_models, size=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_ELEMENTS", 2 * num_models * num_queries)  # several blocks
-        got = rmia(phi, keep, targets, online=online, gamma=gamma, combine=combine)
+        known = keep[targets] if told and not keep[targets].all(1).any() else None
+        options = dict(online=online, gamma=gamma, combine=combine, trim=trim, members=known)
+        got = rmia(phi, keep, targets, **options)
     assert got.dtype == np.float64
     for t, score in zip(targets, got, strict=True):
-        ratio = _ratios(phi, keep, phi[t], t, online, 0.3)
+        ratio = _ratios(phi, keep, phi[t], t, online, 0.3, trim)
+        z = range(num_examples) if known is None else np.flatnonzero(~keep[t])
         np.testing.assert_allclose(
-            score, _fraction_beaten(ratio, range(num_examples), gamma, combine), rtol=0, atol=1e-12
+            score, _fraction_beaten(ratio, z, gamma, combine), rtol=0, atol=1e-12
         )
 
 
 @pytest.mark.parametrize("online", [True, False])
-@pytest.mark.parametrize("a", [0.0, 0.7, 1.0])
-def test_outside_target_equals_fit_to_all_models(online, a):
+@pytest.mark.parametrize(("a", "trim"), [(0.0, 0.0), (0.7, 0.0), (1.0, 0.0), (0.7, 0.2)])
+def test_outside_target_equals_fit_to_all_models(online, a, trim):
     rng = np.random.default_rng(1)
     keep = balanced(rng, 7, 9)
     phi, observed = rng.normal(0, 5, (7, 9, 2)), rng.normal(0, 5, (2, 9, 2))
-    got = rmia(phi, keep, observed=observed, online=online, a=a)
+    got = rmia(phi, keep, observed=observed, online=online, a=a, trim=trim)
     for own, score in zip(observed, got, strict=True):
-        ratio = _ratios(phi, keep, own, None, online, a)
+        ratio = _ratios(phi, keep, own, None, online, a, trim)
         np.testing.assert_allclose(
             score, _fraction_beaten(ratio, range(9), 2.0, "mean"), rtol=0, atol=1e-12
         )
 
 
 @pytest.mark.parametrize(
-    "options", [dict(), dict(online=False), dict(population=500), dict(gamma=1.0)]
+    "options",
+    [
+        *(dict(), dict(online=False), dict(population=500), dict(gamma=1.0)),
+        *(dict(trim=0.2), dict(online=False, trim=0.2)),
+    ],
 )
 @pytest.mark.parametrize("num_models", [8, 16, 64])
 def test_noise_is_attacked_at_chance(num_models, options):
     phi, keep = noise(num_models)
     assert_chance(rmia(phi, keep, **options), keep)
+
+
+@pytest.mark.parametrize("num_models", [8, 16, 64])
+def test_z_that_are_nonmembers_tell_nothing_of_noise(num_models):
+    """A target compares members and non-members with the same z, though these are non-members."""
+    phi, keep = noise(num_models)
+    assert_chance(rmia(phi, keep, members=keep, trim=0.2), keep)
+
+
+def test_the_order_of_models_does_not_matter():
+    rng = np.random.default_rng(9)
+    phi, order = rng.normal(0, 3, (9, 40, 2)), rng.permutation(9)
+    coins = coin_flips(rng, 9, 40)  # no partner is deleted there
+    for options in (dict(), dict(trim=0.2), dict(trim=0.2, online=False)):
+        for combine in ("mean", "vote"):
+            score = rmia(phi, coins, members=coins, combine=combine, **options)
+            moved = coins[order]
+            again = rmia(phi[order], moved, members=moved, combine=combine, **options)
+            np.testing.assert_allclose(again, score[order], rtol=0, atol=1e-12)
+    # A partner is the next model of the other membership, cyclic: turning the models is the same.
+    keep = balanced(rng, 9, 40)
+    turned = np.roll(keep, 3, axis=0)
+    np.testing.assert_allclose(
+        rmia(np.roll(phi, 3, axis=0), turned, members=turned, trim=0.2),
+        np.roll(rmia(phi, keep, members=keep, trim=0.2), 3, axis=0),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+def test_z_that_are_nonmembers_are_drawn_among_them():
+    rng = np.random.default_rng(10)
+    keep = balanced(rng, 8, 50)
+    phi = rng.normal(0, 3, keep.shape)
+    score = rmia(phi, keep, members=keep, population=10)
+    np.testing.assert_allclose(score * 10, np.round(score * 10), atol=1e-12)
+    whole = rmia(phi, keep, members=keep)
+    np.testing.assert_array_equal(rmia(phi, keep, members=keep, population=50), whole)
+    assert np.any(whole != rmia(phi, keep))
 
 
 def test_a_vote_on_noise_is_at_chance():
@@ -151,39 +206,16 @@ def test_population_is_drawn_without_regard_to_membership():
     np.testing.assert_array_equal(rmia(phi, keep, population=50), rmia(phi, keep))
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.0])
-def test_taylor_soft_margin_equals_its_definition(temperature):
-    rng = np.random.default_rng(5)
-    logits, labels = rng.normal(0, 6, (3, 7, 4)).astype(np.float32), rng.integers(4, size=7)
-    phi = taylor_soft_margin(logits, labels, temperature)
-    for (m, i), value in np.ndenumerate(phi):
-        z = [float(v) / temperature for v in logits[m, i]]
-        z[labels[i]] -= 0.6
-        terms = [sum(v**k / math.factorial(k) for k in range(5)) for v in z]
-        assert expit(value) == pytest.approx(terms[labels[i]] / sum(terms), rel=1e-12)
-
-
-def test_taylor_softmax_of_high_order_without_margin_is_the_softmax():
-    rng = np.random.default_rng(6)
-    logits, labels = rng.normal(0, 2, (2, 9, 5)), rng.integers(5, size=9)
-    phi = taylor_soft_margin(logits, labels, temperature=1.0, margin=0.0, order=40)
-    expected = softmax(logits, -1)[:, np.arange(9), labels]
-    np.testing.assert_allclose(expit(phi), expected, rtol=1e-9)
-
-
-def test_taylor_confidence_of_unlikely_classes_is_positive():
-    logits = np.array(
-        [[[-3.2, -9.0, -40.0]]]
-    )  # halved, the cubic 1 + z + z^2 / 2 + z^3 / 6 is negative at each
-    assert np.isfinite(taylor_soft_margin(logits, np.array([0]))).all()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (dict(combine="median"), "combine=median: it is one of mean, vote"),
         (dict(gamma=0.5), "gamma=0.5: give at least 1"),
         (dict(a=1.5), "a=1.5: give 0 to 1"),
+        (dict(gamma=np.nan), "gamma=nan: give at least 1"),
+        (dict(trim=0.5), "trim=0.5: give 0 to less than 0.5"),
+        (dict(members=np.ones((8, 5), bool)), r"members has shape \(8, 5\): give .*\(8, 6\)"),
+        (dict(members=np.ones((8, 6), bool)), "none is left for z"),
         (dict(population=0), "population=0: give 1 to 6"),
         (dict(population=7), "population=7: give 1 to 6"),
         (
@@ -199,7 +231,9 @@ def test_unusable_options_are_refused_in_one_line(options, message):
         rmia(**arguments)
 
 
-@pytest.mark.parametrize("options", [dict(), dict(online=False), dict(combine="vote")])
+@pytest.mark.parametrize(
+    "options", [dict(), dict(online=False), dict(combine="vote"), dict(trim=0.2)]
+)
 def test_examples_with_empty_lists_are_neither_judged_nor_compared_with(options):
     rng = np.random.default_rng(8)
     phi, keep = rng.normal(size=(8, 30, 3)), balanced(rng, 8, 30)
@@ -209,9 +243,3 @@ def test_examples_with_empty_lists_are_neither_judged_nor_compared_with(options)
     np.testing.assert_array_equal(score[:, rest], rmia(phi[:, rest], keep[:, rest], **options))
     assert np.isnan(score[:, ~rest]).all()
     assert np.isfinite(rmia(phi, keep, population=30, **options)[:, rest]).all()
-
-
-@pytest.mark.parametrize("options", [dict(order=3), dict(order=0), dict(temperature=0.0)])
-def test_unusable_taylor_options_are_refused(options):
-    with pytest.raises(UserError, match=next(iter(options))):
-        taylor_soft_margin(np.zeros((1, 2, 3)), np.array([0, 1]), **options)

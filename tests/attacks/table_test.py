@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from lira_jax.attacks.options import with_options
 from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared.evidence import Evidence
@@ -101,11 +102,12 @@ def test_noise_is_at_chance_when_a_quarter_is_kept(name):
     assert abs(np.mean(areas) - 0.5) < stats.t.ppf(1 - 3e-5, 9) * error / np.sqrt(10)
 
 
-LISTS = [name for name in FAST if ATTACKS[name].fewest is not None]
+# Attacks that read shadow models: lists of an example, or pairs of all.
+OF_SHADOWS = [n for n in FAST if ATTACKS[n].fewest or n.startswith("class_") or n == "privacy_risk"]
 
 
 @pytest.mark.parametrize("num_models", [8, 16])
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", OF_SHADOWS)
 def test_noise_is_at_chance_where_masks_are_coin_flips(name, num_models):
     """Examples are in more or fewer training sets, and no list tells whether the target is one."""
     areas = []
@@ -142,7 +144,8 @@ def test_named_targets_are_rows_of_all_targets():
 
 
 def test_compatible_attacks_replace_attacks_of_the_same_name():
-    assert set(COMPATIBLE["tf_privacy"]) <= set(ATTACKS)
+    for table in COMPATIBLE.values():
+        assert set(table) <= set(ATTACKS)
 
 
 @pytest.mark.parametrize("name", sorted(ATTACKS))
@@ -191,12 +194,13 @@ def saturated(kind):
 @pytest.mark.parametrize("kind", ["members", "everybody", "some", "nearly nobody", "agreeing"])
 def test_saturated_outputs_give_finite_scores_without_a_warning(kind, recwarn):
     e = saturated(kind)
-    reference = {f"{n} (tf_privacy)": a for n, a in COMPATIBLE["tf_privacy"].items()}
+    reference = {f"{n} ({c})": a for c, table in COMPATIBLE.items() for n, a in table.items()}
+    rmia = [f"rmia_online+{o}" for o in ("signal=taylor", "temperature=2", "trim=0.2")]
     signals = ("hinge", "naive_logit", "confidence", "log_confidence")
     bases = ("lira_online", "lira_moderated", "lira_offline_predicted", "watson", "attack_r")
     others = on_signals([f"{base}@{signal}" for base in bases for signal in signals], ATTACKS)
     fast = {name: ATTACKS[name] for name in FAST}
-    for name, attack in (fast | reference | others).items():
+    for name, attack in (fast | reference | others | with_options(rmia, ATTACKS)).items():
         assert np.isfinite(compress(attack.run(e))).all(), name
     assert not [str(warning.message) for warning in recwarn.list]
 

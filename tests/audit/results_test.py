@@ -18,12 +18,13 @@ import pytest
 from audit.small_evidence import small_evidence
 
 from lira_jax.attacks.p_values import p_values
-from lira_jax.audit.results import VERSION, Results, ShadowRow
+from lira_jax.audit.results import VERSION, QueryRow, Results, ShadowRow
 from lira_jax.audit.run import Request, audit_evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.estimate import Estimate, Metric
 from lira_jax.evaluation.summary import METRICS, Row
+from lira_jax.runs.directory import RunDirectory
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs/run_directory.md"
 # As version 1 wrote it, without the other attacks and shortened: see `first` for what it holds.
@@ -118,6 +119,9 @@ def test_what_the_first_version_held_lies_where_it_lay():
         if isinstance(old, dict):
             for key, value in old.items():
                 assert_holds(new[key], value, f"{where}.{key}")
+        elif isinstance(old, list) and any(isinstance(value, dict) for value in old):
+            for i, (own, value) in enumerate(zip(new, old, strict=True)):
+                assert_holds(own, value, f"{where}[{i}]")
         else:
             assert new == old, where
 
@@ -175,6 +179,7 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
         *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
         *(f"transferred_{rate}_at_1e-{k}" for k in (3, 5) for rate in ("tpr", "fpr")),
         *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
+        *("precision_highest_1e-2", "precision_lowest_1e-2"),
     ]
     row = dict(zip(header.split(","), first.split(","), strict=True))
     entry = FIRST["attacks"]["lira_online"]
@@ -186,6 +191,26 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
     old = header.split(",").index("statistic")  # what a first version knows nothing of comes last
     assert set(first.split(",")[old:]) == {""}
     assert second == ",".join(["few", *first.split(",")[1 : old - 2], *[""] * (len(row) - old + 2)])
+
+
+def test_variants_csv_has_a_row_a_variant_and_no_file_stands_for_none(tmp_path):
+    found = Results.from_json(FIRST)
+    first = found.num_shadows[0]
+    asked = QueryRow(**{n: v for n, v in vars(first).items() if n != "num_shadows"}, num_queries=2)
+    many = dataclasses.replace(found, num_queries=(asked,))
+    rows = list(csv.DictReader(io.StringIO(many.variants_to_csv())))
+    assert [row["part"] for row in rows] == [
+        *["ablation"] * len(found.ablation),
+        *["num_shadows"] * len(found.num_shadows),
+        "num_queries",
+    ]
+    assert (rows[-1]["variant"], rows[-1]["attack"]) == ("2", first.attack)
+    assert float(rows[-1]["auc_low"]) == first.metrics["auc"].low
+    folder = RunDirectory(tmp_path)
+    many.write(folder)
+    assert (tmp_path / "variants.csv").read_text() == many.variants_to_csv()
+    dataclasses.replace(found, ablation=(), num_shadows=()).write(folder)
+    assert not (tmp_path / "variants.csv").exists()
 
 
 def test_results_csv_has_what_is_found_with_a_threshold_for_each_example():
@@ -229,4 +254,6 @@ def test_the_documentation_names_every_field_and_no_other():
         fields = [f.name for f in dataclasses.fields(kind)]
         if "metrics" in fields:  # they lie flat beside the other fields
             fields = [*(name for name in fields if name != "metrics"), *METRICS]
+        if kind is Results:
+            fields.append("sha256")  # of the file, which its writer adds
         assert sorted(documented[kind.__name__]) == sorted(fields), kind

@@ -15,7 +15,9 @@ from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded
 
 START = Results(targets=tuple(range(8)), models=tuple(range(8)))
-EVERYTHING = audit.Request(("loss", "lira_offline"), ablation=True, num_shadows=(4, 6))
+EVERYTHING = audit.Request(
+    ("loss", "lira_offline"), ablation=True, num_shadows=(4, 6), num_queries=(1,), statistics=True
+)
 
 
 def probed(evidence):
@@ -42,7 +44,7 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     assert known[-1] == {
         *("attacks", "calibrated", "pool_spread_factor"),
         *("accuracy", "calibration", "confidence", "risk", "exposure_by_source"),
-        *("probes", "ablation", "num_shadows"),
+        *("probes", "ablation", "num_shadows", "num_queries", "statistics"),
     }
     assert found == written[-1]
     assert list(found.attacks) == ["loss", "lira_offline"]
@@ -58,26 +60,32 @@ PARTS = {
     "on_probes": "left out the probes noise: too few of something",
     "ablation": "left out --ablation: too few of something",
     "number_of_shadows": "left out --num_shadows: too few of something",
+    "number_of_queries": "left out --num_queries: too few of something",
+    "statistic_choices": "left out --statistics: too few of something",
 }
+
+
+def everything():
+    evidence = small_evidence()
+    return audit.audit_evidence(
+        evidence, EVERYTHING, START, probe_sets={"noise": lambda: probed(evidence)}
+    ).to_json()
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return everything()
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_cannot_be_made_is_left_out_aloud_and_the_others_are_not(
-    tmp_path, monkeypatch, capsys, part
+    whole, monkeypatch, capsys, part
 ):
     def refuse(*arguments):
         raise UserError("too few of something")
 
-    evidence = small_evidence()
-
-    def found():
-        return audit.audit_evidence(
-            evidence, EVERYTHING, START, probe_sets={"noise": lambda: probed(evidence)}
-        ).to_json()
-
-    whole = found()
     monkeypatch.setattr(f"lira_jax.audit.{'' if '.' in part else 'run.'}{part}", refuse)
-    rest = found()
+    rest = everything()
     assert PARTS[part] in capsys.readouterr().err.splitlines()
     missing = {name for name, value in whole.items() if rest[name] != value}
     assert (
@@ -87,6 +95,8 @@ def test_a_part_that_cannot_be_made_is_left_out_aloud_and_the_others_are_not(
             "on_probes": {"probes"},
             "ablation": {"ablation"},
             "number_of_shadows": {"num_shadows"},
+            "number_of_queries": {"num_queries"},
+            "statistic_choices": {"statistics"},
         }[part]
     )
     assert not any(rest[name] for name in missing)
@@ -107,13 +117,19 @@ def test_an_attack_that_is_named_and_cannot_be_made_is_an_error_once_the_rest_is
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 2
 
 
-def test_no_curve_of_fewer_shadows_is_made_for_a_target_from_outside(tmp_path, capsys):
+def test_variants_of_lira_are_made_for_a_target_from_outside_as_far_as_models_suffice(
+    tmp_path, capsys
+):
     evidence = with_outside_targets(small_evidence(), 1, small_evidence().keep[:1])
-    request = audit.Request(("loss",), num_shadows=(4,))
+    request = audit.Request(("loss",), num_shadows=(4,), num_queries=(1,), statistics=True)
     loaded = Loaded(evidence, list(range(8)), ["a"])
     found = audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    assert {row.num_targets for row in (*found.num_shadows, *found.num_queries)} == {1}
+    assert Results.read(tmp_path).num_shadows[0].roc == found.num_shadows[0].roc
+    few = dataclasses.replace(loaded, evidence=evidence.models(np.arange(2)), models=[0, 1])
+    found = audit.audit_run(few, request, RunDirectory(tmp_path))
     assert (list(found.attacks), found.num_shadows) == (["loss"], ())
-    assert "left out --num_shadows: it needs targets that are models of" in capsys.readouterr().err
+    assert "left out --num_shadows: it needs two models in and two out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])

@@ -11,7 +11,8 @@ from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
 from lira_jax.interop.write import export as write_export
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs import directory
+from lira_jax.runs.directory import POOL, RESULTS_TABLE, RunDirectory, attack_of
 
 ATTACKS = "--attacks=lira_online,loss"
 
@@ -146,3 +147,23 @@ def test_an_order_of_queries_is_for_a_file(run, tmp_path):
     path: pathlib.Path = tmp_path / "exported"
     write_export(run, run.read_experiment(), path, "tf_privacy")
     call(attack, f"--workdir={path}", f"--targets={path}/experiment-1_6", f"--out={tmp_path}/out")
+
+
+def test_variants_of_an_attack_stand_beside_each_other_everywhere(run, capsys):
+    text = "rmia_online,rmia_online+combine=vote+gamma=1.0,rmia_online+signal=taylor+z=nonmembers"
+    call(attack, f"--workdir={run.path}", f"--attacks={text}")
+    names = [
+        "rmia_online",
+        "rmia_online+gamma=1+combine=vote",
+        "rmia_online+signal=taylor+z=nonmembers",
+    ]
+    rows = (run.path / RESULTS_TABLE).read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == names
+    assert {name for name in map(attack_of, run.dumps()) if name} == set(names)
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in printed for name in names)
+    plain, vote, taylor = (run.read(directory.attack(name)) for name in names)
+    assert np.any(plain != vote)
+    assert np.any(plain != taylor)
+    call(attack, f"--workdir={run.path}", "--compat=rmia", "--attacks=rmia_online")
+    assert np.any(run.read(directory.attack("rmia_online")) != plain)

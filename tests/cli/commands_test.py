@@ -365,11 +365,17 @@ def test_ablation_and_fewer_shadows(finished, tmp_path):
         "--attacks=loss",
         "--ablation",
         "--num_shadows=4,6",
+        "--num_queries=1,2",
+        "--statistics",
     )
     assert "+ multiple queries (online LiRA)" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())
     assert len(results["ablation"]) == 13 + 2
     assert {row["num_shadows"] for row in results["num_shadows"]} == {4, 6}
+    assert {row["num_queries"] for row in results["num_queries"]} == {1, 2}
+    variants = (tmp_path / "variants.csv").read_text().splitlines()
+    assert len(variants) == 1 + 15 + 2 * 4 + 2 * 4 + 5 * 2
+    assert variants[-1].startswith("statistics,hinge,lira_offline,")
     odd = run(
         "attack",
         f"--workdir={finished[0]}",

@@ -62,7 +62,9 @@ def test_a_recipe_with_two_networks_is_killed_resumed_scored_and_attacked(tmp_pa
 @pytest.mark.parametrize("model", ["nnx_net", "dropout"])
 def test_a_network_of_ones_own_goes_through_all_commands(model, tmp_path, capsys):
     call("train", tmp_path, f"--model=own_recipes:{model}", *SMALL)
-    call("score", tmp_path)
+    with pytest.raises(UserError, match=f"names the code own_recipes:{model}, which runs only if"):
+        call("score", tmp_path)
+    call("score", tmp_path, f"--model=own_recipes:{model}")
     assert np.load(tmp_path / "logits" / "0003.npy").shape == (120, 10)
     call("attack", tmp_path, "--attacks=loss,lira_online,lira_offline_fixed@hinge")
     found = Results.read(tmp_path).attacks
@@ -78,10 +80,11 @@ def test_a_network_of_ones_own_goes_through_all_commands(model, tmp_path, capsys
 def regression(tmp_path_factory):
     """A run whose models predict a number, scored by the recipe's own signal."""
     run = tmp_path_factory.mktemp("regression") / "run"
-    call("train", run, "--recipe=own_recipes:regression", "--learning_rate=0.02", *SMALL)
+    own = "--recipe=own_recipes:regression"
+    call("train", run, own, "--learning_rate=0.02", *SMALL)
     with pytest.raises(UserError, match=r"--signals=phi: .* no logits .* \(closeness\)"):
-        call("score", run)
-    call("score", run, "--signals=closeness")
+        call("score", run, own)
+    call("score", run, own, "--signals=closeness")
     return run
 
 
@@ -99,12 +102,22 @@ def test_a_recipe_without_logits_is_attacked_by_its_own_signal_and_reported(regr
     told = fails("attack", regression)
     [advised] = re.findall(r"--attacks=\S+", told)
     capsys.readouterr()
-    call("attack", regression, advised, "--ablation", "--num_shadows=4")
+    call(
+        "attack",
+        regression,
+        advised,
+        "--ablation",
+        "--num_shadows=4",
+        "--num_queries=1",
+        "--statistics",
+    )
     notes = [x for x in capsys.readouterr().err.splitlines() if x.startswith("left out")]
     assert [note.split(":")[0].removeprefix("left out ") for note in notes] == [
         "exposure.npy",
         "--ablation",
         "--num_shadows",
+        "--num_queries",
+        "--statistics",
     ]
     call("attack", regression, f"{advised},watson@closeness,class_threshold@closeness")
     found = Results.read(regression)

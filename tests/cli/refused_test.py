@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import json
 import shutil
 import sys
 from unittest import mock
@@ -60,6 +61,7 @@ def scored(trained, tmp_path_factory):
         ("--recipe=own_recipes:no_loss", "own_recipes:no_loss"),
         ("--target_flagfile=/nowhere.flags", "--target_flagfile=/nowhere.flags"),
         ("--learning_rate=nan", "--learning_rate=nan"),
+        ("--model_ids=", "model ids ''"),
         ("--num_examples=9999", "--num_examples"),
     ],
 )
@@ -113,6 +115,8 @@ def test_queries_that_the_data_cannot_have_are_refused_before_they_are_stored(tm
         ("attack", "--attacks=foo", "--attacks=foo"),
         ("attack", "--probes=foo", "--probes=foo: .* is not scored on foo; run lira-score"),
         ("attack", "--num_shadows=a", "--num_shadows=a"),
+        ("attack", "--num_queries=a", "--num_queries=a: give whole numbers"),
+        ("attack", "--num_queries=7", "--num_queries=7: .* have 2 here: give 1, 2, or"),
         ("attack", "--attacks=lira_online@nope", "signal nope, which is not saved"),
         ("attack", "--queries=1", "--queries=1: the run in"),
         ("attack", "--shadows=/nowhere", "--out="),
@@ -125,6 +129,29 @@ def test_a_refused_reader_leaves_a_run_as_it_is(scored, stage, flags, message):
     with pytest.raises(UserError, match=message):
         call(stage, f"--workdir={scored}", *flags.split())
     assert hashes(scored) == before
+
+
+def test_files_of_others_are_not_overwritten_by_results(scored, tmp_path):
+    (tmp_path / "results.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"results\.csv in it is not from lira-attack"):
+        call("attack", f"--workdir={scored}", "--attacks=loss", f"--out={tmp_path}")
+    assert (tmp_path / "results.csv").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_run_of_a_stranger_imports_nothing(scored, tmp_path, monkeypatch):
+    (tmp_path / "evilmod.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    run = shutil.copytree(scored, tmp_path / "run")
+    stored = json.loads((run / "experiment.json").read_text())
+    for field in ("model", "recipe"):
+        changed = {"experiment": {**stored["experiment"], field: "evilmod:f"}}
+        (run / "experiment.json").write_text(json.dumps(changed))
+        for stage in ("train", "score"):
+            with pytest.raises(UserError, match=f"--{field}: .* names the code evilmod:f"):
+                call(stage, f"--workdir={run}")
+        call("status", f"--workdir={run}")
+    assert "evilmod" not in sys.modules
 
 
 def test_what_a_reader_is_told_of_other_stages_is_not_stored(scored, tmp_path):

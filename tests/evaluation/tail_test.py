@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from lira_jax.evaluation.roc import roc
-from lira_jax.evaluation.tail import tnr_at_fnr
+from lira_jax.evaluation.tail import extremes, tnr_at_fnr
 
 
 def test_it_is_the_roc_step_that_loses_so_few_members():
@@ -35,3 +35,54 @@ def test_missing_scores_and_unresolved_rates():
     assert tnr_at_fnr(holes, members) == tnr_at_fnr(scores[:, 1000:], members[:, 1000:])
     assert np.isnan(tnr_at_fnr(scores[:, :900], members[:, :900]).value)
     assert np.isnan(tnr_at_fnr(scores, np.ones(members.shape, bool)).value)
+
+
+def naive_precision(scores, members, share):
+    """Over all orders of equal scores alike, by many random ones."""
+    rng = np.random.default_rng(0)
+    right = total = 0
+    for own, member in zip(scores, members, strict=True):
+        known = ~np.isnan(own)
+        own, member = own[known], member[known]
+        size = int(share * own.size)
+        total += 3000 * size
+        for _ in range(3000):
+            shuffled = rng.permutation(own.size)
+            best = shuffled[np.argsort(-own[shuffled], kind="stable")][:size]
+            right += np.count_nonzero(member[best])
+    return right / total
+
+
+def test_extremes_are_the_precision_of_each_target_at_either_end():
+    rng = np.random.default_rng(3)
+    members = rng.random((3, 400)) < 0.4
+    scores = rng.normal(size=members.shape) + members + np.arange(3)[:, None]
+    found = extremes(scores, members, 0.05)
+    order = np.argsort(scores, axis=1)
+    own = np.take_along_axis(members, order, 1)
+    assert found.highest.value == own[:, -20:].mean()
+    assert found.lowest.value == 1 - own[:, :20].mean()
+    assert found.highest.low < found.highest.value < found.highest.high
+    turned = extremes(-scores, ~members, 0.05)  # who is a member is a matter of naming
+    assert (turned.highest, turned.lowest) == (found.lowest, found.highest)
+    assert extremes(np.exp(scores), members, 0.05) == found  # the order alone counts
+
+
+def test_equal_scores_at_the_border_count_as_if_drawn_at_random():
+    rng = np.random.default_rng(4)
+    members = rng.random((2, 60)) < 0.5
+    scores = np.round(rng.normal(size=members.shape) + members)
+    scores[0, :7] = np.nan
+    found = extremes(scores, members, 0.15)
+    assert found.highest.value == pytest.approx(naive_precision(scores, members, 0.15), abs=0.01)
+    lowest = naive_precision(-scores, ~members, 0.15)
+    assert found.lowest.value == pytest.approx(lowest, abs=0.01)
+    constant = extremes(np.zeros((2, 100)), np.arange(200).reshape(2, 100) % 4 == 0)
+    assert (constant.highest.value, constant.lowest.value) == (0.25, 0.75)
+
+
+def test_too_few_examples_have_no_end():
+    scores, members = np.arange(99.0)[None], np.arange(99)[None] < 50
+    assert np.isnan(extremes(scores, members).highest.value)
+    more = extremes(np.arange(100.0)[None], np.arange(100)[None] < 50)
+    assert (more.highest.value, more.lowest.value) == (0, 0)

@@ -60,6 +60,8 @@ def test_a_folder_takes_the_place_of_the_other_as_a_whole_or_not_at_all(tmp_path
         ({"experiment-0_8/hparams.json": {"exported_by": "lira_jax 0"}}, None),
         ({"experiment-0_8/hparams.json": {"exported_by": ""}, "x_train.npy": 0}, None),
         ({}, None),
+        ({"0/hparams.json": {"exported_by": ""}, "0/mine.txt": 0}, "0/mine.txt"),
+        ({"0/hparams.json": {"exported_by": "", "epochs": 3}, "0/keep.npy": 0}, None),
         ({"x_train.npy": 0}, "x_train.npy"),  # of somebody's who has no models yet
         ({"experiment-0_8/hparams.json": {"arch": "wrn28-2"}}, "experiment-0_8"),  # a run of theirs
         ({"experiment-0_8/hparams.json": ["exported_by"]}, "experiment-0_8"),

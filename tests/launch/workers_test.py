@@ -179,7 +179,7 @@ def test_a_worker_that_fails_is_named(tmp_path):
         "--num_examples=100",
     ]
     assert run("train", *flags, "--epochs=1", "--queries=1", "--model_ids=0").returncode == 0
-    done = run("score", f"--workdir={tmp_path}/run", "--workers=2")
+    done = run("score", *flags[:2], "--workers=2")
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert "worker" in last

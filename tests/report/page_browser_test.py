@@ -136,10 +136,10 @@ def test_unknown_values_stay_last_either_way(browser, pages):
         assert values.index("") == len(values) - 1
 
 
-def visible(browser):
+def visible(browser, chart="roc"):
     return browser.execute_script(
-        "return Object.fromEntries(document.getElementById('chart-roc').data.filter(c => c.meta)"
-        ".map(c => [c.meta, c.visible === undefined || c.visible]))"
+        f"return Object.fromEntries(document.getElementById('chart-{chart}').data"
+        ".filter(c => c.meta).map(c => [c.meta, c.visible === undefined || c.visible]))"
     )
 
 
@@ -147,7 +147,7 @@ def visible(browser):
 def test_the_roc_toggles(browser, pages, name):
     open_page(browser, pages / name)
     first = visible(browser)
-    boxes = browser.find_elements(By.CSS_SELECTOR, "[data-toggles=roc] input")
+    boxes = browser.find_elements(By.CSS_SELECTOR, "[data-toggles~=roc] input")
     assert {b.get_attribute("data-curve"): b.is_selected() for b in boxes} == first
     lines = "#chart-roc .scatterlayer .trace"
     drawn = len(browser.find_elements(By.CSS_SELECTOR, lines))
@@ -156,10 +156,24 @@ def test_the_roc_toggles(browser, pages, name):
     WebDriverWait(browser, 10).until(lambda b: visible(b) == {**first, curve: not first[curve]})
     assert len(browser.find_elements(By.CSS_SELECTOR, lines)) == drawn + (-1 if first[curve] else 1)
     for shown, expected in (("none", False), ("all", True)):
-        browser.find_element(By.CSS_SELECTOR, f"[data-toggles=roc] [data-show={shown}]").click()
+        browser.find_element(By.CSS_SELECTOR, f"[data-toggles~=roc] [data-show={shown}]").click()
         WebDriverWait(browser, 10).until(lambda b, e=expected: set(visible(b).values()) == {e})
-    browser.find_element(By.CSS_SELECTOR, "[data-toggles=roc] [data-show=first]").click()
+    browser.find_element(By.CSS_SELECTOR, "[data-toggles~=roc] [data-show=first]").click()
     WebDriverWait(browser, 10).until(lambda b: visible(b) == first)
+
+
+def test_one_box_shows_a_curve_on_both_kinds_of_axes_and_variants_have_their_own(browser, pages):
+    open_page(browser, pages / "index.html")
+    for chart, others in (("roc", ["roc-linear"]), ("queries-roc", [])):
+        box = browser.find_element(By.CSS_SELECTOR, f"[data-toggles~={chart}] input")
+        curve, before = box.get_attribute("data-curve"), visible(browser, "shadows-roc")
+        for turned in (not box.is_selected(), box.is_selected()):
+            box.send_keys(Keys.SPACE)
+            for name in (chart, *others):
+                WebDriverWait(browser, 10).until(
+                    lambda b, n=name, c=curve, t=turned: visible(b, n)[c] == t
+                )
+        assert visible(browser, "shadows-roc") == before
 
 
 def test_the_gallery_has_images_and_histograms(browser, pages):

@@ -88,11 +88,16 @@ def test_the_page_is_put_together_right(usual):
     assert set(places) == json.loads(parsed.charts).keys()
     assert places == [
         "roc",
+        "roc-linear",
         "accuracy",
         "classes",
         "risk-distribution",
         "risk-calibration",
         "shadows",
+        "shadows-roc",
+        "queries",
+        "queries-roc",
+        "statistics-roc",
     ]
     assert all(attrs["aria-label"] for attrs in parsed.all("div") if attrs.get("role") == "img")
 
@@ -111,6 +116,38 @@ def test_the_table_holds_the_results(usual):
     assert parsed.rows["split-table"]["loss"][0] == repr(
         attacks["loss"].correct.metrics["auc"].value
     )
+
+
+def test_variants_of_lira_have_their_tables_and_their_curves_checkboxes(usual):
+    found, text, parsed = usual
+    rows = parsed.rows["query-table"]
+    assert list(rows) == [f"{r.attack}, {r.num_queries}" for r in found.results.num_queries]
+    statistics = found.results.statistics
+    assert list(parsed.rows["statistic-table"]) == [
+        f"{r.attack}, {r.statistic}" for r in statistics
+    ]
+    assert float(rows["lira_online, 2"][0]) == (
+        found.results.attacks["lira_online"].metrics["auc"].value
+    )
+    charts = json.loads(parsed.charts)
+    boxes = {attrs["data-curve"] for attrs in parsed.all("input")}
+    for name in ("shadows-roc", "queries-roc", "statistics-roc"):
+        curves = [c for c in charts[name]["data"] if c["name"] != "guessing"]
+        assert {c["meta"] for c in curves} <= boxes
+        assert {c["meta"].split(",")[0] for c in curves if c["visible"]} == {"lira_online"}
+    assert "Yeom et al. 2018 (loss)" in text
+
+
+def test_results_of_earlier_versions_have_no_curves_of_variants(usual):
+    found, _, _ = usual
+    old = [dataclasses.replace(row, roc=None) for row in found.results.num_shadows]
+    few = dataclasses.replace(
+        found.results, num_shadows=tuple(old), num_queries=(), statistics=(), ablation=()
+    )
+    _, parsed = render(dataclasses.replace(found, results=few))
+    places = [attrs["data-chart"] for attrs in parsed.all("div") if "data-chart" in attrs]
+    assert "shadows" in places
+    assert not {"shadows-roc", "queries", "queries-roc", "statistics-roc"} & set(places)
 
 
 def test_sources_are_linked(usual):
@@ -216,6 +253,11 @@ def test_commands_hold_what_is_not_default(usual):
     assert "--num_models=8" in train
     assert "learning_rate" not in train
     assert "compat" not in attack
+    assert "--attacks" not in attack
+    one = {"rmia_online+gamma=1": next(iter(found.results.attacks.values()))}
+    results = dataclasses.replace(found.results, attacks=one)
+    attack = page.commands(dataclasses.replace(found, results=results))[2]
+    assert attack.endswith("--attacks=rmia_online+gamma=1")
 
 
 def test_a_large_run_makes_a_page_below_ten_megabytes(usual):

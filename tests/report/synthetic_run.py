@@ -38,7 +38,7 @@ def write(
     Args:
       targets: positions of the models attacked, all by default.
       logits: whether lira-attack had them.
-      extras: also the ablation and the numbers of shadows.
+      extras: also the ablation and the variants of LiRA.
       short: examples, the first, that a single model trained on.
     """
     rng = np.random.default_rng(seed)
@@ -91,7 +91,13 @@ def write(
     attacked = Inside(np.arange(models) if targets is None else np.array(targets))
     evidence = Evidence.of_arrays(labels, keep, attacked, **signals)
     names = [n for n in NAMES if logits or n.startswith("lira")]
-    request = Request(names, ablation=extras, num_shadows=(4, 6) if extras else ())
+    request = Request(
+        names,
+        ablation=extras,
+        num_shadows=(4, 6) if extras else (),
+        num_queries=(1, 2) if extras else (),
+        statistics=extras,
+    )
     everybody = tuple(range(models))
     results = audit_evidence(evidence, request, Results(everybody, everybody), save=run.write)
     results.write(run)

@@ -4,8 +4,9 @@ import math
 from report import synthetic_run
 
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults, Results
-from lira_jax.evaluation.estimate import Metric
+from lira_jax.evaluation.estimate import Estimate, Metric
 from lira_jax.evaluation.exposure import SourceExposure
+from lira_jax.evaluation.tail import Extremes
 from lira_jax.report import terminal, wording
 
 
@@ -21,13 +22,23 @@ def test_only_parts_that_are_known_are_shown_in_the_order_of_an_audit(tmp_path):
         "With a threshold for each example: TPR and, in brackets, the FPR in fact, in percent",
         "What each component of LiRA adds",
         "With fewer shadow models",
+        "With fewer queries",
+        "On statistics of the plain query",
     ]
-    few = dataclasses.replace(found, ablation=(), num_shadows=(), calibrated={})
+    few = dataclasses.replace(
+        found, ablation=(), num_shadows=(), num_queries=(), statistics=(), calibrated={}
+    )
     assert list(terminal.parts(few)) == [""]
     assert [row[0] for row in lines(parts[""])[1:-2]] == list(found.attacks)
-    shadows = lines(list(parts.values())[-1])[1:]
+    shadows, queries, statistics = (lines(text)[1:] for text in list(parts.values())[-3:])
     assert [row[:2] for row in shadows] == [
         [str(row.num_shadows), row.attack] for row in found.num_shadows
+    ]
+    assert [row[:2] for row in queries] == [
+        [str(row.num_queries), row.attack] for row in found.num_queries
+    ]
+    assert [row[0] for row in statistics] == [
+        f"{row.attack}@{row.statistic}" for row in found.statistics
     ]
 
 
@@ -70,6 +81,20 @@ def test_details_are_shown_when_asked_for(tmp_path):
     ]
     far = found.attacks["lira_online"].decisions["5:1"].far
     assert rows[0][4] == f"{100 * far:.1f}"
+
+
+def test_both_ends_of_the_scores_are_told_where_they_are_resolved(tmp_path):
+    found = Results.read(synthetic_run.write(tmp_path / "run").path)
+    starts = ("True negative rate", "How often it is right")
+    assert not [t for t in terminal.parts(found, more=True) if t.startswith(starts)]  # 60 examples
+    surest = Extremes(Estimate(0.4972, 0.48, 0.51), Estimate(0.8667, 0.85, 0.88))
+    loss = dataclasses.replace(
+        found.attacks["loss"], extremes=surest, tnr_at_fnr=Estimate(0.0106, 0.01, 0.02)
+    )
+    parts = terminal.parts(dataclasses.replace(found, attacks={"loss": loss}), more=True)
+    tails, ends = (text for title, text in parts.items() if title.startswith(starts))
+    assert lines(tails)[1] == ["loss", "1.06", "[1.00,", "2.00]"]
+    assert lines(ends)[1] == ["loss", "49.72", "[48.00,", "51.00]", "86.67", "[85.00,", "88.00]"]
 
 
 def test_probes_and_sources_have_tables(tmp_path):

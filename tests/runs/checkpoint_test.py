@@ -1,5 +1,8 @@
+import shutil
+
 import numpy as np
 import pytest
+from orbax.checkpoint import v1 as ocp
 
 from lira_jax.errors import UserError
 from lira_jax.runs import checkpoint
@@ -34,6 +37,7 @@ def test_unfinished_and_damaged_models_are_one_line(tmp_path):
     for file in (tmp_path / "0003/final").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
+    (tmp_path / "0003/final" / checkpoint.RECORD).unlink()  # of an earlier version
     with pytest.raises(UserError, match="cannot be read") as caught:
         checkpoint.load_final(tmp_path, 3, TREE)
     assert "\n" not in str(caught.value)
@@ -52,3 +56,50 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeyp
     with pytest.raises(UserError, match="the disk is full"):
         checkpoint.save(tmp_path, 0, checkpoint.epoch_name(10), TREE)
     assert [p.name for p in (tmp_path / "0000").iterdir()] == ["epoch_0005"]
+
+
+def changes(path):
+    """A flipped bit in each file, in turn."""
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and p.stat().st_size):
+        whole = file.read_bytes()
+        middle = len(whole) // 2
+        file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+        yield
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", [checkpoint.FINAL, checkpoint.epoch_name(5)])
+def test_a_changed_bit_is_found_whichever_file_it_is_in(tmp_path, name):
+    checkpoint.save(tmp_path, 3, name, TREE)
+    for _ in changes(tmp_path / "0003" / name):
+        with pytest.raises(UserError, match=r"delete it and run lira-train again"):
+            checkpoint.load(tmp_path, 3, name, TREE)
+    checkpoint.check(tmp_path, 3, name)
+    (tmp_path / "0003" / name / "state/d/one_more").touch()
+    with pytest.raises(UserError, match="does not match the sha256"):
+        checkpoint.check(tmp_path, 3, name)
+
+
+def test_another_models_checkpoint_is_refused(tmp_path):
+    checkpoint.save(tmp_path, 2, checkpoint.FINAL, TREE)
+    shutil.copytree(tmp_path / "0002", tmp_path / "0003")
+    with pytest.raises(UserError, match="0003/final is final of model 2: delete it"):
+        checkpoint.load_final(tmp_path, 3, TREE)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path):
+    ocp.save(tmp_path / "0003/final", TREE)
+    found = checkpoint.load_final(tmp_path, 3, TREE)
+    np.testing.assert_array_equal(found["params"]["kernel"], TREE["params"]["kernel"])
+
+
+def test_what_killed_writers_began_goes_and_the_newest_checkpoint_stays(tmp_path):
+    for name in ("epoch_0005", "epoch_0010", ".host@1.final", "final.orbax-checkpoint-tmp"):
+        (tmp_path / "0007" / name).mkdir(parents=True)
+    checkpoint.tidy(tmp_path, 7)
+    assert [p.name for p in (tmp_path / "0007").iterdir()] == ["epoch_0010"]
+    (tmp_path / "0007/final").mkdir()
+    checkpoint.tidy(tmp_path, 7)
+    assert [p.name for p in (tmp_path / "0007").iterdir()] == ["final"]
+    checkpoint.tidy(tmp_path, 8)
+    assert not (tmp_path / "0008").exists()

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from by_hand import rewrite
 
 from lira_jax.cli import attack, export, flags, report, score, train
 from lira_jax.errors import UserError
@@ -22,7 +23,7 @@ STAGES = {"train": train, "score": score, "attack": attack, "report": report, "e
 
 @pytest.fixture(autouse=True)
 def _no_pages(monkeypatch):
-    monkeypatch.setattr(report.write, "write_page", lambda run, dataset: None)  # it takes seconds
+    monkeypatch.setattr(report.write, "write_page", lambda *_: None)  # it takes seconds
 
 
 def call(stage, *arguments):
@@ -50,8 +51,7 @@ def moved(begun, tmp_path, monkeypatch):
     """The run in another folder, where its data are no more, and where they are now."""
     shutil.copytree(begun / "run", tmp_path / "run")
     monkeypatch.chdir(tmp_path)
-    experiment = tmp_path / "run/experiment.json"
-    experiment.write_text(experiment.read_text().replace(str(begun), str(tmp_path)))
+    rewrite(tmp_path / "run/experiment.json", str(begun), str(tmp_path))
     (tmp_path / "disk").mkdir()
     shutil.copy(begun / "mine.npz", tmp_path / "disk/theirs.npz")
     return RunDirectory(tmp_path / "run")
@@ -107,16 +107,14 @@ def test_a_path_that_leads_nowhere_any_more_is_told_with_the_way_out(moved, stag
 
 def test_arrays_in_a_run_directory_move_with_it(moved):
     shutil.move("disk/theirs.npz", "run/data.npz")
-    experiment = moved.path / "experiment.json"
-    experiment.write_text(experiment.read_text().replace("mine.npz", "run_before/data.npz"))
+    rewrite(moved.path / "experiment.json", "mine.npz", "run_before/data.npz")
     assert len(data.load_data(moved).y) == 60
     call("train", "--workdir=run")
 
 
 def test_the_path_of_an_earlier_version_may_stay_relative(moved, monkeypatch):
-    experiment = moved.path / "experiment.json"
     absolute = json.dumps(str(moved.path.parent.resolve() / "mine.npz"))
-    experiment.write_text(experiment.read_text().replace(absolute, '"disk/theirs.npz"'))
+    rewrite(moved.path / "experiment.json", absolute, '"disk/theirs.npz"')
     call("score", "--workdir=run", "--data_path=disk/theirs.npz")
     assert moved.read_experiment().data_path == "disk/theirs.npz"
     monkeypatch.chdir("disk")
@@ -161,9 +159,8 @@ def test_auto_is_replaced_by_what_it_stands_for_but_not_in_a_run_of_an_earlier_v
     call("score", "--workdir=run", "--data_path=disk/theirs.npz", "--normalize=auto")
     with pytest.raises(UserError, match="--normalize=pixel: the run in run has normalize=standard"):
         call("score", "--workdir=run", "--normalize=pixel")
-    experiment = moved.path / "experiment.json"
-    before = experiment.read_text().replace('"normalize": "standard"', '"normalize": "auto"')
-    experiment.write_text(before)
+    old, new = '"normalize": "standard"', '"normalize": "auto"'
+    rewrite(moved.path / "experiment.json", old, new)
     call("train", "--workdir=run")
     assert moved.read_experiment().normalize == "auto"
     assert "--normalize" not in capsys.readouterr().err

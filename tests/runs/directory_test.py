@@ -1,9 +1,11 @@
 import dataclasses
 import errno
 import multiprocessing
+import os
 
 import numpy as np
 import pytest
+from by_hand import rewrite
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
@@ -164,6 +166,53 @@ def test_contradicting_flags_name_field_and_both_values(run):
     )
 
 
+def test_what_a_living_process_works_by_is_fixed_and_read_back(run):
+    """As two commands do it that are started together with other flags."""
+    first, second = RunDirectory(run.path), RunDirectory(run.path)
+    two = first.settle_experiment(Experiment(queries=2), {"queries"})
+    many = second.settle_experiment(Experiment(queries=50), {"queries"})  # before the first works
+    with (
+        pytest.raises(UserError, match="--queries=2: another process has begun with queries=50 in"),
+        first.working("score", two, [0]),
+    ):
+        pass
+    with second.working("score", many, [0]):
+        with pytest.raises(UserError, match=r"--queries=2: the run in .* has queries=50"):
+            first.settle_experiment(Experiment(queries=2), {"queries"})
+        other = first.settle_experiment(Experiment(strategy="loop"), {"strategy"})
+        with first.working("score", other, [1]):
+            pass
+        with (
+            pytest.raises(UserError, match="model 0 is being scored by process"),
+            first.working("score", other, [0, 1]),
+        ):
+            pass
+    assert first.settle_experiment(Experiment(queries=2), {"queries"}).queries == 2
+
+
+def test_trained_models_without_a_manifest_are_no_new_run(run):
+    run.write(directory.KEEP, np.ones((8, 3), bool))
+    (run.path / "checkpoints/0003/final").mkdir(parents=True)
+    run.settle_experiment(Experiment(), set())
+    manifest = (run.path / "manifest.json").read_text()
+    for lost in (lambda path: path.unlink(), lambda path: path.write_text("{}")):
+        lost(run.path / "manifest.json")
+        for given in (set(), {"seed"}):
+            with pytest.raises(UserError, match=r"it has checkpoints, and no manifest\.json that"):
+                run.settle_experiment(Experiment(seed=5), given)
+        (run.path / "manifest.json").write_text(manifest)
+    run.settle_experiment(Experiment(), set())
+
+
+def test_an_edited_experiment_is_refused_and_one_without_a_hash_is_read(run):
+    path = run.path / "experiment.json"
+    rewrite(path, '"epochs": 100', '"epochs": 99', hashed=True)
+    with pytest.raises(UserError, match=r"experiment\.json was changed after it was written: rest"):
+        run.read_experiment()
+    rewrite(path, '"epochs": 99', '"epochs": 98')
+    assert run.read_experiment().epochs == 98
+
+
 def test_fields_not_given_come_from_the_run(run):
     settled = run.settle_experiment(dataclasses.replace(Experiment(), epochs=7), {"epochs"})
     assert RunDirectory(run.path).settle_experiment(Experiment(), set()) == settled
@@ -246,3 +295,57 @@ def test_metrics_survive_a_cut_line(run):
     assert run.read_metrics() == [{"model": 0, "epoch": 1}]
     run.append_metrics([{"model": 1, "epoch": 1}, {"model": 2, "epoch": 1}])  # the resumed training
     assert [r["model"] for r in run.read_metrics()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"5",
+        b"null",
+        b"{}",
+        b"\xff\xfe",
+        b'{"model": 1, "ep',
+        b'{"model": "x", "epoch": 1}',
+        b'{"model": 1, "epoch": 2, "diverged": 5}',
+        b'{"model": 1, "epoch": 2, "loss": "x"}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_record_of_metrics_is_passed_over(run, line):
+    run.append_metrics([{"model": 0, "epoch": 1, "loss": 2.5}])
+    with open(run.path / "metrics.jsonl", "ab") as file:
+        file.write(line)
+    run.append_metrics([{"model": 1, "epoch": 1, "loss": None}])
+    assert [r["model"] for r in run.read_metrics()] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        [],
+        5,
+        {"keep.npy": []},
+        {"keep.npy": {"sha256": 5, "bytes": 1}},
+        {"keep.npy": {"bytes": 1}},
+        {"attacks/../../theirs.npy": {"sha256": "", "bytes": 1}},
+        {"/theirs.npy": {"sha256": "", "bytes": 1}},
+    ],
+)
+def test_a_manifest_of_other_things_is_refused(run, manifest):
+    run.write_json("manifest.json", manifest)
+    with pytest.raises(UserError, match=r"manifest\.json holds no hashes of the files of a run"):
+        run.dumps()
+
+
+def test_a_folder_or_pipe_in_the_place_of_a_file_is_one_line(run):
+    run.write("keep.npy", np.ones((2, 3), bool))
+    for name in ("keep.npy", "manifest.json", "metrics.jsonl"):
+        (run.path / name).unlink(missing_ok=True)
+        (run.path / name).mkdir()
+        with pytest.raises(UserError, match="a folder, not a file"):
+            run.read_metrics() if name == "metrics.jsonl" else run.read(name)
+        (run.path / name).rmdir()
+        os.mkfifo(run.path / name)
+        with pytest.raises(UserError, match="a pipe or a device, not a file"):
+            run.read_metrics() if name == "metrics.jsonl" else run.read(name)
+        (run.path / name).unlink()

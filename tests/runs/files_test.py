@@ -93,6 +93,36 @@ def test_a_temporary_name_tells_its_writer(host, monkeypatch):
     assert files.writer_of(path) is None
 
 
+def test_only_what_a_writer_left_that_lives_no_more_is_abandoned(tmp_path, monkeypatch):
+    host = files.platform.node()
+    mine, gone = f".{host}@{os.getpid()}.a", f".{host}@99999999.a"
+    theirs, old = ".node7@1.a", ".node7@2.a"
+    (tmp_path / "b").mkdir()
+    for name in (mine, gone, theirs, old, "a", ".lock", "b/c"):
+        (tmp_path / name).write_text("12345")
+    (tmp_path / "b" / gone).mkdir()
+    (tmp_path / "b" / gone / "d").write_text("123")
+    os.utime(tmp_path / old, (0, 0))
+    found = files.abandoned(tmp_path)
+    assert found == sorted([tmp_path / gone, tmp_path / old, tmp_path / "b" / gone])
+    assert sum(map(files.size, found)) == 5 + 5 + 3
+    assert files.abandoned(tmp_path, {("node7", 2), (host, 99999999)}) == []
+    assert not files.is_abandoned(tmp_path / ".node7@3.a")  # it has its name by now
+
+
+def test_the_hash_of_a_folder_is_that_of_names_and_bytes(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/c").write_text("1")
+    first = files.sha256_of_folder(tmp_path)
+    (tmp_path / "about").write_text("anything")
+    assert files.sha256_of_folder(tmp_path, ["about"]) == first
+    (tmp_path / "a/b/c").write_text("2")
+    assert files.sha256_of_folder(tmp_path, ["about"]) != first
+    (tmp_path / "a/b/c").write_text("1")
+    (tmp_path / "a/b/c").rename(tmp_path / "a/b/d")
+    assert files.sha256_of_folder(tmp_path, ["about"]) != first
+
+
 @pytest.mark.parametrize("name", [".lock", ".gitignore", "manifest.json", ".a@b.npy", "a@7.npy"])
 def test_other_files_have_no_writer(name):
     assert files.writer_of(pathlib.Path("/run", name)) is None

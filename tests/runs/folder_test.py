@@ -2,9 +2,12 @@
 
 import json
 import os
+import platform
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lira_jax.errors import UserError
 from lira_jax.runs.folder import Folder
@@ -48,11 +51,92 @@ def test_another_shape_is_refused(folder, shape):
 
 def test_what_is_here_is_not_written_again_by_a_process_that_comes_second(folder):
     folder.write_once("keep.npy", np.zeros(3))
-    folder.write_once("keep.npy", np.ones(3))
+    folder.write_once("keep.npy", np.zeros(3))
+    with pytest.raises(UserError, match=r"keep\.npy of this run holds other values"):
+        folder.write_once("keep.npy", np.ones(3))
     np.testing.assert_array_equal(folder.read("keep.npy"), np.zeros(3))
-    (folder.path / "keep.npy").unlink()
-    folder.write_once("keep.npy", np.ones(3))
-    np.testing.assert_array_equal(folder.read("keep.npy"), np.ones(3))
+
+
+def test_what_was_lost_comes_back_only_as_it_was(folder):
+    folder.write("keep.npy", np.arange(6.0).reshape(2, 3))
+    before = (folder.path / "keep.npy").read_bytes()
+    (folder.path / "keep.npy").write_bytes(before[:-1])
+    with pytest.raises(UserError, match=r"keep\.npy of this run holds other values"):
+        folder.write_once("keep.npy", np.ones((2, 3)))
+    folder.write_once("keep.npy", np.arange(6.0).reshape(3, 2).reshape(2, 3))
+    assert (folder.path / "keep.npy").read_bytes() == before
+
+
+def test_a_cut_dump_is_told_of_once(folder, capsys):
+    folder.write("a.npy", np.zeros(3))
+    (folder.path / "a.npy").write_bytes(b"cut")
+    assert not folder.has("a.npy")
+    assert not folder.has("a.npy")
+    assert capsys.readouterr().err == (
+        f"note: {folder.path}/a.npy is not as long as manifest.json says; it counts as missing\n"
+    )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
+    max_leaves=8,
+)
+
+
+@given(value=st.dictionaries(st.text(), VALUES))
+def test_json_that_says_its_hash_is_read_as_it_was_written(tmp_path_factory, value):
+    value = {k: v for k, v in value.items() if k != "sha256"}
+    value = json.loads(json.dumps(value).replace("Infinity", "7"))
+    folder = Folder(tmp_path_factory.getbasetemp() / "checked", str, "")
+    folder.write_checked_json("a.json", value)
+    found = folder.read_json("a.json", "")
+    assert len(found.pop("sha256")) == 64
+    assert found == value
+
+
+def test_json_that_was_edited_is_refused(folder):
+    folder.write_checked_json("experiment.json", {"epochs": 30, "seed": 1})
+    path = folder.path / "experiment.json"
+    path.write_text(json.dumps(json.loads(path.read_text())))  # laid out otherwise
+    folder.read_json("experiment.json", "")
+    for edited in ('"epochs": 31', '"epochs": NaN', '"epoch": 30'):
+        whole = path.read_text()
+        path.write_text(whole.replace('"epochs": 30', edited))
+        with pytest.raises(UserError, match="was changed after it was written: restore it, or"):
+            folder.read_json("experiment.json", "")
+        path.write_text(whole)
+
+
+def test_work_is_claimed_while_it_is_done_and_what_killed_writers_left_goes_before(folder, capsys):
+    folder.write("a.npy", np.zeros(3))
+    host = platform.node()
+    for name in (f".{host}@99999999.a.npy", f"scores/.{host}@{os.getpid()}.b.npy"):
+        (folder.path / name).parent.mkdir(exist_ok=True)
+        (folder.path / name).write_bytes(b"12345")
+    with (
+        folder.at_work("train", [0, 1]),
+        folder.at_work("score", [0]),
+        folder.at_work("train", [2]),
+    ):
+        assert capsys.readouterr().err.startswith(
+            "removed 1 temporary file of killed writers, 0.0 MB"
+        )
+        with (
+            pytest.raises(UserError, match=f"model 1 is being trained by process {os.getpid()};"),
+            Folder(folder.path, str, "").at_work("train", [1, 3]),
+        ):
+            pass
+    with folder.at_work("train", [1, 3]):
+        pass
+    left = {p.name for p in folder.path.rglob("*") if p.is_file()}
+    assert left == {f".{host}@{os.getpid()}.b.npy", ".lock", "a.npy", "manifest.json"}
+
+
+def test_work_that_nothing_came_of_leaves_no_folder(folder):
+    with pytest.raises(ZeroDivisionError), folder.at_work("attack"):
+        raise ZeroDivisionError
+    assert not folder.path.exists()
 
 
 def test_a_number_that_json_has_not_leaves_the_file_as_it_was(folder):

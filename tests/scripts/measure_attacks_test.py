@@ -27,5 +27,6 @@ def test_each_attack_is_measured_with_each_number_of_models(tmp_path, monkeypatc
     assert len(loss) == 1  # it reads no shadow
     from lira_jax.audit.results import Results
 
+    assert printed.count("[") == 2 * (2 * 4 + 2 * 3)  # of --against there is no difference
     whole = Results.read(run.path).attacks["lira_online"].metrics["auc"].value
     assert float(rows[4][1]) == pytest.approx(whole, abs=1e-4)

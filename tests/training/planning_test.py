@@ -77,14 +77,38 @@ def test_a_compiler_that_fails_otherwise_is_heard():
         planning.fitting(programs, 4)
 
 
-def test_the_rule_knows_what_a_cpu_is_slow_at():
+def test_the_rule_knows_what_a_cpu_is_slow_at(monkeypatch):
     mesh, e = lift.mesh(1), Experiment(num_models=16)
+    monkeypatch.setattr(planning, "usual_form", lambda: "plain")
     assert planning.plan_by_rule(e, 16, mesh, DENSE) == Plan("vmap", "plain", 16)
     assert planning.plan_by_rule(e, 16, mesh, KERNEL) == Plan("loop", "plain", 1)
     with pytest.raises(UserError, match="--strategy=map: on a CPU"):
         planning.plan_by_rule(dataclasses.replace(e, strategy="map"), 16, mesh, KERNEL)
     asked = dataclasses.replace(e, strategy="unroll", conv_form="shifted", models_per_chunk=3)
     assert planning.plan_by_rule(asked, 16, lift.mesh(2), KERNEL) == Plan("unroll", "shifted", 4)
+
+
+def test_onednn_is_taken_where_it_is_installed(monkeypatch):
+    mesh, e = lift.mesh(1), Experiment(num_models=16)
+    monkeypatch.setattr(planning, "usual_form", lambda: "onednn")
+    monkeypatch.setattr(planning.operations, "available", lambda: True)
+    assert planning.plan_by_rule(e, 16, mesh, KERNEL) == Plan("loop", "onednn", 1)
+    assert planning.plan_by_rule(e, 16, mesh, DENSE).conv_form == "plain"
+    own = dataclasses.replace(e, model="mine:net")
+    assert planning.plan_by_rule(own, 16, mesh, KERNEL).conv_form == "plain"
+    looped = dataclasses.replace(e, strategy="map")  # is slow with XLA's convolutions alone
+    assert planning.plan_by_rule(looped, 16, mesh, KERNEL).strategy == "map"
+    plans = planning.candidates(e, 16, mesh, KERNEL)
+    assert plans[0] == Plan("loop", "onednn", 1)
+    only = planning.candidates(dataclasses.replace(e, conv_form="onednn"), 16, mesh, KERNEL)
+    assert only == [plan for plan in plans if plan.conv_form == "onednn"]
+
+
+def test_onednn_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr(planning.operations, "available", lambda: False)
+    e = Experiment(num_models=16, conv_form="onednn")
+    with pytest.raises(UserError, match="--conv_form=onednn: oneDNN is not installed"):
+        planning.plan_by_rule(e, 16, lift.mesh(1), KERNEL)
 
 
 def made(job_experiment, run, monkeypatch, timings=()):

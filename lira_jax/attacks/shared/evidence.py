@@ -75,6 +75,12 @@ class Evidence:
             self.attack_training,
         )
 
+    def queries(self, which: np.ndarray | slice) -> "Evidence":
+        """The evidence of some of the queries, int [queries] or a slice."""
+        return dataclasses.replace(
+            self, signals=self.signals.queries(which), targets=self.targets.queries(which)
+        )
+
     def models(self, rows: np.ndarray) -> "Evidence":
         """The evidence of some of its models, int [models]; a target, or one whose counterpart, is
         not among them is left out."""

@@ -23,6 +23,8 @@ class Inputs:
         nothing of the targets is among the models.
       observed: float [targets, examples, queries], phi of targets from outside, or None.
       partner: whether a partner is left out with each of `targets` (leave_out.py).
+      members: bool [targets, examples], the targets' membership, for an attack whose threat model
+        knows of it; None for all others.
     """
 
     phi: np.ndarray
@@ -30,6 +32,7 @@ class Inputs:
     targets: np.ndarray | None
     observed: np.ndarray | None
     partner: bool = True
+    members: np.ndarray | None = None
 
     @property
     def num_targets(self) -> int:
@@ -53,8 +56,13 @@ class Inputs:
     def select(self, examples: np.ndarray) -> "Inputs":
         """The same of some examples, bool [examples] or indices."""
         observed = None if self.observed is None else self.observed[:, examples]
+        members = None if self.members is None else self.members[:, examples]
         return dataclasses.replace(
-            self, phi=self.phi[:, examples], keep=self.keep[:, examples], observed=observed
+            self,
+            phi=self.phi[:, examples],
+            keep=self.keep[:, examples],
+            observed=observed,
+            members=members,
         )
 
     def query(self, query: int) -> "Inputs":
@@ -120,9 +128,8 @@ def check(
       targets: model indices; all models when both this and observed are None.
       observed: float [targets, examples, queries], phi of targets that are not among the models, or
         [targets, examples] for one query. With targets too, observed is what is judged, and targets
-        are the
-        models with the very training sets of the observed: they are left out, as if they were
-          judged themselves.
+        are the models with the very training sets of the observed: they are left out, as if they
+        were judged themselves.
 
     Raises:
       UserError: shapes disagree, a target is not a model, or a score is NaN or infinite.

@@ -5,6 +5,8 @@ import dataclasses
 
 import numpy as np
 
+from lira_jax.attacks.shared import leave_out
+
 _STREAM = 0x70616972  # sets these random numbers apart from other uses of the same seed
 
 
@@ -29,12 +31,15 @@ class TrainingSet:
 def sample(
     keep: np.ndarray, target: int | None, limit: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws pairs of a shadow model and an example at random, without the target and without its
-    partners.
+    """Draws pairs of a shadow model and an example at random, without the target and, unless the
+    masks are coin flips, without its partners.
 
     With balanced masks every example is then a member of as many remaining shadows as it is a
     non-member of, whether the target trained on it or not: what is learnt from the pairs cannot
-    carry the target's own membership.
+    carry the target's own membership. Where models drew their training sets independently the
+    target alone goes (leave_out.py): a classifier that recognises an example learns what share of
+    the remaining shadows trained on it, and a partner of the opposite membership that is gone
+    shifts that share towards the target's own.
 
     Args:
       keep: bool [models, examples].
@@ -51,7 +56,7 @@ def sample(
     allowed = np.ones(keep.shape, bool)
     if target is not None:
         allowed[target] = False
-    if target is not None and len(keep) > 1:
+    if target is not None and len(keep) > 1 and leave_out.with_partner(keep):
         # `leave_out.partners` for one target, without its work for all.
         ahead = (target + 1 + np.arange(len(keep) - 1)) % len(keep)
         opposite = keep[ahead] != keep[target]

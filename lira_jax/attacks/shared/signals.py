@@ -102,6 +102,19 @@ class Signals(Mapping[str, np.ndarray]):
         array = self._saved[name][row]
         return array if self._examples is None else array[self._examples]
 
+    def query_logits(self, model: int) -> np.ndarray:
+        """Logits of one model for all queries of which they are saved, read and not kept.
+
+        Returns:
+          float [examples, queries, classes]; of one query, the plain one, unless they were saved
+          with --save_logits=all.
+        """
+        source = self._saved["logits"]
+        row = model if self._models is None else self._models[model]
+        whole = getattr(source, "of_queries", None)
+        array = source[row][:, None] if whole is None else whole(row)
+        return saturation.clip(array if self._examples is None else array[self._examples])
+
     def mapped(
         self, function: Callable[[np.ndarray], np.ndarray], labels: np.ndarray | None = None
     ) -> "Signals":
@@ -112,9 +125,17 @@ class Signals(Mapping[str, np.ndarray]):
 
     def plain(self) -> "Signals":
         """The signals of the plain query alone: of those with a query axis, the first."""
+        return self.queries(slice(1))
+
+    def queries(self, which: np.ndarray | slice) -> "Signals":
+        """The signals of some of the queries, int [queries] or a slice; logits are of the plain
+        query whatever is asked for."""
+
+        def some(array: np.ndarray) -> np.ndarray:
+            return array[:, :, which] if isinstance(which, slice) else array.take(which, 2)
+
         saved = {
-            name: _Mapped(self, name, _all if name == "logits" else _first_query)
-            for name in self._saved
+            name: _Mapped(self, name, _all if name == "logits" else some) for name in self._saved
         }
         return Signals(saved, self.labels)
 
@@ -182,7 +203,3 @@ def _compose(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | Non
 
 def _all(array: np.ndarray) -> np.ndarray:
     return array
-
-
-def _first_query(array: np.ndarray) -> np.ndarray:
-    return array[:, :, :1]

@@ -61,6 +61,10 @@ class Inside:
         """The same targets on some of the examples."""
         return self
 
+    def queries(self, which: np.ndarray | slice) -> "Inside":
+        """The same targets, asked some of the queries."""
+        return self
+
     def among(self, models: np.ndarray) -> "Inside":
         """The targets that are among some of the models, by their new rows."""
         return Inside(_positions(self.models, models)[1])
@@ -100,6 +104,9 @@ class Outside:
     def select(self, examples: np.ndarray) -> "Outside":
         known = None if self.membership is None else self.membership[:, examples]
         return Outside(self.outputs.of(examples=examples), known)
+
+    def queries(self, which: np.ndarray | slice) -> "Outside":
+        return dataclasses.replace(self, outputs=self.outputs.queries(which))
 
     def among(self, models: np.ndarray) -> "Outside":
         return self
@@ -143,6 +150,9 @@ class Counterparts:
     def select(self, examples: np.ndarray) -> "Counterparts":
         told = None if self.told is None else self.told[:, examples]
         return Counterparts(self.outputs.of(examples=examples), self.models, told)
+
+    def queries(self, which: np.ndarray | slice) -> "Counterparts":
+        return dataclasses.replace(self, outputs=self.outputs.queries(which))
 
     def among(self, models: np.ndarray) -> "Counterparts":
         kept, positions = _positions(self.models, models)

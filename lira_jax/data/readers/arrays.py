@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from lira_jax.data.dataset import Dataset
-from lira_jax.data.readers.reading import one_line, reading
+from lira_jax.data.readers import numpy_file
+from lira_jax.data.readers.numpy_file import told
+from lira_jax.data.readers.reading import reading
 from lira_jax.errors import UserError
 
 # Names of examples and labels; the third pair is how Purchase100 and Texas100 are passed around.
@@ -24,13 +26,17 @@ def read_npz(path: pathlib.Path) -> Dataset:
       UserError: A damaged file, a missing array, or one that holds Python objects.
     """
     source = f"--data_path={path}"
-    file = _load(source, lambda: np.load(path, allow_pickle=False))
-    if isinstance(file, np.ndarray):
-        raise UserError(f"{source}: a single array; save x and y together with numpy.savez")
-    with file:
-        return _assemble(
-            source, file.files, lambda name: _load(f"{source}: array {name!r}", lambda: file[name])
-        )
+    with told(source):
+        if not numpy_file.is_archive(path):
+            numpy_file.load(path)
+            raise UserError(f"{source}: a single array; save x and y together with numpy.savez")
+    with told(source), numpy_file.archive(path) as file:
+        return _assemble(source, file, lambda name: _named(f"{source}: array {name!r}", file[name]))
+
+
+def _named(source: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+    with told(source):
+        return read()
 
 
 def read_npy(path: pathlib.Path) -> Dataset:
@@ -51,25 +57,8 @@ def read_npy(path: pathlib.Path) -> Dataset:
     return _assemble(
         source,
         files,
-        lambda name: _load(files[name], lambda: np.load(files[name], allow_pickle=False)),
+        lambda name: _named(str(files[name]), lambda: numpy_file.load(files[name])),
     )
-
-
-def _load(source, load: Callable):
-    with reading(source):
-        try:
-            return load()
-        except (
-            ValueError,
-            MemoryError,
-        ) as error:  # Python objects, or a header that promises too much
-            # numpy takes any file it does not know for a pickle, and advises to load it unsafely.
-            reason = (
-                "not numpy data, or Python objects" if "pickle" in str(error) else one_line(error)
-            )
-            raise UserError(
-                f"{source}: {reason}; save arrays of numbers with numpy.save(z)"
-            ) from error
 
 
 def _assemble(source: str, names: Collection[str], get: Callable[[str], np.ndarray]) -> Dataset:

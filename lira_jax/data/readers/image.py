@@ -32,6 +32,8 @@ SUFFIXES = {
     ".tiff",
     ".webp",
 }
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
+"""What a file may be, whatever its name. For others, such as EPS, Pillow may start a program."""
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
@@ -71,7 +73,7 @@ def decode(file: pathlib.Path, odd: collections.Counter[str]) -> np.ndarray:
     )
     with reading(file):
         try:
-            with PIL.Image.open(file) as image:
+            with PIL.Image.open(file, formats=FORMATS) as image:
                 if image.mode not in _GREY | _COLOUR or _is_deep(image):
                     raise UserError(
                         f"{file}: pixels of mode {image.mode}{_is_deep(image)}; save it with 8 "
@@ -88,6 +90,10 @@ def decode(file: pathlib.Path, odd: collections.Counter[str]) -> np.ndarray:
                 pixels = np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
         except UserError:
             raise
+        except PIL.UnidentifiedImageError:
+            raise UserError(
+                f"{file}: damaged, or none of {', '.join(FORMATS)}; save it as PNG"
+            ) from None
         except broken as error:
             raise OSError(f"{error or type(error).__name__}") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]

@@ -1,10 +1,13 @@
 """What goes wrong inside a file the user named, told in one line."""
 
 import contextlib
+import functools
 import gzip
 import io
 import lzma
+import os
 import pathlib
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -14,6 +17,8 @@ from lira_jax.errors import UserError
 
 _DAMAGED = (
     EOFError,
+    NotImplementedError,  # an unknown compression
+    RuntimeError,  # an encrypted member
     zlib.error,
     lzma.LZMAError,
     zipfile.BadZipFile,
@@ -42,11 +47,81 @@ def reading(name: str | pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+def regular(path: pathlib.Path) -> None:
+    """Checks that this is a file: a pipe or a device may never end.
+
+    Raises:
+      FileNotFoundError: there is nothing.
+      UserError: it is something else.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        what = "a folder" if path.is_dir() else "a pipe or a device"
+        raise UserError(f"{path}: {what}, not a file; restore the file")
+
+
+@functools.cache
+def memory() -> int:
+    """Bytes of memory that this process may take, of the machine or of its container."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        total = min(total, int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total
+
+
+def bytes_in_words(count: int) -> str:
+    """Such as 3.1 GiB."""
+    for unit, shift in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << shift:
+            return f"{count / (1 << shift):.4g} {unit}"
+    return f"{count} bytes"
+
+
 def open_plain_or_gzip(path: pathlib.Path) -> io.BufferedIOBase:
-    """Opens a file for reading bytes, through gzip when its first two bytes say so."""
+    """Opens a file for reading bytes, through gzip when its first two bytes say so.
+
+    Raises:
+      UserError: it is no file; while it is read, it is larger than the memory.
+    """
+    regular(path)
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if compressed else path.open("rb")
+    if compressed:
+        return _Bounded(path)
+    check_size(path.stat().st_size, path)
+    return path.open("rb")
+
+
+def check_size(count: int, source: str | pathlib.Path) -> None:
+    """Checks that so many bytes can be held.
+
+    Raises:
+      UserError: they are more than the memory.
+    """
+    if count > memory():
+        raise UserError(
+            f"{source}: it has {bytes_in_words(count)}, and this machine has "
+            f"{bytes_in_words(memory())} of memory; give a smaller file"
+        )
+
+
+class _Bounded(gzip.GzipFile):
+    """Is not read beyond the memory: a small file may unpack to any size."""
+
+    def __init__(self, path: pathlib.Path):
+        super().__init__(path)
+        self._path = path
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size >= 0:
+            return self._counted(super().read(size))
+        return b"".join(iter(lambda: self._counted(super(_Bounded, self).read(1 << 20)), b""))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._counted(super().read1(size))
+
+    def _counted(self, data: bytes) -> bytes:
+        check_size(self.tell(), self._path)
+        return data
 
 
 def open_archive(path: pathlib.Path) -> tarfile.TarFile:
@@ -59,6 +134,7 @@ def open_archive(path: pathlib.Path) -> tarfile.TarFile:
 
 def open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedIOBase:
     """Opens a member that is a regular file."""
+    check_size(member.size, member.name)
     file = archive.extractfile(member)
     assert isinstance(file, io.BufferedReader)  # None is for links and folders
     return file

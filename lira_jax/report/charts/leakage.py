@@ -1,4 +1,4 @@
-"""A metric of the attacks against the number of shadow models, and against accuracy."""
+"""A metric of the attacks against numbers of shadow models and queries, and against accuracy."""
 
 import dataclasses
 import math
@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.audit.results import ShadowRow
+from lira_jax.audit.results import QueryRow, ShadowRow
 from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.summary import Row
 from lira_jax.report.charts.chart import DASHES, SYMBOLS, Chart, label, layout, short
 from lira_jax.report.colours import COLOURS, GREY
 from lira_jax.report.wording import COLUMN
@@ -16,19 +17,40 @@ from lira_jax.report.wording import COLUMN
 
 def shadow_curve(rows: Sequence[ShadowRow], metric: str) -> Chart:
     """A metric against the number of shadow models (LiRA figure 9)."""
+    return _growth(rows, [row.num_shadows for row in rows], "shadow models", metric)
+
+
+def query_curve(rows: Sequence[QueryRow], metric: str) -> Chart:
+    """A metric against the number of queries (LiRA table III)."""
+    return _growth(rows, [row.num_queries for row in rows], "queries", metric)
+
+
+def _growth(rows: Sequence[Row], numbers: Sequence[int], unit: str, metric: str) -> Chart:
+    """A metric against a number of something, a curve an attack.
+
+    Args:
+      rows: of all attacks and numbers.
+      numbers: that of each row.
+      unit: what is counted, in the plural.
+      metric: a key of COLUMN.
+    """
     data = []
     for i, name in enumerate(dict.fromkeys(row.attack for row in rows)):
-        own = [row for row in rows if row.attack == name and row.metrics[metric].is_known]
+        own = [
+            (number, row.metrics[metric])
+            for number, row in zip(numbers, rows, strict=True)
+            if row.attack == name and row.metrics[metric].is_known
+        ]
         if not own:
             continue
-        estimates = [row.metrics[metric] for row in own]
+        estimates = [estimate for _, estimate in own]
         data.append(
             {
-                "x": [row.num_shadows for row in own],
+                "x": [number for number, _ in own],
                 "y": short([e.value for e in estimates]),
                 "mode": "lines+markers",
                 "name": name,
-                "hovertemplate": "%{x} shadow models<br>%{y:.3~%}",
+                "hovertemplate": f"%{{x}} {unit}<br>%{{y:.3~%}}",
                 "error_y": _errors(estimates)
                 | {"color": COLOURS[i % len(COLOURS)], "thickness": 1},
                 "line": {
@@ -39,18 +61,17 @@ def shadow_curve(rows: Sequence[ShadowRow], metric: str) -> Chart:
                 "marker": {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
             }
         )
-    counts = sorted({row.num_shadows for row in rows})
     return {
         "data": data,
         "layout": layout(
-            "shadow models",
+            unit,
             COLUMN[metric],
-            {"type": "log", "tickvals": counts},
+            {"type": "log", "tickvals": sorted(set(numbers))},
             {"tickformat": ".2~%", "rangemode": "tozero"},
             height=380,
             showlegend=True,
         ),
-        "alt": "How the attacks grow with the number of shadow models.",
+        "alt": f"How the attacks grow with the number of {unit}.",
     }
 
 

@@ -1,4 +1,4 @@
-"""Log-log ROC curves."""
+"""ROC curves, log-log and linear."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,11 +6,18 @@ from typing import Any
 import numpy as np
 
 from lira_jax.evaluation.roc import Roc, thin
-from lira_jax.evaluation.summary import Summary
+from lira_jax.evaluation.summary import CurveRow, Summary
 from lira_jax.report.charts.chart import DASHES, Chart, label, layout, short
 from lira_jax.report.colours import COLOURS
 
 ROC_POINTS = 240  # a curve, so that 40 attacks take half a megabyte
+LINEAR_POINTS = 120
+_GUESSING = {
+    "mode": "lines",
+    "name": "guessing",
+    "hoverinfo": "skip",
+    "line": {"color": "#9ca3af", "dash": "dot", "width": 1.5},
+}
 # Drawn at first, if they were run; the others wait for their checkbox.
 FAMILIAR = (
     "lira_online",
@@ -40,7 +47,9 @@ def styles(attacks: Sequence[str], first: Sequence[str]) -> dict[str, dict[str, 
 
 
 def roc(
-    curves: Mapping[str, Summary], style: dict[str, dict[str, str]], shown: Sequence[str]
+    curves: Mapping[str, Summary | CurveRow],
+    style: dict[str, dict[str, str]],
+    shown: Sequence[str],
 ) -> Chart:
     """Log-log ROC (LiRA, section III-B and figure 2b) as steps.
 
@@ -50,16 +59,7 @@ def roc(
       shown: names that are visible at first.
     """
     floor = 10.0 ** np.floor(np.log10(1 / min(found.num_nonmembers for found in curves.values())))
-    data: list[dict[str, Any]] = [
-        {
-            "x": [floor, 1],
-            "y": [floor, 1],
-            "mode": "lines",
-            "name": "guessing",
-            "hoverinfo": "skip",
-            "line": {"color": "#9ca3af", "dash": "dot", "width": 1.5},
-        }
-    ]
+    data: list[dict[str, Any]] = [{"x": [floor, 1], "y": [floor, 1], **_GUESSING}]
     for name, found in curves.items():
         fpr, tpr = log_steps(found, floor)
         data.append(
@@ -94,8 +94,59 @@ def roc(
     }
 
 
-def log_steps(found: Summary, floor: float) -> tuple[list[float | None], list[float | None]]:
+def linear(
+    curves: Mapping[str, Summary | CurveRow],
+    style: dict[str, dict[str, str]],
+    shown: Sequence[str],
+) -> Chart:
+    """The same curves on linear axes (LiRA figure 2a), where attacks look alike that differ much at
+    low false positive rates; arguments as of `roc`."""
+    data: list[dict[str, Any]] = [{"x": [0, 1], "y": [0, 1], **_GUESSING}]
+    for name, found in curves.items():
+        fpr, tpr = even_points(found)
+        data.append(
+            {
+                "x": fpr,
+                "y": tpr,
+                "mode": "lines",
+                "name": label(name),
+                "meta": name,
+                "visible": name in shown,
+                "line": {**style[name], "width": 2.2},
+                "hovertemplate": "FPR %{x:.1~%}<br>TPR %{y:.1~%}",
+            }
+        )
+    axis = {"range": [0, 1], "dtick": 0.2}
+    return {
+        "data": data,
+        "layout": layout(
+            "false positive rate",
+            "true positive rate",
+            axis,
+            axis,
+            height=470,
+            showlegend=False,
+        ),
+        "alt": "The same ROC curves on linear axes.",
+    }
+
+
+def even_points(
+    found: Summary | CurveRow, most: int = LINEAR_POINTS
+) -> tuple[list[float | None], list[float | None]]:
+    """A few points of a ROC, spread evenly along the curve; each is exact."""
+    assert found.roc is not None, "those without are not drawn"
+    fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
+    along = fpr + tpr  # from 0 to 2
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], most)))
+    return short(fpr[kept]), short(tpr[kept])
+
+
+def log_steps(
+    found: Summary | CurveRow, floor: float
+) -> tuple[list[float | None], list[float | None]]:
     """A ROC that a log axis can hold: it begins at `floor` with the TPR reached there."""
+    assert found.roc is not None, "those without are not drawn"
     fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
     whole = Roc(fpr, tpr, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
     few = thin(whole, ROC_POINTS)

@@ -14,10 +14,12 @@ for (const toggles of document.querySelectorAll("[data-toggles]")) {
   const boxes = [...toggles.querySelectorAll("input")];
   const first = boxes.map((box) => box.defaultChecked);
   const apply = async () => {
-    const element = await drawn[toggles.dataset.toggles];
     const shown = new Map(boxes.map((box) => [box.dataset.curve, box.checked]));
-    const visible = element.data.map((curve) => !shown.has(curve.meta) || shown.get(curve.meta));
-    await Plotly.restyle(element, {visible});
+    for (const name of toggles.dataset.toggles.split(" ")) {
+      const element = await drawn[name];
+      const visible = element.data.map((curve) => !shown.has(curve.meta) || shown.get(curve.meta));
+      await Plotly.restyle(element, {visible});
+    }
   };
   toggles.addEventListener("change", apply);
   for (const button of toggles.querySelectorAll("[data-show]")) {

@@ -16,7 +16,7 @@ def test_every_example_is_in_and_out_equally_often_whatever_the_targets_membersh
 
 
 def test_the_pairs_left_out_are_the_target_and_its_partners():
-    keep = masks.draw("bernoulli", 7, 60, seed=3)
+    keep = masks.draw("balanced", 7, 60, pkeep=3 / 7, seed=3)
     for target in range(7):
         models, examples = pairs.sample(keep, target, 10**9)
         left = np.zeros(keep.shape, bool)
@@ -27,6 +27,13 @@ def test_the_pairs_left_out_are_the_target_and_its_partners():
             if partner >= 0:
                 expected[partner, i] = False
         np.testing.assert_array_equal(left, expected)
+
+
+def test_of_coin_flips_the_target_alone_is_left_out():
+    keep = masks.draw("bernoulli", 7, 60, seed=3)
+    models, examples = pairs.sample(keep, 2, 10**9)
+    assert (models != 2).all()
+    assert len(set(zip(models.tolist(), examples.tolist(), strict=True))) == 6 * 60
 
 
 def test_an_outside_target_leaves_nothing_out():

@@ -203,7 +203,7 @@ def test_a_single_array_and_the_wrong_kind_of_path_are_told(tmp_path):
     empty.mkdir()
     with pytest.raises(UserError, match="a single array; save x and y together"):
         arrays.read_npz(tmp_path / "x.npy")
-    with pytest.raises(UserError, match="Is a directory"):
+    with pytest.raises(UserError, match="a folder, not a file"):
         arrays.read_npz(tmp_path)
     with pytest.raises(UserError, match="not a folder"):
         arrays.read_npy(tmp_path / "x.npy")

@@ -206,3 +206,11 @@ def test_damage_anywhere_is_read_or_told_in_one_line(tmp_path, format):
         except UserError as error:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
             assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_eps_is_refused_whatever_its_name(tmp_path):
+    """Pillow would start Ghostscript, which runs what the file says."""
+    eps = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    (tmp_path / "3.png").write_text(eps)
+    with pytest.raises(UserError, match="damaged, or none of BMP, DIB, GIF"):
+        image.decode(tmp_path / "3.png", collections.Counter())

@@ -3,10 +3,12 @@ import math
 
 import pytest
 
-from lira_jax.audit.results import ShadowRow
+from lira_jax.audit.results import QueryRow, ShadowRow
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.summary import METRICS
-from lira_jax.report.charts.leakage import Point, shadow_curve, trade_off
+from lira_jax.report.charts.leakage import Point, query_curve, shadow_curve, trade_off
+
+FIELDS = ("attack", "num_targets", "num_members", "num_nonmembers", "metrics")
 
 
 def row(attack, num_shadows, *auc):
@@ -23,6 +25,16 @@ def test_each_attack_is_a_curve_with_its_intervals():
     assert curve["error_y"]["arrayminus"] == pytest.approx([0.1, 0])
     assert chart["layout"]["xaxis"]["tickvals"] == [4, 8]
     assert json.loads(json.dumps(chart, allow_nan=False)) == chart
+
+
+def test_queries_are_drawn_like_shadow_models():
+    rows = [row("a", 4, 0.6, 0.5, 0.65), row("a", 8, 0.7)]
+    asked = [QueryRow(*(getattr(r, f) for f in FIELDS), r.num_shadows) for r in rows]
+    theirs, ours = (c["data"][0] for c in (shadow_curve(rows, "auc"), query_curve(asked, "auc")))
+    assert ours.pop("hovertemplate") == theirs.pop("hovertemplate").replace(
+        "shadow models", "queries"
+    )
+    assert ours == theirs
 
 
 def test_each_run_is_a_point_with_its_interval_and_its_name_is_text():

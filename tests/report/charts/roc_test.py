@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from lira_jax.evaluation.summary import Curve, evaluate
-from lira_jax.report.charts.roc import ROC_POINTS, familiar, log_steps, roc, styles
+from lira_jax.report.charts.roc import (
+    LINEAR_POINTS,
+    ROC_POINTS,
+    even_points,
+    familiar,
+    linear,
+    log_steps,
+    roc,
+    styles,
+)
 
 
 def entry(num=4000, gain=1.5, seed=0):
@@ -54,7 +63,21 @@ def test_the_best_attack_and_the_well_known_are_shown_first_in_distinct_colours(
     assert len({tuple(line.values()) for line in style.values()}) == len(names)
 
 
-def test_charts_are_strict_json():
+@pytest.mark.parametrize("draw", [roc, linear])
+def test_charts_are_strict_json(draw):
     curve, *_ = entry(num=50)
-    chart = roc({"a": curve}, styles(["a"], ["a"]), ["a"])
+    chart = draw({"a": curve}, styles(["a"], ["a"]), ["a"])
     assert json.loads(json.dumps(chart, allow_nan=False)) == chart
+
+
+def test_a_linear_curve_is_even_and_has_the_area_of_the_whole():
+    curve, *_ = entry()
+    x, y = even_points(curve)
+    assert len(x) <= LINEAR_POINTS
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+    assert set(zip(x, y, strict=True)) <= {
+        (float(f"{f:.5g}"), float(f"{t:.5g}"))
+        for f, t in zip(curve.roc.fpr, curve.roc.tpr, strict=True)
+    }
+    assert max(np.diff(np.add(x, y))) < 2 / LINEAR_POINTS + 0.02
+    assert np.trapezoid(y, x) == pytest.approx(curve.metrics["auc"].value, abs=2e-3)

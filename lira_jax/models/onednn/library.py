@@ -1,0 +1,175 @@
+"""oneDNN's C API by ctypes: finding the library, and primitives that are built once a geometry.
+
+oneDNN is Intel's open library of neural network kernels for CPUs
+(https://uxlfoundation.github.io/oneDNN/). The wheel of the extra `onednn` brings libdnnl.so.3
+without headers, so the few names that are used of dnnl_types.h are written down here.
+"""
+
+import contextlib
+import ctypes
+import functools
+import importlib.metadata
+import platform
+import sys
+import threading
+from collections.abc import Sequence
+
+PACKAGE = "onednn-cpu-gomp"
+
+DTYPES = {"bfloat16": 2, "float32": 3}
+_CPU, _IN_ORDER = 1, 1
+_ANY_FORMAT = 1
+_USER_SCRATCHPAD = 1
+_SCRATCHPAD_MD = 136
+SCRATCHPAD = 80
+
+
+class Failed(RuntimeError):
+    """A call of oneDNN returned an error status."""
+
+
+_STATUS = {1: "out of memory", 2: "invalid arguments", 3: "unimplemented", 5: "runtime error"}
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """oneDNN, loaded; None where the package is not installed or its file cannot be loaded here."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return None
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError, OSError):
+        for file in importlib.metadata.files(PACKAGE) or ():
+            if file.name == "libdnnl.so.3":
+                return ctypes.CDLL(str(file.locate()))
+    return None
+
+
+def _loaded() -> ctypes.CDLL:
+    found = library()
+    if found is None:
+        raise Failed("oneDNN is not installed")
+    return found
+
+
+def call(name: str, *arguments) -> None:
+    """Calls a function of oneDNN that returns a status.
+
+    Raises:
+      Failed: the status is not success.
+    """
+    if status := getattr(_loaded(), name)(*arguments):
+        raise Failed(f"oneDNN: {name}: {_STATUS.get(status, f'status {status}')}")
+
+
+def made(name: str, *arguments) -> ctypes.c_void_p:
+    """What a function of oneDNN makes, whose first argument is the place for it."""
+    found = ctypes.c_void_p()
+    call(name, ctypes.byref(found), *arguments)
+    return found
+
+
+def ints(values: Sequence[int]):
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def number(value: float) -> ctypes.c_float:
+    return ctypes.c_float(value)
+
+
+@functools.cache
+def engine() -> ctypes.c_void_p:
+    return made("dnnl_engine_create", _CPU, ctypes.c_size_t(0))
+
+
+def description(
+    dims: Sequence[int], dtype: str, strides: Sequence[int] | None = None
+) -> ctypes.c_void_p:
+    """An array in oneDNN's order of axes; without strides, in the order it likes best."""
+    if strides is None:
+        return made(
+            "dnnl_memory_desc_create_with_tag", len(dims), ints(dims), DTYPES[dtype], _ANY_FORMAT
+        )
+    return made(
+        "dnnl_memory_desc_create_with_strides", len(dims), ints(dims), DTYPES[dtype], ints(strides)
+    )
+
+
+@functools.cache
+def attributes() -> ctypes.c_void_p:
+    """Scratch memory comes from the caller, so that threads can share a primitive."""
+    found = made("dnnl_primitive_attr_create")
+    call("dnnl_primitive_attr_set_scratchpad_mode", found, _USER_SCRATCHPAD)
+    return found
+
+
+def queried(primitive_desc: ctypes.c_void_p, what: int) -> ctypes.c_void_p:
+    query = _loaded().dnnl_primitive_desc_query_md
+    query.restype = ctypes.c_void_p
+    return ctypes.c_void_p(query(primitive_desc, what, 0))
+
+
+def same(a: ctypes.c_void_p, b: ctypes.c_void_p) -> bool:
+    return bool(_loaded().dnnl_memory_desc_equal(a, b))
+
+
+def size(desc: ctypes.c_void_p) -> int:
+    """Bytes of an array of this description."""
+    get = _loaded().dnnl_memory_desc_get_size
+    get.restype = ctypes.c_size_t
+    return get(desc)
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (("role", ctypes.c_int), ("memory", ctypes.c_void_p))
+
+
+class Primitive:
+    """One primitive and the memory it reads and writes, for calls from any thread.
+
+    Args:
+      desc: its primitive description.
+      roles: oneDNN's number of each argument, with the description of its memory.
+    """
+
+    def __init__(self, desc: ctypes.c_void_p, roles: Sequence[tuple[int, ctypes.c_void_p]]):
+        self.primitive = made("dnnl_primitive_create", desc)
+        scratchpad = queried(desc, _SCRATCHPAD_MD)
+        self.scratch_bytes = size(scratchpad)
+        self.roles = [*roles, (SCRATCHPAD, scratchpad)]
+        self._of_thread = threading.local()
+
+    def run(self, addresses: Sequence[int]) -> None:
+        """Runs it on the memory at these addresses, one a role; waits for the result."""
+        mine = self._of_thread.__dict__
+        if not mine:
+            memories = [
+                made("dnnl_memory_create", desc, engine(), ctypes.c_void_p(None))
+                for _, desc in self.roles
+            ]
+            mine["memories"] = memories
+            mine["arguments"] = (_Argument * len(memories))(
+                *(_Argument(role, m) for (role, _), m in zip(self.roles, memories, strict=True))
+            )
+            mine["stream"] = made("dnnl_stream_create", engine(), _IN_ORDER)
+        place = _loaded().dnnl_memory_set_data_handle
+        for memory, address in zip(
+            mine["memories"], (*addresses, scratch("scratchpad", self.scratch_bytes)), strict=True
+        ):
+            place(memory, ctypes.c_void_p(address))
+        call(
+            "dnnl_primitive_execute",
+            self.primitive,
+            mine["stream"],
+            len(mine["memories"]),
+            mine["arguments"],
+        )
+
+
+_SCRATCH = threading.local()
+
+
+def scratch(name: str, num_bytes: int) -> int:
+    """The address of memory of this thread's own, which grows to the largest that is asked for."""
+    held = _SCRATCH.__dict__.get(name)
+    if held is None or len(held) < num_bytes + 64:
+        held = _SCRATCH.__dict__[name] = (ctypes.c_char * (num_bytes + 64))()
+    return -(-ctypes.addressof(held) // 64) * 64
