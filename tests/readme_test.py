@@ -195,6 +195,6 @@ def test_files_that_are_linked_exist():
 def test_configs_say_what_they_are_and_have_known_flags(config):
     text = config.read_text()
     assert text.startswith("# ")
-    assert re.search(r"^#   scripts/\w+\.sh configs/" + config.name, text, re.M)
+    assert re.search(r"^#   (?:python )?scripts/\w+\.(?:sh|py) configs/" + config.name, text, re.M)
     for name in re.findall(r"^--(\w+)", text, re.M):
         assert name in FLAGS, name

@@ -95,6 +95,30 @@ def class_thresholds(
     return np.where(np.isnan(thresholds), everywhere, thresholds)
 
 
+def caveat(
+    labels: np.ndarray, keep: np.ndarray, left_out: int, judged: np.ndarray | None = None
+) -> str:
+    """What is to be said of classes that have no threshold of their own; empty if all have one.
+
+    Args:
+      labels: int [examples], of what thresholds are chosen on.
+      keep: bool [models, examples], of the same.
+      left_out: shadow scores of each kind that an example can lose with its target and partner.
+      judged: int [judged examples], the labels of those under attack; None if they are the same.
+    """
+    classes = np.unique(labels if judged is None else judged)
+    examples = np.bincount(labels, minlength=classes.max() + 1)
+    members = np.bincount(labels, keep.sum(0), minlength=classes.max() + 1)
+    most = np.maximum(np.minimum(members, len(keep) * examples - members), 0)
+    lacking = int(np.count_nonzero((most <= left_out * examples)[classes]))
+    if not lacking:
+        return ""
+    return (
+        f"{lacking} of {len(classes)} classes may have no shadow members or no "
+        "shadow non-members: they take the threshold of all classes together"
+    )
+
+
 def with_shadow_pairs(
     inputs: inputs_lib.Inputs, training_set: TrainingSet, limit: int, seed: int
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:

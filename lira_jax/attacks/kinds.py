@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks import class_thresholds, thresholds, trained
 from lira_jax.attacks import lira as lira_lib
-from lira_jax.attacks import thresholds, trained
 from lira_jax.attacks.class_thresholds import class_threshold_attack
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
@@ -59,6 +59,7 @@ class Attack:
         LiRA up to the far side of a parabola), so attacks on the same statistic differ in how they
         compare examples; with a threshold for each example (p_values.py) they are one test. None
         for an attack on whole outputs, on two values, or on neighbours.
+      caveat: (evidence, scores) -> what these scores cannot say, in words; empty if nothing.
       options: what a user can give it beside its name (options.py).
       build: (value of each option) -> the attack with these, if there are options.
     """
@@ -75,6 +76,7 @@ class Attack:
     run_on: Callable[[str], Run] | None = None
     fewest: Fewest | None = None
     statistic: Scalar | None = None
+    caveat: Callable[[Evidence, np.ndarray], str] | None = None
     options: tuple[Option, ...] = ()
     build: "Callable[[Mapping[str, Value]], Attack] | None" = None
 
@@ -207,6 +209,11 @@ def class_threshold(
     function: statistics.Statistic, summary: str, source: str, judges_by: Scalar | None = None
 ) -> Attack:
     """A threshold a class on a statistic of the plain logits, or on any scalar signal."""
+
+    def caveat(e: Evidence, scores: np.ndarray) -> str:
+        known = e.attack_training or e
+        return class_thresholds.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)
+
     return Attack(
         by_class(class_threshold_attack, statistic(function)),
         summary,
@@ -216,7 +223,13 @@ def class_threshold(
         on_signal="class_threshold",
         run_on=lambda name: by_class(class_threshold_attack, lambda s: scalar_plain(s, name)),
         statistic=judges_by,
+        caveat=caveat,
     )
+
+
+def _left_out(e: Evidence) -> int:
+    """How many shadow scores of a kind an example loses with a target and its partner."""
+    return len(e.keep) - e.targets.num_shadows(len(e.keep))
 
 
 def of_targets(
@@ -263,5 +276,13 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
                 **trained.VARIANTS[name],
             )
 
+    def caveat(e: Evidence, scores: np.ndarray) -> str:
+        if not trained.VARIANTS[name].get("per_class"):
+            return ""
+        known = e.attack_training or e
+        return trained.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)
+
     # Log-odds of 0: a probability of one half, where the papers decide.
-    return Attack(run, summary, source, ("logits",), fallback=0.0, slow=True, extra=extra)
+    return Attack(
+        run, summary, source, ("logits",), fallback=0.0, slow=True, extra=extra, caveat=caveat
+    )

@@ -18,9 +18,9 @@ PAIRS_PER_BIN = 50
 """Classes with few shadow pairs get fewer bins: the standard error of a bin's risk is then at most
 about .07."""
 
-FEW_BINS, FEW_PAIRS_PER_BIN = 5, 10
-"""A class gets as many bins as the paper's code has, though, while they hold ten pairs: one shadow
-model has 33 pairs a class of Location30."""
+FEWEST_PER_BIN = 10
+"""Two bins a class has as long as each holds so many pairs, at a standard error of about .16: less
+would say nothing, and the paper's classes of Location30 have 33."""
 
 
 def privacy_risk_score(
@@ -59,8 +59,8 @@ def privacy_risk_score(
       observed: float [targets, examples], the metric of targets from outside the models instead.
       training_set: what the histograms are made of; None takes the models' metric, labels and keep.
       prior: probability that an example is a member, before its metric is known.
-      bins: of a class, at least PAIRS_PER_BIN pairs in each; up to FEW_BINS of them
-        FEW_PAIRS_PER_BIN.
+      bins: of a class, at least PAIRS_PER_BIN pairs in each; two of at least FEWEST_PER_BIN in a
+        class with fewer pairs than that.
       limit: most (shadow model, example) pairs that a target's histograms are made of.
       seed: of the draw of these pairs.
 
@@ -97,6 +97,25 @@ def privacy_risk_score(
     return score
 
 
+def caveat(score: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> str:
+    """What is to be said of classes that all have the prior for their risk; empty if none has.
+
+    Args:
+      score: float [targets, examples], of `privacy_risk_score`.
+      labels: int [examples].
+      prior: the score's.
+    """
+    classes = np.unique(labels)
+    silent = [k for k in classes if (score[:, labels == k] == prior).all()]
+    if not silent:
+        return ""
+    return (
+        f"all examples of {len(silent)} of {len(classes)} classes have the score {prior:g}, which "
+        f"says nothing of them: the classes have fewer than {2 * FEWEST_PER_BIN} shadow pairs, or "
+        "of one kind alone; use more models (--num_models)"
+    )
+
+
 def _quantile_edges(
     metric: np.ndarray, labels: np.ndarray, num_classes: int, bins: int
 ) -> np.ndarray:
@@ -105,8 +124,8 @@ def _quantile_edges(
     ordered = metric[np.lexsort((metric, labels))]
     count = np.bincount(labels, minlength=num_classes)[:, None]
     start = np.cumsum(count)[:, None] - count
-    few = np.minimum(count // FEW_PAIRS_PER_BIN, FEW_BINS)
-    used = np.clip(np.maximum(count // PAIRS_PER_BIN, few), 1, bins)
+    used = np.maximum(count // PAIRS_PER_BIN, np.minimum(count // FEWEST_PER_BIN, 2))
+    used = np.clip(used, 1, bins)
     k = np.arange(1, bins)
     edges = ordered[np.minimum(start + np.minimum(k, used - 1) * count // used, len(ordered) - 1)]
     # Ties at a class's lowest metric would make it an edge with nothing below: a lower metric of

@@ -4,9 +4,11 @@ To add an attack, write a pure function of arrays in a file of its own and a lin
 the kinds of lines, papers.py the links of the sources.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from lira_jax.attacks import reference_attacks, rmia_lines, thresholds
+from lira_jax.attacks import privacy_risk, reference_attacks, rmia_lines, thresholds
 from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
@@ -31,7 +33,7 @@ from lira_jax.attacks.kinds import (
     statistic,
     threshold_on,
 )
-from lira_jax.attacks.long import long_attack
+from lira_jax.attacks.long import long_attack, long_fraction
 from lira_jax.attacks.moderated import moderated
 from lira_jax.attacks.predicted import predicted
 from lira_jax.attacks.privacy_risk import privacy_risk_score
@@ -43,9 +45,14 @@ from lira_jax.attacks.shared.lists import EACH, OUT, TWO_OUT
 _phi, _loss = thresholds.phi_plain, thresholds.loss
 
 
-def _long(e: Evidence) -> np.ndarray:
-    own = e.targets.arguments(lambda s: s["phi"])
-    return long_attack(e.signals["phi"], e.signals["logits"], e.keep, **own)
+def _on_few(function: Callable[..., np.ndarray]) -> Callable[[Evidence], np.ndarray]:
+    """An attack of Long et al., on the examples whose logits are like no other's."""
+
+    def attack(e: Evidence) -> np.ndarray:
+        own = e.targets.arguments(lambda s: s["phi"])
+        return function(e.signals["phi"], e.signals["logits"], e.keep, **own)
+
+    return attack
 
 
 ATTACKS: dict[str, Attack] = {
@@ -227,15 +234,32 @@ ATTACKS: dict[str, Attack] = {
         statistic=PHI,
     ),
     "long": Attack(
-        _long,
+        _on_few(long_attack),
         "p-value of the loss, only for examples with few neighbours",
         "Long et al. 2018",
+        ("phi", "logits"),
+        fewest=OUT,
+    ),
+    "long_fraction": Attack(
+        _on_few(long_fraction),
+        "the same, only for the tenth of the examples whose nearest neighbour is farthest",
+        "Carlini et al. 2022, VI-A; Long et al. 2018",
         ("phi", "logits"),
         fewest=OUT,
     ),
     # Attacks that learn from shadow models' outputs
     "shokri": learned(
         "shokri", "a network a class on the confidence vector", "Shokri et al. 2017, V-D"
+    ),
+    "shokri_softmax": learned(
+        "shokri_softmax",
+        "the same on the raw vector of probabilities",
+        "Shokri et al. 2017, V-D",
+    ),
+    "shokri_logits": learned(
+        "shokri_logits",
+        "the same on the raw logits",
+        "Shokri et al. 2017, V-D; Carlini et al. 2022, which runs it so",
     ),
     "salem_top3": learned(
         "salem_top3",
@@ -284,6 +308,7 @@ ATTACKS: dict[str, Attack] = {
         "Song and Mittal 2021, 4.1, equation 12",
         ("logits",),
         0.5,
+        caveat=lambda e, scores: privacy_risk.caveat(scores, e.labels),
     ),
     # Global thresholds on the target's own output
     "loss": Attack(

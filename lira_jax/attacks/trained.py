@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -38,6 +38,10 @@ stops it."""
 
 FEW_PAIRS = 1000
 """A network learns from fewer pairs in smaller batches."""
+EVEN = 0.05
+"""Where the share of member pairs is farther than this from a half, networks are trained on as many
+of either kind. Otherwise nearly every pair is of one kind, and the accuracy that stops a network is
+that of calling all of them so."""
 
 LARGEST_ODDS = 1e15
 """Odds beyond this are lost in the rounding of float64 probabilities."""
@@ -80,13 +84,30 @@ class _Network(MLPClassifier):
         return super(_Network, self.set_params(batch_size=batch)).fit(X, y)
 
 
-def network(seed: int, *, hidden: tuple[int, ...]) -> BaseEstimator:
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The raw confidence vector, in the order of the classes.
+
+    Args:
+      logits: float [..., classes].
+
+    Returns:
+      float64 [..., classes], of sum 1.
+    """
+    return softmax(logits.astype(np.float64), axis=-1)
+
+
+def raw_logits(logits: np.ndarray) -> np.ndarray:
+    """The logits as they are, float64 [..., classes]."""
+    return logits.astype(np.float64)
+
+
+def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> BaseEstimator:
     """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
     pairs."""
-    return make_pipeline(
-        StandardScaler(),
-        _Network(hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed),
+    classifier = _Network(
+        hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
     )
+    return make_pipeline(StandardScaler(), classifier) if standardised else classifier
 
 
 def random_forest(seed: int) -> BaseEstimator:
@@ -125,12 +146,33 @@ def xgboost(seed: int) -> BaseEstimator:
 VARIANTS: dict[str, dict] = {
     # Shokri et al. 2017, section V-D: the label's class selects the network.
     "shokri": dict(
-        features=confidences, estimator=functools.partial(network, hidden=(64,)), per_class=True
+        features=confidences,
+        estimator=functools.partial(network, hidden=(64,)),
+        per_class=True,
+        even=True,
+    ),
+    # The same paper's own input: the vector of probabilities as it is.
+    "shokri_softmax": dict(
+        features=probabilities,
+        estimator=functools.partial(network, hidden=(64,), standardised=False),
+        per_class=True,
+        even=True,
+    ),
+    # As Carlini et al. 2022 run it.
+    "shokri_logits": dict(
+        features=raw_logits,
+        estimator=functools.partial(network, hidden=(64,)),
+        per_class=True,
+        even=True,
     ),
     # Salem et al. 2019, section III; used by Hintersdorf et al. 2022.
-    "salem_top3": dict(features=top3, estimator=functools.partial(network, hidden=(64,))),
+    "salem_top3": dict(
+        features=top3, estimator=functools.partial(network, hidden=(64,)), even=True
+    ),
     # Rezaei & Liu 2021: the confidence vector as it is.
-    "rezaei_nn": dict(features=confidences, estimator=functools.partial(network, hidden=(128, 64))),
+    "rezaei_nn": dict(
+        features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
+    ),
     "random_forest": dict(features=confidences, estimator=random_forest),
     "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
     "xgboost": dict(features=confidences, estimator=xgboost),
@@ -149,6 +191,7 @@ def trained_attack(
     estimator: Callable[[int], BaseEstimator],
     per_class: bool = False,
     training_set: TrainingSet | None = None,
+    even: bool = False,
     limit: int = 20_000,
     seed: int = 0,
     progress: Callable[[], object] | None = None,
@@ -173,6 +216,10 @@ def trained_attack(
       per_class: train one classifier for each label; labels with fewer than FEWEST_PAIRS pairs of
         either kind are judged by a classifier of all labels.
       training_set: what the classifiers learn from; None takes the models' logits, labels and keep.
+      even: where members are not about half of the pairs (EVEN), train on as many of either kind,
+        the others being left out at random: the under-sampling of Rezaei and Liu 2021, section 4.
+        For networks, which accuracy stops; repeating the rarer kind instead would put copies of one
+        pair into their training and their validation set. Trees do better with all pairs.
       limit: most (model, example) pairs to train on, over all labels.
       seed: of the pairs and the classifiers; targets draw differently.
       progress: called after each target.
@@ -195,14 +242,16 @@ def trained_attack(
             f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example"
         )
     known = training_set or TrainingSet(logits, labels, inputs.keep)
+    groups, judged = known.labels, labels
+    if not per_class:
+        groups, judged = np.zeros_like(groups), np.zeros_like(judged)
+    even = even and abs(known.keep.mean() - 0.5) > EVEN
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
-        models, examples = pairs.sample(known.keep, target, limit, seed)
+        models, examples = pairs.sample(known.keep, target, limit, seed, by_kind=even)
         x, member = features(known.values[models, examples]), known.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
-        if per_class:
-            return _learn(make, x, member, known.labels[examples], labels)
-        return _learn(make, x, member, np.zeros_like(examples), np.zeros_like(labels))
+        return _learn(make, x, member, groups[examples], judged, even=even)
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])
@@ -228,12 +277,45 @@ def trained_attack(
     return score
 
 
+def caveat(
+    labels: np.ndarray,
+    keep: np.ndarray,
+    left_out: int,
+    limit: int = 20_000,
+    *,
+    judged: np.ndarray | None = None,
+) -> str:
+    """What is to be said of labels without a classifier of their own; empty if all have one.
+
+    Args:
+      labels: int [examples], of what the classifiers learn from.
+      keep: bool [models, examples], of the same.
+      left_out: shadow scores of each kind that an example loses with its target and partner.
+      limit: most pairs to train on.
+      judged: int [judged examples], the labels of those under attack; None if they are the same.
+    """
+    classes = np.unique(labels if judged is None else judged)
+    examples = np.bincount(labels, minlength=classes.max() + 1)
+    members = np.bincount(labels, keep.sum(0), minlength=classes.max() + 1)
+    fewer = np.minimum(members, len(keep) * examples - members) - left_out * examples
+    drawn = np.minimum(1, limit / max(1, (len(keep) - 2 * left_out) * len(labels)))
+    lacking = int(np.count_nonzero((fewer * drawn < FEWEST_PAIRS)[classes]))
+    if not lacking:
+        return ""
+    return (
+        f"{lacking} of {len(classes)} classes have fewer than about {FEWEST_PAIRS} "
+        "shadow pairs of either kind to learn from: a network of all classes judges them"
+    )
+
+
 def _learn(
     make: Callable[[], BaseEstimator],
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
     judged: np.ndarray,
+    *,
+    even: bool,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Fits a classifier for each group of examples and returns how they judge the features of all
     examples.
@@ -244,14 +326,22 @@ def _learn(
       member: bool [pairs].
       groups: int [pairs], the group of each pair's example.
       judged: int [examples], the group of each example to judge.
+      even: train on as many members as non-members: the first ones of either, in the order given.
 
     Returns:
       A function from features [examples, features] to log-odds of membership [examples].
     """
 
     def fit(chosen: np.ndarray) -> BaseEstimator | None:
-        kinds = np.bincount(member[chosen], minlength=2)
-        return make().fit(x[chosen], member[chosen]) if kinds.min() >= FEWEST_PAIRS else None
+        fewer = int(np.bincount(member[chosen], minlength=2).min())
+        if fewer < FEWEST_PAIRS:
+            return None
+        if even:
+            chosen = np.flatnonzero(chosen)
+            inside = member[chosen]
+            rank = np.where(inside, np.cumsum(inside), np.cumsum(~inside))
+            chosen = chosen[rank <= fewer]
+        return make().fit(x[chosen], member[chosen])
 
     classifiers = {group: fit(groups == group) for group in np.unique(judged)}
     everyone = fit(np.ones_like(member)) if None in classifiers.values() else None

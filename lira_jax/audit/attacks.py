@@ -13,7 +13,11 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import Fewest, TooFewScores
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
+from lira_jax.evaluation.epsilon import Setting
 from lira_jax.evaluation.transfer import PRIORS
+
+FLOOR = "zero_r"
+"""The attack whose scores are meant to be all the same."""
 
 
 class CannotBeMade(UserError):
@@ -42,6 +46,7 @@ def run_attacks(
     skip_failures: bool,
     priors: Sequence[float] = PRIORS,
     shadows: Evidence | None = None,
+    bound: Setting | None = None,
 ) -> dict[str, AttackResults]:
     """Runs attacks, saves their scores and assesses them where the targets' membership is known.
 
@@ -57,6 +62,7 @@ def run_attacks(
       priors: shares of the examples that are members, for the value of an accusation.
       shadows: evidence against shadow models, to choose thresholds on (shadow_targets.py); None
         takes the other targets.
+      bound: which bound on epsilon; None for the default.
 
     Returns:
       name -> what it finds; empty if the membership is unknown, or the same of all: a ROC needs
@@ -71,6 +77,7 @@ def run_attacks(
         members = None
     unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
     undecided: dict[str, UserError] = {}
+    caveats: dict[str, list[str]] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
     correct = maximum_score = None
     if "logits" in evidence.signals:
@@ -96,6 +103,8 @@ def run_attacks(
                     partly = bool((lacking.any(0) & ~lacking.all(0)).any())
                     group = (number, partly, table[name].fewest)
                     unscored.setdefault(group, []).append(name)
+                if told := _caveat(name, table[name], evidence, scores):
+                    caveats.setdefault(told, []).append(name)
                 if members is not None:
                     of_shadows = threshold = None
                     try:
@@ -116,6 +125,7 @@ def run_attacks(
                         of_shadows,
                         priors,
                         maximum_score,
+                        bound,
                     )
                     if statistic := table[name].statistic:
                         found = dataclasses.replace(found, statistic=statistic.name)
@@ -130,6 +140,8 @@ def run_attacks(
             f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
             f"are left out{' there' if partly else ''}"
         )
+    for told, attacks in caveats.items():
+        progress.note(f"{', '.join(attacks)}: {told}")
     if left_out and not skip_failures:
         name = next(iter(left_out))
         message = f"--attacks={name}: {left_out[name]}"
@@ -154,6 +166,16 @@ def _on_shadows(attack: Attack, shadows: Evidence) -> ShadowScores:
     members = shadows.members
     assert members is not None, "shadows are models of the run"
     return ShadowScores(attack.run(shadows), members)
+
+
+def _caveat(name: str, attack: Attack, evidence: Evidence, scores: np.ndarray) -> str:
+    """What the scores cannot say, in words; empty if nothing."""
+    if attack.caveat and (told := attack.caveat(evidence, scores)):
+        return told
+    known = scores[~np.isnan(scores)]
+    if name == FLOOR or known.size < 2 or known.min() < known.max():
+        return ""
+    return "every example has one and the same score, which says nothing of any"
 
 
 def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:

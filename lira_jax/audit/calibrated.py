@@ -1,7 +1,7 @@
 """Decisions with a threshold for each example, on every statistic that the attacks judge by."""
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,6 +14,28 @@ from lira_jax.evaluation import calibrated as evaluation
 from lira_jax.evaluation.calibrated import Calibrated
 
 _TOO_FEW = "no example has 2 out shadow scores: use more models (--num_models)"
+
+
+def accused(
+    evidence: Evidence, attacks: Iterable[Attack], fdr: float
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Whom to accuse of being members under a bound on the share of false accusations.
+
+    It needs nobody's membership of the targets, only that of the shadow models.
+
+    Args:
+      evidence: with any targets.
+      attacks: those that were run.
+      fdr: the bound (evaluation/calibrated.py, `accuse`).
+
+    Returns:
+      Name of a statistic -> who is accused, bool [targets, examples], and the p-values, float64
+      [targets, examples]; without those that the evidence does not suffice for, which a note tells.
+    """
+    return {
+        statistic.name: (evaluation.accuse(p, fdr), p)
+        for statistic, p in _p_values(evidence, attacks)
+    }
 
 
 def calibrated(
@@ -32,7 +54,17 @@ def calibrated(
     """
     members = evidence.members
     assert members is not None, "the membership is known"
-    found, left_out = {}, collections.defaultdict(list)
+    found = {}
+    for statistic, p in _p_values(evidence, attacks):
+        values = statistic.read(evidence.signals)
+        found[statistic.name] = evaluation.calibrated(p, members, values, evidence.keep, fdr)
+    return found
+
+
+def _p_values(evidence: Evidence, attacks: Iterable[Attack]) -> Iterator[tuple[Scalar, np.ndarray]]:
+    """The statistics of attacks, each with its p-values of the targets on all examples; notes tell
+    of those that have none."""
+    left_out = collections.defaultdict(list)
     for statistic in statistics(attacks):
         try:
             values = statistic.read(evidence.signals)
@@ -42,11 +74,10 @@ def calibrated(
             continue
         if np.isnan(p).all():
             left_out[_TOO_FEW].append(statistic.name)
-            continue
-        found[statistic.name] = evaluation.calibrated(p, members, values, evidence.keep, fdr)
+        else:
+            yield statistic, p
     for why, names in left_out.items():
         progress.note(f"left out calibrated decisions on {', '.join(names)}: {why}")
-    return found
 
 
 def statistics(attacks: Iterable[Attack]) -> list[Scalar]:

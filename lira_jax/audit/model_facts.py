@@ -1,10 +1,12 @@
 """What is said of the targets themselves: accuracy, calibration and privacy risk."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.attacks import privacy_risk
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
@@ -15,13 +17,16 @@ from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.decisions import best_threshold
 
 
-def model_facts(evidence: Evidence, shadows: Evidence | None = None) -> dict[str, Any]:
+def model_facts(
+    evidence: Evidence, shadows: Evidence | None = None, told: Collection[str] = ()
+) -> dict[str, Any]:
     """The fields accuracy, calibration, confidence and risk of Results, as far as known.
 
     Args:
       evidence: of the audit.
       shadows: evidence against shadow models, to choose a threshold on (shadow_targets.py); None
         takes the other targets.
+      told: attacks that have been run, what their scores cannot say being told.
 
     Returns:
       The four fields; without risk where no shadow trained on an example that is known, and empty
@@ -46,14 +51,19 @@ def model_facts(evidence: Evidence, shadows: Evidence | None = None) -> dict[str
         evidence.attack_training or evidence
     ).keep.any():  # else there are no shadows' members to learn the score from
         try:
-            found["risk"] = _privacy_risk(evidence, members, correct)
+            found["risk"] = _privacy_risk(evidence, members, correct, told)
         except UserError as error:
             progress.note(f"left out the privacy risk: {error}")
     return found
 
 
-def _privacy_risk(evidence: Evidence, members: np.ndarray, correct: np.ndarray) -> PrivacyRisk:
+def _privacy_risk(
+    evidence: Evidence, members: np.ndarray, correct: np.ndarray, told: Collection[str]
+) -> PrivacyRisk:
     scores = ATTACKS["privacy_risk"].run(evidence)
+    cannot = privacy_risk.caveat(scores, evidence.labels)
+    if cannot and "privacy_risk" not in told:
+        progress.note(f"privacy risk: {cannot}")
     return PrivacyRisk(
         cumulative=risk.cumulative_distribution(scores, members),
         calibration=risk.calibration(scores, members, prior=0.5),

@@ -50,8 +50,15 @@ def num_saved(evidence: Evidence) -> int:
     return evidence.signals["phi"].shape[2]
 
 
-def check_query_counts(evidence: Evidence, counts: Sequence[int]) -> None:
+def check_query_counts(
+    evidence: Evidence, counts: Sequence[int], flag: str = "num_queries"
+) -> None:
     """Checks that the run has these queries, before an hour is spent on what comes first.
+
+    Args:
+      evidence: of the run.
+      counts: numbers of queries.
+      flag: that gives them.
 
     Raises:
       UserError: a count is none of those that `nested` has.
@@ -60,7 +67,7 @@ def check_query_counts(evidence: Evidence, counts: Sequence[int]) -> None:
     for count in counts:
         if count not in has:
             raise UserError(
-                f"--num_queries={count}: models and targets have {max(has)} here: give "
+                f"--{flag}={count}: models and targets have {max(has)} here: give "
                 f"{', '.join(map(str, has))}, or score more first (lira-score --queries)"
             )
 

@@ -40,7 +40,7 @@ Version 1 had no `version`, no `thresholds`, and left out what was not known; ve
 thresholds for each example, of other models' and of agreement.
 """
 
-_ABOUT = ("targets", "models", "compat", "shadows", "target_run")
+_ABOUT = ("targets", "models", "compat", "used_queries", "shadows", "target_run")
 """What tells whose results they are."""
 
 CSV_COLUMNS = (
@@ -54,7 +54,7 @@ CSV_COLUMNS = (
     *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
     *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
     *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
-    *("precision_highest_1e-2", "precision_lowest_1e-2"),
+    *("precision_highest_1e-2", "precision_lowest_1e-2", "epsilon", "epsilon_one_run"),
 )
 
 VARIANT_COLUMNS = (
@@ -171,6 +171,7 @@ class Results:
       models: the models whose outputs the attacks used, targets among them where these are models
         of the run.
       compat: value of --compat; empty for our own definitions.
+      used_queries: how many of the saved queries the attacks were given; 0 for all.
       shadows: path of the run of the shadow models, where it is not that of the targets.
       target_run: path of the run of the targets then, as seen from the results.
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
@@ -199,6 +200,7 @@ class Results:
     targets: tuple[int | str, ...]
     models: tuple[int | str, ...]
     compat: str = ""
+    used_queries: int = 0
     shadows: str | None = None
     target_run: str | None = None
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -299,7 +301,7 @@ class Results:
         return {name: whole[name] for name in _ABOUT}
 
     def texts(self) -> dict[str, str]:
-        """What results.csv, variants.csv (if any) and results.json hold, by their names."""
+        """What results.csv, variants.csv where there are any, and results.json hold, by name."""
         variants = self.variants_to_csv()
         return {
             directory.RESULTS_TABLE: self.to_csv(),
@@ -308,7 +310,7 @@ class Results:
         }
 
     def write(self, folder: RunDirectory) -> None:
-        """Writes results.csv and results.json, to which the scores in the folder belong."""
+        """Writes results.json and its tables, to which the scores in the folder belong."""
         with ResultSet(folder, self.about()) as found:
             found.adopt()
             found.switch(self.texts())
@@ -322,6 +324,8 @@ def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, 
         "far_shadow_threshold": decided and decided.far,
         "statistic": found.statistic,
         "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
+        "epsilon": found.epsilon.value,
+        "epsilon_one_run": found.epsilon.one_run,
         "precision_highest_1e-2": found.extremes.highest.value,
         "precision_lowest_1e-2": found.extremes.lowest.value,
         "instability": found.instability and found.instability.mean,

@@ -14,6 +14,7 @@ from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
+from lira_jax.attacks.shared.targets import Counterparts, Outside
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import calibrated
@@ -24,16 +25,16 @@ from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.audit.statistic_choices import statistic_choices
-from lira_jax.data import outliers, probes
+from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure
 from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
-from lira_jax.runs.result_set import ResultSet
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
@@ -55,6 +56,8 @@ class Request:
       fdr: also accuse as many as this bound on the share of false accusations allows; None does
         not.
       priors: shares of the examples that are members, for the value of an accusation.
+      delta: of the bound on epsilon of (epsilon, delta)-differential privacy, in [0, 1).
+      confidence: probability that this bound is below the true epsilon, in (0, 1).
     """
 
     attacks: Sequence[str]
@@ -67,11 +70,22 @@ class Request:
     probes: str | None = None
     fdr: float | None = None
     priors: Sequence[float] = PRIORS
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
+        self.bound()
         for flag, value in (("fdr", self.fdr), *(("prior", p) for p in self.priors)):
             if value is not None and not 0 < value < 1:
                 raise UserError(f"--{flag}={value:g}: give a number between 0 and 1, such as 0.1")
+
+    def bound(self, coin: float | None = None) -> Setting:
+        """Which bound on epsilon, where membership was drawn by coin flips of this probability.
+
+        Raises:
+          UserError: delta or confidence is out of its range.
+        """
+        return Setting(self.delta, self.confidence, coin)
 
 
 def audit_evidence(
@@ -83,6 +97,7 @@ def audit_evidence(
     write: Callable[[Results], None] = lambda results: None,
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
+    coin: float | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -97,6 +112,8 @@ def audit_evidence(
       write: called with all that is known, each time that a part is added.
       sources: int [examples], where each example comes from, and the names of the sources.
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
+      coin: probability with which each example was made a member of a target, independently; None
+        if it is unknown, or membership was drawn otherwise.
 
     Returns:
       The results; as `start` where the membership of the targets is unknown, or all are members or
@@ -127,6 +144,7 @@ def audit_evidence(
             skip_failures=request.skip_failures,
             priors=request.priors,
             shadows=shadows,
+            bound=request.bound(coin),
         )
     except CannotBeMade as error:
         attacks, refused = error.others, error
@@ -146,7 +164,7 @@ def audit_evidence(
             calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
             pool_spread_factor=spread_factor(evidence.keep),
         )
-        add(**model_facts(evidence, shadows))
+        add(**model_facts(evidence, shadows, attacks))
         if sources is not None and exposed is not None:
             with _left_out("exposure by source"):
                 add(exposure_by_source=exposure.by_source(exposed, *sources))
@@ -217,7 +235,8 @@ def audit_run(
     Raises:
       UserError: as `audit_evidence`, or a dump is missing or damaged.
     """
-    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat)
+    used = 0 if loaded.queries is None else len(loaded.queries)
+    start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     evaluated = can_be_evaluated(loaded.evidence.members)
@@ -235,21 +254,64 @@ def audit_run(
 
     with out.at_work("attack"), ResultSet(out, start.about()) as found:
         try:
-            return audit_evidence(
+            results = audit_evidence(
                 loaded.evidence,
                 request,
                 start,
                 save=save,
                 write=write,
-                sources=None if run is None else _sources(run),
+                sources=None if run is None else run_data.sources(run),
                 probe_sets=None
                 if run is None
                 else _probe_sets(run, shadow_run, loaded, request.probes),
+                coin=None if run is None else _coin(run, loaded),
             )
+            out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound
+            if request.fdr is not None and not results.attacks:
+                _accuse(loaded, request, out)
+            return results
         finally:
             if found.waiting and not evaluated:
                 # What was found of other targets must not stand beside these scores.
                 found.switch({})
+
+
+def _accuse(loaded: Loaded, request: Request, out: RunDirectory) -> None:
+    """Writes accusations.csv, for targets of whom there is nothing to evaluate."""
+    table = table_of(request.attacks, request.compat)
+    attacks = [table[name] for name in request.attacks]
+    found = accused(loaded.evidence, attacks, request.fdr or 0.0)
+    if not found:
+        progress.note(
+            f"--fdr={request.fdr:g} accuses nobody: no attack here judges by a statistic that has "
+            "p-values; add one that does, such as --attacks=lira_online"
+        )
+        return
+    ids = np.arange(len(loaded.evidence.labels))
+    if loaded.examples is not None:
+        ids = np.flatnonzero(loaded.examples)
+    lines = ["statistic,target,example,p_value"]
+    for name, (who, p) in found.items():
+        lines += [
+            f"{name},{row},{ids[example]},{p[row, example]:.6g}"
+            for row, example in np.argwhere(who)
+        ]
+        progress.note(
+            f"{name}: {int(who.sum())} of {int((~np.isnan(p)).sum())} examples are accused, of "
+            f"whom at most {100 * (request.fdr or 0):g} % are expected to be accused wrongly"
+        )
+    out.write_text(directory.ACCUSATIONS, "\n".join(lines) + "\n")
+    progress.note(f"accusations are in {out.path / directory.ACCUSATIONS}")
+
+
+def _coin(run: RunDirectory, loaded: Loaded) -> float | None:
+    """The probability by which coin flips made examples members of the run's own models."""
+    targets = loaded.evidence.targets
+    told = isinstance(targets, Counterparts) and targets.told is not None
+    if told or isinstance(targets, Outside):
+        return None
+    experiment = run.read_experiment()
+    return masks.coin(experiment.masks, experiment.num_models, experiment.pkeep)
 
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
@@ -287,14 +349,6 @@ def _about_shadows(run: RunDirectory, shadow_run: RunDirectory, out: RunDirector
             run.read_experiment(), shadow_run.read_experiment()
         ),
     }
-
-
-def _sources(run: RunDirectory) -> tuple[np.ndarray, list[str]] | None:
-    """Where each example of the pool comes from, if outliers were put into it."""
-    if not run.has(directory.SOURCES):
-        return None
-    names = outliers.names(run.read_experiment().outliers_from)
-    return run.read(directory.SOURCES, (None,)), names
 
 
 def _probe_sets(

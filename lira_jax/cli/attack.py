@@ -9,10 +9,12 @@ from lira_jax.attacks import options
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import Request, audit_run
 from lira_jax.cli import flags
 from lira_jax.errors import UserError
+from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
@@ -83,6 +85,12 @@ flags.DEFINE_list(
     "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
     "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
 )
+flags.DEFINE_integer(
+    "use_queries",
+    0,
+    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
+    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
+)
 flags.DEFINE_bool(
     "statistics",
     False,
@@ -93,7 +101,19 @@ flags.DEFINE_float(
     "fdr",
     None,
     "Also accuse as many, by the p-values of single examples, as this bound on the expected share "
-    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995).",
+    "of false accusations of a target allows, such as 0.1 (Benjamini and Hochberg 1995). Where the "
+    "targets' membership is unknown, accusations.csv says who is accused.",
+)
+flags.DEFINE_float(
+    "delta",
+    DELTA,
+    "Of the (epsilon, delta)-differential privacy whose epsilon is bounded from below: a "
+    "probability, 0 for pure differential privacy.",
+)
+flags.DEFINE_float(
+    "confidence",
+    CONFIDENCE,
+    "Probability that the bound on epsilon is below the true one, such as 0.95.",
 )
 flags.DEFINE_list(
     "prior",
@@ -117,8 +137,8 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
-    *("ablation", "num_shadows", "num_queries", "statistics"),
-    *("probes", "fdr", "prior", "details"),
+    *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
+    *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
 
@@ -143,9 +163,14 @@ def main() -> None:
         probes=flags.FLAGS.probes if flags.FLAGS["probes"].present else None,
         fdr=flags.FLAGS.fdr,
         priors=priors,
+        delta=flags.FLAGS.delta,
+        confidence=flags.FLAGS.confidence,
     )
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if number := flags.FLAGS.use_queries:
+        check_query_counts(loaded.evidence, [number], "use_queries")
+        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     if run is not None:
         flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows

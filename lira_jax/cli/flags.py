@@ -294,10 +294,10 @@ def asked_experiment(stored: Experiment | None = None) -> tuple[Experiment, set[
     """
     given = {n: FLAGS[n].value for n in FIELDS if n in FLAGS and FLAGS[n].present}
     before = stored or Experiment()
-    for names, absolute in ((DATA_PLACES, _absolute), (DATA_LISTS, _absolute_list)):
-        for name in (n for n in names if given.get(n)):
-            found, known = absolute(str(given[name])), getattr(before, name)
-            given[name] = known if found == absolute(known) else found
+    for name in (n for n in (*DATA_PLACES, *DATA_LISTS) if given.get(n)):
+        absolute = _absolute_list if name in DATA_LISTS else _absolute
+        found, known = absolute(str(given[name])), getattr(before, name)
+        given[name] = known if found == absolute(known) else found
     in_files = {n for n in given if n not in _typed}
     given = _without_other_families(given, in_files, before)
     if FLAGS["target_flagfile"].present:

@@ -12,6 +12,9 @@ from lira_jax.errors import UserError
 
 FILE = "file:"
 """How the kind of masks begins that are read from a file, such as file:masks.npy."""
+DISJOINT = "disjoint"
+"""The kind of masks of targets and shadow models that share no example; disjoint:part.npy where a
+file says which part is the targets'."""
 
 _SHARE_TOLERANCE = 0.01
 _STREAM = 0x6B656570  # sets the masks' random numbers apart from other uses of the same seed
@@ -30,10 +33,12 @@ def draw(
         models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
         Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
         the targets' data). A model that is alone on its half trains on a random pkeep of it: two
-        models are the one target and the one shadow of Hintersdorf et al. 2022. "pairs": models 2 i
-        and 2 i + 1 train on the two halves of the pool, cut at random anew for each i (Privacy
-        Meter, https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a
-        .npy file, bool [models, examples].
+        models are the one target and the one shadow of Hintersdorf et al. 2022. "disjoint:PATH":
+        the same, the targets' half being what a .npy file says, bool [examples], such as the
+        examples of one source, so that the attacker's data are of another (the same section).
+        "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut at random anew for
+        each i (Privacy Meter, https://github.com/privacytrustlab/ml_privacy_meter); balanced too.
+        "file:PATH": a .npy file, bool [models, examples].
       num_models: models, M.
       num_examples: examples, N.
       pkeep: fraction of models that train on an example, of those that may.
@@ -58,9 +63,11 @@ def draw(
         uniform = generator.random(shape)
         if kind == "balanced":
             keep = uniform.argsort(0) < round(pkeep * num_models)
-        elif kind == "disjoint":
+        elif is_disjoint(kind):
             first = first_shadow(num_models)
             of_targets = generator.permutation(num_examples) < num_examples // 2
+            if kind != DISJOINT:
+                of_targets = _read_part(kind, num_examples)
             keep = np.concatenate(
                 [
                     _on_part(uniform[:first], of_targets, pkeep),
@@ -109,17 +116,38 @@ def _one_sided(keep: np.ndarray) -> str:
     return f"model {worst} would train on {sizes[worst]} of them"
 
 
-def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
-    """The masks in the file that their kind names."""
-    path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
+def _read_array(kind: str) -> np.ndarray:
+    """The array in the file that a kind of masks names."""
+    path = pathlib.Path(kind.partition(":")[2]).expanduser()
     flag = f"--masks={kind}"
     with reading(flag):
         if numpy_file.is_archive(path):
             raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
         try:
-            keep = numpy_file.load(path)
+            return numpy_file.load(path)
         except ValueError as error:
             raise UserError(f"{flag}: not a .npy file ({one_line(error)})") from None
+
+
+def _read_part(kind: str, num_examples: int) -> np.ndarray:
+    """Which examples are the targets', bool [examples], as the file of disjoint masks says."""
+    part = _read_array(kind)
+    if part.dtype != bool or part.shape != (num_examples,):
+        raise UserError(
+            f"--masks={kind}: it holds {part.dtype} {part.shape}; it must be bool [examples], "
+            f"({num_examples},) by the data, true of the targets' part"
+        )
+    if abs(part.mean() - 0.5) > _SHARE_TOLERANCE:
+        raise UserError(
+            f"--masks={kind}: {part.sum()} of {num_examples} examples are the targets'; take as "
+            "many of each part, so that targets and shadow models have training sets of one size"
+        )
+    return part
+
+
+def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
+    """The masks in the file that their kind names."""
+    keep, flag = _read_array(kind), f"--masks={kind}"
     if keep.dtype != bool or keep.shape != shape:
         raise UserError(
             f"{flag}: it holds {keep.dtype} {keep.shape}; it must be bool [models, examples], "
@@ -141,20 +169,44 @@ def check_same(kind: str, keep: np.ndarray) -> None:
     Raises:
       UserError: they are not the same.
     """
-    path = pathlib.Path(kind.removeprefix(FILE)).expanduser()
-    if kind.startswith(FILE) and path.exists():
-        now = _read(kind, keep.shape, float(keep.mean()))
-        if not np.array_equal(now, keep):
-            raise UserError(
-                f"--masks={kind}: the run was begun with other masks than are there now; restore "
-                "the file, or give another --workdir"
-            )
+    path = kind.partition(":")[2]
+    if not path or not pathlib.Path(path).expanduser().exists():
+        return
+    if kind.startswith(FILE):
+        same = np.array_equal(_read(kind, keep.shape, float(keep.mean())), keep)
+    else:
+        part, first = _read_part(kind, keep.shape[1]), first_shadow(len(keep))
+        same = not (keep[:first, ~part].any() or keep[first:, part].any())
+    if not same:
+        raise UserError(
+            f"--masks={kind}: the run was begun with other masks than are there now; restore the "
+            "file, or give another --workdir"
+        )
 
 
 def absolute(kind: str) -> str:
     """A kind of masks, the path of its file absolute, if it names one."""
-    path = kind.removeprefix(FILE)
-    return FILE + os.path.abspath(os.path.expanduser(path)) if kind.startswith(FILE) else kind
+    name, colon, path = kind.partition(":")
+    return name + colon + os.path.abspath(os.path.expanduser(path)) if path else kind
+
+
+def is_disjoint(kind: str) -> bool:
+    """Whether the first half of the models are targets that share no example with the others."""
+    return kind.partition(":")[0] == DISJOINT
+
+
+def coin(kind: str, num_models: int, pkeep: float) -> float | None:
+    """The probability with which a kind of masks makes each example a member of a given model,
+    independently of the other examples.
+
+    Balanced masks do so: it is the models that share an example's places. None where training sets
+    have a fixed size (disjoint, pairs), or nobody knows (file).
+    """
+    if kind == "bernoulli":
+        return pkeep
+    if kind in ("balanced", "tf_privacy"):
+        return (round if kind == "balanced" else int)(pkeep * num_models) / num_models
+    return None
 
 
 def first_shadow(num_models: int) -> int:
@@ -162,22 +214,29 @@ def first_shadow(num_models: int) -> int:
     return num_models // 2
 
 
-def targets_pool(keep: np.ndarray) -> np.ndarray:
+def targets_pool(keep: np.ndarray, kind: str = DISJOINT) -> np.ndarray:
     """With disjoint masks, the examples that targets trained on or could have: bool [examples].
 
     They are those that are in no shadow model. A single shadow model has non-members of its own in
-    its half: of the examples that are in neither of two models every other one is its.
+    its half, which the file of the masks knows. Without a file the halves are random, and of the
+    examples that are in neither of two models every other one is its.
+
+    Raises:
+      UserError: there is a single shadow model, and the file cannot be read or has changed.
     """
     first = first_shadow(len(keep))
     pool = ~np.any(keep[first:], axis=0)
     if len(keep) - first == 1:
+        if kind != DISJOINT:
+            check_same(kind, keep)
+            return _read_part(kind, keep.shape[1])
         pool[np.flatnonzero(~keep.any(0))[1::2]] = False
     return pool
 
 
 def members_share(kind: str, pkeep: float) -> float:
     """The mean size of a training set as a fraction of the pool."""
-    return pkeep / 2 if kind == "disjoint" else pkeep
+    return pkeep / 2 if is_disjoint(kind) else pkeep
 
 
 def parse_ids(text: str, num_models: int) -> list[int]:

@@ -1,7 +1,8 @@
 """Outliers put into the pool before training sets are drawn, to see how exposed they are.
 
-Carlini et al. 2022, section VII-B: examples with wrong labels and examples of another data set are
-far more exposed than those of the pool.
+Carlini et al. 2022, Membership Inference Attacks From First Principles, section VII-B and figure 13
+(https://arxiv.org/abs/2112.03570): examples with wrong labels and examples of another data set are
+far more exposed than those of the pool. Each of them is in as many models as any other example.
 """
 
 import dataclasses
@@ -39,17 +40,26 @@ def _kinds(outliers_from: str) -> list[str]:
 
 
 def inject(
-    dataset: Dataset, count: int, outliers_from: str, seed: int, read: Callable[[str], Dataset]
+    dataset: Dataset,
+    count: int,
+    outliers_from: str,
+    seed: int,
+    read: Callable[[str], Dataset],
+    mode: str = "replace",
 ) -> Dataset:
-    """Replaces random examples of the pool by outliers, so that its size stays as it is.
+    """Puts outliers into the pool.
 
     Args:
-      dataset: the pool; its test set is left alone.
+      dataset: the pool and its test set.
       count: outliers of each kind; 0 for none.
-      outliers_from: kinds, comma separated: random_labels (the examples stay, with a label drawn
-        from the wrong ones), or data sets for `read`, made to fit as `probes.fitted` does.
+      outliers_from: kinds, comma separated: random_labels (with a label drawn from the wrong ones),
+        or data sets for `read`, made to fit as `probes.fitted` does.
       seed: of which examples are replaced and by what.
       read: reads a data set by its description.
+      mode: "replace": outliers take the places of random examples, and the pool's size stays as it
+        is; random_labels are examples of the pool, and the test set is left alone. "insert", as the
+        paper does: outliers come after the pool's own examples, kind by kind; random_labels are
+        examples of the test set, which loses them.
 
     Returns:
       The data set, with `sources`.
@@ -60,7 +70,20 @@ def inject(
     if not count:
         return dataset
     generator = np.random.default_rng([seed, _STREAM])
-    kinds = _kinds(outliers_from)
+    if mode == "insert":
+        return _inserted(dataset, count, _kinds(outliers_from), seed, generator, read)
+    return _replaced(dataset, count, _kinds(outliers_from), seed, generator, read)
+
+
+def _replaced(
+    dataset: Dataset,
+    count: int,
+    kinds: list[str],
+    seed: int,
+    generator: np.random.Generator,
+    read: Callable[[str], Dataset],
+) -> Dataset:
+    """The pool with random examples replaced by outliers of each kind."""
     if count * len(kinds) > len(dataset.y):
         raise UserError(
             f"--outliers={count}: {len(kinds)} x {count} outliers do not fit in {len(dataset.y)} "
@@ -71,16 +94,73 @@ def inject(
     for number, (kind, place) in enumerate(zip(kinds, places, strict=True), start=1):
         sources[place] = number
         if kind == RANDOM_LABELS:
-            y[place] = (
-                y[place] + generator.integers(1, dataset.num_classes, count)
-            ) % dataset.num_classes
-            continue
-        try:
-            other = probes.fitted(kind, dataset, seed, read)
-        except UserError as error:
-            raise UserError(f"--outliers_from={error}") from None
-        if len(other.y) < count:
-            raise UserError(f"--outliers={count}: {kind} has only {len(other.y)} examples")
-        chosen = generator.choice(len(other.y), count, replace=False)
-        x[place], y[place] = other.x[chosen], other.y[chosen]
+            y[place] = _wrong(y[place], dataset.num_classes, generator)
+        else:
+            x[place], y[place] = _foreign(dataset, count, kind, seed, generator, read)
     return dataclasses.replace(dataset, x=x, y=y, sources=sources)
+
+
+def _inserted(
+    dataset: Dataset,
+    count: int,
+    kinds: list[str],
+    seed: int,
+    generator: np.random.Generator,
+    read: Callable[[str], Dataset],
+) -> Dataset:
+    """The pool with outliers of each kind after its own examples."""
+    pool, x, y = dataset, [dataset.x], [dataset.y]
+    for kind in kinds:
+        if kind == RANDOM_LABELS:
+            pool, more_x, more_y = _mislabelled(pool, count, generator)
+        else:
+            more_x, more_y = _foreign(dataset, count, kind, seed, generator, read)
+        x.append(more_x)
+        y.append(more_y)
+    sources = np.repeat(np.arange(len(y)), [len(part) for part in y]).astype(np.int8)
+    return dataclasses.replace(pool, x=np.concatenate(x), y=np.concatenate(y), sources=sources)
+
+
+def _wrong(labels: np.ndarray, num_classes: int, generator: np.random.Generator) -> np.ndarray:
+    """Labels, each drawn uniformly from the others."""
+    return (labels + generator.integers(1, num_classes, len(labels))) % num_classes
+
+
+def _mislabelled(
+    pool: Dataset, count: int, generator: np.random.Generator
+) -> tuple[Dataset, np.ndarray, np.ndarray]:
+    """Examples of the test set with wrong labels, and the data set without them there."""
+    if pool.x_test is None or pool.y_test is None:
+        raise UserError(
+            f"--outliers_from={RANDOM_LABELS}: --outliers_mode=insert takes them from the test "
+            "set, and the data have none; add one (x_test, y_test), or take --outliers_mode=replace"
+        )
+    if count >= len(pool.y_test):
+        raise UserError(
+            f"--outliers={count}: {RANDOM_LABELS} are taken from the test set, which has only "
+            f"{len(pool.y_test)} examples and must keep one"
+        )
+    chosen = generator.choice(len(pool.y_test), count, replace=False)
+    rest = np.setdiff1d(np.arange(len(pool.y_test)), chosen)
+    left = dataclasses.replace(pool, x_test=pool.x_test[rest], y_test=pool.y_test[rest])
+    labels = _wrong(pool.y_test[chosen], pool.num_classes, generator)
+    return left, pool.x_test[chosen], labels.astype(pool.y.dtype)
+
+
+def _foreign(
+    dataset: Dataset,
+    count: int,
+    kind: str,
+    seed: int,
+    generator: np.random.Generator,
+    read: Callable[[str], Dataset],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random examples of another data set, and their labels."""
+    try:
+        other = probes.fitted(kind, dataset, seed, read)
+    except UserError as error:
+        raise UserError(f"--outliers_from={error}") from None
+    if len(other.y) < count:
+        raise UserError(f"--outliers={count}: {kind} has only {len(other.y)} examples")
+    chosen = generator.choice(len(other.y), count, replace=False)
+    return other.x[chosen], other.y[chosen]

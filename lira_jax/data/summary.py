@@ -19,6 +19,7 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         "num_absent": int((counts == 0).sum()),
         "class_sizes": [int(counts[counts > 0].min()), int(counts.max())],
         "num_test": 0 if dataset.x_test is None else len(dataset.x_test),
+        "num_outliers": 0 if dataset.sources is None else int(np.count_nonzero(dataset.sources)),
     }
 
 
@@ -41,6 +42,8 @@ def line(facts: dict[str, Any], keep: np.ndarray | None = None) -> str:
     """
     count, *shape = facts["shape"]
     text = f"data: {count} examples"
+    if facts.get("num_outliers"):
+        text += f" (with {facts['num_outliers']} outliers)"
     if "dtype" in facts:
         text += f" {shape} {facts['dtype']} {facts['range']}"
     text += f", {facts['num_classes']} classes of {_between(facts['class_sizes'])}"

@@ -11,7 +11,7 @@ from lira_jax.evaluation import alarms, calibration, pooled_threshold, shadow_th
 from lira_jax.evaluation.alarms import FalseAlarms, Instability
 from lira_jax.evaluation.calibration import MaximumScores
 from lira_jax.evaluation.decisions import Decisions, best_threshold, decision_metrics
-from lira_jax.evaluation.epsilon import epsilon_over_targets
+from lira_jax.evaluation.epsilon import Epsilon, Setting, epsilon
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.groups import GroupDecisions, group_decisions
 from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
@@ -22,25 +22,8 @@ from lira_jax.evaluation.transfer import PRIORS, Transferred
 
 RATIOS = {"5:1": 5.0, "1:1": 1.0, "1:5": 0.2}
 """Members : non-members, Rezaei and Liu (2021), table 2."""
-DELTA = 1e-5
-CONFIDENCE = 0.95
 _UNKNOWN = Estimate(math.nan)
 _NO_EXTREMES = Extremes(_UNKNOWN, _UNKNOWN)
-
-
-@dataclasses.dataclass(frozen=True)
-class Epsilon:
-    """A lower bound on epsilon of (epsilon, delta)-differential privacy.
-
-    Attributes:
-      value: the bound, at least 0.
-      delta: of the guarantee.
-      confidence: probability that the bound is below the true epsilon.
-    """
-
-    value: float
-    delta: float = DELTA
-    confidence: float = CONFIDENCE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +101,7 @@ def assess(
     shadows: ShadowScores | None = None,
     priors: Sequence[float] = PRIORS,
     maximum_score: np.ndarray | None = None,
+    bound: Setting | None = None,
 ) -> AttackResults:
     """Assesses an attack.
 
@@ -132,6 +116,7 @@ def assess(
         other targets.
       priors: shares of the examples that are members, for the value of an accusation.
       maximum_score: [targets, examples], the target's largest confidence; None if unknown.
+      bound: which bound on epsilon; None for the default.
     """
     scored = ~np.isnan(scores)
     limits = _thresholds(scores, members, threshold, shadows)
@@ -158,7 +143,7 @@ def assess(
             if _both(members[of_class := scored & (labels == k)])
         },
         decisions=decisions,
-        epsilon=Epsilon(epsilon_over_targets(scores, members, delta=DELTA, confidence=CONFIDENCE)),
+        epsilon=epsilon(scores, members, bound),
         thresholds=None if limits is None else tuple(limits.tolist()),
         **_over_targets(scores, members),
         transferred=transfer.transferred(

@@ -1,147 +1,136 @@
 """Lower bounds on the epsilon of differential privacy, from how well an attack does."""
 
+import dataclasses
+import math
+
 import numpy as np
 
 from lira_jax.errors import UserError
-from lira_jax.evaluation.intervals import clopper_pearson
-from lira_jax.evaluation.roc import roc
+from lira_jax.evaluation import epsilon_strategies as strategies
+
+DELTA, CONFIDENCE = 1e-5, 0.95
+GUESSES, THRESHOLDS = "guesses", "thresholds"
 
 
-def epsilon_lower_bound(
-    scores: np.ndarray,
-    members: np.ndarray,
-    *,
-    delta: float = 0.0,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> float:
-    """A lower bound on epsilon from an attack on one target.
+@dataclasses.dataclass(frozen=True)
+class Epsilon:
+    """A lower bound on epsilon of (epsilon, delta)-differential privacy.
 
-    Where training is (epsilon, delta)-differentially private, every attack obeys TPR <= e^epsilon
-    FPR + delta and 1 - FPR <= e^epsilon (1 - TPR) + delta (Kairouz, Oh and Viswanath 2015, theorem
-    2.1). Turned around, with the four rates replaced by Clopper-Pearson bounds as in Jagielski et
-    al. (2020) and Nasr et al. (2021), they bound epsilon from below. The threshold is chosen on a
-    random half of the examples and the bound computed on the other half, so that it is one bound
-    and not the best of many.
-
-    What it assumes: examples whose decisions are independent of each other, and membership drawn at
-    random. Nasr et al. have that from one training per decision. Many examples of one training
-    share it, so this audits the model at hand and speaks of the algorithm only so far as examples
-    do not influence each other's decisions; Steinke et al. (2023) give a bound from one training
-    without the assumption.
-
-    Args:
-      scores: [examples], higher = more likely a member; NaN is no score, such an example is left
-        out.
-      members: bool [examples].
-      delta: of the guarantee, in [0, 1).
+    Attributes:
+      value: the bound, at least 0.
+      delta: of the guarantee.
       confidence: probability that the bound is below the true epsilon.
-      seed: of the split into halves.
+      strategy: how the bound was found: guesses or thresholds; empty in older results, where it was
+        one threshold, chosen on half of the examples.
+      one_run: the bound that needs no independent decisions, at the same confidence; NaN where the
+        membership was not drawn by coin flips (with delta > 0, of 1/2).
+    """
 
-    Returns:
-      Epsilon, at least 0.
+    value: float
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
+    strategy: str = ""
+    one_run: float = math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What bound on epsilon is asked for.
+
+    Attributes:
+      delta: of the guarantee, in [0, 1).
+      confidence: probability that the bound is below the true epsilon, in (0, 1).
+      coin: probability with which every example was made a member of a target, independently of the
+        others; None if it is unknown, or membership was drawn otherwise.
 
     Raises:
-      UserError: delta or confidence is out of range, or fewer than 2 members or 2 non-members have
-        scores.
+      UserError: a value is out of its range.
     """
-    _check(delta, confidence)
-    scores, members = np.asarray(scores), np.asarray(members, bool)
-    scored = ~np.isnan(scores)
-    scores, members = scores[scored], members[scored]
-    choosing = np.zeros(members.shape, bool)
-    rng = np.random.default_rng(seed)
-    for group in (np.flatnonzero(members), np.flatnonzero(~members)):
-        if group.size < 2:
+
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
+    coin: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delta < 1:
+            raise UserError(f"--delta={self.delta:g}: give a number from 0 to below 1, as 1e-5")
+        if not 0 < self.confidence < 1:
             raise UserError(
-                f"epsilon needs 2 members and 2 non-members, a target has {group.size}: take more "
-                "examples"
+                f"--confidence={self.confidence:g}: give a probability between 0 and 1, as 0.95"
             )
-        choosing[rng.permutation(group)[: group.size // 2]] = True
-    curve = roc(scores[choosing], members[choosing])
-    points = _both_ends(len(curve.thresholds))
-    tp, fp = (
-        np.rint(curve.tpr[points] * curve.num_members),
-        np.rint(curve.fpr[points] * curve.num_nonmembers),
-    )
-    chosen = np.argmax(
-        _likelihood_ratio(tp, curve.num_members, fp, curve.num_nonmembers, delta, confidence)
-    )
-    alarms = scores >= curve.thresholds[points[chosen]]
-    held_out_members, held_out_nonmembers = members & ~choosing, ~members & ~choosing
-    ratio = _likelihood_ratio(
-        np.count_nonzero(alarms & held_out_members),
-        np.count_nonzero(held_out_members),
-        np.count_nonzero(alarms & held_out_nonmembers),
-        np.count_nonzero(held_out_nonmembers),
-        delta,
-        confidence,
-    )
-    return float(np.log(max(float(ratio), 1)))
+        if self.coin is not None and not 0 < self.coin < 1:
+            raise UserError(f"coin={self.coin:g}: give a probability between 0 and 1, as 0.5")
 
 
-def epsilon_over_targets(
-    scores: np.ndarray,
-    members: np.ndarray,
-    *,
-    delta: float = 0.0,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> float:
-    """A lower bound on epsilon from several targets: the median of bounds, each at half the error.
+def epsilon(
+    scores: np.ndarray, members: np.ndarray, setting: Setting | None = None, *, seed: int = 0
+) -> Epsilon:
+    """A lower bound on epsilon, by the tightest of the strategies that are valid.
 
-    Pooling the targets' decisions into one Clopper-Pearson bound would take them for independent,
-    but they share examples and shadow models. The median needs no independence: if each bound
+    Which are tried is fixed by how membership was drawn, before any score is seen. Where each
+    example was made a member by a coin flip of known probability, `guesses` has the whole error 1 -
+    confidence: in simulations it was above the others nearly everywhere. Otherwise the better of
+    `split` and `ranks` is taken ("thresholds"), each with half the error, so that both hold
+    together (epsilon_strategies.py).
+
+    What it assumes: examples whose decisions are independent of each other. Nasr et al. have that
+    from one training per decision; here many examples share one training. So `value` audits the
+    model at hand, and speaks of the algorithm only so far as examples do not influence each other's
+    decisions. `one_run` needs coin flips alone (Steinke et al. 2023); with delta = 0 the two are
+    the same.
+
+    Which masks are coin flips: `bernoulli` exactly. With balanced masks the examples of one target
+    are independent coins as well; that other models' masks tell of a target's is what attacks leave
+    its partners out for, and what remains, through what shadow models learnt of other examples, is
+    neglected.
+
+    Several targets share examples and shadow models, so their decisions are not pooled: the result
+    is the median of their bounds, each at half the error. That needs no independence: if each bound
     exceeds epsilon with probability a / 2, the expected share of bounds that do is at most a / 2,
     so by Markov's inequality half of them do, and with them the median, with probability at most a.
 
     Args:
-      scores: [targets, examples].
+      scores: [targets, examples], higher = more likely a member; NaN is no score, such an example
+        is left out.
       members: bool [targets, examples].
-      delta: of the guarantee, in [0, 1).
-      confidence: probability that the result is below the true epsilon.
-      seed: of the splits into halves.
+      setting: what bound; the default is at delta 1e-5 and confidence 95 %, for no coin flips.
+      seed: of the split into halves, and of the order of ties.
 
     Returns:
-      Epsilon, at least 0. Targets with fewer than two members or non-members have no say; a bound
+      The bound. Targets with fewer than two members or non-members with scores have no say; a bound
       of 0 is true of any, also where no others are left.
-
-    Raises:
-      UserError: delta or confidence is out of its range.
     """
-    _check(delta, confidence)
-    split = (members.sum(1) >= 2) & ((~members).sum(1) >= 2)
-    each = confidence if np.count_nonzero(split) == 1 else (1 + confidence) / 2
-    bounds = [
-        epsilon_lower_bound(s, m, delta=delta, confidence=each, seed=seed)
-        for s, m in zip(scores[split], members[split], strict=True)
-    ]
-    return float(np.median(bounds)) if bounds else 0.0
+    setting = Setting() if setting is None else setting
+    delta, coin = setting.delta, setting.coin
+    targets = []
+    for own, inside in zip(np.asarray(scores), np.asarray(members, bool), strict=True):
+        scored = ~np.isnan(own)
+        if min(np.sum(inside & scored), np.sum(~inside & scored)) >= 2:
+            targets.append((own[scored], inside[scored]))
+    error = (1 - setting.confidence) / (1 if len(targets) == 1 else 2)
+    if coin is None:
+        value = [
+            max(
+                strategies.split(own, inside, delta, error / 2, seed),
+                strategies.ranks(own, inside, delta, error / 2),
+            )
+            for own, inside in targets
+        ]
+        one_run = math.nan
+    else:
+        made = [strategies.guess(own, inside, coin, seed) for own, inside in targets]
+        value = [strategies.guesses(own, delta, error) for own in made]
+        known = not delta or coin == 0.5
+        one_run = _median(strategies.one_run(made, delta, error)) if known else math.nan
+    return Epsilon(
+        _median(value),
+        delta,
+        setting.confidence,
+        THRESHOLDS if coin is None else GUESSES,
+        one_run,
+    )
 
 
-def _both_ends(count: int, steps: int = 250) -> np.ndarray:
-    """Indices of points of a ROC to choose among: all at its two ends, ever fewer between.
-
-    Any choice on the one half gives a valid bound on the other, and beta quantiles of every point
-    would be most of the time of an evaluation.
-    """
-    from_end = np.geomspace(1, count, steps).astype(int)
-    return np.unique(np.concatenate([from_end - 1, count - from_end]))
-
-
-def _likelihood_ratio(
-    tp, num_members, fp, num_nonmembers, delta: float, confidence: float
-) -> np.ndarray:
-    """The lower bound of e^epsilon; below 1 it says nothing."""
-    # Both inequalities need the same two one-sided bounds, each of error (1 - confidence) / 2: the
-    # two together hold at this confidence.
-    tpr, _ = clopper_pearson(tp, num_members, confidence)
-    _, fpr = clopper_pearson(fp, num_nonmembers, confidence)
-    return np.maximum((tpr - delta) / fpr, (1 - fpr - delta) / (1 - tpr))
-
-
-def _check(delta: float, confidence: float) -> None:
-    if not 0 <= delta < 1:
-        raise UserError(f"delta={delta}: give a number from 0 to below 1, such as 1e-5")
-    if not 0 < confidence < 1:
-        raise UserError(f"confidence={confidence}: give a number between 0 and 1, such as 0.95")
+def _median(ratios) -> float:
+    """Median over targets of epsilon, from bounds on e^epsilon."""
+    return float(np.median(np.log(np.maximum(ratios, 1)))) if len(ratios) else 0.0

@@ -85,3 +85,29 @@ def by_source(
             quartiles = np.quantile(own, (0.25, 0.5, 0.75), method="inverted_cdf")
             found[name] = SourceExposure(int(own.size), *quartiles.tolist())
     return found
+
+
+def densities(
+    exposed: np.ndarray, sources: np.ndarray, names: Sequence[str], bins: int = 40
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Histograms of the exposure of examples from different sources, as densities.
+
+    LiRA (Carlini et al. 2022), figure 13. All have the same bins, from 0 to the largest value that
+    is finite; inf counts in the last bin.
+
+    Args:
+      exposed, sources, names: as `by_source` takes them.
+      bins: how many.
+
+    Returns:
+      The edges of the bins, [bins + 1], and name -> density in each, [bins], whose sum is 1 over
+      the width of a bin; without the sources that have no example.
+    """
+    finite = exposed[np.isfinite(exposed)]
+    edges = np.linspace(0, (finite.max() if finite.size else 0) or 1.0, bins + 1)
+    found = {}
+    for number, name in enumerate(names):
+        own = exposed[(sources == number) & ~np.isnan(exposed)]
+        if own.size:
+            found[name] = np.histogram(np.minimum(own, edges[-1]), edges, density=True)[0]
+    return edges, found

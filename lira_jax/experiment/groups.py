@@ -48,7 +48,8 @@ class Data:
     )
     num_examples: int = _field(
         0,
-        "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are.",
+        "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are. "
+        "Outliers that are inserted come on top.",
     )
     drop_duplicates: bool = _field(
         False,
@@ -63,12 +64,21 @@ class Data:
         choices=("auto", "pixel", "standard", "none"),
     )
     outliers: int = _field(
-        0, "Outliers of each kind that replace random examples of the pool; 0 for none."
+        0, "Outliers of each kind that are put into the pool, as --outliers_mode says; 0 for none."
     )
     outliers_from: str = _field(
         "",
         "Kinds of outliers, comma separated: random_labels (wrong labels), or other data sets, "
-        "NAME:PATH such as npz:other.npz, or tfds:NAME.",
+        "NAME:PATH such as npz:other.npz, or tfds:NAME. Of a run that has begun, where the same "
+        "data are now.",
+        fixed_by="data",
+    )
+    outliers_mode: str = _field(
+        "replace",
+        "What --outliers does: replace (outliers take the places of random examples of the pool, "
+        "those with wrong labels are examples of the pool) or insert (they are added to the pool, "
+        "those with wrong labels come from the test set and leave it; LiRA VII-B).",
+        choices=("replace", "insert"),
     )
     seed: int = _field(
         0, "Seed of masks, initial weights, batches and augmentation; an integer >= 0."
@@ -87,9 +97,13 @@ class Masks:
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
         "models, the targets, share one half of the pool, their shadows the other; only attacks "
         "apply that need no shadow model which trained on the example; 2 models are one target "
-        "and one shadow), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
+        "and one shadow), disjoint:PATH (the targets' half is what a .npy file says, bool "
+        "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
         "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
-        choices=("balanced", "bernoulli", "tf_privacy", "disjoint", "pairs", "file:PATH"),
+        choices=(
+            *("balanced", "bernoulli", "tf_privacy", "disjoint", "disjoint:PATH"),
+            *("pairs", "file:PATH"),
+        ),
     )
     pkeep: float = _field(
         0.5,

@@ -17,7 +17,8 @@ def validate(experiment: Experiment) -> Experiment:
     for name, field in FIELDS.items():
         choices = field.metadata["choices"]
         value = getattr(e, name)
-        named = name == "masks" and value.startswith("file:") and value != "file:"
+        kind, _, path = value.partition(":") if name == "masks" else ("", "", "")
+        named = kind in ("file", "disjoint") and path != ""
         if choices and value not in (*choices, field.default) and not named:
             raise bad_choice(f"--{name}", value, choices)
     for name in ("num_models", "epochs", "batch_size"):
@@ -46,8 +47,9 @@ def validate(experiment: Experiment) -> Experiment:
         raise UserError(
             f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"
         )
-    if e.outliers_from and not e.outliers:
-        raise UserError(f"--outliers_from={e.outliers_from}: say how many by --outliers")
+    for name in ("outliers_from", "outliers_mode"):
+        if getattr(e, name) != FIELDS[name].default and not e.outliers:
+            raise UserError(f"--{name}={getattr(e, name)}: say how many by --outliers")
     _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
     _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
     _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
@@ -69,7 +71,7 @@ def validate(experiment: Experiment) -> Experiment:
 
 def _check_masks(e: Experiment) -> None:
     """Sees that every example can be in as many training sets as balanced masks give it."""
-    if e.masks == "disjoint":
+    if e.masks.partition(":")[0] == "disjoint":
         targets = e.num_models // 2  # as data/masks.py has it
         for models, what in ((targets, "targets"), (e.num_models - targets, "shadow models")):
             in_models = e.pkeep * models

@@ -11,6 +11,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
+from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import read, targets
@@ -63,8 +64,8 @@ def read_own(
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
     loaded = load_evidence(run, experiment, "all" if outside else asked, outside)
-    if outside and experiment.masks == "disjoint":
-        raise UserError(f"--targets={asked}: not with --masks=disjoint; name models of the run")
+    if outside and masks.is_disjoint(experiment.masks):
+        raise UserError(f"--targets={asked}: not with disjoint masks; name models of the run")
     if shadow_run is not None:
         loaded = with_shadows_of(shadow_run, run, loaded)
     return _with_outside(Source(loaded, run, shadow_run, outside), asked, order)

@@ -147,6 +147,7 @@ def of_attacks(results: Results) -> list[Table]:
             "Of the loss, the highest scores are the lowest losses (Carlini et al. 2022, III-B). "
             "Guessing is right as often as the share of members, or of non-members.",
         ),
+        _epsilon(attacks),
     ]
     return [table for table in found if table.rows]
 
@@ -184,6 +185,28 @@ def of_probes(probes: Mapping[str, ProbeResults]) -> list[Table]:
             "2022, table 3).",
         ),
     ]
+
+
+def _epsilon(attacks: Attacks) -> Table:
+    """A row an attack."""
+    settings = {(a.epsilon.delta, a.epsilon.confidence) for a in attacks.values()}
+    delta, confidence = next(iter(settings), (0.0, 0.0))
+    return Table(
+        f"Lower bounds on epsilon of differential privacy, at delta {delta:g} and confidence "
+        f"{100 * confidence:g} %",
+        *_columns(
+            attacks,
+            lambda a: a.epsilon,
+            [
+                ("bound", lambda e: f"{e.value:.2f}"),
+                ("by", lambda e: e.strategy or "one threshold"),
+                ("of one run", lambda e: "-" if math.isnan(e.one_run) else f"{e.one_run:.2f}"),
+            ],
+        ),
+        "Each for one attack: the best of several would need the error divided between them. The "
+        "bound takes an example's decision to be independent of the others'; that of one run "
+        "(Steinke et al. 2023) does not, and is not known where membership was no coin flip.",
+    )
 
 
 def percent(value: Estimate | float, decimals: int = 2) -> str:

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from lira_jax.audit.results import PrivacyRisk, QueryRow, ShadowRow, StatisticRow
+from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.summary import CurveRow, Row, Summary
 from lira_jax.report import picture, wording
 from lira_jax.report.charts.roc import familiar
@@ -50,6 +51,10 @@ def draw(material: Material) -> dict[str, plt.Figure]:
         drawn["exposure"] = exposure_histograms(
             exposed.phi, exposed.keep, exposed.labels, exposed.exposure, x
         )
+        if exposed.sources is not None:
+            drawn["exposure_by_source"] = exposure_by_source(
+                *densities(exposed.exposure, exposed.sources, exposed.source_names)
+            )
     if results.ablation:
         drawn["ablation"] = ablation(results.ablation)
     if results.num_shadows:
@@ -184,6 +189,24 @@ def exposure_histograms(
                 corner.axis("off")
     axes[0, 0].legend(fontsize=7, loc="upper right")
     figure.supxlabel("phi, the scaled logit", fontsize=9)
+    return figure
+
+
+def exposure_by_source(edges: np.ndarray, densities: Mapping[str, np.ndarray]) -> plt.Figure:
+    """Histograms of the exposure of the pool and of each kind of outliers (LiRA figure 13).
+
+    Args:
+      edges: of the bins, [bins + 1].
+      densities: source -> density in each bin, [bins].
+    """
+    figure, axes = plt.subplots(figsize=(6.0, 3.6), layout="constrained")
+    for i, (name, density) in enumerate(densities.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        axes.stairs(density, edges, fill=True, alpha=0.2, color=colour)
+        axes.stairs(density, edges, label=name, linewidth=1.4, color=colour)
+    axes.set(xlabel="exposure", ylabel="density", xlim=(0, edges[-1]))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     return figure
 
 

@@ -12,6 +12,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
 from lira_jax.experiment import named_as_now
+from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
 
 
@@ -24,12 +25,16 @@ class Exposed:
       keep: bool [models, examples].
       phi: float32 [models, examples], the plain query.
       exposure: float64 [examples]; NaN where too few models trained on it, or too few did not.
+      sources: int8 [examples], indices into source_names; None without outliers.
+      source_names: of the pool and the kinds of outliers put into it.
     """
 
     labels: np.ndarray
     keep: np.ndarray
     phi: np.ndarray
     exposure: np.ndarray
+    sources: np.ndarray | None = None
+    source_names: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +122,8 @@ def read_examples(
         phi[row] = run.read(directory.POOL.signal("phi", model), (len(labels), None))[:, 0]
     try:
         exposed = Exposed(labels, keep, phi, exposure_lib.exposure(phi[:, :, None], keep))
+        if found := run_data.sources(run):
+            exposed = dataclasses.replace(exposed, sources=found[0], source_names=tuple(found[1]))
     except UserError as error:  # too few models in or out of some training set
         progress.note(f"the page shows no single examples: {error}")
         exposed = None

@@ -17,6 +17,7 @@ from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
@@ -24,7 +25,12 @@ from lira_jax.report import details, gallery, quadrants, sections, table_one, wo
 from lira_jax.report.charts import variants
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import query_curve, shadow_curve
-from lira_jax.report.charts.models import MOST_BOXES, accuracy, class_exposure
+from lira_jax.report.charts.models import (
+    MOST_BOXES,
+    accuracy,
+    class_exposure,
+    source_exposure,
+)
 from lira_jax.report.charts.risk import risk_calibration, risk_distribution
 from lira_jax.report.charts.roc import familiar, linear, roc, styles
 from lira_jax.report.material import Material
@@ -197,6 +203,10 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
         if finite.any():
             drawn["classes"] = class_exposure(
                 exposed.exposure[finite], exposed.labels[finite], names
+            )
+        if exposed.sources is not None:
+            drawn["sources"] = source_exposure(
+                *densities(exposed.exposure, exposed.sources, exposed.source_names)
             )
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)

@@ -26,13 +26,15 @@ def attack_table(results: Results) -> dict[str, Any]:
       results: of the audit.
 
     Returns:
-      columns: headings; rows: name, about and cells; unresolved: headings left out.
+      columns: headings; rows: name, about and cells; unresolved: headings left out; bound: what the
+      bounds on epsilon are for.
     """
     attacks = results.attacks
     resolved = [m for m in TPR_AT if any(a.metrics[m].is_known for a in attacks.values())]
     tprs, others = [*reversed(resolved)], ["balanced_accuracy", "auc"]
-    rows = []
+    rows, bound = [], ""
     for name, found in attacks.items():
+        bound = f"δ = {found.epsilon.delta:g}, at {100 * found.epsilon.confidence:g} % confidence"
         decided = found.decisions["1:1"] if found.decisions else None
         cells = [cell(m, found.metrics[m]) for m in tprs]
         if results.calibrated:
@@ -57,6 +59,7 @@ def attack_table(results: Results) -> dict[str, Any]:
             "ε at least",
         ],
         "rows": rows,
+        "bound": bound,
         "unresolved": [COLUMN[m] for m in TPR_AT if m not in resolved],
     }
 
@@ -243,6 +246,7 @@ def facts(material: Material) -> list[tuple[str, str]]:
             f"{used} used" + (f" of {e['num_models']}" if e else ""),
         ),
         ("targets", targets),
+        ("queries used", str(material.results.used_queries or "")),
         ("device", stored.get("device", "")),
         ("machine", stored.get("machine", "")),
         ("training time", f"{seconds:,.0f} s for these models" if seconds else ""),

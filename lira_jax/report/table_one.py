@@ -31,7 +31,7 @@ LINES = (
     Line("Shokri et al. 2017", "shokri", (_SHADOWS, _CLASS)),
     Line("Song and Mittal 2021", "class_modified_entropy", (_SHADOWS, _CLASS)),
     Line("Sablayrolles et al. 2019", "sablayrolles_loss", (_SHADOWS, _CLASS, _EXAMPLE)),
-    Line("Long et al. 2018", "long", (_SHADOWS, _CLASS, _EXAMPLE)),
+    Line("Long et al. 2018", "long_fraction", (_SHADOWS, _CLASS, _EXAMPLE)),
     Line("Watson et al. 2022", "watson_loss", (_SHADOWS, _CLASS, _EXAMPLE)),
     Line("Ye et al. 2022", "attack_r", (_SHADOWS, _CLASS, _EXAMPLE)),
     Line("Carlini et al. 2022", "lira_online", USES),

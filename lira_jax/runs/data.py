@@ -6,12 +6,14 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lira_jax.data import dataset as dataset_lib
 from lira_jax.data import summary
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import DATA_PLACES, Experiment
-from lira_jax.runs.directory import DATA, KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import DATA, KEEP, POOL, SOURCES, RunDirectory
 from lira_jax.runs.directory import probes as probes_view
 
 if TYPE_CHECKING:  # commands that read start without waiting for JAX
@@ -44,6 +46,13 @@ def _where_they_are(e: Experiment, run: RunDirectory) -> Experiment:
       UserError: the data were moved elsewhere.
     """
     begun = run.data_fingerprint() is not None
+    for spec in e.outliers_from.split(",") if begun else ():
+        name, _, path = spec.partition(":")
+        if path and name.strip() != "tfds" and not pathlib.Path(path).expanduser().exists():
+            raise UserError(
+                f"--outliers_from={spec}: no such file or folder; if the data were moved, give "
+                "--outliers_from=NEW, with all its kinds in their order"
+            )
     if not begun or not e.data_path or pathlib.Path(e.data_path).expanduser().exists():
         return e
     if pathlib.Path(e.data_path).name == DATA and (run.path / DATA).exists():
@@ -80,7 +89,23 @@ def read(e: Experiment, run: RunDirectory) -> Dataset:
         test_splits=e.test_splits,
     )
     spec = functools.partial(load.load_spec, data_dir=e.data_dir)
-    return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec)
+    return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec, e.outliers_mode)
+
+
+def sources(run: RunDirectory) -> tuple[np.ndarray, list[str]] | None:
+    """Where each example of the pool comes from, int8 [examples], and what the numbers mean.
+
+    Returns:
+      None if no outliers were put into the pool.
+
+    Raises:
+      UserError: the dump is damaged.
+    """
+    if not run.has(SOURCES):
+        return None
+    from lira_jax.data import outliers  # here, as above
+
+    return run.read(SOURCES, (None,)), outliers.names(run.read_experiment().outliers_from)
 
 
 def read_probes(e: Experiment, dataset: Dataset, normalizer: "Normalizer") -> dict[str, Dataset]:

@@ -37,9 +37,10 @@ PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
+ACCUSATIONS = "accusations.csv"
+VARIANTS_TABLE = "variants.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
-VARIANTS_TABLE = "variants.csv"
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -150,6 +151,7 @@ _WRITTEN_BY = {
     "probes": "lira-score --probes",
     "attacks": "lira-attack",
     EXPOSURE: "lira-attack",
+    ACCUSATIONS: "lira-attack",
 }
 
 

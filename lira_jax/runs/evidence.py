@@ -26,12 +26,18 @@ class Loaded:
       models: ids of its models.
       targets: ids of its targets; for a target from outside, where it comes from.
       examples: bool [N], the examples of the pool that it is about; None for all.
+      queries: int [queries], those of the saved queries that it is about; None for all.
     """
 
     evidence: Evidence
     models: list[int]
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
+    queries: np.ndarray | None = None
+
+    def asking(self, queries: np.ndarray) -> "Loaded":
+        """The same, of some of the queries, int [queries]."""
+        return dataclasses.replace(self, evidence=self.evidence.queries(queries), queries=queries)
 
 
 def load_evidence(
@@ -70,8 +76,8 @@ def load_evidence(
     if lost and targets != "all":
         raise UserError(f"--targets={targets}: model {lost[0]} has diverged; name others")
     everything = Evidence(labels, keep, signals, Inside(np.array(asked)))
-    if experiment.masks == "disjoint":
-        return _apart(everything, healthy, asked, targets)
+    if masks.is_disjoint(experiment.masks):
+        return _apart(everything, healthy, asked, targets, experiment.masks)
     asked = [t for t in asked if t in healthy]
     return Loaded(everything.models(np.array(healthy)), healthy, asked)
 
@@ -175,13 +181,15 @@ def diagnose_outputs(
     return found if classifies or found.diverged or trained is None else trained
 
 
-def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str) -> Loaded:
+def _apart(
+    everything: Evidence, healthy: list[int], asked: list[int], flag: str, kind: str
+) -> Loaded:
     """The targets of disjoint masks as targets from outside, on their own half of the pool."""
     keep = everything.keep
-    first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep)
+    first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep, kind)
     if flag != "all" and asked[-1] >= first:
         raise UserError(
-            f"--targets={flag}: with --masks=disjoint the targets are models 0 to {first - 1}"
+            f"--targets={flag}: with disjoint masks the targets are models 0 to {first - 1}"
         )
     targets = [t for t in asked if t < first and t in healthy]
     shadows = [model for model in healthy if model >= first]
@@ -272,4 +280,6 @@ def load_probe(
         ids = [int(target) for target in loaded.targets]
         outside = saved_signals(target_run or run, view, ids, labels)
         of_targets = dataclasses.replace(of_targets, outputs=outside)
-    return Evidence(labels, np.zeros((len(loaded.models), len(labels)), bool), outputs, of_targets)
+    keep = np.zeros((len(loaded.models), len(labels)), bool)
+    evidence = Evidence(labels, keep, outputs, of_targets)
+    return evidence if loaded.queries is None else evidence.queries(loaded.queries)

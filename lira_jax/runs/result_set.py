@@ -28,6 +28,10 @@ from lira_jax.runs.directory import (
     attack_of,
 )
 
+_MISSING = {"used_queries": 0}  # what it means that an earlier version did not write it
+_TABLES = (RESULTS_TABLE, VARIANTS_TABLE)
+"""Made from results.json for other programs, which may rewrite them: nothing here reads them."""
+
 
 class ResultSet:
     """Collects the files of a set. Used as a context, it leaves nothing that was not switched."""
@@ -65,7 +69,8 @@ class ResultSet:
         """Gives all that was kept its name.
 
         Args:
-          texts: results.csv and results.json; without them those of an earlier set are removed.
+          texts: results.json and its tables; those of an earlier set that are not among them are
+            removed.
 
         Raises:
           UserError: the disk is full; the set before it is still whole.
@@ -74,19 +79,18 @@ class ResultSet:
             with files.replacing(self._temporary(name)) as file:
                 file.write(text.encode())
             self._wait(name)
-        tables = (RESULTS_TABLE, VARIANTS_TABLE)
         with self.run.locked():
             new = self.switched | self.waiting
             others = {n: e for n, e in scores(self.run).items() if n not in new}
             foreign = [] if _about(self.run, self.about) == self.about else list(others)
             whole = {n: e for n, e in others.items() if n not in foreign} | new
-            hashes = {n: e["sha256"] for n, e in whole.items() if n not in tables}
+            hashes = {n: e["sha256"] for n, e in whole.items() if n not in _TABLES}
             self.run.write_json(
                 RESULT_SET, {**self.about, "sha256_of": dict(sorted(hashes.items()))}
             )
             for name in self.waiting:
                 os.replace(self._temporary(name), self.run.path / name)
-            for name in [*foreign, *({RESULTS, *tables} - set(texts))]:
+            for name in [*foreign, *({RESULTS, *_TABLES} - set(texts))]:
                 self.run.remove(name)
             dumps = {n: e for n, e in new.items() if n not in texts}
             self.run.enter(dumps, without=foreign)
@@ -139,5 +143,5 @@ def _about(run: RunDirectory, entries: Mapping[str, Any]) -> dict[str, Any] | No
                 stored = run.read_json(name, "lira-attack")
             except UserError:
                 continue
-            return {entry: stored.get(entry) for entry in entries}
+            return {entry: stored.get(entry, _MISSING.get(entry)) for entry in entries}
     return None

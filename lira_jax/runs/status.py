@@ -124,19 +124,19 @@ def _inspect(
         except UserError as error:
             damaged[RESULTS] = str(error)
     models = range(e.num_models)
-    checkpoints = {m: found for m in models if (found := checkpoint.newest(folder, m))}
-    for model, name in checkpoints.items():
+    saved = {m: newest for m in models if (newest := checkpoint.newest(folder, m))}
+    for model, which in saved.items():
         try:
-            checkpoint.check(folder, model, name)
+            checkpoint.check(folder, model, which)
         except UserError as error:
-            damaged[f"checkpoints/{model:04d}/{name}"] = str(error)
-    trained = [m for m, name in checkpoints.items() if name == checkpoint.FINAL]
+            damaged[f"checkpoints/{model:04d}/{which}"] = str(error)
+    trained = [m for m, which in saved.items() if which == checkpoint.FINAL]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
     views = [POOL, *(directory.probes(name) for name in probes.parse(e.probes))]
     signals = [(view, name) for view in views for name in e.signal_names]
     scored = [m for m in models if all(view.signal(n, m) in whole for view, n in signals)]
     metrics = run.read_metrics()
-    newest = max((_written(p) for p in run.path.rglob("*") if p.is_file()), default=0.0)
+    last = max((_written(p) for p in run.path.rglob("*") if p.is_file()), default=0.0)
     claims = run.claims()
     return Status(
         path=run.path,
@@ -156,7 +156,7 @@ def _inspect(
         leftover=[str(p) for p in files.abandoned(run.path, {(c.host, c.pid) for c in claims})],
         processes=processes(run.path),
         elsewhere=[c for c in claims if c.host != platform.node()],
-        age=time.time() - newest,
+        age=time.time() - last,
         targets=targets,
         own_code=own_code(e),
     )

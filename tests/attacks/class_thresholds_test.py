@@ -3,7 +3,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from lira_jax.attacks.class_thresholds import class_threshold_attack, class_thresholds
+from lira_jax.attacks.class_thresholds import caveat, class_threshold_attack, class_thresholds
 from lira_jax.attacks.shared import pairs
 from lira_jax.data import masks
 from lira_jax.errors import UserError
@@ -132,3 +132,14 @@ def test_too_few_models_are_refused():
     metric, labels, keep = _scores(2, 20, 0.0)
     with pytest.raises(UserError, match="num_models"):
         class_threshold_attack(metric, labels, keep)
+
+
+def test_the_caveat_counts_classes_without_shadows_of_both_kinds():
+    labels = np.repeat([0, 1, 2], 10)
+    keep = np.zeros((6, 30), bool)
+    keep[:3, :10] = True  # three in and out
+    keep[:1, 10:20] = True  # one in, who goes with the target or its partner
+    keep[:, 20:] = True  # none out
+    assert caveat(labels, keep, 0).startswith("1 of 3 classes may have no shadow members or no ")
+    assert caveat(labels, keep, 1).startswith("2 of 3 classes")
+    assert caveat(labels[:10], keep[:, :10], 1) == ""

@@ -7,7 +7,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.spatial.distance import cdist
 
 from lira_jax.attacks import long
-from lira_jax.attacks.long import long_attack
+from lira_jax.attacks.long import long_attack, long_fraction
 from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
@@ -189,3 +189,28 @@ def test_an_example_that_every_shadow_trained_on_has_no_score():
         long_attack(phi, logits, np.ones((4, 6), bool))
     with pytest.raises(UserError, match=r"logits has shape \(4, 6\): give"):
         long_attack(phi, phi, keep)
+
+
+def test_the_fraction_with_the_farthest_nearest_neighbour_is_attacked_by_the_same_p_value():
+    rng = np.random.default_rng(11)
+    phi, keep = rng.normal(size=(8, 40)), balanced(rng, 8, 40)
+    logits = rng.normal(0, 0.1, (8, 40, 30)) + rng.normal(0, 1, 30)
+    logits[:, 30:] += rng.normal(0, 1, (10, 30)) * np.arange(1, 11)[:, None]
+    everybody = long_attack(phi, logits, keep, **ALL)
+    features = (logits - logits.mean(-1, keepdims=True)).transpose(1, 0, 2).reshape(40, -1)
+    distance = cdist(features, features, "cosine") + 9 * np.eye(40)
+    order = np.argsort(-distance.min(1))
+    for fraction, number in ((0.05, 2), (0.09, 4), (0.15, 6), (1, 40)):  # pairs are at one distance
+        expected = np.zeros_like(everybody)
+        expected[:, order[:number]] = everybody[:, order[:number]]
+        found = long_fraction(phi, logits, keep, fraction=fraction)
+        np.testing.assert_array_equal(found, expected)
+    same = np.ones((8, 40, 3))  # of examples at one distance the first are taken
+    attacked = long_fraction(phi, same, keep, fraction=0.5).any(0)
+    np.testing.assert_array_equal(attacked, everybody.any(0) & (np.arange(40) < 20))
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.1, np.nan])
+def test_what_is_no_fraction_is_refused(fraction):
+    with pytest.raises(UserError, match="give a number above 0 and at most 1"):
+        long_fraction(np.zeros((4, 6)), np.zeros((4, 6, 3)), np.eye(4, 6) > 0, fraction=fraction)

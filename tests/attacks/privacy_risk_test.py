@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from lira_jax.attacks.privacy_risk import (
-    FEW_BINS,
-    FEW_PAIRS_PER_BIN,
+    FEWEST_PER_BIN,
     PAIRS_PER_BIN,
+    caveat,
     privacy_risk_score,
 )
 from lira_jax.attacks.shared import pairs
@@ -25,8 +25,9 @@ def _naive_risk(value, shadow, prior, bins):
     """Risk of one value from its class's shadow pairs [(metric, member)], by counting."""
     num_in = sum(member for _, member in shadow)
     num_out = len(shadow) - num_in
-    few = min(FEW_BINS, len(shadow) // FEW_PAIRS_PER_BIN)
-    used = max(1, min(bins, max(len(shadow) // PAIRS_PER_BIN, few)))
+    used = max(1, min(bins, len(shadow) // PAIRS_PER_BIN))
+    if used < 2 and len(shadow) >= 2 * FEWEST_PER_BIN:
+        used = min(bins, 2)
     ordered = sorted(x for x, _ in shadow)
     edges = [ordered[k * len(ordered) // used] for k in range(1, used)]
     edges = [edge for edge in edges if edge > ordered[0]]
@@ -123,11 +124,31 @@ def test_values_beyond_every_shadow_take_the_risk_of_the_outermost_bin(fill):
 def test_classes_with_few_pairs_or_one_kind_of_them_have_the_prior():
     metric, labels, keep = _scores(8, 300, 3.0)
     labels[:2] = 3  # 2 x 8 pairs: fewer than two bins need
-    labels[2:102] = 4
-    keep[:, 2:102] = True
+    labels[2:5] = 0
+    labels[5:105] = 4
+    keep[:, 5:105] = True
     score = privacy_risk_score(metric, labels, keep, observed=metric[:2], prior=0.3)
     np.testing.assert_array_equal(score[:, labels >= 3], 0.3)
     assert np.std(score[:, labels < 3]) > 0.1
+    assert caveat(score, labels, prior=0.3).startswith("all examples of 2 of 5 classes have the ")
+    assert caveat(score[:, labels < 3], labels[labels < 3], prior=0.3) == ""
+
+
+def test_a_class_of_few_pairs_has_two_bins_and_one_of_many_what_it_had():
+    # 33 pairs a class, as Location30 has with one shadow model; 100 make two bins of 50.
+    rng = np.random.default_rng(0)
+    for pairs_of_class, used in ((19, 1), (20, 2), (33, 2), (50, 2), (99, 2), (100, 2), (150, 3)):
+        labels = np.repeat(np.arange(30), pairs_of_class)
+        keep = (np.arange(labels.size) % 2 == 0)[None]
+        metric = 2.0 * keep + rng.normal(size=keep.shape)
+        own = rng.normal(size=keep.shape) + 2.0 * keep
+        score = privacy_risk_score(metric, labels, keep, observed=own)
+        found = [len(np.unique(score[:, labels == k])) for k in range(30)]
+        assert max(found) <= used
+        assert np.median(found) == used
+        if used > 1:  # it says something that is right, and is not surer than it may be
+            assert score[keep].mean() - score[~keep].mean() > 0.2
+            assert risk_lib.calibration(score, keep).rmse < 0.2
 
 
 def test_one_shadow_model_with_few_pairs_a_class_says_something():

@@ -42,7 +42,7 @@ def test_noise_gives_chance_though_examples_are_recognised(name, num_models, num
 def test_leaving_only_the_target_out_is_biased_on_noise(monkeypatch):
     logits, labels, keep = _signatures(8, 300)
 
-    def others(keep, target, limit, seed):
+    def others(keep, target, limit, seed, by_kind):
         return np.nonzero(np.arange(len(keep))[:, None] != np.full(keep.shape, target))
 
     monkeypatch.setattr(pairs, "sample", others)
@@ -225,3 +225,69 @@ def test_targets_and_seeds_make_different_classifiers():
             logits, labels, keep, [2, 4, 7], features=trained.top3, estimator=estimator, seed=seed
         )
     assert len(set(seeds)) == 6
+
+
+def _uneven(num_in, num_models=12, num_examples=300, gain=0.0):
+    """Signatures as above, every example being in `num_in` models."""
+    rng = np.random.default_rng(num_in)
+    keep = rng.random((num_models, num_examples)).argsort(0) < num_in
+    labels = rng.integers(0, 2, num_examples)
+    logits = rng.normal(0, 2, (num_models, num_examples, 4))
+    logits[:, np.arange(num_examples), labels] += 2 + gain * keep
+    return logits, labels, keep
+
+
+@pytest.mark.parametrize("num_in", [10, 2])
+@pytest.mark.parametrize("name", ["shokri", "shokri_softmax", "shokri_logits", "rezaei_nn"])
+def test_networks_find_members_where_either_kind_is_rare(name, num_in):
+    # As much to find, and as much to be found, as in overfitted models above.
+    logits, labels, keep = _uneven(num_in, num_examples=600, gain=4.0)
+    score = trained_attack(logits, labels, keep, [0, 4, 8], **VARIANTS[name])
+    assert auc(score, keep[[0, 4, 8]]) > 0.65
+
+
+@pytest.mark.parametrize("num_in", [10, 2])
+def test_noise_gives_chance_where_either_kind_is_rare(num_in):
+    logits, labels, keep = _uneven(num_in)
+    score = trained_attack(logits, labels, keep, [0, 4, 8], **VARIANTS["rezaei_nn"])
+    assert_chance(score, keep[[0, 4, 8]])
+
+
+@pytest.mark.parametrize(("num_in", "even"), [(10, True), (2, True), (6, True), (10, False)])
+def test_as_many_of_either_kind_are_trained_on_only_where_one_is_rare(num_in, even):
+    logits, labels, keep = _uneven(num_in)
+    kinds = []
+
+    class Counted(LogisticRegression):
+        def fit(self, x, member):
+            kinds.append(np.bincount(member, minlength=2))
+            return super().fit(x, member)
+
+    for limit in (900, 100_000):
+        trained_attack(
+            logits,
+            labels,
+            keep,
+            [3],
+            features=trained.confidences,
+            estimator=lambda seed: Counted(),
+            even=even,
+            limit=limit,
+        )
+    few, all_pairs = kinds
+    rarer = 300 * min(num_in - 1, 11 - num_in)  # without the target and its partner
+    if even and num_in != 6:
+        assert all_pairs.tolist() == [rarer, rarer]
+        assert few.tolist() == [min(450, rarer)] * 2
+    else:
+        assert all_pairs.tolist() == [300 * (11 - num_in), 300 * (num_in - 1)]
+        assert few.sum() == 900
+
+
+def test_the_caveat_counts_labels_without_a_network_of_their_own():
+    labels = np.repeat([0, 1], [10, 100])
+    keep = np.arange(8)[:, None] < np.full(110, 4)
+    told = trained.caveat(labels, keep, 1)  # 30 and 300 pairs of either kind
+    assert told.startswith("1 of 2 classes have fewer than about 50 shadow pairs of either kind")
+    assert trained.caveat(labels[10:], keep[:, 10:], 1) == ""
+    assert trained.caveat(labels, keep, 1, limit=100).startswith("2 of 2 classes")

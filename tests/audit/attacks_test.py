@@ -110,3 +110,15 @@ def test_where_no_attack_can_be_made_the_error_names_some_that_can():
     advised = str(caught.value).rpartition("--attacks=")[2].split(",")
     table = {**TABLE, **on_signals(advised, TABLE)}
     assert list(run_attacks(own, table, advised, lambda *_: None, skip_failures=False)) == advised
+
+
+def test_scores_that_say_nothing_are_named(capsys):
+    evidence = small_evidence()
+    constant = dataclasses.replace(TABLE["loss"], run=lambda e: np.zeros((8, 120)))
+    table = {**TABLE, "loss": constant, "zero_r": dataclasses.replace(constant)}
+    names = ["loss", "phi", "zero_r"]
+    run_attacks(evidence, table, names, lambda *_: None, skip_failures=False)
+    told = capsys.readouterr().err
+    assert "loss: every example has one and the same score, which says nothing of any" in told
+    assert "zero_r" not in told
+    assert "phi" not in told

@@ -6,7 +6,7 @@ from lira_jax.attacks.p_values import p_values
 from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared.statistics import maximum_score, of_models
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit.calibrated import calibrated, statistics
+from lira_jax.audit.calibrated import accused, calibrated, statistics
 
 
 def attacks(*names):
@@ -62,3 +62,16 @@ def test_members_are_accused_more_often_only_where_models_know_them(gap):
     assert (found.tpr.low > found.fpr.high) == (gap > 0)
     # The lists here are not quite normal, and a model more is in each of them than in the test.
     assert found.model_tpr == pytest.approx(found.tpr.value, abs=0.06)
+
+
+def test_accusations_need_nobodys_membership_of_the_targets():
+    evidence = small_evidence(models=16, examples=200)
+    outside = with_outside_targets(evidence, 2, None)
+    known = with_outside_targets(evidence, 2, evidence.keep[:2])
+    found = accused(outside, attacks("lira_online", "loss", "zero_r"), 0.5)
+    assert list(found) == ["phi_mean", "phi"]
+    expected = calibrated(known, attacks("lira_online", "loss"), 0.5)
+    for name, (who, p) in found.items():
+        assert who.shape == p.shape == (2, 200)
+        assert who.sum() == expected[name].accusations.accused
+        assert not who.any() or p[who].max() <= 0.5

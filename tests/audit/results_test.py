@@ -179,7 +179,7 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
         *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
         *(f"transferred_{rate}_at_1e-{k}" for k in (3, 5) for rate in ("tpr", "fpr")),
         *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
-        *("precision_highest_1e-2", "precision_lowest_1e-2"),
+        *("precision_highest_1e-2", "precision_lowest_1e-2", "epsilon", "epsilon_one_run"),
     ]
     row = dict(zip(header.split(","), first.split(","), strict=True))
     entry = FIRST["attacks"]["lira_online"]
@@ -189,8 +189,12 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
     assert row["tpr_at_1e-5"] == row["tpr_at_1e-5_low"] == ""
     assert float(row["far_shadow_threshold"]) == entry["decisions"]["1:1"]["far"]
     old = header.split(",").index("statistic")  # what a first version knows nothing of comes last
-    assert set(first.split(",")[old:]) == {""}
-    assert second == ",".join(["few", *first.split(",")[1 : old - 2], *[""] * (len(row) - old + 2)])
+    assert set(first.split(",")[old:-2]) == {""}
+    assert float(row["epsilon"]) == entry["epsilon"]["value"]
+    assert row["epsilon_one_run"] == ""
+    unknown = [""] * (len(row) - old)
+    expected = ["few", *first.split(",")[1 : old - 2], *unknown, row["epsilon"], ""]
+    assert second == ",".join(expected)
 
 
 def test_variants_csv_has_a_row_a_variant_and_no_file_stands_for_none(tmp_path):

@@ -178,6 +178,17 @@ def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path, membe
     assert not (tmp_path / "results.csv").exists()
 
 
+def test_how_the_masks_were_drawn_decides_how_epsilon_is_bounded():
+    evidence, request = small_evidence(), audit.Request(("lira_online",), delta=0.0)
+    found = {
+        coin: audit.audit_evidence(evidence, request, START, coin=coin).attacks["lira_online"]
+        for coin in (None, 0.5)
+    }
+    assert {c: a.epsilon.strategy for c, a in found.items()} == {None: "thresholds", 0.5: "guesses"}
+    assert found[0.5].epsilon.one_run == found[0.5].epsilon.value
+    assert np.isnan(found[None].epsilon.one_run)
+
+
 def test_a_target_of_members_alone_stands_beside_others(tmp_path):
     """It has no figures of its own, and the other's are what they are without it."""
     evidence, members = small_evidence(), MEMBERSHIPS["all"]

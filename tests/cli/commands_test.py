@@ -203,6 +203,8 @@ def test_help_is_printed():
         ("attack", ["--workdir=DONE", "--targets=8"], 1, "model ids '8'"),
         ("attack", ["--workdir=DONE", "--compat=pytorch"], 1, "--compat=pytorch"),
         ("attack", ["--workdir=DONE", "--fdr=1.5"], 1, "--fdr=1.5: give a number between 0 and 1"),
+        ("attack", ["--workdir=DONE", "--delta=1"], 1, "--delta=1: give a number from 0 to below"),
+        ("attack", ["--workdir=DONE", "--confidence=95"], 1, "--confidence=95: give a probability"),
         ("attack", ["--workdir=DONE", "--prior=0"], 1, "--prior=0: give a number between 0 and 1"),
         ("attack", ["--workdir=DONE", "--prior=.1,half"], 1, "--prior=.1,half: give numbers"),
     ],
@@ -331,8 +333,13 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     assert len(row["thresholds"]) == 1  # chosen on our models, whose members we know
     assert row["decisions"]["1:1"]["far"] < 1
     unknown = succeed(
-        "attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"
+        *("attack", *flags, f"--targets={tmp_path}/unknown.npy", f"--out={tmp_path}/unknown"),
+        "--fdr=0.9",
     )
+    accused = (tmp_path / "unknown/accusations.csv").read_text().splitlines()
+    assert accused[0] == "statistic,target,example,p_value"
+    number = sum(int(n) for n in re.findall(r"(\d+) of 120 examples are accused", unknown.stderr))
+    assert len(accused) == number + 1
     assert "membership is unknown" in unknown.stderr
     assert not (tmp_path / "unknown/results.csv").exists()
     for name in ("lira_offline_fixed", "loss"):
@@ -343,6 +350,7 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
 
 def test_accusations_priors_and_details(finished, tmp_path):
     flags = ["--attacks=lira_online,zero_r", "--fdr=0.5", "--prior=0.001", "--details"]
+    flags += ["--delta=0", "--confidence=0.9"]
     done = succeed("attack", f"--workdir={finished[0]}", f"--out={tmp_path}", *flags)
     assert "Accusations of which at most 50 % are expected to be false" in done.stdout
     assert "Decisions at thresholds of other models, in percent" in done.stdout
@@ -351,6 +359,10 @@ def test_accusations_priors_and_details(finished, tmp_path):
     assert own["accusations"]["fdr"] == 0.5
     assert found["attacks"]["lira_online"]["statistic"] == "phi_mean"
     assert found["attacks"]["zero_r"]["statistic"] is None
+    bound = found["attacks"]["lira_online"]["epsilon"]
+    assert (bound["delta"], bound["confidence"], bound["strategy"]) == (0, 0.9, "guesses")
+    assert bound["one_run"] == pytest.approx(bound["value"])  # as delta is 0
+    assert "of differential privacy, at delta 0 and confidence 90 %" in done.stdout
     shown = f"{100 * own['at']['1e-2']['tpr']['value']:.2f} ["
     assert shown in next(r for r in done.stdout.splitlines() if r.startswith("lira_online"))
     # 480 non-members do not resolve 0.1 %, where thresholds of other models would be judged.

@@ -113,10 +113,10 @@ def test_a_recipe_without_logits_is_attacked_by_its_own_signal_and_reported(regr
     )
     notes = [x for x in capsys.readouterr().err.splitlines() if x.startswith("left out")]
     assert [note.split(":")[0].removeprefix("left out ") for note in notes] == [
+        "--num_queries",  # known before anything is computed
         "exposure.npy",
         "--ablation",
         "--num_shadows",
-        "--num_queries",
         "--statistics",
     ]
     call("attack", regression, f"{advised},watson@closeness,class_threshold@closeness")

@@ -1,4 +1,5 @@
 import hashlib
+import pathlib
 
 import numpy as np
 import pytest
@@ -213,3 +214,82 @@ def test_write_ids(ids, text):
 @given(st.sets(st.integers(0, 29), min_size=1))
 def test_what_write_ids_writes_parse_ids_reads(ids):
     assert masks.parse_ids(masks.write_ids(sorted(ids)), 30) == sorted(ids)
+
+
+def test_a_file_says_which_part_is_the_targets(tmp_path):
+    part = np.arange(60) < 30  # such as the examples of one source
+    np.save(tmp_path / "part.npy", part)
+    kind = f"disjoint:{tmp_path}/part.npy"
+    keep = masks.draw(kind, 8, 60, pkeep=0.5, seed=3)
+    assert (keep[:4].sum(0) == np.where(part, 2, 0)).all()
+    assert (keep[4:].sum(0) == np.where(part, 0, 2)).all()
+    np.testing.assert_array_equal(masks.targets_pool(keep), part)
+    assert masks.is_disjoint(kind)
+    assert not masks.is_disjoint("file:disjoint")
+    assert masks.members_share(kind, 0.5) == keep.mean()
+    masks.check_same(kind, keep)
+    np.save(tmp_path / "part.npy", ~part)
+    with pytest.raises(UserError, match="the run was begun with other masks than are there now"):
+        masks.check_same(kind, keep)
+    (tmp_path / "part.npy").unlink()
+    masks.check_same(kind, keep)  # what was drawn is in the run
+    assert masks.absolute("disjoint:~/p.npy") == f"disjoint:{pathlib.Path.home()}/p.npy"
+    assert masks.absolute("disjoint") == "disjoint"
+
+
+def test_a_single_shadow_model_has_the_part_of_the_file(tmp_path):
+    part = np.arange(60) % 2 == 0
+    np.save(tmp_path / "part.npy", part)
+    kind = f"disjoint:{tmp_path}/part.npy"
+    keep = masks.draw(kind, 2, 60)
+    assert keep[0, part].sum() == keep[1, ~part].sum() == keep.sum() / 2 == 15
+    np.testing.assert_array_equal(masks.targets_pool(keep, kind), part)
+    np.save(tmp_path / "part.npy", ~part)
+    with pytest.raises(UserError, match="the run was begun with other masks than are there now"):
+        masks.targets_pool(keep, kind)
+    (tmp_path / "part.npy").unlink()
+    with pytest.raises(UserError, match="No such file"):  # non-members could be of either part
+        masks.targets_pool(keep, kind)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (np.arange(60) < 20, "20 of 60 examples are the targets'; take as many of each"),
+        (np.arange(59) < 30, r"it holds bool \(59,\); it must be bool \[examples\], \(60,\)"),
+        ((np.arange(60) < 30).astype(int), r"it holds int64 \(60,\); it must be bool"),
+        (np.ones((8, 60), bool), r"it holds bool \(8, 60\)"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused(tmp_path, part, message):
+    np.save(tmp_path / "part.npy", part)
+    kind = f"disjoint:{tmp_path}/part.npy"
+    with pytest.raises(UserError, match=message) as error:
+        masks.draw(kind, 4, 60)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("balanced", 3 / 10),
+        ("bernoulli", 0.29),
+        ("tf_privacy", 2 / 10),
+        ("disjoint", None),
+        ("pairs", None),
+        ("file:masks.npy", None),
+    ],
+)
+def test_coin_is_the_probability_of_independent_membership(kind, expected):
+    assert masks.coin(kind, 10, 0.29) == expected
+
+
+@pytest.mark.parametrize("kind", ["balanced", "bernoulli", "tf_privacy"])
+def test_membership_of_one_model_is_as_independent_as_coins(kind):
+    # The numbers of members in blocks of 25 examples vary as binomials do.
+    keep = masks.draw(kind, 8, 10_000, pkeep=0.25)
+    sizes = keep[3].reshape(400, 25).sum(1)
+    share = masks.coin(kind, 8, 0.25)
+    dispersion = np.var(sizes, ddof=1) / (25 * share * (1 - share))
+    assert abs(dispersion - 1) < 3.3 * np.sqrt(2 / 399)
+    assert abs(sizes.mean() / 25 - share) < 3.3 * np.sqrt(share * (1 - share) / 10_000)

@@ -1,4 +1,6 @@
-"""Outliers take the places of examples of the pool, and it is known which."""
+"""Outliers take the places of examples of the pool or come on top, and it is known which."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -18,8 +20,15 @@ OTHER = Dataset(
 )
 
 
-def inject(count, kinds, seed=0):
-    return outliers.inject(POOL, count, kinds, seed, {"npz:o.npz": OTHER}.get)
+TESTED = dataclasses.replace(
+    POOL,
+    x_test=RNG.integers(0, 100, (20, 4, 4, 1), np.uint8),
+    y_test=np.arange(20, dtype=np.int32) % 5,
+)
+
+
+def inject(count, kinds, seed=0, pool=POOL, **mode):
+    return outliers.inject(pool, count, kinds, seed, {"npz:o.npz": OTHER}.get, **mode)
 
 
 def test_none_leaves_the_pool_as_it_is():
@@ -80,3 +89,43 @@ def test_seeds_differ_and_repeat():
 def test_too_many_are_refused(count, kinds, message):
     with pytest.raises(UserError, match=message):
         inject(count, kinds)
+
+
+def test_inserted_outliers_come_after_the_pool_and_mislabelled_ones_leave_the_test_set():
+    found = inject(7, "random_labels,npz:o.npz", pool=TESTED, mode="insert")
+    np.testing.assert_array_equal(found.sources, np.repeat([0, 1, 2], [60, 7, 7]))
+    assert found.sources.dtype == np.int8
+    assert (found.x.dtype, found.y.dtype) == (np.uint8, np.int32)
+    np.testing.assert_array_equal(found.x[:60], POOL.x)
+    np.testing.assert_array_equal(found.y[:60], POOL.y)
+    tested = {x.tobytes(): int(y) for x, y in zip(TESTED.x_test, TESTED.y_test, strict=True)}
+    mislabelled = {x.tobytes(): int(y) for x, y in zip(found.x[60:67], found.y[60:67], strict=True)}
+    left = {x.tobytes(): int(y) for x, y in zip(found.x_test, found.y_test, strict=True)}
+    assert all(tested[x] != y for x, y in mislabelled.items())
+    assert (len(mislabelled), len(left)) == (7, 13)
+    assert mislabelled.keys() | left.keys() == tested.keys()
+    assert all(tested[x] == y for x, y in left.items())
+    rows = {x.tobytes(): int(y) for x, y in zip(OTHER.x, OTHER.y, strict=True)}
+    assert [rows[x.tobytes()] for x in found.x[67:]] == found.y[67:].tolist()
+
+
+def test_what_is_inserted_depends_on_the_seed_alone():
+    first, again, other = (
+        inject(5, "random_labels", seed, TESTED, mode="insert") for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first.x, again.x)
+    np.testing.assert_array_equal(first.y, again.y)
+    assert (first.x != other.x).any()
+    assert inject(0, "", mode="insert") is POOL
+
+
+@pytest.mark.parametrize(
+    ("pool", "count", "message"),
+    [
+        (POOL, 3, "--outliers_from=random_labels: --outliers_mode=insert takes them from the test"),
+        (TESTED, 20, "--outliers=20: random_labels .* has only 20 examples and must keep one"),
+    ],
+)
+def test_mislabelled_outliers_need_a_test_set(pool, count, message):
+    with pytest.raises(UserError, match=message):
+        inject(count, "random_labels", pool=pool, mode="insert")

@@ -1,13 +1,18 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from lira_jax.errors import UserError
-from lira_jax.evaluation.epsilon import epsilon_lower_bound, epsilon_over_targets
+from lira_jax.evaluation import epsilon_strategies as strategies
+from lira_jax.evaluation.epsilon import Epsilon, Setting, epsilon
 
-_SIMULATIONS = 300
+_SIMULATIONS = 200
 # An error rate of 5 % exceeds this in one test of 1000.
 _TOO_OFTEN = stats.binom.isf(0.001, _SIMULATIONS, 0.05) / _SIMULATIONS
+COINS = Setting(0.0, coin=0.5)
+NO_COINS = Setting(0.0)
 
 
 def _randomised_response(rng, members, epsilon):
@@ -16,135 +21,192 @@ def _randomised_response(rng, members, epsilon):
     return np.where(truthful, members, ~members).astype(float)
 
 
-def _bounds(draw, members, **kwargs):
-    rng = np.random.default_rng(0)
-    return np.array(
-        [epsilon_lower_bound(draw(rng), members, seed=i, **kwargs) for i in range(_SIMULATIONS)]
-    )
+def _bounds(draw, size, setting, simulations=_SIMULATIONS):
+    """Bounds of one target each from independent draws: `value` and `one_run`, [simulations]."""
+    rng, made, value = np.random.default_rng(0), [], []
+    coin, delta, error = setting.coin, setting.delta, 1 - setting.confidence
+    for i in range(simulations):
+        members = rng.random(size) < (0.5 if coin is None else coin)
+        scores = draw(rng, members)
+        if coin is None:
+            value.append(np.exp(epsilon(scores[None], members[None], setting, seed=i).value))
+        else:
+            made.append(strategies.guess(scores, members, coin, seed=i))
+            value.append(strategies.guesses(made[-1], delta, error))
+    one_run = strategies.one_run(made, delta, error) if coin == 0.5 else np.ones(simulations)
+    return np.log(np.maximum(value, 1)), np.log(np.maximum(one_run, 1))
 
 
-def test_pure_noise_has_no_epsilon():
+@pytest.mark.parametrize("coin", [None, 0.5, 0.8])
+def test_pure_noise_has_no_epsilon(coin):
     for size in (20, 400):
-        members = np.arange(size) < size // 2
-        assert np.mean(_bounds(lambda rng, n=size: rng.normal(size=n), members) > 0) <= _TOO_OFTEN
+        value, _ = _bounds(lambda rng, m: rng.normal(size=m.size), size, Setting(0.0, coin=coin))
+        assert np.mean(value > 0) <= _TOO_OFTEN
 
 
-@pytest.mark.parametrize("epsilon", [0.5, 2.0, 4.0])
-def test_bound_is_below_the_epsilon_of_randomised_response(epsilon):
-    members = np.arange(1000) < 500
-    bounds = _bounds(lambda rng: _randomised_response(rng, members, epsilon), members)
-    assert np.mean(bounds > epsilon) <= _TOO_OFTEN
+@pytest.mark.parametrize("coin", [None, 0.5, 0.8])
+@pytest.mark.parametrize("true", [0.5, 2.0, 4.0])
+def test_bound_is_below_the_epsilon_of_randomised_response(true, coin):
+    value, _ = _bounds(
+        lambda rng, m: _randomised_response(rng, m, true), 1000, Setting(0.0, coin=coin)
+    )
+    assert np.mean(value > true) <= _TOO_OFTEN
+    assert np.median(value) > (0 if true == 0.5 else 0.7 * true)
 
 
+@pytest.mark.parametrize("coin", [None, 0.5])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_bound_is_below_epsilon_where_only_one_inequality_is_tight(sign):
+def test_bound_is_below_epsilon_where_only_one_inequality_is_tight(sign, coin):
     # One answer is rare and telling, P(1 | in) = .10 and P(1 | out) = .10 / e^2; the other is
     # common and says little. Negating scores and swapping groups puts the tight ratio into the
     # second inequality.
-    epsilon, num = 2.0, 2000
-    members = np.arange(num) < num // 2
-    rates = np.where(members, 0.1, 0.1 / np.exp(epsilon))
-    truth = members if sign == 1 else ~members
-    bounds = _bounds(lambda rng: sign * (rng.random(num) < rates).astype(float), truth)
-    assert np.mean(bounds > epsilon) <= _TOO_OFTEN
-    assert np.median(bounds) > 0.8
+    true = 2.0
+
+    def draw(rng, members):
+        rates = np.where(members if sign == 1 else ~members, 0.1, 0.1 / np.exp(true))
+        return sign * (rng.random(members.size) < rates).astype(float)
+
+    value, _ = _bounds(draw, 2000, Setting(0.0, coin=coin))
+    assert np.mean(value > true) <= _TOO_OFTEN
+    assert np.median(value) > 0.8
 
 
-def test_bound_counts_delta():
+@pytest.mark.parametrize("coin", [None, 0.5, 0.3])
+def test_bound_counts_delta(coin):
     # With probability delta a member is given away; otherwise the score is noise: (0,
     # delta)-private.
-    delta, members = 0.1, np.arange(2000) < 1000
+    delta = 0.1
 
-    def draw(rng):
+    def draw(rng, members):
         return rng.normal(size=members.size) + 100 * (members & (rng.random(members.size) < delta))
 
-    assert np.mean(_bounds(draw, members, delta=delta) > 0) <= _TOO_OFTEN
-    assert np.median(_bounds(draw, members)) > 1.5
+    value, _ = _bounds(draw, 2000, Setting(delta, coin=coin))
+    assert np.mean(value > 0) <= _TOO_OFTEN
+    value, _ = _bounds(draw, 2000, Setting(0.0, coin=coin), 20)
+    assert np.median(value) > 1.2
 
 
-def test_bound_approaches_epsilon_with_many_examples():
-    members = np.arange(200_000) < 100_000
-    scores = _randomised_response(np.random.default_rng(1), members, 2.0)
-    assert 1.93 < epsilon_lower_bound(scores, members) < 2.0
+@pytest.mark.parametrize("coin", [None, 0.5])
+def test_bound_approaches_epsilon_with_many_examples(coin):
+    rng = np.random.default_rng(1)
+    members = rng.random(200_000) < 0.5
+    scores = _randomised_response(rng, members, 2.0)
+    for delta, least in ((0.0, 1.95), (1e-5, 1.93)):
+        found = epsilon(scores[None], members[None], Setting(delta, coin=coin))
+        assert least < found.value < 2.0
+        assert found.strategy == ("thresholds" if coin is None else "guesses")
 
 
-def test_gaussian_mechanism_stays_below_its_privacy_curve():
+@pytest.mark.parametrize("coin", [None, 0.5])
+def test_gaussian_mechanism_stays_below_its_privacy_curve(coin):
     # Scores N(0, 1) and N(1, 1): delta as a function of epsilon is known (Balle and Wang 2018,
-    # theorem 5).
-    epsilon = 1.0
-    delta = stats.norm.cdf(0.5 - epsilon) - np.exp(epsilon) * stats.norm.cdf(-0.5 - epsilon)
-    members = np.arange(2000) < 1000
-    bounds = _bounds(lambda rng: rng.normal(size=members.size) + members, members, delta=delta)
-    assert np.mean(bounds > epsilon) <= _TOO_OFTEN
-    assert np.median(bounds) > 0.4
+    # theorem 8).
+    true = 1.0
+    delta = stats.norm.cdf(0.5 - true) - np.exp(true) * stats.norm.cdf(-0.5 - true)
+    value, one_run = _bounds(
+        lambda rng, m: rng.normal(size=m.size) + m, 2000, Setting(delta, coin=coin)
+    )
+    assert np.mean(value > true) <= _TOO_OFTEN
+    assert np.median(value) > 0.4
+    if coin:
+        assert np.mean(one_run > true) <= _TOO_OFTEN
 
 
-def test_perfect_separation_is_bounded_by_the_half_kept_for_the_bound():
-    # It catches all its num / 2 members and none of its non-members: Clopper-Pearson has a closed
-    # form.
-    for num, delta in ((40, 0.0), (1000, 0.0), (1000, 1e-2)):
-        members = np.arange(2 * num) < num
-        tpr_low = 0.025 ** (2 / num)
-        got = epsilon_lower_bound(members.astype(float), members, delta=delta)
-        assert got == pytest.approx(np.log((tpr_low - delta) / (1 - tpr_low)))
-
-
-def test_median_over_targets_holds_even_if_all_targets_are_the_same():
-    members = np.arange(1000) < 500
+@pytest.mark.parametrize("setting", [COINS, NO_COINS])
+def test_median_over_targets_holds_even_if_all_targets_are_the_same(setting):
     rng, exceeded = np.random.default_rng(3), 0
-    for i in range(_SIMULATIONS // 2):
+    for i in range(_SIMULATIONS):
+        members = rng.random(600) < 0.5
         one = _randomised_response(rng, members, 2.0)
-        exceeded += epsilon_over_targets(np.stack([one] * 3), np.stack([members] * 3), seed=i) > 2.0
-    assert exceeded / (_SIMULATIONS // 2) <= _TOO_OFTEN
+        exceeded += (
+            epsilon(one[None].repeat(3, 0), members[None].repeat(3, 0), setting, seed=i).value > 2
+        )
+    assert exceeded / _SIMULATIONS <= _TOO_OFTEN
 
 
-def test_over_targets_is_the_median_at_half_the_error():
+@pytest.mark.parametrize("setting", [COINS, NO_COINS])
+def test_over_targets_is_the_median_at_half_the_error(setting):
     rng = np.random.default_rng(4)
     members = rng.random((5, 600)) < 0.5
     scores = rng.normal(size=members.shape) + members * np.arange(1, 6)[:, None]
-    each = [
-        epsilon_lower_bound(s, m, confidence=0.975) for s, m in zip(scores, members, strict=True)
-    ]
-    assert epsilon_over_targets(scores, members) == np.median(each)
-    assert epsilon_over_targets(scores[:1], members[:1]) == epsilon_lower_bound(
-        scores[0], members[0]
-    )
+    stricter = dataclasses.replace(setting, confidence=0.975)
+    each = [epsilon(s[None], m[None], stricter).value for s, m in zip(scores, members, strict=True)]
+    assert epsilon(scores, members, setting).value == pytest.approx(np.median(each), abs=1e-12)
 
 
-def test_more_confidence_or_delta_never_raises_the_bound():
+@pytest.mark.parametrize("coin", [None, 0.5])
+def test_more_confidence_or_delta_never_raises_the_bound(coin):
     rng = np.random.default_rng(5)
-    members = np.arange(2000) < 1000
-    scores = rng.normal(size=2000) + 2 * members
-    assert epsilon_lower_bound(scores, members, confidence=0.99) < epsilon_lower_bound(
-        scores, members
-    )
-    assert epsilon_lower_bound(scores, members, delta=0.05) < epsilon_lower_bound(scores, members)
+    members = rng.random((1, 2000)) < 0.5
+    scores = rng.normal(size=(1, 2000)) + 2 * members
+
+    def bound(delta, confidence):
+        found = epsilon(scores, members, Setting(delta, confidence, coin))
+        return np.array([found.value, found.one_run if coin else found.value])
+
+    assert np.all(bound(0.0, 0.99) < bound(0.0, 0.95))
+    assert np.all(bound(1e-5, 0.95) <= bound(0.0, 0.95))
+    assert np.all(bound(0.05, 0.95) < bound(1e-5, 0.95))
+
+
+def test_nothing_but_the_order_of_the_scores_matters():
+    rng = np.random.default_rng(6)
+    members = rng.random((2, 500)) < 0.5
+    scores = rng.normal(size=members.shape) + members
+    for setting in (COINS, NO_COINS, Setting(1e-4, coin=0.5)):
+        assert epsilon(scores, members, setting) == epsilon(np.exp(scores), members, setting)
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{"delta": -0.1}, {"delta": 1}, {"confidence": 0}, {"confidence": 95}]
+    ("kwargs", "told"),
+    [
+        ({"delta": -0.1}, "--delta=-0.1: give a number from 0 to below 1"),
+        ({"delta": 1}, "--delta=1: "),
+        ({"delta": np.nan}, "--delta=nan: "),
+        ({"confidence": 0}, "--confidence=0: give a probability between 0 and 1"),
+        ({"confidence": 95}, "--confidence=95: "),
+        ({"coin": 1.5}, "coin=1.5: "),
+    ],
 )
-def test_settings_out_of_range_are_a_user_error(kwargs):
-    members = np.arange(20) < 10
-    with pytest.raises(UserError, match=next(iter(kwargs))):
-        epsilon_lower_bound(np.zeros(20), members, **kwargs)
-    with pytest.raises(UserError, match=next(iter(kwargs))):
-        epsilon_over_targets(np.zeros((1, 20)), members[None], **kwargs)
+def test_settings_out_of_range_are_a_user_error(kwargs, told):
+    with pytest.raises(UserError, match=told):
+        Setting(**kwargs)
 
 
-def test_too_few_examples_are_a_user_error():
-    with pytest.raises(UserError, match="a target has 1"):
-        epsilon_lower_bound(np.zeros(4), np.array([True, False, False, False]))
+def test_a_bound_of_one_run_needs_fair_coins_where_delta_is_positive():
+    rng = np.random.default_rng(7)
+    members = rng.random((1, 500)) < 0.8
+    scores = rng.normal(size=members.shape) + 3 * members
+    pure = epsilon(scores, members, Setting(0.0, coin=0.8))
+    assert pure.one_run == pytest.approx(pure.value)
+    assert pure.value > 1
+    assert np.isnan(epsilon(scores, members, Setting(1e-5, coin=0.8)).one_run)
+    assert np.isnan(epsilon(scores, members, Setting(0.0)).one_run)
 
 
-def test_targets_that_cannot_be_split_have_no_say():
+@pytest.mark.parametrize("setting", [COINS, NO_COINS, Setting(1e-5, coin=0.5)])
+def test_targets_without_two_of_either_kind_have_no_say(setting):
     rng = np.random.default_rng(0)
     members = rng.random((4, 500)) < 0.5
     scores = 3 * members + rng.normal(size=members.shape)
-    expected = epsilon_over_targets(scores, members)
-    assert expected > 0
+    expected = epsilon(scores, members, setting)
+    assert expected.value > 0
     lonely = np.zeros((3, 500), bool)
     lonely[0, 7], lonely[1] = True, True  # one member, all members, none
     more = np.concatenate([scores, rng.normal(size=lonely.shape)])
-    assert epsilon_over_targets(more, np.concatenate([members, lonely])) == expected
-    assert epsilon_over_targets(more[4:], lonely) == 0
+    assert repr(epsilon(more, np.concatenate([members, lonely]), setting)) == repr(expected)
+    nothing = epsilon(more[4:], lonely, setting)
+    assert nothing.value == 0
+    assert not nothing.one_run > 0
+    # NaN is no score: as if the example were not there.
+    blank = np.where(np.arange(500) < 20, np.nan, scores)
+    left = epsilon(scores[:, 20:], members[:, 20:], setting)
+    assert repr(epsilon(blank, members, setting)) == repr(left)
+
+
+def test_tiny_targets_get_a_bound_of_zero():
+    members = np.array([[True, True, False, False]])
+    for setting in (COINS, NO_COINS, Setting(1e-5, coin=0.5)):
+        found = epsilon(members.astype(float), members, setting)
+        assert isinstance(found, Epsilon)
+        assert found.value == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lira_jax.errors import UserError
-from lira_jax.evaluation.exposure import SourceExposure, by_source, exposure
+from lira_jax.evaluation.exposure import SourceExposure, by_source, densities, exposure
 
 
 def _dump(num_models=8, num_examples=20, queries=3, seed=0):
@@ -80,3 +80,15 @@ def test_by_source_gives_the_quartiles_of_each():
     assert list(found) == ["pool", "npz:x.npz"]
     assert found["pool"] == SourceExposure(5, 2.0, 3.0, 4.0)
     assert found["npz:x.npz"] == SourceExposure(3, 5.0, np.inf, np.inf)
+
+
+def test_densities_have_equal_area_and_common_bins():
+    exposed = np.array([0.0, 1.0, 1.0, 3.9, 4.0, np.inf, np.nan])
+    sources = np.array([0, 0, 0, 0, 1, 1, 1])
+    edges, found = densities(exposed, sources, ["pool", "a", "absent"], bins=4)
+    np.testing.assert_allclose(edges, [0, 1, 2, 3, 4])
+    np.testing.assert_allclose(found["pool"], [1 / 4, 2 / 4, 0, 1 / 4])
+    np.testing.assert_allclose(found["a"], [0, 0, 0, 1])
+    assert list(found) == ["pool", "a"]
+    edges, found = densities(np.array([np.inf, 0]), np.zeros(2, int), ["pool"], bins=2)
+    np.testing.assert_allclose(found["pool"] * np.diff(edges), [0.5, 0.5])

@@ -25,6 +25,8 @@ from lira_jax.experiment import Experiment
         ("label_smoothing", 1.0, "--label_smoothing=1"),
         ("outliers", 5, "--outliers=5: say of what kind by --outliers_from"),
         ("outliers_from", "random_labels", "--outliers_from=random_labels: say how many"),
+        ("outliers_mode", "insert", "--outliers_mode=insert: say how many"),
+        ("outliers_mode", "add", "--outliers_mode=add"),
     ],
 )
 def test_bad_values_are_named(field, value, message):

@@ -186,5 +186,5 @@ def test_shadows_of_another_run_are_for_models_of_our_own(tmp_path):
 def test_disjoint_masks_take_no_targets_from_a_file(tmp_path):
     np.save(tmp_path / "target.npy", outputs(9)[0])
     run = own_run(tmp_path / "run", kind="disjoint")
-    with pytest.raises(UserError, match="not with --masks=disjoint"):
+    with pytest.raises(UserError, match="not with disjoint masks"):
         sources.read_own([run], str(tmp_path / "target.npy"))

@@ -11,6 +11,7 @@ from report import synthetic_run
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import load
 from lira_jax.data.dataset import Dataset
+from lira_jax.evaluation.exposure import SourceExposure
 from lira_jax.evaluation.summary import Curve
 from lira_jax.report import figures, gallery, material, page
 
@@ -285,3 +286,23 @@ def test_a_large_run_makes_a_page_below_ten_megabytes(usual):
     )
     text, _ = render(large)
     assert len(text.encode()) < 8e6
+
+
+def test_each_source_has_a_histogram_on_the_page_and_in_a_picture(usual):
+    found, _, parsed = usual
+    assert "sources" not in json.loads(parsed.charts)
+    sources = np.arange(len(found.labels)) % 3
+    exposed = dataclasses.replace(
+        found.exposed, sources=sources, source_names=("pool", "npz:<a>", "random_labels")
+    )
+    by_source = {n: SourceExposure(20, 0.1, 0.2, 0.3) for n in exposed.source_names}
+    results = dataclasses.replace(found.results, exposure_by_source=by_source)
+    material_with = dataclasses.replace(found, exposed=exposed, results=results)
+    chart = json.loads(render(material_with)[1].charts)["sources"]
+    assert [line["name"] for line in chart["data"]] == ["pool", "npz:&lt;a&gt;", "random_labels"]
+    area = [np.dot(line["y"][:-1], np.diff(line["x"])) for line in chart["data"]]
+    np.testing.assert_allclose(area, 1, rtol=1e-3)
+    figure = figures.draw(material_with)["exposure_by_source"]
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == [
+        *exposed.source_names
+    ]

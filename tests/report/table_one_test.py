@@ -40,7 +40,8 @@ def test_the_attacks_that_were_made_are_in_the_papers_order_with_their_metrics(f
     assert table.rows[-1][1:5] == ["yes"] * 4
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert table.note.endswith(
-        "Not made here: shokri, class_modified_entropy, sablayrolles_loss, long, watson_loss."
+        "Not made here: shokri, class_modified_entropy, sablayrolles_loss, long_fraction, "
+        "watson_loss."
     )
 
 

@@ -105,6 +105,25 @@ def test_a_path_that_leads_nowhere_any_more_is_told_with_the_way_out(moved, stag
         call(stage, "--workdir=run")
 
 
+def test_outliers_are_taken_from_another_place_if_they_are_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", x=X, y=Y)
+    np.savez("odd.npz", x=X + 9, y=Y)
+    insert = ["--outliers=5", "--outliers_mode=insert", "--outliers_from=npz:odd.npz"]
+    call("train", "--workdir=run", "--dataset=npz", "--data_path=mine.npz", *insert, *SMALL)
+    (tmp_path / "odd.npz").rename("there.npz")
+    with pytest.raises(UserError, match=r"odd\.npz: no such .* moved, give --outliers_from=NEW,"):
+        call("score", "--workdir=run")
+    with pytest.raises(UserError, match="the data have sha256"):
+        call("score", "--workdir=run", "--outliers_from=npz:mine.npz")
+    call("score", "--workdir=run", "--outliers_from=npz:there.npz")
+    run = RunDirectory("run")
+    assert run.read_experiment().outliers_from == f"npz:{tmp_path / 'there.npz'}"
+    numbers, names = data.sources(run)
+    assert names == ["pool", "npz:there.npz"]
+    np.testing.assert_array_equal(numbers, np.repeat([0, 1], [60, 5]))
+
+
 def test_arrays_in_a_run_directory_move_with_it(moved):
     shutil.move("disk/theirs.npz", "run/data.npz")
     rewrite(moved.path / "experiment.json", "mine.npz", "run_before/data.npz")

@@ -129,6 +129,24 @@ def test_probes_are_of_the_same_models_and_targets(tmp_path):
         run_scores.load_probe(run, "scaled", loaded)
 
 
+def test_some_of_the_queries_are_asked_of_targets_shadows_and_probes_alike(tmp_path):
+    run, e = scored_run(tmp_path / "disjoint", "disjoint")
+    loaded = run_scores.load_evidence(run, e, "0,2")
+    last = np.array([loaded.evidence.signals["phi"].shape[2] - 1])
+    asked = loaded.asking(last)
+    probes, whole = (run_scores.load_probe(run, "noise", few) for few in (asked, loaded))
+    for found, expected in (
+        (asked.evidence, loaded.evidence),
+        (asked.evidence.attack_training, loaded.evidence.attack_training),
+        (probes, whole),
+    ):
+        np.testing.assert_array_equal(found.signals["phi"], expected.signals["phi"][:, :, last])
+        np.testing.assert_array_equal(
+            found.of_targets("phi"), expected.of_targets("phi")[:, :, last]
+        )
+        np.testing.assert_array_equal(found.signals["logits"], expected.signals["logits"])
+
+
 @pytest.mark.parametrize("kind", ["balanced", "disjoint"])
 def test_a_run_with_itself_as_shadows_is_the_run(tmp_path, kind):
     run, e = scored_run(tmp_path / "run", kind, diverged=(6,))

@@ -60,9 +60,8 @@ def test_masks_that_are_stored_count_whoever_drew_them(tmp_path, experiment):
     mine = ~keep
     setup.store(runs, dataset, mine, networks)
     np.testing.assert_array_equal(setup.check(runs)[1], mine)
-    setup.store(
-        runs, dataset, keep, networks
-    )  # of two processes that began together, the first counts
+    with pytest.raises(UserError, match=r"keep\.npy of this run holds other values than are found"):
+        setup.store(runs, dataset, keep, networks)  # which would train by masks that are not stored
     np.testing.assert_array_equal(run.read(KEEP), mine)
     more = dataclasses.replace(experiment, num_models=8)
     with pytest.raises(UserError, match=r"keep.npy has shape \(4, 40\), not \(8, 40\)"):

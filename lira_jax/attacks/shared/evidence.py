@@ -78,7 +78,10 @@ class Evidence:
     def queries(self, which: np.ndarray | slice) -> "Evidence":
         """The evidence of some of the queries, int [queries] or a slice."""
         return dataclasses.replace(
-            self, signals=self.signals.queries(which), targets=self.targets.queries(which)
+            self,
+            signals=self.signals.queries(which),
+            targets=self.targets.queries(which),
+            attack_training=self.attack_training and self.attack_training.queries(which),
         )
 
     def models(self, rows: np.ndarray) -> "Evidence":

@@ -1,4 +1,4 @@
-"""Counts the examples whose outputs are like those of another one, as far as a count matters.
+"""Examples whose outputs are like those of another one: how many, and how far off the next one.
 
 The distance is the cosine distance of what all models say of two examples, each a unit vector of
 models x classes numbers. Let s be such a vector's part along the mean over models, and r the length
@@ -25,6 +25,8 @@ BLOCK_BYTES = 2**25
 """Of the logits of some models that are gathered at a time, for each side of a tile."""
 
 _ROUNDING = 1e-5  # of the bound, in float32
+
+_STREAM = 0x6E656172  # of the examples that others are compared with
 
 
 def count_neighbours(logits: np.ndarray, distance: float, most: int | None = None) -> np.ndarray:
@@ -65,6 +67,34 @@ def count_neighbours(logits: np.ndarray, distance: float, most: int | None = Non
                 near[some[:, None] == others] = False
                 count[some] += near.sum(1)
     return count
+
+
+def nearest_distance(logits: np.ndarray, references: int) -> np.ndarray:
+    """The cosine distance of each example to the most similar of some others.
+
+    An example is described as in `count_neighbours`. Each is compared with as many others, which
+    are the same random ones for all: time grows as examples x references x models x classes, linear
+    in the examples. Long et al. 2020 too look for neighbours in a reference data set.
+
+    Args:
+      logits: float [models, examples, classes], of at least two examples.
+      references: how many others; all others if there are no more.
+
+    Returns:
+      float32 [examples], 0 to 2; 1 of outputs that have no direction.
+    """
+    num_examples = logits.shape[1]
+    length, _ = _bounds(logits)
+    sample = np.random.default_rng(_STREAM).permutation(num_examples)[: references + 1]
+    found = np.empty(num_examples, np.float32)
+    for start in range(0, num_examples, TILE):
+        rows = np.arange(start, min(start + TILE, num_examples))
+        near = _cosine(logits, length, rows, sample)
+        itself = rows[:, None] == sample
+        itself[~itself.any(1), -1] = True  # so that an example of the sample has no fewer
+        near[itself] = -np.inf
+        found[rows] = 1 - near.max(1)
+    return np.clip(found, 0, 2)
 
 
 def _bounds(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

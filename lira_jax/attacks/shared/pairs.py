@@ -29,7 +29,7 @@ class TrainingSet:
 
 
 def sample(
-    keep: np.ndarray, target: int | None, limit: int, seed: int = 0
+    keep: np.ndarray, target: int | None, limit: int, seed: int = 0, *, by_kind: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws pairs of a shadow model and an example at random, without the target and, unless the
     masks are coin flips, without its partners.
@@ -47,6 +47,8 @@ def sample(
         left out.
       limit: most pairs to return.
       seed: of the draw; targets draw differently.
+      by_kind: draw up to half of the limit from members and from non-members each, so that where
+        one kind is rare more of it is found.
 
     Returns:
       (models, examples): int arrays [pairs], in random order; the pairs' membership is keep[models,
@@ -63,7 +65,13 @@ def sample(
         paired = np.flatnonzero(opposite.any(0))
         allowed[ahead[opposite.argmax(0)[paired]], paired] = False
     flat = np.flatnonzero(allowed)
-    if limit < len(flat):
+    if by_kind and limit < len(flat):
+        kinds = [flat[keep.flat[flat]], flat[~keep.flat[flat]]]
+        flat = np.concatenate(
+            [generator.choice(kind, min(limit // 2, len(kind)), replace=False) for kind in kinds]
+        )
+        flat = generator.permutation(flat)
+    elif limit < len(flat):
         flat = generator.choice(flat, limit, replace=False, shuffle=True)
     else:
         flat = generator.permutation(flat)

@@ -129,9 +129,11 @@ class Signals(Mapping[str, np.ndarray]):
 
     def queries(self, which: np.ndarray | slice) -> "Signals":
         """The signals of some of the queries, int [queries] or a slice; logits are of the plain
-        query whatever is asked for."""
+        query whatever is asked for, as is a signal that has no other."""
 
         def some(array: np.ndarray) -> np.ndarray:
+            if array.shape[2] == 1:
+                return array
             return array[:, :, which] if isinstance(which, slice) else array.take(which, 2)
 
         saved = {

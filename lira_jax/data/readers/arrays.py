@@ -26,6 +26,8 @@ def read_npz(path: pathlib.Path) -> Dataset:
       UserError: A damaged file, a missing array, or one that holds Python objects.
     """
     source = f"--data_path={path}"
+    if path.is_dir():
+        raise UserError(f"{source}: a folder, not a file; give the .npz file")
     with told(source):
         if not numpy_file.is_archive(path):
             numpy_file.load(path)

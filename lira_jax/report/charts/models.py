@@ -1,10 +1,10 @@
 """Accuracy of the models, and exposure of the examples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lira_jax.report.charts.chart import SYMBOLS, Chart, label, layout, short
+from lira_jax.report.charts.chart import DASHES, SYMBOLS, Chart, label, layout, short
 from lira_jax.report.colours import COLOURS, IN
 
 MOST_BOXES = 30  # classes a chart can show
@@ -93,3 +93,50 @@ def class_exposure(exposure: np.ndarray, labels: np.ndarray, names: Sequence[str
         "alt": f"Exposure of each class; most exposed is {names[order[0]]} with a median of "
         f"{middle[0]:.2f}.",
     }
+
+
+def source_exposure(edges: np.ndarray, densities: Mapping[str, np.ndarray]) -> Chart:
+    """Histogram of the exposure of each source as steps, to see outliers apart from the pool.
+
+    Args:
+      edges: of the bins, [bins + 1].
+      densities: source -> density in each bin, [bins].
+    """
+    data = [
+        {
+            "x": short(edges),
+            "y": short([*density, density[-1]]),
+            "mode": "lines",
+            "name": label(name),
+            "line": {
+                "color": COLOURS[i % len(COLOURS)],
+                "dash": DASHES[i // len(COLOURS) % len(DASHES)],
+                "width": 2,
+                "shape": "hv",
+            },
+            "fill": "tozeroy",
+            "fillcolor": _faint(COLOURS[i % len(COLOURS)]),
+            "hovertemplate": "exposure from %{x:.2f}<br>density %{y:.3f}",
+        }
+        for i, (name, density) in enumerate(densities.items())
+    ]
+    return {
+        "data": data,
+        "layout": layout(
+            "exposure",
+            "density",
+            {"rangemode": "tozero"},
+            {"rangemode": "tozero"},
+            height=360,
+            showlegend=True,
+        ),
+        "alt": "Histograms of the exposure of examples of each source: "
+        + ", ".join(densities)
+        + "; the table below has their quartiles.",
+    }
+
+
+def _faint(colour: str) -> str:
+    """A colour #RRGGBB, nearly transparent."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},.15)"

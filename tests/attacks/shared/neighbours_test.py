@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from lira_jax.attacks.shared import neighbours
-from lira_jax.attacks.shared.neighbours import count_neighbours
+from lira_jax.attacks.shared.neighbours import count_neighbours, nearest_distance
 
 RNG = np.random.default_rng(2)
 
@@ -88,3 +88,42 @@ def test_no_more_logits_are_gathered_than_a_block_holds(monkeypatch):
     blocks = list(neighbours._by_models(clusters(num_models=7), np.arange(8)))
     assert [x.shape for x in blocks] == [(8, 3, 4), (8, 3, 4), (8, 1, 4)]
     assert all(x.nbytes <= neighbours.BLOCK_BYTES for x in blocks)
+
+
+def _distances(logits):
+    features = (logits - logits.mean(-1, keepdims=True)).transpose(1, 0, 2)
+    features = features.reshape(len(features), -1)
+    distance = cdist(features, features, "cosine")
+    np.fill_diagonal(distance, np.inf)
+    return distance
+
+
+@pytest.mark.parametrize("references", [74, 75, 1000])
+def test_the_nearest_of_all_others_is_that_of_all_pairs(references, monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", 16)
+    monkeypatch.setattr(neighbours, "BLOCK_BYTES", 16 * 4 * 4 * 2)
+    logits = clusters(20)
+    logits[:, 5] = 3  # no direction: as far from everything as can be said
+    expected = _distances(np.delete(logits, 5, 1)).min(1)
+    found = nearest_distance(logits, references)
+    np.testing.assert_allclose(np.delete(found, 5), expected, atol=1e-5)
+    assert found[5] == 1
+
+
+def test_each_is_compared_with_as_many_random_others(monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", 16)
+    logits, compared = clusters(3), []
+
+    def spy(logits, length, rows, columns, cosine=neighbours._cosine):
+        compared.append((len(rows), columns))
+        return cosine(logits, length, rows, columns)
+
+    monkeypatch.setattr(neighbours, "_cosine", spy)
+    found = nearest_distance(logits, 10)
+    sample = compared[0][1]
+    assert sum(rows * len(columns) for rows, columns in compared) == 75 * 11  # linear in examples
+    others = [np.setdiff1d(sample, [i]) if i in sample else sample[:-1] for i in range(75)]
+    assert {len(o) for o in others} == {10}
+    distance = _distances(logits)
+    expected = [distance[i, o].min() for i, o in enumerate(others)]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
