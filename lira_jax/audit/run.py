@@ -17,7 +17,7 @@ from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.shared.targets import Counterparts, Outside
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
-from lira_jax.audit.calibrated import calibrated
+from lira_jax.audit.calibrated import accused, calibrated
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
@@ -32,9 +32,11 @@ from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
+from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
+from lira_jax.runs.result_set import ResultSet
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""

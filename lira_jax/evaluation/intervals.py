@@ -15,7 +15,7 @@ _THRESHOLDS = 4000  # the 2000 lowest FPRs without a gap, the rest less than 1 %
 
 
 def clopper_pearson(
-    successes, trials, confidence: float = _CONFIDENCE
+    successes, trials, confidence: float | np.ndarray = _CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact two-sided interval of a binomial probability (Clopper and Pearson 1934).
 
