@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import pairs
+from lira_jax.attacks.shared.pairs import TrainingSet, sample
 from lira_jax.errors import UserError
 
 
@@ -22,6 +22,7 @@ def class_threshold_attack(
     targets: Sequence[int] | np.ndarray | None = None,
     observed: np.ndarray | None = None,
     *,
+    training_set: TrainingSet | None = None,
     limit: int = 100_000,
     seed: int = 0,
 ) -> np.ndarray:
@@ -39,6 +40,8 @@ def class_threshold_attack(
       targets: indices of the models that are attacked, each with all others as its shadows; all
         models by default.
       observed: float [targets, examples], the metric of targets from outside the models instead.
+      training_set: what the thresholds are chosen on; None takes the models' metric, labels and
+        keep.
       limit: most (shadow model, example) pairs that a target's thresholds are chosen on.
       seed: of the draw of these pairs.
 
@@ -51,16 +54,11 @@ def class_threshold_attack(
         or no non-members.
     """
     inputs = inputs_lib.check(metric, keep, targets, observed)
-    num_classes = int(np.max(labels)) + 1
+    training_set = training_set or TrainingSet(inputs.phi, labels, inputs.keep)
+    num_classes = 1 + int(max(np.max(labels), np.max(training_set.labels)))
     score = np.empty((inputs.num_targets, len(labels)))
-    for row, (own, models, examples) in enumerate(with_shadow_pairs(inputs, limit, seed)):
-        thresholds = class_thresholds(
-            inputs.phi[models, examples, 0],
-            inputs.keep[models, examples],
-            labels[examples],
-            num_classes,
-        )
-        score[row] = own - thresholds[labels]
+    for row, (own, pairs) in enumerate(with_shadow_pairs(inputs, training_set, limit, seed)):
+        score[row] = own - class_thresholds(*pairs, num_classes)[labels]
     return score
 
 
@@ -97,39 +95,62 @@ def class_thresholds(
     return np.where(np.isnan(thresholds), everywhere, thresholds)
 
 
-def caveat(labels: np.ndarray, keep: np.ndarray, left_out: int) -> str:
+def caveat(
+    labels: np.ndarray, keep: np.ndarray, left_out: int, judged: np.ndarray | None = None
+) -> str:
     """What is to be said of classes that have no threshold of their own; empty if all have one.
 
     Args:
-      labels: int [examples].
-      keep: bool [models, examples].
+      labels: int [examples], of what thresholds are chosen on.
+      keep: bool [models, examples], of the same.
       left_out: shadow scores of each kind that an example can lose with its target and partner.
+      judged: int [judged examples], the labels of those under attack; None if they are the same.
     """
-    examples = np.bincount(labels)
-    members = np.bincount(labels, keep.sum(0))
+    classes = np.unique(labels if judged is None else judged)
+    examples = np.bincount(labels, minlength=classes.max() + 1)
+    members = np.bincount(labels, keep.sum(0), minlength=classes.max() + 1)
     most = np.maximum(np.minimum(members, len(keep) * examples - members), 0)
-    lacking = int(np.count_nonzero((examples > 0) & (most <= left_out * examples)))
+    lacking = int(np.count_nonzero((most <= left_out * examples)[classes]))
     if not lacking:
         return ""
     return (
-        f"{lacking} of {np.count_nonzero(examples)} classes may have no shadow members or no "
+        f"{lacking} of {len(classes)} classes may have no shadow members or no "
         "shadow non-members: they take the threshold of all classes together"
     )
 
 
 def with_shadow_pairs(
-    inputs: inputs_lib.Inputs, limit: int, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each target its own metric, float [examples], and its shadow pairs: models and examples,
-    int [pairs]."""
+    inputs: inputs_lib.Inputs, training_set: TrainingSet, limit: int, seed: int
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """For each target its own metric, float [examples], and its shadow pairs: their metric, whether
+    they are members, and their labels, each [pairs].
+
+    Raises:
+      UserError: a target has none.
+    """
     judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
+    known = inputs_lib.check(training_set.values, training_set.keep)
+
+    def pairs(target: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        models, examples = sample(known.keep, target, limit, seed)
+        if not models.size:
+            raise UserError(
+                "without the target and its partner no shadow model is left to learn from: use "
+                "more models (--num_models), or one target and one shadow (--masks=disjoint)"
+            )
+        return (
+            known.phi[models, examples, 0],
+            known.keep[models, examples],
+            training_set.labels[examples],
+        )
+
     if inputs.targets is None:
-        sampled = pairs.sample(inputs.keep, None, limit, seed)
+        shared = pairs(None)
         for own in judged:
-            yield own[:, 0], *sampled
+            yield own[:, 0], shared
     else:
         for own, target in zip(judged, inputs.targets, strict=True):
-            yield own[:, 0], *pairs.sample(inputs.keep, int(target), limit, seed)
+            yield own[:, 0], pairs(int(target))
 
 
 def _best_threshold(metric: np.ndarray, members: np.ndarray) -> float:

@@ -48,6 +48,7 @@ class Attack:
       source: papers with section or equation, separated by semicolons (papers.py).
       needs: the saved signals that it reads.
       threshold: of attacks that decide: member where the score is at least this.
+      fallback: the same where no shadow model can be attacked to choose a threshold on.
       slow: whether it trains something for every target.
       extra: a package it needs that lira_jax does not install.
       on_signal: what it is called on any other scalar signal, such as watson in watson@hinge; empty
@@ -68,6 +69,7 @@ class Attack:
     source: str
     needs: tuple[str, ...] = ("phi",)
     threshold: float | None = None
+    fallback: float | None = None
     slow: bool = False
     extra: str = ""
     on_signal: str = ""
@@ -194,13 +196,24 @@ def by_hardness(
 
 def by_class(attack: Callable, read: Read) -> Run:
     """An attack on a statistic of the plain query, class by class."""
-    return lambda e: attack(read(e.signals), e.labels, e.keep, **e.targets.arguments(read))
+    return lambda e: attack(
+        read(e.signals),
+        e.labels,
+        e.keep,
+        **e.targets.arguments(read),
+        training_set=e.training_set(read),
+    )
 
 
 def class_threshold(
     function: statistics.Statistic, summary: str, source: str, judges_by: Scalar | None = None
 ) -> Attack:
     """A threshold a class on a statistic of the plain logits, or on any scalar signal."""
+
+    def caveat(e: Evidence, scores: np.ndarray) -> str:
+        known = e.attack_training or e
+        return class_thresholds.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)
+
     return Attack(
         by_class(class_threshold_attack, statistic(function)),
         summary,
@@ -210,7 +223,7 @@ def class_threshold(
         on_signal="class_threshold",
         run_on=lambda name: by_class(class_threshold_attack, lambda s: scalar_plain(s, name)),
         statistic=judges_by,
-        caveat=lambda e, scores: class_thresholds.caveat(e.labels, e.keep, _left_out(e)),
+        caveat=caveat,
     )
 
 
@@ -258,6 +271,7 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
                 e.labels,
                 e.keep,
                 **e.targets.arguments(read),
+                training_set=e.training_set(read),
                 progress=bar.update,
                 **trained.VARIANTS[name],
             )
@@ -265,6 +279,10 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
     def caveat(e: Evidence, scores: np.ndarray) -> str:
         if not trained.VARIANTS[name].get("per_class"):
             return ""
-        return trained.caveat(e.labels, e.keep, _left_out(e))
+        known = e.attack_training or e
+        return trained.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)
 
-    return Attack(run, summary, source, ("logits",), slow=True, extra=extra, caveat=caveat)
+    # Log-odds of 0: a probability of one half, where the papers decide.
+    return Attack(
+        run, summary, source, ("logits",), fallback=0.0, slow=True, extra=extra, caveat=caveat
+    )

@@ -165,10 +165,8 @@ def _residual_variance(inputs: inputs_lib.Inputs, bit: bool) -> np.ndarray:
 
     ss, freedom = sum_over_blocks(sums, inputs.phi.shape[1], inputs.per_example)
     if not freedom.all():
-        raise UserError(
-            f"variance=residual: no example has 2 {'in' if bit else 'out'} shadow scores left "
-            "without the target and its partner: use more models (--num_models)"
-        )
+        need = lists.Fewest(2, 0) if bit else lists.TWO_OUT
+        raise lists.too_few(inputs, need, "variance=residual")
     return np.maximum(ss / freedom[:, None], VARIANCE_FLOOR)[:, None, :]
 
 

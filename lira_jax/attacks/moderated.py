@@ -96,10 +96,8 @@ def prior(inputs: inputs_lib.Inputs, bit: bool, freedom: float | None = None) ->
 
     count, first, second, noise = sum_over_blocks(sums, inputs.phi.shape[1], inputs.per_example)
     if not count.all():
-        raise UserError(
-            f"no example has 2 {'in' if bit else 'out'} shadow scores left without the target and "
-            "its partner: use more models (--num_models)"
-        )
+        need = lists.Fewest(2, 0) if bit else lists.TWO_OUT
+        raise lists.too_few(inputs, need, "the moderated variance")
     count, noise = count[:, None, None], noise[:, None, None]
     found = variance_prior.Sums(count, first[:, None], second[:, None], noise)
     return variance_prior.fit(found, VARIANCE_FLOOR, freedom)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lira_jax.attacks.class_thresholds import with_shadow_pairs
 from lira_jax.attacks.shared import inputs as inputs_lib
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
 PAIRS_PER_BIN = 50
@@ -29,6 +30,7 @@ def privacy_risk_score(
     targets: Sequence[int] | np.ndarray | None = None,
     observed: np.ndarray | None = None,
     *,
+    training_set: TrainingSet | None = None,
     prior: float = 0.5,
     bins: int = 20,
     limit: int = 100_000,
@@ -53,8 +55,9 @@ def privacy_risk_score(
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows less one
-        partner an example (shadow_pairs.py); all models by default.
+        partner an example (shared/pairs.py); all models by default.
       observed: float [targets, examples], the metric of targets from outside the models instead.
+      training_set: what the histograms are made of; None takes the models' metric, labels and keep.
       prior: probability that an example is a member, before its metric is known.
       bins: of a class, at least PAIRS_PER_BIN pairs in each; two of at least FEWEST_PER_BIN in a
         class with fewer pairs than that.
@@ -67,23 +70,23 @@ def privacy_risk_score(
 
     Raises:
       UserError: shapes disagree, a metric is NaN or infinite, prior is not between 0 and 1, bins is
-        below 1, or no shadow trained on any example.
+        below 1, no shadow trained on any example, or none is left.
     """
     if not 0 < prior < 1:
         raise UserError(f"prior={prior}: give a probability between 0 and 1, such as 0.5")
     if bins < 1:
         raise UserError(f"bins={bins}: give at least 1")
     inputs = inputs_lib.check(metric, keep, targets, observed)
-    if not inputs.keep.any():
+    training_set = training_set or TrainingSet(inputs.phi, labels, inputs.keep)
+    if not training_set.keep.any():
         raise UserError(
             "no shadow model trained on any of the examples: members are needed to learn from"
         )
-    num_classes = int(np.max(labels)) + 1
+    num_classes = 1 + int(max(np.max(labels), np.max(training_set.labels)))
     score = np.empty((inputs.num_targets, len(labels)))
-    for row, (own, models, examples) in enumerate(with_shadow_pairs(inputs, limit, seed)):
-        shadow, classes = inputs.phi[models, examples, 0], labels[examples]
+    shadow_pairs = with_shadow_pairs(inputs, training_set, limit, seed)
+    for row, (own, (shadow, members, classes)) in enumerate(shadow_pairs):
         edges = _quantile_edges(shadow, classes, num_classes, bins)
-        members = inputs.keep[models, examples]
         cells = classes * bins + _bin(shadow, classes, edges)
         of_members, of_nonmembers = (
             np.bincount(cells[which], minlength=num_classes * bins).reshape(num_classes, bins)
@@ -118,8 +121,6 @@ def _quantile_edges(
 ) -> np.ndarray:
     """Left edges of each class's bins but the first: float [classes, bins - 1], -inf for bins it
     does without."""
-    if not len(metric):  # of two models, the target's only shadow is its partner
-        return np.full((num_classes, bins - 1), -np.inf)
     ordered = metric[np.lexsort((metric, labels))]
     count = np.bincount(labels, minlength=num_classes)[:, None]
     start = np.cumsum(count)[:, None] - count

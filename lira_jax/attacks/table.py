@@ -363,7 +363,7 @@ ATTACKS: dict[str, Attack] = {
         statistic=PHI_MEAN,
     ),
     "zero_r": of_targets(
-        statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2"
+        statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2", 0.0
     ),
 }
 

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import pairs
 from lira_jax.attacks.shared.blocks import MAX_THREADS
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
 _STREAM = 0x6C6561726E  # sets these random numbers apart from other uses of the same seed
@@ -35,6 +36,8 @@ FEWEST_PAIRS = 50
 """A classifier is trained on no fewer pairs of either kind: 5 of them are the validation set that
 stops it."""
 
+FEW_PAIRS = 1000
+"""A network learns from fewer pairs in smaller batches."""
 EVEN = 0.05
 """Where the share of member pairs is farther than this from a half, networks are trained on as many
 of either kind. Otherwise nearly every pair is of one kind, and the accuracy that stops a network is
@@ -72,6 +75,15 @@ def top3(logits: np.ndarray) -> np.ndarray:
     return np.sort(confidences(logits), axis=-1)[..., :-4:-1]
 
 
+class _Network(MLPClassifier):
+    """With batches of 16, as Hintersdorf et al. 2022 have them, where the pairs are few: with 200
+    it would stop after a handful of steps, its weights still random."""
+
+    def fit(self, X, y):
+        batch = 16 if len(X) < FEW_PAIRS else "auto"
+        return super(_Network, self.set_params(batch_size=batch)).fit(X, y)
+
+
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """The raw confidence vector, in the order of the classes.
 
@@ -92,7 +104,7 @@ def raw_logits(logits: np.ndarray) -> np.ndarray:
 def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> BaseEstimator:
     """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
     pairs."""
-    classifier = MLPClassifier(
+    classifier = _Network(
         hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
     )
     return make_pipeline(StandardScaler(), classifier) if standardised else classifier
@@ -178,6 +190,7 @@ def trained_attack(
     features: Callable[[np.ndarray], np.ndarray],
     estimator: Callable[[int], BaseEstimator],
     per_class: bool = False,
+    training_set: TrainingSet | None = None,
     even: bool = False,
     limit: int = 20_000,
     seed: int = 0,
@@ -202,6 +215,7 @@ def trained_attack(
       estimator: makes an unfitted scikit-learn classifier from a seed, e.g. `random_forest`.
       per_class: train one classifier for each label; labels with fewer than FEWEST_PAIRS pairs of
         either kind are judged by a classifier of all labels.
+      training_set: what the classifiers learn from; None takes the models' logits, labels and keep.
       even: where members are not about half of the pairs (EVEN), train on as many of either kind,
         the others being left out at random: the under-sampling of Rezaei and Liu 2021, section 4.
         For networks, which accuracy stops; repeating the rarer kind instead would put copies of one
@@ -227,14 +241,17 @@ def trained_attack(
         raise UserError(
             f"labels has shape {labels.shape}, logits {logits.shape}: give a label for each example"
         )
-    groups = labels if per_class else np.zeros_like(labels)
-    even = even and abs(inputs.keep.mean() - 0.5) > EVEN
+    known = training_set or TrainingSet(logits, labels, inputs.keep)
+    groups, judged = known.labels, labels
+    if not per_class:
+        groups, judged = np.zeros_like(groups), np.zeros_like(judged)
+    even = even and abs(known.keep.mean() - 0.5) > EVEN
 
     def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
-        models, examples = pairs.sample(inputs.keep, target, limit, seed, by_kind=even)
-        x, member = features(logits[models, examples]), inputs.keep[models, examples]
+        models, examples = pairs.sample(known.keep, target, limit, seed, by_kind=even)
+        x, member = features(known.values[models, examples]), known.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
-        return _learn(make, x, member, groups, examples, even=even)
+        return _learn(make, x, member, groups[examples], judged, even=even)
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])
@@ -260,24 +277,33 @@ def trained_attack(
     return score
 
 
-def caveat(labels: np.ndarray, keep: np.ndarray, left_out: int, limit: int = 20_000) -> str:
+def caveat(
+    labels: np.ndarray,
+    keep: np.ndarray,
+    left_out: int,
+    limit: int = 20_000,
+    *,
+    judged: np.ndarray | None = None,
+) -> str:
     """What is to be said of labels without a classifier of their own; empty if all have one.
 
     Args:
-      labels: int [examples].
-      keep: bool [models, examples].
+      labels: int [examples], of what the classifiers learn from.
+      keep: bool [models, examples], of the same.
       left_out: shadow scores of each kind that an example loses with its target and partner.
       limit: most pairs to train on.
+      judged: int [judged examples], the labels of those under attack; None if they are the same.
     """
-    examples = np.bincount(labels)
-    members = np.bincount(labels, keep.sum(0))
+    classes = np.unique(labels if judged is None else judged)
+    examples = np.bincount(labels, minlength=classes.max() + 1)
+    members = np.bincount(labels, keep.sum(0), minlength=classes.max() + 1)
     fewer = np.minimum(members, len(keep) * examples - members) - left_out * examples
     drawn = np.minimum(1, limit / max(1, (len(keep) - 2 * left_out) * len(labels)))
-    lacking = int(np.count_nonzero((examples > 0) & (fewer * drawn < FEWEST_PAIRS)))
+    lacking = int(np.count_nonzero((fewer * drawn < FEWEST_PAIRS)[classes]))
     if not lacking:
         return ""
     return (
-        f"{lacking} of {np.count_nonzero(examples)} classes have fewer than about {FEWEST_PAIRS} "
+        f"{lacking} of {len(classes)} classes have fewer than about {FEWEST_PAIRS} "
         "shadow pairs of either kind to learn from: a network of all classes judges them"
     )
 
@@ -287,7 +313,7 @@ def _learn(
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
-    examples: np.ndarray,
+    judged: np.ndarray,
     *,
     even: bool,
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -298,8 +324,8 @@ def _learn(
       make: makes an unfitted classifier.
       x: float [pairs, features].
       member: bool [pairs].
-      groups: int [examples].
-      examples: int [pairs], index into groups.
+      groups: int [pairs], the group of each pair's example.
+      judged: int [examples], the group of each example to judge.
       even: train on as many members as non-members: the first ones of either, in the order given.
 
     Returns:
@@ -317,7 +343,7 @@ def _learn(
             chosen = chosen[rank <= fewer]
         return make().fit(x[chosen], member[chosen])
 
-    classifiers = {group: fit(groups[examples] == group) for group in np.unique(groups)}
+    classifiers = {group: fit(groups == group) for group in np.unique(judged)}
     everyone = fit(np.ones_like(member)) if None in classifiers.values() else None
     if None in classifiers.values() and everyone is None:
         raise UserError(
@@ -327,9 +353,9 @@ def _learn(
         )
 
     def judge(own: np.ndarray) -> np.ndarray:
-        score = np.empty(len(groups))
+        score = np.empty(len(judged))
         for group, classifier in classifiers.items():
-            of_group = groups == group
+            of_group = judged == group
             score[of_group] = _log_odds(
                 everyone if classifier is None else classifier, own[of_group]
             )

@@ -8,9 +8,9 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.shared.lists import Fewest
-from lira_jax.audit.shadow_targets import shadow_targets
+from lira_jax.attacks.shared.lists import Fewest, TooFewScores
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
 from lira_jax.evaluation.epsilon import Setting
@@ -60,8 +60,8 @@ def run_attacks(
         shadow scores for the attack.
       skip_failures: notes tell of the attacks that are passed over; else an error does, at the end.
       priors: shares of the examples that are members, for the value of an accusation.
-      shadows: evidence against shadow models, for the thresholds of a single target; None takes
-        some of the evidence's (shadow_targets.py).
+      shadows: evidence against shadow models, to choose thresholds on (shadow_targets.py); None
+        takes the other targets.
       bound: which bound on epsilon; None for the default.
 
     Returns:
@@ -76,16 +76,17 @@ def run_attacks(
     if not can_be_evaluated(members):
         members = None
     unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
+    undecided: dict[str, UserError] = {}
     caveats: dict[str, list[str]] = {}
     evidence.read(signal for name in names for signal in table[name].needs)
-    correct = None
+    correct = maximum_score = None
     if "logits" in evidence.signals:
-        correct = evidence.of_targets("logits").argmax(-1) == evidence.labels
-    # With several targets each takes its thresholds from the others.
-    if members is None or len(members) > 1:
-        shadows = None
-    elif shadows is None:
-        shadows = shadow_targets(evidence)
+        logits = evidence.of_targets("logits")
+        correct = logits.argmax(-1) == evidence.labels
+        if members is not None:
+            maximum_score = np.exp(
+                statistics.of_models(statistics.maximum_score, logits, evidence.labels)
+            )
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)
@@ -105,14 +106,25 @@ def run_attacks(
                 if told := _caveat(name, table[name], evidence, scores):
                     caveats.setdefault(told, []).append(name)
                 if members is not None:
+                    of_shadows = threshold = None
+                    try:
+                        if shadows is not None:
+                            of_shadows = _on_shadows(table[name], shadows)
+                    except UserError as error:
+                        threshold = table[name].fallback
+                        if threshold is None and table[name].threshold is None:
+                            undecided[name] = error
+                    if table[name].threshold is not None:
+                        threshold = table[name].threshold
                     found = assess(
                         scores,
                         members,
                         evidence.labels,
                         correct,
-                        table[name].threshold,
-                        _on_shadows(name, table[name], shadows),
+                        threshold,
+                        of_shadows,
                         priors,
+                        maximum_score,
                         bound,
                     )
                     if statistic := table[name].statistic:
@@ -138,28 +150,22 @@ def run_attacks(
         raise CannotBeMade(message, results)
     if len(left_out) == len(names):
         raise UserError(f"--attacks: none of them can be made: {_why_none(evidence, left_out)}")
-    if left_out and not evidence.keep.any():
-        progress.note(
-            "no shadow trained on an example under attack (disjoint masks), so attacks that learn "
-            f"from shadows' members are left out: {', '.join(left_out)}"
-        )
-    else:
-        for why, which in _by_error(left_out).items():
-            progress.note(f"left out {', '.join(which)}: {why}")
+    for why, which in _by_error(left_out).items():
+        progress.note(f"left out {', '.join(which)}: {why}")
+    for why, which in _by_error(undecided).items():
+        progress.note(f"no threshold from shadow models for {', '.join(which)}: {why}")
     return results
 
 
-def _on_shadows(name: str, attack: Attack, shadows: Evidence | None) -> ShadowScores | None:
-    """What the attack says of shadow models; None if it can say nothing of them."""
-    if shadows is None:
-        return None
+def _on_shadows(attack: Attack, shadows: Evidence) -> ShadowScores:
+    """What the attack says of shadow models.
+
+    Raises:
+      UserError: there are too few of them.
+    """
     members = shadows.members
     assert members is not None, "shadows are models of the run"
-    try:
-        return ShadowScores(attack.run(shadows), members)
-    except UserError as error:
-        progress.note(f"{name} has no threshold from shadow models: {error}")
-        return None
+    return ShadowScores(attack.run(shadows), members)
 
 
 def _caveat(name: str, attack: Attack, evidence: Evidence, scores: np.ndarray) -> str:
@@ -176,7 +182,8 @@ def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:
     """What is wrong -> the attacks of which that is wrong."""
     found: dict[str, list[str]] = {}
     for name, error in left_out.items():
-        found.setdefault(str(error), []).append(name)
+        why = error.reason if isinstance(error, TooFewScores) else str(error)
+        found.setdefault(why, []).append(name)
     return found
 
 

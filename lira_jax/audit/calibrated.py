@@ -1,6 +1,7 @@
 """Decisions with a threshold for each example, on every statistic that the attacks judge by."""
 
-from collections.abc import Iterable
+import collections
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibrated as evaluation
 from lira_jax.evaluation.calibrated import Calibrated
+
+_TOO_FEW = "no example has 2 out shadow scores: use more models (--num_models)"
 
 
 def accused(
@@ -29,12 +32,10 @@ def accused(
       Name of a statistic -> who is accused, bool [targets, examples], and the p-values, float64
       [targets, examples]; without those that the evidence does not suffice for, which a note tells.
     """
-    found = {}
-    for statistic in statistics(attacks):
-        p = _p_values(evidence, statistic)
-        if p is not None:
-            found[statistic.name] = evaluation.accuse(p, fdr), p
-    return found
+    return {
+        statistic.name: (evaluation.accuse(p, fdr), p)
+        for statistic, p in _p_values(evidence, attacks)
+    }
 
 
 def calibrated(
@@ -54,30 +55,29 @@ def calibrated(
     members = evidence.members
     assert members is not None, "the membership is known"
     found = {}
-    for statistic in statistics(attacks):
-        p = _p_values(evidence, statistic)
-        if p is None:
-            continue
+    for statistic, p in _p_values(evidence, attacks):
         values = statistic.read(evidence.signals)
         found[statistic.name] = evaluation.calibrated(p, members, values, evidence.keep, fdr)
     return found
 
 
-def _p_values(evidence: Evidence, statistic: Scalar) -> np.ndarray | None:
-    """Of the targets on all examples; None where none can be had, which a note tells."""
-    try:
-        values = statistic.read(evidence.signals)
-        p = p_values(values, evidence.keep, **evidence.targets.arguments(statistic.read))
-    except UserError as error:
-        progress.note(f"left out calibrated decisions on {statistic.name}: {error}")
-        return None
-    if np.isnan(p).all():
-        progress.note(
-            f"left out calibrated decisions on {statistic.name}: no example has 2 out models "
-            "left without the target and its partner: use more models (--num_models)"
-        )
-        return None
-    return p
+def _p_values(evidence: Evidence, attacks: Iterable[Attack]) -> Iterator[tuple[Scalar, np.ndarray]]:
+    """The statistics of attacks, each with its p-values of the targets on all examples; notes tell
+    of those that have none."""
+    left_out = collections.defaultdict(list)
+    for statistic in statistics(attacks):
+        try:
+            values = statistic.read(evidence.signals)
+            p = p_values(values, evidence.keep, **evidence.targets.arguments(statistic.read))
+        except UserError as error:
+            left_out[str(error)].append(statistic.name)
+            continue
+        if np.isnan(p).all():
+            left_out[_TOO_FEW].append(statistic.name)
+        else:
+            yield statistic, p
+    for why, names in left_out.items():
+        progress.note(f"left out calibrated decisions on {', '.join(names)}: {why}")
 
 
 def statistics(attacks: Iterable[Attack]) -> list[Scalar]:

@@ -14,17 +14,22 @@ from lira_jax.audit.results import Accuracy, PrivacyRisk
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.decisions import best_threshold
 
 
-def model_facts(evidence: Evidence, told: Collection[str] = ()) -> dict[str, Any]:
+def model_facts(
+    evidence: Evidence, shadows: Evidence | None = None, told: Collection[str] = ()
+) -> dict[str, Any]:
     """The fields accuracy, calibration, confidence and risk of Results, as far as known.
 
     Args:
       evidence: of the audit.
+      shadows: evidence against shadow models, to choose a threshold on (shadow_targets.py); None
+        takes the other targets.
       told: attacks that have been run, what their scores cannot say being told.
 
     Returns:
-      The four fields; without risk where no shadow trained on an example under attack, and empty
+      The four fields; without risk where no shadow trained on an example that is known, and empty
       where logits or membership are unknown.
     """
     members = evidence.members
@@ -34,7 +39,7 @@ def model_facts(evidence: Evidence, told: Collection[str] = ()) -> dict[str, Any
     correct = logits.argmax(-1) == evidence.labels
     found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
-        "calibration": _calibration(logits, evidence.labels, members),
+        "calibration": _calibration(logits, evidence.labels, members, shadows),
         "confidence": groups.confidence(
             np.exp(statistics.of_models(statistics.log_confidence, logits, evidence.labels)),
             np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels)),
@@ -42,7 +47,9 @@ def model_facts(evidence: Evidence, told: Collection[str] = ()) -> dict[str, Any
             correct,
         ),
     }
-    if evidence.keep.any():  # else there are no shadows' members to learn the score from
+    if (
+        evidence.attack_training or evidence
+    ).keep.any():  # else there are no shadows' members to learn the score from
         try:
             found["risk"] = _privacy_risk(evidence, members, correct, told)
         except UserError as error:
@@ -65,14 +72,24 @@ def _privacy_risk(
     )
 
 
-def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) -> Calibration | None:
+def _calibration(
+    logits: np.ndarray, labels: np.ndarray, members: np.ndarray, shadows: Evidence | None
+) -> Calibration | None:
     """Means over targets with members and non-members; None without such targets.
 
-    False positives are the maximum score attack's, at shadows' thresholds.
+    False positives are the maximum score attack's, at shadows' thresholds; without shadows that
+    could give one, at each target's median.
     """
     pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(confidence, members)
+    if shadows is not None:
+        theirs = [
+            calibration.confidence_and_correctness(model, shadows.labels)[0]
+            for model in shadows.of_targets("logits")
+        ]
+        assert shadows.members is not None, "shadows are models of the run"
+        limits = np.full(len(confidence), best_threshold(np.stack(theirs), shadows.members))
     limits = np.median(confidence, axis=1) if limits is None else limits
     found = []
     for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):
@@ -89,9 +106,8 @@ def _calibration(logits: np.ndarray, labels: np.ndarray, members: np.ndarray) ->
         )
     if not found:
         return None
-    known = {name: [one[name] for one in found if not np.isnan(one[name])] for name in found[0]}
     return Calibration(
-        **{name: float(np.mean(values)) if values else np.nan for name, values in known.items()}
+        **{name: calibration.mean_known([one[name] for one in found]) for name in found[0]}
     )
 
 

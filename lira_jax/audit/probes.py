@@ -11,6 +11,7 @@ from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults
 from lira_jax.errors import UserError
+from lira_jax.evaluation import calibration
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.intervals import clopper_pearson
 
@@ -26,8 +27,10 @@ ATTACKS = (
         "phi_mean",
     ),
     "lira_offline",
+    "salem_top3",
 )
-"""Attacks on a probe: they need no shadow models, or only some that did not train on it."""
+"""Attacks on a probe: they need no shadow models, or only some that did not train on it, or learn
+from the pool. With salem_top3 they are the three of Hintersdorf et al. 2022."""
 
 _STREAM = 0x70726F62  # sets these random numbers apart from other uses of the same seed
 
@@ -60,7 +63,12 @@ def on_probes(
     drawn = np.random.default_rng([seed, _STREAM]).integers(
         len(evidence.labels), size=len(probes.labels)
     )
-    probes = dataclasses.replace(probes, keep=evidence.keep[:, drawn])
+    probes = dataclasses.replace(
+        probes,
+        keep=evidence.keep[:, drawn],
+        attack_training=evidence.attack_training or evidence,
+    )
+    score = _maximum_score(probes)
     rates = {}
     for name in ATTACKS:
         limits = results[name].thresholds if name in results else None
@@ -72,12 +80,13 @@ def on_probes(
             progress.note(f"left out {name} on probes: {error}")
         else:
             scored = ~np.isnan(scores).any(0)  # the example drawn for a probe can have too few
-            rates[name] = _over_targets(scores[:, scored] >= np.array(limits)[:, None])
-    score = _maximum_score(probes)
+            called = scores[:, scored] >= np.array(limits)[:, None]
+            rates[name] = _over_targets(called, score[:, scored])
     return ProbeResults(
         maximum_score=float(score.mean()),
         false_positive_rate=rates,
         num_probes=len(probes.labels),
+        score_shift=_score_shift(evidence, score),
     )
 
 
@@ -86,12 +95,41 @@ def on_nonmembers(evidence: Evidence, results: dict[str, AttackResults]) -> Prob
     score = _maximum_score(evidence)
     rates = {}
     for name in ATTACKS:
-        decisions = results[name].decisions if name in results else None
-        if decisions:
-            rates[name] = FalsePositiveRate(decisions["1:1"].far)
+        found = results.get(name)
+        if found and found.decisions:
+            means = found.maximum_scores
+            rates[name] = FalsePositiveRate(
+                found.decisions["1:1"].far,
+                score_of_positives=means.false_positives if means else np.nan,
+                score_of_negatives=means.true_negatives if means else np.nan,
+            )
     members = evidence.members
     assert members is not None, "results are of targets of known membership"
-    return ProbeResults(float(score[~members].mean()), rates)
+    return ProbeResults(
+        float(score[~members].mean()),
+        rates,
+        score_shift=calibration.mean_known(
+            [
+                calibration.score_shift(own, inside)
+                for own, inside in zip(score, members, strict=True)
+                if inside.any() and not inside.all()
+            ]
+        ),
+    )
+
+
+def _score_shift(evidence: Evidence, of_probes: np.ndarray) -> float:
+    """Earth mover's distance of each target's members and the probes, [targets, probes]; mean."""
+    members = evidence.members
+    assert members is not None, "results are of targets of known membership"
+    each = zip(_maximum_score(evidence), members, of_probes, strict=True)
+    return calibration.mean_known(
+        [
+            calibration.earth_movers_distance(own[inside], others)
+            for own, inside, others in each
+            if inside.any()
+        ]
+    )
 
 
 def _maximum_score(evidence: Evidence) -> np.ndarray:
@@ -100,8 +138,10 @@ def _maximum_score(evidence: Evidence) -> np.ndarray:
     return np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels))
 
 
-def _over_targets(alarms: np.ndarray) -> FalsePositiveRate:
-    """Mean rate of alarms, bool [targets, probes], with its interval."""
+def _over_targets(alarms: np.ndarray, score: np.ndarray) -> FalsePositiveRate:
+    """Mean rate of alarms, bool [targets, probes], with its interval, and the mean maximum scores,
+    of [targets, probes], with and without an alarm."""
+    means = calibration.maximum_scores(score, alarms, np.zeros_like(alarms), np.ones_like(alarms))
     own = alarms.mean(1)
     if len(own) == 1:
         low, high = (float(end) for end in clopper_pearson(alarms.sum(), alarms.size))
@@ -115,4 +155,6 @@ def _over_targets(alarms: np.ndarray) -> FalsePositiveRate:
         low=float(low),
         high=float(high),
         per_target=tuple(own.tolist()),
+        score_of_positives=means.false_positives,
+        score_of_negatives=means.true_negatives,
     )

@@ -100,9 +100,15 @@ class FalsePositiveRate(Estimate):
 
     Attributes:
       per_target: the rate of each target; empty for the pool's non-members.
+      score_of_positives: mean maximum prediction score (MMPS) of the probes that are called
+        members, mean over the targets that call any (Hintersdorf et al. 2022, table 3); NaN
+        without any.
+      score_of_negatives: of those that are called non-members.
     """
 
     per_target: tuple[float, ...] = ()
+    score_of_positives: float = math.nan
+    score_of_negatives: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,11 +119,14 @@ class ProbeResults:
       maximum_score: mean largest confidence of the targets.
       false_positive_rate: attack -> rate.
       num_probes: how many probes; None for the pool's non-members.
+      score_shift: earth mover's distance between the maximum scores of a target's members and its
+        scores of the probes, mean over targets (Hintersdorf et al. 2022, figure 4).
     """
 
     maximum_score: float
     false_positive_rate: dict[str, FalsePositiveRate]
     num_probes: int | None = None
+    score_shift: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +179,7 @@ class Results:
       calibration: how far the targets' maximum scores can be trusted, mean over targets.
       confidence: one of groups.GROUPS -> mean confidence of the targets on its pairs; empty where
         logits are unknown.
-      risk: privacy risk scores; None too where no shadow trained on an example under attack.
+      risk: privacy risk scores; None too where there are no shadow members to learn from.
       exposure_by_source: source -> exposure, of the pool and the outliers put into it; empty
         without outliers.
       probes: set of probes -> what attacks say of it, the pool's non-members first; empty without

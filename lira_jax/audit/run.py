@@ -23,6 +23,7 @@ from lira_jax.audit.number_of_queries import check_query_counts, number_of_queri
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
 from lira_jax.audit.probes import on_nonmembers, on_probes
 from lira_jax.audit.results import ProbeResults, Results
+from lira_jax.audit.shadow_targets import shadow_targets
 from lira_jax.audit.statistic_choices import statistic_choices
 from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
@@ -98,7 +99,6 @@ def audit_evidence(
     write: Callable[[Results], None] = lambda results: None,
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
-    shadows: Evidence | None = None,
     coin: float | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
@@ -114,8 +114,6 @@ def audit_evidence(
       write: called with all that is known, each time that a part is added.
       sources: int [examples], where each example comes from, and the names of the sources.
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
-      shadows: evidence against shadow models, for the thresholds of a single target; None takes
-        some of the evidence's.
       coin: probability with which each example was made a member of a target, independently; None
         if it is unknown, or membership was drawn otherwise.
 
@@ -137,6 +135,7 @@ def audit_evidence(
         queries = ()
     check_query_counts(evidence, queries)
     table = table_of(request.attacks, request.compat)
+    shadows = shadow_targets(evidence)
     refused = None
     try:
         attacks = run_attacks(
@@ -167,7 +166,7 @@ def audit_evidence(
             calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
             pool_spread_factor=spread_factor(evidence.keep),
         )
-        add(**model_facts(evidence, attacks))
+        add(**model_facts(evidence, shadows, attacks))
         if sources is not None and exposed is not None:
             with _left_out("exposure by source"):
                 add(exposure_by_source=exposure.by_source(exposed, *sources))
@@ -267,7 +266,6 @@ def audit_run(
                 probe_sets=None
                 if run is None
                 else _probe_sets(run, shadow_run, loaded, request.probes),
-                shadows=loaded.shadows,
                 coin=None if run is None else _coin(run, loaded),
             )
             out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound

@@ -174,7 +174,12 @@ def main() -> None:
     if run is not None:
         flags.open_with(run_data.line(run))
     shadows = loaded.evidence.num_shadows
-    if shadows < FEW_SHADOWS - 1:
+    if shadows == 1:
+        progress.note(
+            "note: with 1 shadow model nothing is known of the variance of single examples; "
+            "attacks that need it are left out"
+        )
+    elif shadows < FEW_SHADOWS - 1:
         progress.note(
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
             "below 64 lira_moderated or the attacks with a fixed variance are advised"

@@ -32,12 +32,13 @@ def draw(
         as they are there. "disjoint": the pool is cut into random halves; the first half of the
         models train on balanced parts of one half, the others on balanced parts of the other (LiRA,
         Carlini et al. 2022, section VI-D: the attacker, who trains the second half, holds none of
-        the targets' data). "disjoint:PATH": the same, the targets' half being what a .npy file
-        says, bool [examples], such as the examples of one source, so that the attacker's data are
-        of another (the same section). "pairs": models 2 i and 2 i + 1 train on the two halves of
-        the pool, cut at random anew for each i (Privacy Meter,
-        https://github.com/privacytrustlab/ml_privacy_meter); balanced too. "file:PATH": a .npy
-        file, bool [models, examples].
+        the targets' data). A model that is alone on its half trains on a random pkeep of it: two
+        models are the one target and the one shadow of Hintersdorf et al. 2022. "disjoint:PATH":
+        the same, the targets' half being what a .npy file says, bool [examples], such as the
+        examples of one source, so that the attacker's data are of another (the same section).
+        "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut at random anew for
+        each i (Privacy Meter, https://github.com/privacytrustlab/ml_privacy_meter); balanced too.
+        "file:PATH": a .npy file, bool [models, examples].
       num_models: models, M.
       num_examples: examples, N.
       pkeep: fraction of models that train on an example, of those that may.
@@ -64,14 +65,15 @@ def draw(
             keep = uniform.argsort(0) < round(pkeep * num_models)
         elif is_disjoint(kind):
             first = first_shadow(num_models)
-            halves = [
-                half.argsort(0) < round(pkeep * first)
-                for half in (uniform[:first], uniform[first:])
-            ]
             of_targets = generator.permutation(num_examples) < num_examples // 2
             if kind != DISJOINT:
                 of_targets = _read_part(kind, num_examples)
-            keep = np.concatenate([halves[0] & of_targets, halves[1] & ~of_targets])
+            keep = np.concatenate(
+                [
+                    _on_part(uniform[:first], of_targets, pkeep),
+                    _on_part(uniform[first:], ~of_targets, pkeep),
+                ]
+            )
         elif kind == "pairs":
             firsts = uniform[: num_models // 2].argsort(1).argsort(1) < num_examples // 2
             keep = np.stack([firsts, ~firsts], 1).reshape(shape)
@@ -85,6 +87,24 @@ def draw(
             "take more examples"
         )
     return keep
+
+
+def _on_part(uniform: np.ndarray, part: np.ndarray, pkeep: float) -> np.ndarray:
+    """Masks of models that train on a part of the pool: each of its examples is in pkeep of them,
+    or, of a single model, a random pkeep of its examples is in it.
+
+    Args:
+      uniform: random numbers [models, examples].
+      part: bool [examples].
+      pkeep: fraction of the models.
+
+    Returns:
+      bool [models, examples].
+    """
+    if len(uniform) > 1:
+        return (uniform.argsort(0) < round(pkeep * len(uniform))) & part
+    place = np.where(part, uniform, np.inf).argsort(1).argsort(1)
+    return place < round(pkeep * np.count_nonzero(part))
 
 
 def _one_sided(keep: np.ndarray) -> str:
@@ -194,9 +214,24 @@ def first_shadow(num_models: int) -> int:
     return num_models // 2
 
 
-def targets_pool(keep: np.ndarray) -> np.ndarray:
-    """With disjoint masks, the examples that targets trained on or could have: bool [examples]."""
-    return ~np.any(keep[first_shadow(len(keep)) :], axis=0)
+def targets_pool(keep: np.ndarray, kind: str = DISJOINT) -> np.ndarray:
+    """With disjoint masks, the examples that targets trained on or could have: bool [examples].
+
+    They are those that are in no shadow model. A single shadow model has non-members of its own in
+    its half, which the file of the masks knows. Without a file the halves are random, and of the
+    examples that are in neither of two models every other one is its.
+
+    Raises:
+      UserError: there is a single shadow model, and the file cannot be read or has changed.
+    """
+    first = first_shadow(len(keep))
+    pool = ~np.any(keep[first:], axis=0)
+    if len(keep) - first == 1:
+        if kind != DISJOINT:
+            check_same(kind, keep)
+            return _read_part(kind, keep.shape[1])
+        pool[np.flatnonzero(~keep.any(0))[1::2]] = False
+    return pool
 
 
 def members_share(kind: str, pkeep: float) -> float:

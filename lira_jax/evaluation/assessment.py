@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.evaluation import alarms, pooled_threshold, shadow_threshold, transfer
+from lira_jax.evaluation import alarms, calibration, pooled_threshold, shadow_threshold, transfer
 from lira_jax.evaluation.alarms import FalseAlarms, Instability
+from lira_jax.evaluation.calibration import MaximumScores
 from lira_jax.evaluation.decisions import Decisions, best_threshold, decision_metrics
 from lira_jax.evaluation.epsilon import Epsilon, Setting, epsilon
 from lira_jax.evaluation.estimate import Estimate
@@ -38,8 +39,8 @@ class AttackResults(Summary):
         `thresholds`; None without these.
       epsilon: lower bound on epsilon of differential privacy.
       thresholds: [targets], member where score >= threshold: the attack's own, or chosen on the
-        other targets, of a single target on shadow models that were attacked in its place; None
-        where there are neither.
+        other targets, of a single target or targets from outside on shadow models that were
+        attacked in their place; None where there are neither.
       statistic: the statistic that calibrated decisions of the audit test in place of this attack's
         score; None for an attack that does not look at one.
       false_alarms: whose false alarms the threshold at 1 % FPR gives; None where they are too few.
@@ -52,6 +53,8 @@ class AttackResults(Summary):
       groups: one of groups.GROUPS -> decisions on its pairs, at `thresholds`; empty without these,
         or where it is unknown what the targets classify rightly.
       tnr_at_fnr: true negative rate where 0.1 % of the members are called non-members.
+      maximum_scores: mean maximum prediction scores by decision (Hintersdorf et al. 2022, table 3),
+        mean over targets; None where there are no decisions or the scores are unknown.
       extremes: how often the attack is right about the 1 % of the examples with the highest and
         the lowest scores.
       num_unscored: examples that have no score in some target, for want of shadow scores; such
@@ -71,6 +74,7 @@ class AttackResults(Summary):
     reproducibility: Reproducibility | None = None
     groups: dict[str, GroupDecisions] = dataclasses.field(default_factory=dict)
     tnr_at_fnr: Estimate = _UNKNOWN
+    maximum_scores: MaximumScores | None = None
     extremes: Extremes = _NO_EXTREMES
     num_unscored: int = 0
 
@@ -96,6 +100,7 @@ def assess(
     threshold: float | None = None,
     shadows: ShadowScores | None = None,
     priors: Sequence[float] = PRIORS,
+    maximum_score: np.ndarray | None = None,
     bound: Setting | None = None,
 ) -> AttackResults:
     """Assesses an attack.
@@ -107,13 +112,15 @@ def assess(
       labels: int [examples].
       correct: bool [targets, examples], whether the target's prediction is right; None if unknown.
       threshold: the attack's own, for attacks that decide: member where score >= threshold.
-      shadows: of a single target, to choose thresholds on; None takes the other targets.
+      shadows: of a single target or targets from outside, to choose thresholds on; None takes the
+        other targets.
       priors: shares of the examples that are members, for the value of an accusation.
+      maximum_score: [targets, examples], the target's largest confidence; None if unknown.
       bound: which bound on epsilon; None for the default.
     """
     scored = ~np.isnan(scores)
     limits = _thresholds(scores, members, threshold, shadows)
-    decisions, groups = None, {}
+    decisions, groups, maximum_scores = None, {}, None
     if limits is not None:
         decided = scores >= limits[:, None]
         decisions = {
@@ -122,6 +129,8 @@ def assess(
         }
         if correct is not None:
             groups = group_decisions(decided, scored, members, labels, correct)
+        if maximum_score is not None:
+            maximum_scores = calibration.maximum_scores(maximum_score, decided, members, scored)
     return AttackResults(
         **vars(evaluate(scores, members)),
         correct=None if correct is None else _group("correct", scores, members, correct & scored),
@@ -142,6 +151,7 @@ def assess(
         ),
         groups=groups,
         tnr_at_fnr=tnr_at_fnr(scores, members),
+        maximum_scores=maximum_scores,
         extremes=extremes(scores, members),
         num_unscored=int(np.count_nonzero(~scored.all(0))),
     )

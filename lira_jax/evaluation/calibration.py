@@ -1,16 +1,37 @@
 """How far a target's maximum prediction scores can be trusted, and what membership does to them.
 
 Hintersdorf, Struppek and Kersting (2022), "To Trust or Not To Trust Prediction Scores for
-Membership Inference Attacks".
+Membership Inference Attacks", https://arxiv.org/abs/2111.09076.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import softmax
 from scipy.stats import wasserstein_distance
 
 from lira_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class MaximumScores:
+    """Mean maximum prediction scores (MMPS) by what an attack said and what is true (table 3).
+
+    False positives well above true negatives say that the attack takes confident non-members for
+    members. NaN where there are none.
+
+    Attributes:
+      true_positives: of members called members.
+      false_positives: of non-members called members.
+      true_negatives: of non-members called non-members.
+      false_negatives: of members called non-members.
+    """
+
+    true_positives: float
+    false_positives: float
+    true_negatives: float
+    false_negatives: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +89,10 @@ def confidence_and_correctness(
 def expected_calibration_error(
     confidence: np.ndarray, correct: np.ndarray, bins: int = 15
 ) -> float:
-    """ECE: mean over examples of |accuracy - confidence| of the bin (Guo et al. 2017, equation 3).
+    """ECE: mean over examples of |accuracy - confidence| of the bin.
+
+    Naeini et al. 2015, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
+    https://doi.org/10.1609/aaai.v29i1.9602.
 
     Args:
       confidence: [examples] in [0, 1].
@@ -119,6 +143,28 @@ def mean_maximum_score(
     }
 
 
+def maximum_scores(
+    confidence: np.ndarray, decisions: np.ndarray, members: np.ndarray, counted: np.ndarray
+) -> MaximumScores:
+    """`mean_maximum_score` of each target, and its mean over those targets that have any.
+
+    Args:
+      confidence: [targets, examples].
+      decisions: bool [targets, examples]: "member", says the attack.
+      members: bool [targets, examples].
+      counted: bool [targets, examples], the pairs with a decision.
+    """
+    each = zip(confidence, decisions, members, counted, strict=True)
+    found = [mean_maximum_score(c[w], d[w], m[w]) for c, d, m, w in each]
+    return MaximumScores(**{name: mean_known([own[name] for own in found]) for name in found[0]})
+
+
+def mean_known(values: Sequence[float]) -> float:
+    """The mean of those that are not NaN; NaN without any."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
 def score_shift(confidence: np.ndarray, members: np.ndarray) -> float:
     """Earth mover's distance between members' and non-members' maximum scores, in [0, 1].
 
@@ -126,7 +172,15 @@ def score_shift(confidence: np.ndarray, members: np.ndarray) -> float:
       confidence: [examples].
       members: bool [examples], with both kinds.
     """
-    return float(wasserstein_distance(confidence[members], confidence[~members]))
+    return earth_movers_distance(confidence[members], confidence[~members])
+
+
+def earth_movers_distance(members: np.ndarray, others: np.ndarray) -> float:
+    """Between the maximum scores of members [members] and of others [others], such as probes.
+
+    Hintersdorf et al. 2022, figure 4, has it of sets of one size; it needs none.
+    """
+    return float(wasserstein_distance(members, others))
 
 
 def _binned(confidence, correct, bins):

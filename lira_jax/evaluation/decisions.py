@@ -40,9 +40,10 @@ def decision_metrics(
 ) -> Decisions:
     """Accuracy, balanced accuracy, FAR, and both classes' precision, recall and F1, of decisions.
 
-    Rezaei & Liu (2021): precision and recall of members alone hide the false alarms, so both
-    classes are given. Their table 2 changes the mix of members and non-members by subsampling; here
-    each pair is weighted instead, which is what subsampling tends to, without its noise.
+    Rezaei and Liu 2021, https://arxiv.org/abs/2005.13702: precision and recall of members alone
+    hide the false alarms, so both classes are given. Their table 2 changes the mix of members and
+    non-members by subsampling; here each pair is weighted instead, which is what subsampling tends
+    to, without its noise.
 
     Args:
       decisions: bool, any shape such as [targets, examples]: "member", says the attack.

@@ -95,8 +95,9 @@ class Masks:
         "How training sets are drawn: balanced (each example in exactly pkeep * num_models "
         "models), bernoulli (independent coins), tf_privacy (the very masks of "
         "tensorflow/privacy's LiRA code, whatever the seed), disjoint (the first half of the "
-        "models, the targets, share one half of the pool, their shadows the other; only offline "
-        "attacks apply), disjoint:PATH (the targets' half is what a .npy file says, bool "
+        "models, the targets, share one half of the pool, their shadows the other; only attacks "
+        "apply that need no shadow model which trained on the example; 2 models are one target "
+        "and one shadow), disjoint:PATH (the targets' half is what a .npy file says, bool "
         "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
         "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
         choices=(

@@ -59,29 +59,31 @@ def validate(experiment: Experiment) -> Experiment:
         e,
         "give positive numbers of units, such as 512,256",
     )
-    _check_masks(e)
-    if not e.signal_names:
-        raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
     if e.num_models < 2:
         raise UserError(
             f"--num_models={e.num_models}: a target needs shadow models; give at least 2"
         )
+    _check_masks(e)
+    if not e.signal_names:
+        raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
     return e
 
 
 def _check_masks(e: Experiment) -> None:
     """Sees that every example can be in as many training sets as balanced masks give it."""
     if e.masks.partition(":")[0] == "disjoint":
-        in_models = e.pkeep * e.num_models / 2
-        even = e.num_models % 2 == 0 and abs(in_models - round(in_models)) < 1e-9
-        _require(
-            even and 1 <= round(in_models) < e.num_models / 2,
-            "num_models",
-            e,
-            f"disjoint masks put each example into pkeep * num_models / 2 = {in_models:g} models, "
-            "which must be a whole number below num_models / 2: change num_models (a multiple of "
-            "4 when pkeep is 0.5)",
-        )
+        targets = e.num_models // 2  # as data/masks.py has it
+        for models, what in ((targets, "targets"), (e.num_models - targets, "shadow models")):
+            in_models = e.pkeep * models
+            even = abs(in_models - round(in_models)) < 1e-9 and 1 <= round(in_models) < models
+            _require(
+                even or models == 1,
+                "num_models",
+                e,
+                f"disjoint masks put each example of a half into pkeep * {models} = {in_models:g} "
+                f"of its {models} {what}, which must be a whole number below {models}: give 2, one "
+                "target and one shadow model, or a multiple of 4 when pkeep is 0.5",
+            )
     if e.masks == "pairs":
         _require(e.num_models % 2 == 0, "num_models", e, "pairs of models need an even number")
         _require(e.pkeep == 0.5, "pkeep", e, "the models of a pair train on a half each; give 0.5")

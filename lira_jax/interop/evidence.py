@@ -63,7 +63,7 @@ def read_own(
             raise UserError(f"--shadows={shadows}: there is no run of lira_jax in it")
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
-    loaded = load_evidence(run, experiment, "all" if outside else asked)
+    loaded = load_evidence(run, experiment, "all" if outside else asked, outside)
     if outside and masks.is_disjoint(experiment.masks):
         raise UserError(f"--targets={asked}: not with disjoint masks; name models of the run")
     if shadow_run is not None:

@@ -99,6 +99,7 @@ def render(runs: list[Material], names: list[str], attack: str = "") -> str:
             ],
             signed=True,
         ),
+        trust=trust(runs, names, attack),
         settings=_settings(runs),
     )
 
@@ -150,6 +151,57 @@ def _estimates(run: Material, attack: str, groups: dict[str, list[float]]) -> di
     if {"members", "non-members"} <= groups.keys():
         found["gap"] = difference(found["non-members"], found["members"])
     return found
+
+
+def trust(runs: list[Material], names: list[str], attack: str) -> dict:
+    """Calibration, shift of the scores and false alarms on probes (Hintersdorf et al. 2022).
+
+    Probes are counted for the attack that all runs are judged by, or where that needs shadows that
+    trained on them, for the maximum score.
+
+    Args:
+      runs: to compare.
+      names: of the runs.
+      attack: that all runs are judged by.
+
+    Returns:
+      A table as the others of the page; without what no run knows.
+    """
+    probes = [r.results.probes for r in runs]
+    counted = next(
+        (
+            name
+            for name in (attack, "maximum_score", "loss")
+            if any(name in p.false_positive_rate for own in probes for p in own.values())
+        ),
+        None,
+    )
+    rows = []
+    for name, run, own in zip(names, runs, probes, strict=True):
+        found = run.results.calibration
+        cells = {
+            "ECE": Estimate(found.ece if found else math.nan),
+            "OE": Estimate(found.oe if found else math.nan),
+            "EMD, non-members": Estimate(found.score_shift if found else math.nan),
+        }
+        for probe, of_probe in own.items():
+            if of_probe.num_probes is not None:
+                cells[f"EMD, {probe}"] = Estimate(of_probe.score_shift)
+            if counted and counted in of_probe.false_positive_rate:
+                cells[f"FPR of {counted}, {probe}"] = of_probe.false_positive_rate[counted]
+        rows.append((name, cells))
+    columns = list(dict.fromkeys(c for _, cells in rows for c, e in cells.items() if e.is_known))
+    return {
+        "columns": columns,
+        "rows": [
+            {
+                "name": name,
+                "about": "",
+                "cells": [wording.cell("auc" if "EMD" in c else c, cells.get(c)) for c in columns],
+            }
+            for name, cells in rows
+        ],
+    }
 
 
 def _difference(a: Estimate | None, b: Estimate | None) -> Estimate | None:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lira_jax.audit.results import Results
+from lira_jax.audit.results import FalsePositiveRate, ProbeResults, Results
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.calibrated import Calibrated
 from lira_jax.evaluation.estimate import Estimate
@@ -61,6 +61,21 @@ def of_attacks(results: Results) -> list[Table]:
         _decisions(attacks),
         _groups(attacks),
         _confidence(results.confidence),
+        Table(
+            "Mean maximum prediction score by decision",
+            *_columns(
+                attacks,
+                lambda a: a.maximum_scores,
+                [
+                    ("members called so", lambda s: _score(s.true_positives)),
+                    ("non-members called members", lambda s: _score(s.false_positives)),
+                    ("non-members called so", lambda s: _score(s.true_negatives)),
+                    ("members called non-members", lambda s: _score(s.false_negatives)),
+                ],
+            ),
+            "Mean over targets, at the thresholds above (Hintersdorf et al. 2022, table 3). Where "
+            "the second is near the first, the attack takes confident non-members for members.",
+        ),
         _transferred(attacks),
         Table(
             "Whose false alarms there are at 1 % FPR, in percent",
@@ -135,6 +150,41 @@ def of_attacks(results: Results) -> list[Table]:
         _epsilon(attacks),
     ]
     return [table for table in found if table.rows]
+
+
+def of_probes(probes: Mapping[str, ProbeResults]) -> list[Table]:
+    """The maximum prediction scores on each set of probes; empty without probes."""
+    rates = {name: list(found.false_positive_rate) for name, found in probes.items()}
+    attacks = list(dict.fromkeys(attack for own in rates.values() for attack in own))
+    if not attacks:
+        return []
+    return [
+        Table(
+            "Maximum prediction scores on probes",
+            ["probes", "how many", "mean", "distance from the members'"],
+            [
+                [
+                    name,
+                    "-" if found.num_probes is None else str(found.num_probes),
+                    _score(found.maximum_score),
+                    _score(found.score_shift),
+                ]
+                for name, found in probes.items()
+            ],
+            "Distance: earth mover's distance between the maximum scores of members and of the set "
+            "(Hintersdorf et al. 2022, figure 4).",
+        ),
+        Table(
+            "Mean maximum prediction score of probes called members, and of the others",
+            ["probes", *attacks],
+            [
+                [name, *(_both_scores(found.false_positive_rate.get(a)) for a in attacks)]
+                for name, found in probes.items()
+            ],
+            "MMPS of false positives / of true negatives, mean over targets (Hintersdorf et al. "
+            "2022, table 3).",
+        ),
+    ]
 
 
 def _epsilon(attacks: Attacks) -> Table:
@@ -300,3 +350,11 @@ def _with_ends(found: Estimate) -> str:
     if not found.is_known:
         return "-"
     return f"{percent(found)} [{percent(found.low)}, {percent(found.high)}]"
+
+
+def _score(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _both_scores(rate: FalsePositiveRate | None) -> str:
+    return f"{_score(rate.score_of_positives)} / {_score(rate.score_of_negatives)}" if rate else "-"

@@ -72,7 +72,7 @@ def draw(material: Material) -> dict[str, plt.Figure]:
 
 
 def roc(curves: Mapping[str, Summary], lowest_fpr: float) -> plt.Figure:
-    """Log-log ROC of the attacks (LiRA figure 1 and VI-A), with the diagonal of guessing.
+    """Log-log ROC of the attacks (LiRA III-B and figure 2b), with the diagonal of guessing.
 
     Args:
       curves: attack -> what it finds.
@@ -156,7 +156,7 @@ def exposure_histograms(
     x: np.ndarray | None,
     shown: int = 4,
 ) -> plt.Figure:
-    """Histograms of phi in models that did and did not train on an example (LiRA figure 3).
+    """Histograms of phi in models that did and did not train on an example.
 
     Top row: the most exposed examples; bottom row: the least exposed; each with the fitted
       Gaussians.

@@ -51,9 +51,9 @@ def cards(material: Material, shown: int = SHOWN) -> list[Card]:
         return []
     known = np.count_nonzero(~np.isnan(exposed.exposure))  # NaN sorts last
     order = np.argsort(-exposed.exposure, kind="stable")[: min(shown, known)]
-    look = _look(material.dataset)
+    look_at = look(material.dataset)
     return [
-        _card(material, exposed, rank, int(i), *look(int(i))) for rank, i in enumerate(order, 1)
+        _card(material, exposed, rank, int(i), *look_at(int(i))) for rank, i in enumerate(order, 1)
     ]
 
 
@@ -89,7 +89,7 @@ def _card(
     )
 
 
-def _look(
+def look(
     dataset: Dataset | None,
 ) -> Callable[[int], tuple[str | None, list[tuple[str, str, str]]]]:
     """What `Card` has of an example itself: image and features."""

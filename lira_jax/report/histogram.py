@@ -1,4 +1,4 @@
-"""In and out histograms with fitted Gaussians as small SVG drawings (LiRA figure 3)."""
+"""In and out histograms with fitted Gaussians as small SVG drawings, as in LiRA figure 3."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def in_out(inside: np.ndarray, outside: np.ndarray) -> str:
     """An SVG of both densities on one axis: in solid blue, out dashed orange, bars and Gaussians.
 
     Args:
-      inside: phi of one example in the models that trained on it, [in].
+      inside: phi, or any number, of one example in the models that trained on it, [in].
       outside: in the others, [out].
     """
     everything = np.concatenate([inside, outside]).astype(np.float64)

@@ -21,7 +21,7 @@ from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
-from lira_jax.report import details, gallery, sections, table_one, wording
+from lira_jax.report import details, gallery, quadrants, sections, table_one, wording
 from lira_jax.report.charts import variants
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import query_curve, shadow_curve
@@ -99,9 +99,11 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         gap=sections.generalisation(groups),
         calibration=_calibration(material.results.calibration),
         cards=cards,
+        quadrants=quadrants.quadrants(material),
         exposed=_exposed(material),
         sources=sections.source_table(material.results.exposure_by_source),
         probes=sections.probe_table(material.results.probes),
+        probe_scores=details.of_probes(material.results.probes),
         class_table=sections.class_table(material, headline.attack),
         most_boxes=MOST_BOXES,
         split=sections.split_table({name: attacks[name] for name in shown}),

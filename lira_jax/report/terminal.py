@@ -28,8 +28,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
     found = {"": _attacks(results)}
     further = [*details.of_attacks(results), *table_one.table_one(results)] if more else []
     for table in details.calibrated(results) + further:
-        text = _grid([list(table.columns), *map(list, table.rows)])
-        found[table.title] = f"{text}\n{table.note}" if table.note else text
+        found[table.title] = _table(table)
     if results.exposure_by_source:
         found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
             results.exposure_by_source
@@ -38,6 +37,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
         found["False positives on probes, percent (Hintersdorf et al. 2022)"] = _false_positives(
             results.probes
         )
+        found |= {table.title: _table(table) for table in details.of_probes(results.probes)}
     if results.ablation:
         found["What each component of LiRA adds (Carlini et al. 2022, table II)"] = _metrics(
             (row.attack, row.metrics) for row in results.ablation
@@ -55,6 +55,11 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
             (f"{row.attack}@{row.statistic}", row.metrics) for row in results.statistics
         )
     return found
+
+
+def _table(table: details.Table) -> str:
+    text = _grid([list(table.columns), *map(list, table.rows)])
+    return f"{text}\n{table.note}" if table.note else text
 
 
 def _attacks(results: Results) -> str:

@@ -20,8 +20,12 @@ CALIBRATED = f"calibrated TPR at 1{PERCENT}"
 HEADLINE = ("tpr_at_1e-3", "tpr_at_1e-2")
 
 
-FIXED = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed")
-"""The first of these that was run gives the answer: none is picked by its own result."""
+FIXED = (
+    *("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed"),
+    *("class_modified_entropy", "loss"),
+)
+"""The first of these that was run gives the answer: none is picked by its own result. The last two
+are for a single shadow model and for a target without any."""
 
 
 @dataclasses.dataclass(frozen=True)

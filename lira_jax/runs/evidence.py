@@ -26,8 +26,6 @@ class Loaded:
       models: ids of its models.
       targets: ids of its targets; for a target from outside, where it comes from.
       examples: bool [N], the examples of the pool that it is about; None for all.
-      shadows: evidence against the shadow models on examples that some of them trained on, where
-        `evidence` is about others; None where it tells of that too.
       queries: int [queries], those of the saved queries that it is about; None for all.
     """
 
@@ -35,32 +33,31 @@ class Loaded:
     models: list[int]
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
-    shadows: Evidence | None = None
     queries: np.ndarray | None = None
 
     def asking(self, queries: np.ndarray) -> "Loaded":
         """The same, of some of the queries, int [queries]."""
-        shadows = None if self.shadows is None else self.shadows.queries(queries)
-        return dataclasses.replace(
-            self, evidence=self.evidence.queries(queries), shadows=shadows, queries=queries
-        )
+        return dataclasses.replace(self, evidence=self.evidence.queries(queries), queries=queries)
 
 
-def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Loaded:
+def load_evidence(
+    run: RunDirectory, experiment: Experiment, targets: str, outside: bool = False
+) -> Loaded:
     """Evidence of all models but those that have diverged.
 
     With disjoint masks the shadows are the second half of the models, the targets come from the
     first, and the evidence is about the targets' half of the pool, where no shadow trained on
-    anything.
+    anything. Attacks learn from the shadows' own half.
 
     Args:
       run: the run directory, scored.
       experiment: of the run.
       targets: "all", or model ids.
+      outside: whether targets from outside will take their place, for whom one model is enough.
 
     Raises:
-      UserError: a dump is missing or damaged, all models have diverged, or a target is a shadow or
-        has diverged.
+      UserError: a dump is missing or damaged, too many models have diverged, or a target is a
+        shadow or has diverged.
     """
     num_models = experiment.num_models
     diagnoses.check_trained(run, num_models)
@@ -69,7 +66,7 @@ def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Lo
     asked = masks.parse_ids(targets, num_models)
     signals = saved_signals(run, POOL, list(range(num_models)), labels)
     healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
-    if len(healthy) < 2:
+    if len(healthy) < 2 and not outside:
         raise UserError(
             f"{run.path}: of {num_models} models model {healthy[0]} alone has not diverged, and a "
             "target needs shadow models; train again in another --workdir, with a lower "
@@ -80,7 +77,7 @@ def load_evidence(run: RunDirectory, experiment: Experiment, targets: str) -> Lo
         raise UserError(f"--targets={targets}: model {lost[0]} has diverged; name others")
     everything = Evidence(labels, keep, signals, Inside(np.array(asked)))
     if masks.is_disjoint(experiment.masks):
-        return _apart(everything, healthy, asked, targets)
+        return _apart(everything, healthy, asked, targets, experiment.masks)
     asked = [t for t in asked if t in healthy]
     return Loaded(everything.models(np.array(healthy)), healthy, asked)
 
@@ -184,26 +181,27 @@ def diagnose_outputs(
     return found if classifies or found.diverged or trained is None else trained
 
 
-def _apart(everything: Evidence, healthy: list[int], asked: list[int], flag: str) -> Loaded:
+def _apart(
+    everything: Evidence, healthy: list[int], asked: list[int], flag: str, kind: str
+) -> Loaded:
     """The targets of disjoint masks as targets from outside, on their own half of the pool."""
     keep = everything.keep
-    first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep)
+    first, pool = masks.first_shadow(len(keep)), masks.targets_pool(keep, kind)
     if flag != "all" and asked[-1] >= first:
         raise UserError(
             f"--targets={flag}: with disjoint masks the targets are models 0 to {first - 1}"
         )
     targets = [t for t in asked if t < first and t in healthy]
     shadows = [model for model in healthy if model >= first]
-    if not targets or len(shadows) < 2:
+    if not targets or not shadows:
         raise UserError(
-            f"{len(targets)} targets and {len(shadows)} shadow models have not diverged; too "
-            "few to attack"
+            f"{len(targets)} targets and {len(shadows)} shadow models have not diverged; an attack "
+            "needs one of each: train again in another --workdir, with a lower --learning_rate"
         )
     outside = Outside(everything.signals.of(models=np.array(targets)), keep[targets])
-    apart = dataclasses.replace(everything, targets=outside).models(np.array(shadows)).select(pool)
-    known = dataclasses.replace(everything, targets=Inside(np.array(shadows)))
-    known = known.models(np.array(shadows)).select(~pool)
-    return Loaded(apart, shadows, targets, pool, known)
+    known = dataclasses.replace(everything, targets=Inside(np.array(shadows))).select(~pool)
+    apart = dataclasses.replace(everything, targets=outside, attack_training=known).select(pool)
+    return Loaded(apart.models(np.array(shadows)), shadows, targets, pool)
 
 
 def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:

@@ -178,7 +178,7 @@ def test_shadows_that_agree_to_the_last_digit_give_finite_scores(form, recwarn):
 def test_what_cannot_be_done_is_said():
     rng = np.random.default_rng(12)
     phi, keep = rng.normal(size=(4, 6)), balanced(rng, 4, 6)
-    with pytest.raises(UserError, match="no example has 2 in shadow scores left"):
+    with pytest.raises(UserError, match="no example has 2 in shadow scores"):
         moderated(phi, keep)
     with pytest.raises(UserError, match="form=density: it is one of online, one_sided"):
         moderated(phi, keep, form="density")

@@ -151,6 +151,16 @@ def test_a_class_of_few_pairs_has_two_bins_and_one_of_many_what_it_had():
             assert risk_lib.calibration(score, keep).rmse < 0.2
 
 
+def test_one_shadow_model_with_few_pairs_a_class_says_something():
+    """33 pairs a class are what Song and Mittal have on Location30."""
+    rng = np.random.default_rng(0)
+    labels, keep = np.repeat(np.arange(4), 33), rng.random((1, 132)) < 0.5
+    members = rng.random((1, 132)) < 0.5
+    metric, observed = (m + rng.normal(0, 0.5, m.shape) for m in (keep, members))
+    score = privacy_risk_score(metric, labels, keep, observed=observed)
+    assert score[members].mean() > 0.6 > 0.4 > score[~members].mean()
+
+
 def test_of_two_models_nothing_is_left_to_learn_from_and_all_have_the_prior():
     metric, labels, keep = np.zeros((2, 6)), np.arange(6) % 2, np.eye(2, 6, dtype=bool)
     np.testing.assert_array_equal(privacy_risk_score(metric, labels, keep, prior=0.3), 0.3)

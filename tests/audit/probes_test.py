@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from null_scores import balanced
+from scipy.special import softmax
 
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import Signals
@@ -56,6 +57,7 @@ def attacked(evidence):
             ATTACKS[name].threshold,
         )
         for name in audit_probes.ATTACKS
+        if not ATTACKS[name].slow
     }
 
 
@@ -67,7 +69,7 @@ def test_probes_like_nonmembers_have_the_rate_of_nonmembers():
         probes_for(evidence), evidence, ATTACKS, results
     ).false_positive_rate
     expected = audit_probes.on_nonmembers(evidence, results).false_positive_rate
-    assert set(found) == set(expected) == set(audit_probes.ATTACKS)
+    assert set(found) == set(expected) == set(results)
     for name, rate in found.items():
         assert abs(rate.value - expected[name].value) < 4 * np.sqrt(0.25 / 1500 * 2), name
 
@@ -89,6 +91,43 @@ def test_rates_are_counts_at_the_thresholds_of_the_pool():
     assert rate.low < rate.value < rate.high
     assert found.maximum_score == pytest.approx(total)
     assert found.num_probes == 100
+
+
+def test_maximum_scores_are_those_of_the_decisions():
+    """Hintersdorf et al. 2022, table 3 and figure 4."""
+    evidence = pool(num_models=6, num_examples=300)
+    results, probes = attacked(evidence), probes_for(evidence, count=100, sharpness=3.0)
+    found = audit_probes.on_probes(probes, evidence, ATTACKS, results)
+    logits, limits = probes.signals["logits"], results["entropy"].thresholds
+    top = softmax(logits.astype(np.float64), -1).max(-1)
+    called = ATTACKS["entropy"].run(probes) >= np.array(limits)[:, None]
+    rate = found.false_positive_rate["entropy"]
+    means = [
+        [own[which].mean() for own, which in zip(top, w, strict=True)] for w in (called, ~called)
+    ]
+    assert rate.score_of_positives == pytest.approx(np.mean(means[0]))
+    assert rate.score_of_negatives == pytest.approx(np.mean(means[1]))
+    inside = softmax(evidence.signals["logits"].astype(np.float64), -1).max(-1)
+    shifts = [
+        _area_between(own[member], others)
+        for own, member, others in zip(inside, evidence.members, top, strict=True)
+    ]
+    assert found.score_shift == pytest.approx(np.mean(shifts))
+
+
+def _area_between(first, second):
+    """The earth mover's distance by its definition: the area between two distribution functions."""
+    points = np.sort(np.concatenate([first, second]))
+    below = [(values[:, None] <= points[:-1]).mean(0) for values in (first, second)]
+    return np.abs(below[0] - below[1]) @ np.diff(points)
+
+
+def test_a_network_on_the_top_three_learns_from_the_pool_and_not_from_the_probes():
+    evidence = pool(num_models=4, num_examples=400)
+    scores = ATTACKS["salem_top3"].run(evidence)
+    probes = dataclasses.replace(evidence.select(np.arange(50)), attack_training=evidence)
+    unknown = dataclasses.replace(probes, keep=probes.keep & False)
+    np.testing.assert_allclose(ATTACKS["salem_top3"].run(unknown), scores[:, :50], rtol=1e-9)
 
 
 @pytest.mark.slow

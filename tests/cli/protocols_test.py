@@ -135,12 +135,13 @@ def test_disjoint_pools_leave_the_offline_attacks(tmp_path):
     succeed("train", workdir, "--num_models=8", "--masks=disjoint", "--probes=noise", *SMALL)
     succeed("score", workdir)
     done = succeed("attack", workdir)
-    notes = [line for line in done.stderr.splitlines() if "are left out: lira_online, " in line]
+    notes = [line for line in done.stderr.splitlines() if "left out lira_online, " in line]
     assert len(notes) == 1
-    assert "class_confidence" in notes[0]
+    assert "no shadow model trained on an example under attack" in notes[0]
     found = results(tmp_path / "run")
     assert (found["targets"], found["models"]) == ([0, 1, 2, 3], [4, 5, 6, 7])
     assert "lira_offline" in found["attacks"]
+    assert "class_confidence" in found["attacks"]  # its thresholds are those of the other half
     assert "lira_online" not in found["attacks"]
     assert (
         found["attacks"]["loss"]["num_members"]

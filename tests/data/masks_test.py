@@ -75,6 +75,18 @@ def test_disjoint_masks_cut_pool_and_models_in_halves(half, num_examples, seed, 
     assert keep.mean() == pytest.approx(masks.members_share("disjoint", in_models / half))
 
 
+@pytest.mark.parametrize(("num_models", "pkeep"), [(2, 0.5), (2, 0.8), (3, 0.5)])
+def test_a_model_alone_on_its_half_trains_on_a_share_of_it(num_models, pkeep):
+    """Two models are one target and one shadow, each with members and non-members of its own."""
+    keep = masks.draw("disjoint", num_models, 1000, pkeep=pkeep)
+    of_targets = masks.targets_pool(keep)
+    assert of_targets.sum() == 500
+    assert keep[0].sum() == round(pkeep * 500)
+    assert not keep[0, ~of_targets].any()
+    assert not keep[1:, of_targets].any()
+    np.testing.assert_allclose(keep[1:, ~of_targets].mean(), pkeep)
+
+
 def test_halves_of_disjoint_masks_are_drawn_at_random():
     first, other = (masks.targets_pool(masks.draw("disjoint", 4, 10000, seed=s)) for s in (0, 1))
     assert abs((first & other).mean() - 0.25) < 4 * np.sqrt(0.1875 / 10000)
@@ -223,6 +235,21 @@ def test_a_file_says_which_part_is_the_targets(tmp_path):
     masks.check_same(kind, keep)  # what was drawn is in the run
     assert masks.absolute("disjoint:~/p.npy") == f"disjoint:{pathlib.Path.home()}/p.npy"
     assert masks.absolute("disjoint") == "disjoint"
+
+
+def test_a_single_shadow_model_has_the_part_of_the_file(tmp_path):
+    part = np.arange(60) % 2 == 0
+    np.save(tmp_path / "part.npy", part)
+    kind = f"disjoint:{tmp_path}/part.npy"
+    keep = masks.draw(kind, 2, 60)
+    assert keep[0, part].sum() == keep[1, ~part].sum() == keep.sum() / 2 == 15
+    np.testing.assert_array_equal(masks.targets_pool(keep, kind), part)
+    np.save(tmp_path / "part.npy", ~part)
+    with pytest.raises(UserError, match="the run was begun with other masks than are there now"):
+        masks.targets_pool(keep, kind)
+    (tmp_path / "part.npy").unlink()
+    with pytest.raises(UserError, match="No such file"):  # non-members could be of either part
+        masks.targets_pool(keep, kind)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_pairs_of_models_share_out_the_pool(field, value, message):
         experiment.validate(dataclasses.replace(pairs, **{field: value}))
 
 
-@pytest.mark.parametrize(("num_models", "pkeep"), [(6, 0.5), (7, 0.5), (2, 0.5), (8, 0.3)])
+@pytest.mark.parametrize(("num_models", "pkeep"), [(6, 0.5), (7, 0.5), (5, 0.5), (8, 0.3)])
 def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
     experiment.validate(
         dataclasses.replace(Experiment(), masks="disjoint", num_models=8, pkeep=0.25)

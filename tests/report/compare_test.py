@@ -8,10 +8,11 @@ import pytest
 from report import synthetic_run
 from scipy import stats
 
+from lira_jax.audit.results import FalsePositiveRate, ProbeResults
 from lira_jax.errors import UserError
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.intervals import clopper_pearson
-from lira_jax.report import compare, material
+from lira_jax.report import compare, material, wording
 
 
 def ends(found):
@@ -88,7 +89,7 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     assert "<script>alert" not in html
     rows = re.findall(r'<th scope="row" data-sort="([^"]*)"', html)
     assert rows[:2] == ["first", rows[1]]
-    assert len(rows) == 3  # two runs, one difference
+    assert len(rows) == 5  # two runs, one difference, two runs' calibration
     metric = compare.common_metric(runs, "lira_online")
     values = [r.results.attacks["lira_online"].metrics[metric].value for r in runs]
     assert f'data-sort="{float(values[1] - values[0])!r}"' in html
@@ -96,6 +97,22 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     drawn = json.loads(re.search(r'id="charts">(.*?)</script>', html, re.DOTALL)[1])
     assert drawn.keys() == {"roc", "trade-off"}
     assert [c["y"][0] for c in drawn["trade-off"]["data"]] == pytest.approx(values, rel=1e-4)
+
+
+def test_calibration_and_false_alarms_on_probes_stand_side_by_side(tmp_path):
+    """Hintersdorf et al. 2022: ECE, OE, EMD and the false alarms of one attack."""
+    runs = [material.read_results(synthetic_run.write(tmp_path / n)) for n in ("first", "second")]
+    probes = {"noise": ProbeResults(0.5, {"maximum_score": FalsePositiveRate(0.125)}, 60, 0.25)}
+    runs[0] = dataclasses.replace(
+        runs[0], results=dataclasses.replace(runs[0].results, probes=probes)
+    )
+    table = compare.trust(runs, ["first", "second"], "lira_online")
+    columns = ["ECE", "OE", "EMD, non-members", "EMD, noise", "FPR of maximum_score, noise"]
+    assert table["columns"] == columns
+    first, second = ([cell["text"] for cell in row["cells"]] for row in table["rows"])
+    assert (first[3], first[4].removesuffix(wording.PERCENT)) == ("0.250", "12.5")
+    assert second[3:] == ["–", "–"]
+    assert float(first[2]) == pytest.approx(runs[0].results.calibration.score_shift, abs=6e-4)
 
 
 def test_one_attack_judges_all_runs(tmp_path):

@@ -84,7 +84,7 @@ def test_the_page_is_put_together_right(usual):
         assert set(attrs.get("aria-labelledby", "").split()) <= set(ids)
     assert len(parsed.all("h1")) == 1
     assert all(attrs["alt"] for attrs in parsed.all("img"))
-    assert len(parsed.all("img")) == gallery.SHOWN
+    assert len(parsed.all("img")) == gallery.SHOWN + 4  # the corners of LiRA figure 3
     places = [attrs["data-chart"] for attrs in parsed.all("div") if "data-chart" in attrs]
     assert set(places) == json.loads(parsed.charts).keys()
     assert places == [

@@ -100,18 +100,21 @@ def test_both_ends_of_the_scores_are_told_where_they_are_resolved(tmp_path):
 def test_probes_and_sources_have_tables(tmp_path):
     found = Results.read(synthetic_run.write(tmp_path / "run").path)
     rates = {"loss": FalsePositiveRate(0.25), "phi": FalsePositiveRate(0.5, 0.4, 0.6)}
+    called = FalsePositiveRate(0.125, score_of_positives=0.9, score_of_negatives=0.4)
     found = dataclasses.replace(
         found,
         exposure_by_source={"pool": SourceExposure(50, 0.1, 0.2, math.inf)},
         probes={
             "(non-members)": ProbeResults(0.75, rates),
-            "noise": ProbeResults(0.5, {"phi": FalsePositiveRate(0.125)}, 60),
+            "noise": ProbeResults(0.5, {"phi": called}, 60, score_shift=0.25),
         },
     )
-    _, _, sources, probes = terminal.parts(found).values()
+    _, _, sources, probes, shifts, scores = terminal.parts(found).values()
     assert lines(sources)[1] == ["pool", "50", "0.100", "0.200", "inf"]
     assert lines(probes) == [
         ["probes", "max.", "score", "loss", "phi"],
         ["(non-members)", "0.750", "25.0", "50.0"],
         ["noise", "0.500", "-", "12.5"],
     ]
+    assert lines(shifts)[2] == ["noise", "60", "0.5000", "0.2500"]
+    assert lines(scores)[2] == ["noise", "-", "0.9000", "/", "0.4000"]

@@ -97,6 +97,21 @@ def test_disjoint_targets_are_attacked_by_the_second_half_on_their_own_pool(tmp_
         run_scores.load_evidence(run, e, "1,4")
 
 
+def test_one_shadow_model_teaches_attacks_on_its_own_half(tmp_path):
+    """The threat model of Hintersdorf et al. 2022: two models are enough."""
+    run, e = scored_run(tmp_path / "run", "disjoint", num_models=2)
+    loaded, keep = run_scores.load_evidence(run, e, "all"), run.read("keep.npy")
+    assert (loaded.targets, loaded.models) == ([0], [1])
+    assert loaded.examples.sum() == 60
+    evidence, learning = loaded.evidence, loaded.evidence.attack_training
+    assert not evidence.keep.any()
+    np.testing.assert_array_equal(evidence.members[0], keep[0][loaded.examples])
+    np.testing.assert_array_equal(learning.members[0], keep[1][~loaded.examples])
+    assert learning.members.sum() == evidence.members.sum() == 30
+    for name in ("class_entropy", "privacy_risk", "maximum_score"):
+        assert ATTACKS[name].run(evidence).shape == (1, 60)
+
+
 def test_probes_are_of_the_same_models_and_targets(tmp_path):
     run, e = scored_run(tmp_path / "balanced", diverged=(2,))
     loaded = run_scores.load_evidence(run, e, "5,7")
@@ -122,7 +137,7 @@ def test_some_of_the_queries_are_asked_of_targets_shadows_and_probes_alike(tmp_p
     probes, whole = (run_scores.load_probe(run, "noise", few) for few in (asked, loaded))
     for found, expected in (
         (asked.evidence, loaded.evidence),
-        (asked.shadows, loaded.shadows),
+        (asked.evidence.attack_training, loaded.evidence.attack_training),
         (probes, whole),
     ):
         np.testing.assert_array_equal(found.signals["phi"], expected.signals["phi"][:, :, last])

@@ -1,10 +1,11 @@
 """What an attack may look at."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Targets
 
@@ -19,12 +20,15 @@ class Evidence:
       signals: name -> float [models, examples, ...], such as phi float32 [models, examples,
         queries] and logits float32 [models, examples, classes].
       targets: who is attacked (targets.py).
+      attack_training: the same models as targets of one another on other examples, from which
+        attacks that learn do so; None where they learn from the examples of this evidence.
     """
 
     labels: np.ndarray
     keep: np.ndarray
     signals: Signals
     targets: Targets
+    attack_training: "Evidence | None" = None
 
     @classmethod
     def of_arrays(
@@ -52,26 +56,43 @@ class Evidence:
         """
         return self.targets.signal(name, self.signals)
 
+    def training_set(self, read: Callable[[Signals], np.ndarray]) -> TrainingSet | None:
+        """What attacks learn from, with what `read` takes of the signals as its values; None for
+        this evidence."""
+        source = self.attack_training
+        if source is None:
+            return None
+        return TrainingSet(read(source.signals), source.labels, source.keep)
+
     def select(self, examples: np.ndarray) -> "Evidence":
-        """The evidence about some of the examples, bool [examples] or indices."""
+        """The evidence about some of the examples, bool [examples] or indices; what attacks learn
+        from stays."""
         return Evidence(
             self.labels[examples],
             self.keep[:, examples],
             self.signals.of(examples=examples),
             self.targets.select(examples),
+            self.attack_training,
         )
 
     def queries(self, which: np.ndarray | slice) -> "Evidence":
         """The evidence of some of the queries, int [queries] or a slice."""
         return dataclasses.replace(
-            self, signals=self.signals.queries(which), targets=self.targets.queries(which)
+            self,
+            signals=self.signals.queries(which),
+            targets=self.targets.queries(which),
+            attack_training=self.attack_training and self.attack_training.queries(which),
         )
 
     def models(self, rows: np.ndarray) -> "Evidence":
         """The evidence of some of its models, int [models]; a target, or one whose counterpart, is
         not among them is left out."""
         return Evidence(
-            self.labels, self.keep[rows], self.signals.of(models=rows), self.targets.among(rows)
+            self.labels,
+            self.keep[rows],
+            self.signals.of(models=rows),
+            self.targets.among(rows),
+            self.attack_training and self.attack_training.models(rows),
         )
 
     def read(self, names: Iterable[str]) -> None:

@@ -9,6 +9,18 @@ from lira_jax.attacks.shared.inputs import Inputs
 from lira_jax.errors import UserError
 
 
+class TooFewScores(UserError):
+    """No example has enough shadow scores for an attack.
+
+    Attributes:
+      reason: the same without the name of the attack, so that it can be said of several.
+    """
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
 @dataclasses.dataclass(frozen=True)
 class Fewest:
     """How many scores an attack needs in the lists of an example, without those of the target and
@@ -72,21 +84,28 @@ def on_scored(
       those that did not train on it and too few for those that did.
 
     Raises:
-      UserError: no example has enough for any target.
+      TooFewScores: no example has enough for any target.
     """
     enough = fewest.met(inputs)
     if enough.all():
         return run(inputs)
     if not enough.any():
-        kinds = {"in": fewest.num_in, "out": fewest.num_out}
-        needed = " and ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
-        less = " without the target and its partner" if inputs.partner else " without the target"
-        raise UserError(
-            f"no example has {needed} shadow scores{'' if inputs.targets is None else less}, as "
-            f"{attack} needs: use more models (--num_models) or balanced masks "
-            f"(--masks=balanced){advice}"
-        )
+        raise too_few(inputs, fewest, attack, advice)
     some = np.asarray(enough.any(0))
     score = np.full((inputs.num_targets, len(some)), np.nan)
     score[:, some] = np.where(enough[:, some], run(inputs.select(some)), np.nan)
     return score
+
+
+def too_few(inputs: Inputs, fewest: Fewest, attack: str, advice: str = "") -> TooFewScores:
+    """The error of an attack that no example has enough shadow scores for; arguments as
+    `on_scored`."""
+    if fewest.num_in and inputs.targets is None and not inputs.keep.any():
+        reason = "no shadow model trained on an example under attack, as with --masks=disjoint"
+        return TooFewScores(f"{reason}; {attack} needs some that did{advice}", reason)
+    kinds = {"in": fewest.num_in, "out": fewest.num_out}
+    needed = " and ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
+    less = " without the target and its partner" if inputs.partner else " without the target"
+    lack = f"no example has {needed} shadow scores{'' if inputs.targets is None else less}"
+    do = "use more models (--num_models) or balanced masks (--masks=balanced)"
+    return TooFewScores(f"{lack}, as {attack} needs: {do}{advice}", f"{lack}: {do}")

@@ -1,11 +1,31 @@
 """Training data of attacks that learn from shadow models: (model, example) pairs, unbiased for a
 target."""
 
+import dataclasses
+
 import numpy as np
 
 from lira_jax.attacks.shared import leave_out
 
 _STREAM = 0x70616972  # sets these random numbers apart from other uses of the same seed
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSet:
+    """What an attack learns from: what models say of examples, and who trained on which.
+
+    These need not be the examples under attack: with one shadow model on data of its own (Song and
+    Mittal 2021, Hintersdorf et al. 2022) they never are.
+
+    Attributes:
+      values: float [models, examples, ...], of the same models as the attack's other arguments.
+      labels: int [examples].
+      keep: bool [models, examples].
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    keep: np.ndarray
 
 
 def sample(
@@ -38,7 +58,7 @@ def sample(
     allowed = np.ones(keep.shape, bool)
     if target is not None:
         allowed[target] = False
-    if target is not None and leave_out.with_partner(keep):
+    if target is not None and len(keep) > 1 and leave_out.with_partner(keep):
         # `leave_out.partners` for one target, without its work for all.
         ahead = (target + 1 + np.arange(len(keep) - 1)) % len(keep)
         opposite = keep[ahead] != keep[target]

@@ -106,10 +106,9 @@ def maximum_score(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def zero_r(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """0 for everybody: the attack that always says the more frequent answer, a floor for
-    accuracies.
+    """0 for everybody: the attack that calls everybody a member, a floor for accuracies.
 
-    Rezaei and Liu 2021, table 2.
+    Rezaei and Liu 2021, table 2: ZeroR has a recall of members, and a false alarm rate, of 100 %.
 
     Args:
       logits: float [..., classes].

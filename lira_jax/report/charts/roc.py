@@ -51,7 +51,7 @@ def roc(
     style: dict[str, dict[str, str]],
     shown: Sequence[str],
 ) -> Chart:
-    """Log-log ROC (LiRA, section VI-A) as steps.
+    """Log-log ROC (LiRA, section III-B and figure 2b) as steps.
 
     Args:
       curves: name -> what its attack finds.
