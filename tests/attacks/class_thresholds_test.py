@@ -143,3 +143,6 @@ def test_the_caveat_counts_classes_without_shadows_of_both_kinds():
     assert caveat(labels, keep, 0).startswith("1 of 3 classes may have no shadow members or no ")
     assert caveat(labels, keep, 1).startswith("2 of 3 classes")
     assert caveat(labels[:10], keep[:, :10], 1) == ""
+    # Shadow models on data of their own: what counts is whether they know the classes under attack.
+    assert caveat(labels, keep, 0, judged=np.array([0, 0])) == ""
+    assert caveat(labels, keep, 0, judged=np.array([0, 7])).startswith("1 of 2 classes may have no")

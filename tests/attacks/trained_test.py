@@ -291,3 +291,5 @@ def test_the_caveat_counts_labels_without_a_network_of_their_own():
     assert told.startswith("1 of 2 classes have fewer than about 50 shadow pairs of either kind")
     assert trained.caveat(labels[10:], keep[:, 10:], 1) == ""
     assert trained.caveat(labels, keep, 1, limit=100).startswith("2 of 2 classes")
+    assert trained.caveat(labels, keep, 1, judged=np.array([1])) == ""
+    assert trained.caveat(labels, keep, 1, judged=np.array([1, 7])).startswith("1 of 2 classes")
