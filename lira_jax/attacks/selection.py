@@ -41,12 +41,12 @@ def named(text: str, compat: str = "") -> list[str]:
     Raises:
       UserError: a name is not in the table.
     """
+    table = _table(compat)
     installed = [n for n, a in ATTACKS.items() if not a.extra or importlib.util.find_spec(a.extra)]
     if text == "all":
         return installed
     if text == "fast":
         return [n for n in installed if not ATTACKS[n].slow]
-    table = _table(compat)
     names = [
         canonical(n, table) if SEPARATOR in n else n for n in (n.strip() for n in text.split(","))
     ]

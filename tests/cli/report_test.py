@@ -110,7 +110,9 @@ def test_runs_are_compared_on_one_page(run, whole, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     text = (run / "report/compare.html").read_text()
-    assert text.count('<th scope="row" data-sort=') == 5  # three runs, two differences
+    assert (
+        text.count('<th scope="row" data-sort=') == 8
+    )  # three runs, two differences, three runs' probes and calibration
     assert not (tmp_path / "b/report").exists()
 
 

@@ -73,7 +73,10 @@ def test_a_signal_ends_whatever_a_library_does(code):
 
 
 def test_tests_and_notebooks_keep_their_own_ctrl_c():
-    code = "import signal, lira_jax.cli; print(signal.getsignal(signal.SIGINT).__name__)"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import lira_jax.cli; print(signal.getsignal(signal.SIGINT).__name__)"
+    )
     said = subprocess.run(
         [sys.executable, "-c", code], env=small_run.environment(), capture_output=True, text=True
     )

@@ -90,7 +90,9 @@ def results(path):
 
 def assert_same_arrays(found, expected, folders):
     names = [
-        p.relative_to(expected) for folder in folders for p in sorted((expected / folder).iterdir())
+        path.relative_to(expected)
+        for folder in folders
+        for path in sorted((expected / folder).glob("*.npy"))
     ]
     assert names
     for name in names:
@@ -228,7 +230,9 @@ def test_the_status_tells_of_both(copied):
     assert "train   + 8 of 8 models finished" in text
     assert "train   - 7 of 8 targets finished; model 3 without a checkpoint" in text
     assert "score   + 8 of 8 targets finished" in text
-    assert text.endswith(f"next      lira-train --workdir={run.path} --model_ids=3")
+    assert text.endswith(
+        f"next      lira-train --workdir={run.path} --target_flagfile=FILE --model_ids=3"
+    )
 
 
 def test_damage_of_targets_is_found_and_their_scores_make_results_old(copied):

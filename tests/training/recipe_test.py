@@ -16,7 +16,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import KEEP, RunDirectory
 from lira_jax.training import loop, recipe
 
 REGRESSION = dataclasses.replace(
@@ -42,6 +42,7 @@ def train(path, experiment, ids=(0, 1, 2, 3), devices=1):
     dataset, run = data(), RunDirectory(path)
     run.settle_experiment(experiment, set())
     keep = masks.draw("balanced", experiment.num_models, len(dataset.y), seed=experiment.seed)
+    run.write_once(KEEP, keep)
     mesh = lift.mesh(devices)
     one = loop.check(experiment, dataset, devices=mesh)
     loop.train(experiment, one, dataset, keep, run, list(ids), mesh)
