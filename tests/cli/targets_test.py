@@ -129,6 +129,7 @@ def test_it_equals_shadows_that_are_named(finished, tmp_path):
     assert_same_arrays(finished, tmp_path, ("attacks",))
     assert (finished / "results.csv").read_text() == (tmp_path / "results.csv").read_text()
     named, own = results(tmp_path), results(finished)
+    assert named.pop("sha256") != own.pop("sha256")  # of the way to the targets too
     assert (tmp_path / named.pop("target_run")).resolve() == (
         finished / own.pop("target_run")
     ).resolve()
