@@ -1,6 +1,7 @@
 """What tests of attacks share: masks, the partner rule in plain Python, what noise must give."""
 
 import functools
+from fractions import Fraction
 
 import numpy as np
 from scipy import stats
@@ -28,7 +29,10 @@ def has_partner(keep):
     often, mode = max((numbers.count(n), -n) for n in numbers)
     by_chance = stats.binom(len(keep), keep.mean()).pmf(-mode)
     mostly = often / len(numbers) > (1 + by_chance) / 2
-    return mostly or np.var(numbers) <= sum(row.mean() * (1 - row.mean()) for row in keep) / 2
+    mean = Fraction(sum(numbers), len(numbers))
+    variance = sum((n - mean) ** 2 for n in numbers) / len(numbers)
+    shares = [Fraction(int(row.sum()), len(row)) for row in keep]
+    return mostly or variance <= sum(share * (1 - share) for share in shares) / 2
 
 
 def lists(keep, target, with_partner=True):

@@ -86,11 +86,13 @@ def with_partner(keep: np.ndarray) -> bool:
     Args:
       keep: bool [models, examples].
     """
-    num_in, share = keep.sum(0), keep.mean(1)
+    num_in, size, num_examples = keep.sum(0), keep.sum(1), keep.shape[1]
     frequency = np.bincount(num_in) / len(num_in)
     mode = int(frequency.argmax())
-    alike = 2 * frequency[mode] > 1 + binom.pmf(mode, len(keep), share.mean())
-    return bool(alike or 2 * np.var(num_in) <= np.sum(share * (1 - share)))
+    alike = 2 * frequency[mode] > 1 + binom.pmf(mode, len(keep), keep.mean())
+    # Both variances times the examples squared: whole numbers, so that rounding decides nothing.
+    variance = num_examples * np.sum(num_in**2) - np.sum(num_in) ** 2
+    return bool(alike or 2 * variance <= np.sum(size * (num_examples - size)))
 
 
 def deleted(
