@@ -32,6 +32,7 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
     plt.close(figure)
 
 
+@plt.rc_context({"figure.max_open_warning": 0})  # each is closed once it is saved
 def draw(material: Material) -> dict[str, plt.Figure]:
     """Name -> figure, of what the results hold."""
     results = material.results

@@ -49,7 +49,10 @@ def scored(trained, tmp_path_factory):
     ("flags", "message"),
     [
         ("--dataset=wikitext", "--dataset=wikitext"),
-        ("--strategy=map --model=cnn --hidden=512,256", "--strategy=map: on a CPU"),
+        (
+            "--strategy=map --conv_form=plain --model=cnn --hidden=512,256",
+            "--strategy=map: on a CPU",
+        ),
         ("--workers=foo", "--workers=foo: give auto or a number"),
         ("--workers=0", "--workers=0: give auto or a number"),
         ("--signals=foo", "--signals=foo"),
