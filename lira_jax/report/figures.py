@@ -32,9 +32,13 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
     plt.close(figure)
 
 
-@plt.rc_context({"figure.max_open_warning": 0})  # each is closed once it is saved
 def draw(material: Material) -> dict[str, plt.Figure]:
     """Name -> figure, of what the results hold."""
+    with plt.rc_context({"figure.max_open_warning": 0}):  # each is closed once it is saved
+        return _draw(material)
+
+
+def _draw(material: Material) -> dict[str, plt.Figure]:
     results = material.results
     best = wording.headline(results.attacks).attack
     shown = {name: results.attacks[name] for name in familiar(list(results.attacks), best)}
