@@ -10,9 +10,8 @@ from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import QueryRow
-from lira_jax.audit.variants import LIRA, POINTS, note_left_out
+from lira_jax.audit.variants import LIRA, note_left_out, row_of
 from lira_jax.errors import UserError
-from lira_jax.evaluation.summary import evaluate
 
 
 def nested(saved: int) -> dict[int, np.ndarray]:
@@ -105,8 +104,6 @@ def number_of_queries(
             except UserError as error:
                 left_out[name] = error
                 continue
-            summary = evaluate(scores, members, roc_points=POINTS)
-            row = summary.row(name)
-            found.append(QueryRow(**vars(row), num_queries=count, roc=summary.roc))
+            found.append(row_of(QueryRow, name, scores, members, num_queries=count))
     note_left_out("--num_queries", left_out, anything=bool(found))
     return tuple(found)

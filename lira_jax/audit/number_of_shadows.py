@@ -11,9 +11,8 @@ from lira_jax.attacks.shared.targets import Outside
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit import fewer_shadows
 from lira_jax.audit.results import ShadowRow
-from lira_jax.audit.variants import LIRA, POINTS
+from lira_jax.audit.variants import LIRA, row_of
 from lira_jax.errors import UserError
-from lira_jax.evaluation.summary import evaluate
 
 MOST_CURVE_TARGETS = 16
 
@@ -85,9 +84,8 @@ def number_of_shadows(
                     scores[name].append(table[name].run(few)[0])
                 bar.update()
             for name in LIRA:
-                summary = evaluate(np.stack(scores[name]), members[rows], roc_points=POINTS)
-                row_of = summary.row(name)
-                found.append(ShadowRow(**vars(row_of), num_shadows=count, roc=summary.roc))
+                few_scores = np.stack(scores[name])
+                found.append(row_of(ShadowRow, name, few_scores, members[rows], num_shadows=count))
     return tuple(found)
 
 

@@ -7,9 +7,8 @@ from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import StatisticRow
-from lira_jax.audit.variants import POINTS, note_left_out
+from lira_jax.audit.variants import note_left_out, row_of
 from lira_jax.errors import UserError
-from lira_jax.evaluation.summary import evaluate
 
 STATISTICS = ("confidence", "log_confidence", "naive_logit", "phi", "hinge")
 """The statistics of the figure by their signals: p_y, log p_y, log p_y - log(1 - p_y) in float32,
@@ -47,8 +46,6 @@ def statistic_choices(
         except UserError as error:
             left_out[f"{name}@{statistic}"] = error
             continue
-        summary = evaluate(scores, members, roc_points=POINTS)
-        row = summary.row(name)
-        found.append(StatisticRow(**vars(row), statistic=statistic, roc=summary.roc))
+        found.append(row_of(StatisticRow, name, scores, members, statistic=statistic))
     note_left_out("--statistics", left_out, anything=bool(found))
     return tuple(found)

@@ -12,6 +12,7 @@ import operator
 import pathlib
 import re
 from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import jax
 
@@ -32,10 +33,15 @@ class _Extension(ctypes.Structure):
     )
 
 
-class _Version(ctypes.Structure):
-    _fields_ = (
+class _Headed(ctypes.Structure):  # the beginning of those below
+    _fields_: ClassVar[Sequence[tuple[str, Any]]] = (
         ("struct_size", ctypes.c_size_t),
         ("extension", ctypes.c_void_p),
+    )
+
+
+class _Version(_Headed):
+    _fields_ = (
         ("major", ctypes.c_int),
         ("minor", ctypes.c_int),
     )
@@ -49,20 +55,16 @@ class _Metadata(ctypes.Structure):
     )
 
 
-class _Values(ctypes.Structure):  # XLA_FFI_Args and XLA_FFI_Rets
+class _Values(_Headed):  # XLA_FFI_Args and XLA_FFI_Rets
     _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.c_void_p),
         ("size", ctypes.c_int64),
         ("types", ctypes.c_void_p),
         ("values", ctypes.POINTER(ctypes.c_void_p)),
     )
 
 
-class _Attributes(ctypes.Structure):
+class _Attributes(_Headed):
     _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.c_void_p),
         ("size", ctypes.c_int64),
         ("types", ctypes.POINTER(ctypes.c_int)),
         ("names", ctypes.c_void_p),
@@ -70,10 +72,8 @@ class _Attributes(ctypes.Structure):
     )
 
 
-class _CallFrame(ctypes.Structure):
+class _CallFrame(_Headed):
     _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.c_void_p),
         ("api", ctypes.c_void_p),
         ("context", ctypes.c_void_p),
         ("stage", ctypes.c_int),
@@ -83,10 +83,8 @@ class _CallFrame(ctypes.Structure):
     )
 
 
-class _Buffer(ctypes.Structure):
+class _Buffer(_Headed):
     _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.c_void_p),
         ("dtype", ctypes.c_int),
         ("data", ctypes.c_void_p),
         ("rank", ctypes.c_int64),
@@ -98,19 +96,15 @@ class _Span(ctypes.Structure):
     _fields_ = (("start", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _ErrorArguments(ctypes.Structure):
+class _ErrorArguments(_Headed):
     _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.c_void_p),
         ("message", ctypes.c_char_p),
         ("code", ctypes.c_int),
     )
 
 
-class _Api(ctypes.Structure):  # its beginning
+class _Api(_Headed):  # its beginning
     _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.c_void_p),
         ("version", _Version),
         ("internal", ctypes.c_void_p),
         ("make_error", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.POINTER(_ErrorArguments))),

@@ -59,39 +59,21 @@ def roc(
       shown: names that are visible at first.
     """
     floor = 10.0 ** np.floor(np.log10(1 / min(found.num_nonmembers for found in curves.values())))
-    data: list[dict[str, Any]] = [{"x": [floor, 1], "y": [floor, 1], **_GUESSING}]
-    for name, found in curves.items():
-        fpr, tpr = log_steps(found, floor)
-        data.append(
-            {
-                "x": fpr,
-                "y": tpr,
-                "mode": "lines",
-                "name": label(name),
-                "meta": name,
-                "visible": name in shown,
-                "line": {**style[name], "width": 2.2, "shape": "hv"},
-                "hovertemplate": "FPR %{x:.2~e}<br>TPR %{y:.3~%}",
-            }
-        )
     axis = {
         "type": "log",
         "range": [float(np.log10(floor)), 0],
         "dtick": 1,
         "exponentformat": "power",
     }
-    return {
-        "data": data,
-        "layout": layout(
-            "false positive rate",
-            "true positive rate",
-            axis,
-            axis,
-            height=470,
-            showlegend=False,
-        ),
-        "alt": "Log-log ROC curves of the attacks; the table below holds their values.",
-    }
+    return _chart(
+        {name: log_steps(found, floor) for name, found in curves.items()},
+        {name: {**line, "width": 2.2, "shape": "hv"} for name, line in style.items()},
+        shown,
+        axis,
+        guessing=[floor, 1],
+        hover="FPR %{x:.2~e}<br>TPR %{y:.3~%}",
+        alt="Log-log ROC curves of the attacks; the table below holds their values.",
+    )
 
 
 def linear(
@@ -101,9 +83,30 @@ def linear(
 ) -> Chart:
     """The same curves on linear axes (LiRA figure 2a), where attacks look alike that differ much at
     low false positive rates; arguments as of `roc`."""
-    data: list[dict[str, Any]] = [{"x": [0, 1], "y": [0, 1], **_GUESSING}]
-    for name, found in curves.items():
-        fpr, tpr = even_points(found)
+    return _chart(
+        {name: even_points(found) for name, found in curves.items()},
+        {name: {**line, "width": 2.2} for name, line in style.items()},
+        shown,
+        {"range": [0, 1], "dtick": 0.2},
+        guessing=[0, 1],
+        hover="FPR %{x:.1~%}<br>TPR %{y:.1~%}",
+        alt="The same ROC curves on linear axes.",
+    )
+
+
+def _chart(
+    points: Mapping[str, tuple[list[float | None], list[float | None]]],
+    lines: Mapping[str, Mapping[str, Any]],
+    shown: Sequence[str],
+    axis: dict[str, Any],
+    *,
+    guessing: list[float],
+    hover: str,
+    alt: str,
+) -> Chart:
+    """Curves, name -> FPRs and TPRs, on two axes of one kind, with the line of guessing."""
+    data: list[dict[str, Any]] = [{"x": guessing, "y": guessing, **_GUESSING}]
+    for name, (fpr, tpr) in points.items():
         data.append(
             {
                 "x": fpr,
@@ -112,11 +115,10 @@ def linear(
                 "name": label(name),
                 "meta": name,
                 "visible": name in shown,
-                "line": {**style[name], "width": 2.2},
-                "hovertemplate": "FPR %{x:.1~%}<br>TPR %{y:.1~%}",
+                "line": lines[name],
+                "hovertemplate": hover,
             }
         )
-    axis = {"range": [0, 1], "dtick": 0.2}
     return {
         "data": data,
         "layout": layout(
@@ -127,7 +129,7 @@ def linear(
             height=470,
             showlegend=False,
         ),
-        "alt": "The same ROC curves on linear axes.",
+        "alt": alt,
     }
 
 
