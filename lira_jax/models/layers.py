@@ -27,7 +27,8 @@ class BatchNorm(nn.BatchNorm):
     conv_form: str = "plain"
 
     def __call__(self, x, use_running_average=None, *, mask=None):
-        if self.use_running_average or self.conv_form != "onednn" or not operations.supports(x):
+        running = self.use_running_average or use_running_average or mask is not None
+        if running or self.conv_form != "onednn" or not operations.supports(x):
             return nn.relu(super().__call__(x, use_running_average, mask=mask))
         return self._fused(x)
 
