@@ -66,6 +66,7 @@ KINDS: dict[str, tuple[float, Callable[[Case], None]]] = {
 def attempt(kind: str, number: int, seed: int, templates: list[template.Template]) -> Case:
     """Tries a case, which its seed and number repeat, but for the moments of signals."""
     case = Case(HOME, random.Random(f"{seed}/{kind}/{number}"), *templates)
+    case.folder.mkdir()
     try:
         KINDS[kind][1](case)
     except Exception:  # the campaign's own mistakes, or a run too damaged to be judged

@@ -61,7 +61,6 @@ def odd_flags(case: Case) -> None:
 def odd_place(case: Case) -> None:
     """A run directory where none can be is told in a line, by each command."""
     chance = case.chance
-    case.folder.mkdir()
     _prepare(case.folder)
     stage, place = chance.choice(STAGES), chance.choice(PLACES)
     line = case.whole.line(stage, place)
@@ -82,7 +81,7 @@ def odd_name(case: Case) -> None:
     chance, whole, folder = case.chance, case.whole, case.folder
     name = chance.choice(NAMES)
     place = folder / name / chance.choice(("run", "x"))
-    place.parent.mkdir(parents=True)
+    place.parent.mkdir()
     kind = chance.choice(("workdir", "workdir", "train", "data", "targets", "shadows", "out"))
     case.words.append(f"{kind} below {name!r}")
     if kind in ("workdir", "train"):

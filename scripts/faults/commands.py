@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 
 from lira_jax.cli import attack, export, report, score, status, stop, train
@@ -103,6 +104,8 @@ class Running:
             if not self.pid:
                 try:
                     _run(lines, log, folder)
+                except BaseException:
+                    traceback.print_exc()
                 finally:
                     os._exit(70)
 
