@@ -98,10 +98,10 @@ def odd_name(case: Case) -> None:
         np.savez(f"{place}.npz", x=x, y=np.arange(60) % 3)
         data = ["--dataset=npz", f"--data_path={_relative(case, pathlib.Path(f'{place}.npz'))}"]
         whole.copy(place)  # is not used: names beside it
-        own = ["--num_models=2", "--epochs=1", "--model=mlp", "--hidden=4", "--strategy=loop"]
+        own = ["--num_models=2", "--epochs=1", "--model=mlp", "--hidden=4", "--queries=1"]
         lines = [
             ["train", f"--workdir={folder}/new", *data, *own],
-            ["score", f"--workdir={folder}/new", "--queries=1"],
+            ["score", f"--workdir={folder}/new"],
         ]
     else:
         whole.copy(case.work)

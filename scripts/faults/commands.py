@@ -38,7 +38,7 @@ MODULES = {
 }
 HANG = 120.0  # seconds for one command on a busy machine
 _NEXT = "\x1e"  # stands in the log between what two commands have said
-_RAW = re.compile(r"^([WEIF]\d{4} \d\d:|WARNING:absl|.*\bWarning: )", re.MULTILINE)
+_RAW = re.compile(r"^([WEIF]\d{4} \d\d:|WARNING:absl|.*Warning: )", re.MULTILINE)
 """What libraries say past the commands' own words."""
 
 
@@ -135,6 +135,12 @@ class Running:
             found.append(Ended(line[0], int(code) if code else status, text, took))
         return found
 
+    def sleep(self, seconds: float) -> None:
+        """Waits for so long, or until it has ended."""
+        until, how = time.monotonic() + seconds, os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while time.monotonic() < until and os.waitid(os.P_PID, self.pid, how) is None:
+            time.sleep(0.002)
+
     def send(self, number: signal.Signals, *, group: bool) -> None:
         """Sends a signal to the process, or to its group as a terminal does."""
         (os.killpg if group else os.kill)(self.pid, number)
@@ -169,6 +175,8 @@ def _run(lines: Sequence[Sequence[str]], log: pathlib.Path, folder: pathlib.Path
     )
     for number, file in enumerate((null, null, said)):
         os.dup2(file, number)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115, as the interpreter does
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(folder)
     faulthandler.register(signal.SIGUSR1, file=said, all_threads=True)
     sys.argv = [f"lira-{lines[0][0]}"]

@@ -25,6 +25,7 @@ def corrupt(case: Case) -> None:
     case.refused = bool(said)
     if said:
         case.words.append(f"said: {said}")
+    if said and chance.random() < 0.5:
         for name in harmed:
             _restore(whole.path / name, work / name)
         if said := case.finish():

@@ -75,7 +75,7 @@ def _begin(case: Case) -> tuple[Running, str, list[psutil.Process]]:
     case.words.append(f"{' '.join(line)}{' (cold)' if cold else ''}, after {seconds:.2f} s")
     running = case.start(line, cold=cold)
     # Before, a cold Python has not come to any code of ours.
-    time.sleep(max(seconds, 0.4) if cold else seconds)
+    running.sleep(max(seconds, 0.4) if cold else seconds)
     family = []
     with contextlib.suppress(psutil.NoSuchProcess):
         family = psutil.Process(running.pid).children(recursive=True)
