@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from lira_jax import experiment as experiment_lib
 from lira_jax.cli import flagfiles, stop
 from lira_jax.data import masks
+from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
     DATA_LISTS,
@@ -108,6 +109,8 @@ def _define_experiment(values: flags.FlagValues) -> None:
             where: dict[str, Any] = {"flag_values": values, "module_name": group.__name__}
             if name == "target_recipe":
                 continue
+            if name == "defence":
+                text = f"{text} {defences.help_text()}"
             if isinstance(default, bool):
                 flags.DEFINE_bool(name, default, text, **where)
             elif isinstance(default, tuple):
