@@ -23,7 +23,7 @@ from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.models.table import has_convolution
 from lira_jax.runs import health
-from lira_jax.training import batches, step
+from lira_jax.training import batches, losses, step
 from lira_jax.training import recipe as training_recipe
 
 
@@ -54,7 +54,8 @@ class Programs:
       draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
         of members and, if the recipe asks for them, of non-members.
       train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
-      evaluate: (state, images, labels, index) -> health.Summary [models, B] of plain examples.
+      evaluate: (state, images, labels, index) -> (health.Summary, cross-entropy) [models, B] of plain
+        examples; cross-entropy is None of outputs that are no logits.
       compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
@@ -194,7 +195,9 @@ class Programs:
 
     def _evaluate_one(self, state, images, labels, index):
         outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        return health.summarise(outputs, self.network.classifies)
+        classifies = self.network.classifies
+        loss = losses.cross_entropy(outputs, labels[index]) if classifies else None
+        return health.summarise(outputs, classifies), loss
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
