@@ -227,6 +227,19 @@ class Scoring:
         fixed_by="nothing",
     )
 
+    score_epochs: str = _field(
+        "",
+        "Epochs after which lira-train scores all models while they go on, for lira-attack's "
+        "--epochs and --stop_at: numbers, comma separated, every:5, or all; empty for none. Of "
+        "each, epochs/0020/ has the signals and queries that --signals and --queries name, as the "
+        "run has of the finished models; weights are not kept.",
+    )
+    epoch_queries: int = _field(
+        0,
+        "Queries of each example that --score_epochs scores, of the same choices as --queries; 1, "
+        "the plain one, suffices for losses over epochs; 0 for as many as --queries.",
+    )
+
     @property
     def signal_names(self) -> list[str]:
         """The names in `signals`."""

@@ -54,8 +54,9 @@ class Programs:
       draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
         of members and, if the recipe asks for them, of non-members.
       train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
-      evaluate: (state, images, labels, index) -> (health.Summary, cross-entropy) [models, B] of plain
-        examples; cross-entropy is None of outputs that are no logits.
+      evaluate: (state, images, labels, index) -> (health.Summary, cross-entropy) of plain examples,
+        [models, B]; cross-entropy is None of outputs that are no logits.
+      variables: (state) -> what finished models need of it, [models, ...].
       compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
@@ -111,6 +112,7 @@ class Programs:
             train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True
         )
         self.evaluate = lift.lift(self._evaluate_one, plan.strategy, devices, shared=3)
+        self.variables = lift.lift(self.recipe.variables, "vmap", devices)
         self.compile_seconds: dict[int, float] = {}
 
     def run_epoch(self, state, model_ids, drawn, epoch: int, images, labels):
