@@ -35,10 +35,13 @@ DATA = "data.npz"
 METRICS = "metrics.jsonl"
 PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
+LT_IQR = "lt_iqr.npy"
+"""How much the loss of an example moves in training, float32 [targets, examples]."""
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 VARIANTS_TABLE = "variants.csv"
+EPOCHS_TABLE = "epochs.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
 PAGE = "report/index.html"
@@ -158,6 +161,7 @@ _WRITTEN_BY = {
     "epochs": "lira-train, once the model's folder in checkpoints/ is removed",
     "attacks": "lira-attack",
     EXPOSURE: "lira-attack",
+    LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
 }
 
