@@ -38,12 +38,16 @@ def validate(experiment: Experiment) -> Experiment:
         "score_batch_size",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay"):
+    for name in ("learning_rate", "weight_decay", "rotation", "mixup"):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
-    for name in ("momentum", "label_smoothing", "warmup"):
+    for name in ("momentum", "label_smoothing", "warmup", "dropout", "drop_connect"):
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
+    for name in ("colour_jitter", "cutmix"):
+        _require(0 <= getattr(e, name) <= 1, name, e, "give a number from 0 to 1")
+    if e.mixup and e.cutmix:
+        raise UserError(f"--mixup={e.mixup}: with --cutmix={e.cutmix} too; give one of them")
     if e.outliers and not e.outliers_from:
         raise UserError(
             f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"

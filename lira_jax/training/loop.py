@@ -13,6 +13,7 @@ from lira_jax import progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
+from lira_jax.defences import table as defences
 from lira_jax.ensemble import chunks, lift
 from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
@@ -42,9 +43,11 @@ def check(
       UserError: the model, the recipe, the strategy or the augmentation does not fit the data or
         the device.
     """
-    e, devices = experiment, devices or lift.mesh()
+    e, devices = defences.effective(experiment), devices or lift.mesh()
+    shape = dataset.x.shape
+    augment.check_images(shape, rotation=e.rotation, colour_jitter=e.colour_jitter, cutmix=e.cutmix)
     queries = max(e.queries, e.epoch_queries)
-    augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=queries)
+    augment.check_size(shape, augment=e.augment, shift=e.shift, queries=queries)
     recipe = training_recipe.make(recipes.context(e, dataset))
     normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
     network = networks.of_recipe(recipe, recipes.flag(e), dataset, normalizer)

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
+from lira_jax.defences import table as defences
 from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
 from lira_jax.models import network
@@ -83,7 +84,7 @@ class Programs:
         Raises:
           UserError: the model or the recipe does not fit the data.
         """
-        e = self.experiment = experiment
+        e = self.experiment = defences.effective(experiment)
         self.dataset, self.devices, self.plan = dataset, devices, plan
         normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
         self.recipe = training_recipe.make(recipes.context(e, dataset, plan.conv_form))
