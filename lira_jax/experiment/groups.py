@@ -350,10 +350,14 @@ class Compute:
         fixed_by="nothing",
         choices=("device", "host"),
     )
-    checkpoint_every: int = _field(
-        10,
-        "Epochs between checkpoints that an interrupted training resumes from; 0 for none.",
+    checkpoint_minutes: float = _field(
+        5.0,
+        "Minutes of training after which the models at work get checkpoints that an interrupted "
+        "training resumes from, at the end of the epoch; 0 for none.",
         fixed_by="nothing",
+    )
+    checkpoint_every: int = _field(
+        0, "Epochs after which they get checkpoints too; 0 for none.", fixed_by="nothing"
     )
     log_every: int = _field(
         0,

@@ -38,7 +38,7 @@ def validate(experiment: Experiment) -> Experiment:
         "score_batch_size",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay", "rotation", "mixup"):
+    for name in ("learning_rate", "weight_decay", "rotation", "mixup", "checkpoint_minutes"):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
