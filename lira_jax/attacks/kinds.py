@@ -95,6 +95,17 @@ def against(attack: Callable, read: Read, **options) -> Run:
     return lambda e: attack(read(e.signals), e.keep, **e.targets.arguments(read), **options)
 
 
+def learning(attack: Callable, read: Read, **options) -> Run:
+    """The same, with what it can learn from examples that are not under attack: training_set."""
+    return lambda e: attack(
+        read(e.signals),
+        e.keep,
+        **e.targets.arguments(read),
+        training_set=e.training_set(read),
+        **options,
+    )
+
+
 def on_plain(attack: Callable, signal: Callable = thresholds.phi_plain, **options) -> Run:
     """An attack on a signal of the plain query, from phi [models, examples, queries]."""
     return against(attack, lambda s: signal(s["phi"]), **options)
@@ -155,6 +166,7 @@ def on_queries(
     fewest: Fewest,
     *,
     two_sided: bool = False,
+    learns: bool = False,
     **options,
 ) -> Attack:
     """An attack on lists of all queries, of phi or of any other scalar signal.
@@ -164,13 +176,18 @@ def on_queries(
       attack: function of arrays.
       summary, source, fewest: of the line.
       two_sided: whether the score rises on both sides of the out list.
+      learns: whether the function can learn from other examples, too.
       **options: of the function.
     """
-    return dataclasses.replace(
-        on_phi(attack, summary, source, fewest, **options),
+    given = learning if learns else against
+    return Attack(
+        given(attack, lambda s: s["phi"], **options),
+        summary,
+        source,
+        fewest=fewest,
         statistic=None if two_sided else PHI_MEAN,
         on_signal=name,
-        run_on=lambda signal: against(attack, lambda s: scalar(s, signal), **options),
+        run_on=lambda signal: given(attack, lambda s: scalar(s, signal), **options),
     )
 
 
