@@ -13,6 +13,7 @@ from lira_jax import progress
 from lira_jax.attacks import class_thresholds, thresholds, trained
 from lira_jax.attacks import lira as lira_lib
 from lira_jax.attacks.class_thresholds import class_threshold_attack
+from lira_jax.attacks.classifiers import VARIANTS
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
@@ -283,13 +284,24 @@ def threshold_on(name: str) -> Run:
     return run
 
 
-def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
-    """An attack that trains a classifier for every target (trained.py)."""
+def learned(
+    name: str, summary: str, source: str, extra: str = "", *, on_probes: bool = False
+) -> Attack:
+    """An attack that trains a classifier for every target (trained.py).
+
+    Args:
+      name: of the attack, one of VARIANTS.
+      summary, source, extra: of the line.
+      on_probes: whether probes are judged, too: the evidence keeps what was learned from it, so
+        that it is learned once for the pool and all sets of probes.
+    """
 
     def run(e: Evidence) -> np.ndarray:
         def read(s: Signals) -> np.ndarray:
             return s["logits"]
 
+        known = e.attack_training or e
+        kept = known.learned.setdefault(name, {}) if on_probes else None
         with progress.bar(f"  {name}", e.targets.number, "targets", leave=False) as bar:
             return trained.trained_attack(
                 read(e.signals),
@@ -297,12 +309,13 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
                 e.keep,
                 **e.targets.arguments(read),
                 training_set=e.training_set(read),
+                learned=kept,
                 progress=bar.update,
-                **trained.VARIANTS[name],
+                **VARIANTS[name],
             )
 
     def caveat(e: Evidence, scores: np.ndarray) -> str:
-        if not trained.VARIANTS[name].get("per_class"):
+        if not VARIANTS[name].get("per_class"):
             return ""
         known = e.attack_training or e
         return trained.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)

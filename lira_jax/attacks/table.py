@@ -268,6 +268,7 @@ ATTACKS: dict[str, Attack] = {
         "salem_top3",
         "a network on the top three confidences",
         "Salem et al. 2019; Hintersdorf et al. 2022",
+        on_probes=True,
     ),
     "rezaei_nn": learned(
         "rezaei_nn", "a network (128, 64) on the confidence vector", "Rezaei and Liu 2021"
