@@ -290,8 +290,14 @@ FORMS = {
 }
 
 
-def usual_form() -> str:
-    """The form where nothing is measured: onednn on a CPU if it is installed, else plain."""
+def usual_form(asked: str = "auto") -> str:
+    """The form where nothing is measured: onednn on a CPU if it is installed, else plain.
+
+    Args:
+      asked: of --conv_form; what it gives if that is no "auto".
+    """
+    if asked != "auto":
+        return asked
     return "onednn" if jax.default_backend() == "cpu" and operations.available() else "plain"
 
 

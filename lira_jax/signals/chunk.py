@@ -12,6 +12,8 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
+from lira_jax.models import recipe as recipes
+from lira_jax.models.conv import usual_form
 from lira_jax.models.network import Network
 from lira_jax.runs import health
 from lira_jax.runs.directory import RunDirectory, View
@@ -68,6 +70,7 @@ class ChunkScorer:
             e.strategy,
             convolutional=network.convolutional,
             platform=devices.devices.flat[0].platform,
+            form="plain" if recipes.is_own_code(e) else usual_form(e.conv_form),
         )
         self._shapes = measure.shapes(of_one, network, examples.x, examples.y)
         self._of_many = lift.lift(of_one, self.strategy, devices, shared=3)

@@ -34,10 +34,15 @@ _OUT_OF_MEMORY = 1
 _STATUS = {2: "invalid arguments", 3: "unimplemented", 5: "runtime error"}
 
 
+def exists_here() -> bool:
+    """Whether the package has a file for this machine."""
+    return sys.platform == "linux" and platform.machine() == "x86_64"
+
+
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """oneDNN, loaded; None where the package is not installed or its file cannot be loaded here."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
+    if not exists_here():
         return None
     with contextlib.suppress(importlib.metadata.PackageNotFoundError, OSError):
         for file in importlib.metadata.files(PACKAGE) or ():

@@ -29,6 +29,11 @@ def available() -> bool:
     return True
 
 
+def exists_here() -> bool:
+    """Whether the extra onednn could be installed on this machine."""
+    return library.exists_here()
+
+
 def supports(*arrays) -> bool:
     """Whether arrays of these types and sizes can be given to it."""
     sizes = [a.size for a in arrays]
