@@ -226,9 +226,13 @@ def _plain_relu(x, kernel, bias, geometry: Geometry):
     return y if geometry.slope is None else _relu(y + bias.astype(y.dtype), geometry.slope)
 
 
+def _result(x, kernel, geometry: Geometry) -> jax.ShapeDtypeStruct:
+    return jax.eval_shape(lambda x, k: _plain(x, k, geometry), x, kernel)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _by_onednn(x, kernel, bias, geometry):
-    output = jax.eval_shape(lambda *a: _plain(*a, geometry), x, kernel)
+    output = _result(x, kernel, geometry)
     return lax.platform_dependent(
         x,
         kernel,
@@ -274,7 +278,7 @@ _by_onednn.defvjp(_by_onednn_forward, _by_onednn_backward)
 
 def _onednn(x, kernel, geometry: Geometry, bias=None):
     # Shapes or types that do not fit are refused by XLA's convolution, whatever the form.
-    output = jax.eval_shape(lambda *a: _plain(*a, geometry), x, kernel)
+    output = _result(x, kernel, geometry)
     if not operations.supports(x, kernel, output):
         return _plain_relu(x, kernel, bias, geometry)
     return _by_onednn(x, kernel, bias, geometry)

@@ -21,7 +21,8 @@ def images(shape: Sequence[int], dtype: str) -> ctypes.c_void_p:
 def _kernel(shape: Sequence[int], dtype: str, groups: int, *, as_it_lies: bool):
     """[height, width, channels / groups, features] likewise, or in the order oneDNN likes best."""
     h, w, i, o = shape
-    dims, strides = (o, i, h, w), (1, o, w * i * o, i * o)
+    dims: tuple[int, ...] = (o, i, h, w)
+    strides: tuple[int, ...] = (1, o, w * i * o, i * o)
     if groups > 1:
         dims, strides = (groups, o // groups, *dims[1:]), (o // groups, *strides)
     return dnnl.description(dims, dtype, strides if as_it_lies else None)

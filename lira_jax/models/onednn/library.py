@@ -54,10 +54,10 @@ def library() -> ctypes.CDLL | None:
 @functools.cache
 def function(name: str, *types, result: Any = ctypes.c_int) -> Any:
     """A function of oneDNN; the types of its arguments are checked if they are given."""
-    found = library()
-    if found is None:
+    loaded = library()
+    if loaded is None:
         raise Failed("oneDNN is not installed")
-    found = found[name]  # by index, each has types of its own
+    found: Any = loaded[name]  # by index, each has types of its own
     found.argtypes, found.restype = types or None, result
     return found
 
@@ -145,9 +145,9 @@ class _Argument(ctypes.Structure):
 class _Arguments(NamedTuple):
     """What one call at a time uses of a primitive."""
 
-    memories: list[int]
+    memories: list[int | None]
     list: Any
-    stream: int
+    stream: int | None
 
 
 class Primitive:

@@ -97,7 +97,7 @@ def image_gradient(image, kernel, dy, geometry: Geometry) -> jax.Array:
 
 def kernel_gradient(x, kernel, dy, geometry: Geometry) -> Any:
     """The gradient with respect to the kernel, which `kernel` is like, and of a bias: float32."""
-    results = _like(kernel)
+    results: Any = _like(kernel)
     if geometry.slope is not None:
         results = (results, jax.ShapeDtypeStruct(kernel.shape[3:], jnp.float32))
     return _call(results, x, dy, key=geometry.key("kernel", x, kernel, dy))
