@@ -10,7 +10,7 @@ import psutil
 from faults.case import Case
 from faults.commands import Ended, Running
 
-STAGES = (*("train",) * 6, *("score",) * 4, *("attack",) * 4, *("export",) * 2, "report")
+STAGES = (*("train",) * 12, *("score",) * 8, *("attack",) * 8, *("export",) * 4, "report")
 COLD = 8.0  # seconds that a command takes with its imports
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 LIMIT = 5.0  # seconds from a signal to the end
@@ -62,15 +62,18 @@ def _begin(case: Case) -> tuple[Running, str, list[psutil.Process]]:
     stage = chance.choice(STAGES)
     cold = chance.random() < 0.1
     workers = not cold and stage in ("train", "score") and chance.random() < 0.12
+    fresh = stage == "train" and chance.random() < 0.3
     if stage != "train":
         whole.copy(work)
+    elif not fresh:
+        shutil.copytree(f"{whole.path}.half", work)
     if stage == "score":
         for folder in ("scores", "logits"):
             shutil.rmtree(work / folder)
     line = whole.line(stage, work)
     if workers:
         line = [word for word in line if not word.startswith("--workers")] + ["--workers=2"]
-    longest = whole.seconds[stage] + (COLD if cold or workers else 0)
+    longest = whole.seconds[stage] * (1 + fresh) + (COLD if cold or workers else 0)
     seconds = longest * chance.random()
     case.words.append(f"{' '.join(line)}{' (cold)' if cold else ''}, after {seconds:.2f} s")
     running = case.start(line, cold=cold)
