@@ -5,8 +5,6 @@ import shutil
 import signal
 import time
 
-import psutil
-
 from faults.case import Case
 from faults.commands import Ended, Running
 
@@ -18,7 +16,7 @@ LIMIT = 5.0  # seconds from a signal to the end
 
 def kill(case: Case) -> None:
     """Kills a command, or its process alone and not its workers, with SIGKILL."""
-    running, stage, _ = _begin(case)
+    running, stage = _begin(case)
     group = case.chance.random() < 0.7
     with contextlib.suppress(ProcessLookupError):
         running.kill(group=group)
@@ -30,7 +28,7 @@ def kill(case: Case) -> None:
 
 def stop(case: Case) -> None:
     """Stops a command by a signal: it says one line, and ends with its workers in 5 seconds."""
-    running, stage, family = _begin(case)
+    running, stage = _begin(case)
     number, group = case.chance.choice(list(STATUS)), case.chance.random() < 0.5
     case.words.append(f"{number.name} to " + ("the group" if group else "the process"))
     sent = time.monotonic()
@@ -49,14 +47,12 @@ def stop(case: Case) -> None:
         (one,) = [Ended(stage, status, said.partition("\x1d")[0])]
         if one.wrong:
             case.fault(one.wrong, one.said[-2000:])
-    time.sleep(0.05)
-    if any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family):
+    if running.leaves_processes():
         case.fault("orphan", f"of {running.lines}")
-    running.leaves_processes()
     _go_on(case, stage)
 
 
-def _begin(case: Case) -> tuple[Running, str, list[psutil.Process]]:
+def _begin(case: Case) -> tuple[Running, str]:
     """Starts a stage that has work to do, and waits for some time of its work."""
     chance, whole, work = case.chance, case.whole, case.work
     stage = chance.choice(STAGES)
@@ -79,10 +75,7 @@ def _begin(case: Case) -> tuple[Running, str, list[psutil.Process]]:
     running = case.start(line, cold=cold)
     # Before, a cold Python has not come to any code of ours.
     running.sleep(max(seconds, 0.4) if cold else seconds)
-    family = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(running.pid).children(recursive=True)
-    return running, stage, family
+    return running, stage
 
 
 def _go_on(case: Case, stage: str) -> None:
