@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lira_jax import progress
+from lira_jax.attacks.shared.plain import MAY_FAIL
 from lira_jax.data import augment
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, lift
@@ -16,12 +17,27 @@ from lira_jax.experiment import Experiment
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint, diagnoses, health
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
-from lira_jax.signals import measure, table
+from lira_jax.signals import dependence, measure, table
 
 
 def missing(run: RunDirectory, model: int, names: Iterable[str], view: View = POOL) -> list[str]:
     """The signals of a model of which there is no dump in a view."""
     return [name for name in names if not run.has(view.signal(name, model))]
+
+
+def check(experiment: Experiment, network: Network, examples: Dataset) -> dict[str, table.Measure]:
+    """How the signals of the experiment are measured on this network, tried on shapes alone.
+
+    Raises:
+      UserError: as `table.measures`, or a signal that the network cannot give.
+    """
+    measures = table.measures(experiment.signal_names, network, experiment)
+    if any(name in measures for name in ("gradient_norms_x", "boundary_distance")):
+        dependence.check_gradient(network, examples)
+    if unsure := {n: m for n, m in measures.items() if n not in ("phi", "logits")}:
+        step = measure.make_step(network, unsure, augment.query_grid(1), plain=unsure)
+        measure.shapes(step, network, examples.x, examples.y)
+    return measures
 
 
 def score_models(
@@ -48,7 +64,7 @@ def score_models(
     """
     e, devices = experiment, devices or lift.mesh()
     augment.check_size(examples.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
-    measures = table.measures(e.signal_names, network)
+    measures = check(e, network, examples)
 
     def unscored() -> dict[int, list[str]]:
         left = {i: missing(run, i, measures, view) for i in ids}
@@ -78,31 +94,43 @@ def _score(
     images, labels = examples.x, examples.y
     todo = list(left)
     where = "" if view == POOL else f" {view.name}"
-    plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
-    of_one = measure.make_step(network, measures, augment.query_grid(e.queries), plain=plain)
-    shapes = measure.shapes(of_one, network, images, labels)
+    # What every model has already is not computed again: a signal may cost a thousand passes.
+    measures = {n: m for n, m in measures.items() if any(n in names for names in left.values())}
+    plain = [name for name in measures if table.is_plain_now(name, e)]
+    queries = table.queries(measures, e)
     strategy = lift.choose_strategy(
         e.strategy,
         convolutional=network.convolutional,
         platform=devices.devices.flat[0].platform,
     )
+    width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
+    of_one = measure.make_step(
+        network,
+        measures,
+        augment.query_grid(queries),
+        plain=plain,
+        block_bytes=_block_bytes(devices) // (width // devices.size if strategy == "vmap" else 1),
+    )
+    shapes = measure.shapes(of_one, network, images, labels)
     of_many = lift.lift(of_one, strategy, devices, shared=3)
 
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     if e.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
     batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
-    batch = max(1, batch // e.queries)
+    batch = max(1, batch // max(queries, table.images(measures)))
     num_examples = len(examples.y)
     finished: list[int] = []
     # Only of the pool is it known who trained on what.
     keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
     records = diagnoses.last_records(run)
     moved: dict[int, str] = {}
+    known = run.diagnoses() if keep is not None else {}
+    failed: dict[str, dict[int, int]] = {n: {} for n in measures if n in MAY_FAIL}
 
     def score_chunk(ids: list[int], width: int) -> None:
         # also after a chunk that ran out of memory
-        bar.n = len(finished) * num_examples * e.queries
+        bar.n = len(finished) * num_examples * queries
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
         padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
         variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
@@ -110,7 +138,7 @@ def _score(
         with contextlib.ExitStack() as files:
             writers = []
             for i in ids:
-                names = {name: view.signal(name, i) for name in left[i]}
+                names = {name: view.signal(name, i) for name in left[i] if name in shapes}
                 writers.append(_writers(files, run, names, shapes, num_examples))
             for signals, outputs in sweep(of_many, variables, images, labels, batch):
                 for row, write in enumerate(writers):
@@ -118,12 +146,17 @@ def _score(
                     for name in write:
                         write[name](own[name])
                     seen[row].append((_finite(own), outputs.of_model(row)))
-                bar.update(len(ids) * len(seen[0][-1][0]) * e.queries)
+                    for name in failed.keys() & write.keys():
+                        number = int(np.isnan(own[name]).sum())
+                        failed[name][ids[row]] = failed[name].get(ids[row], 0) + number
+                bar.update(len(ids) * len(seen[0][-1][0]) * queries)
             if keep is not None:  # before the dumps are entered: what is scored is diagnosed
                 for i, batches in zip(ids, seen, strict=True):
                     finite, said = zip(*batches, strict=True)
                     whole = health.concatenate(said)
                     found = health.diagnose(whole, examples.y, keep[i], np.concatenate(finite))
+                    if i in known and known[i].diverged and set(left[i]) < set(e.signal_names):
+                        found = known[i]  # another signal, scored before, says so
                     run.record_diagnosis(i, found)
                     record = records.get(i, {})
                     if record.get("epoch") == e.epochs and not found.diverged:
@@ -131,10 +164,12 @@ def _score(
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
-    width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
-    total = len(todo) * num_examples * e.queries
+    total = len(todo) * num_examples * queries
     with progress.bar(f"score{where}", total, "images", rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
+    for name, numbers in failed.items():
+        if sum(numbers.values()):
+            progress.note(_failures(e, name, numbers, num_examples, where))
     if lost := {model: how for model, how in moved.items() if how}:
         progress.note(
             f"WARNING: the predictions of {progress.named_models(lost)} are not those at the end "
@@ -159,6 +194,34 @@ def _writers(
 
 
 def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:
-    """bool [examples], whether all signals of an example are finite numbers."""
-    flat = [np.isfinite(array).reshape(len(array), -1).all(-1) for array in signals.values()]
-    return np.all(flat, axis=0)
+    """bool [examples], whether all signals of an example that must be are finite numbers."""
+    flat = {
+        name: np.isfinite(array).reshape(len(array), -1).all(-1) for name, array in signals.items()
+    }
+    length = len(next(iter(flat.values())))
+    must = [finite for name, finite in flat.items() if name not in MAY_FAIL]
+    return np.all([np.ones(length, bool), *must], axis=0)
+
+
+def _block_bytes(devices: Mesh) -> int:
+    """What the gradients of a block of examples, of all models side by side on a device, may take.
+
+    It does not depend on what is free at the moment, so that the numbers do not either.
+    """
+    device = devices.devices.flat[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    return int(stats["bytes_limit"]) // 16 if stats and "bytes_limit" in stats else 1 << 28
+
+
+def _failures(
+    e: Experiment, name: str, numbers: Mapping[int, int], num_examples: int, where: str
+) -> str:
+    """How many examples have none of a signal, in a line."""
+    worst = max(numbers, key=lambda model: numbers[model])
+    share = sum(numbers.values()) / (len(numbers) * num_examples)
+    return (
+        f"{name}{where}: {share:.2%} of {num_examples} examples of {len(numbers)} models have none "
+        f"(model {worst}: {numbers[worst]}): no other class within --boundary_steps="
+        f"{e.boundary_steps} of --boundary_step={e.boundary_step:g}, or a third one between; "
+        "attacks on it leave these examples out"
+    )
