@@ -10,10 +10,10 @@ QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
 def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
     """A documented field.
 
-    `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. It is train, score, or a signal's name. Fields fixed by "data" say where the data are: another value is taken if
-    the data there are the same. Fields fixed by "nothing" say how to compute, not what, or only add
-    to it.
+    `fixed_by` names the stage, or the signal, whose first output depends on it: from then on a run
+    directory refuses another value. Fields fixed by "data" say where the data are: another value is
+    taken if the data there are the same. Fields fixed by "nothing" say how to compute, not what, or
+    only add to it.
     """
     return dataclasses.field(
         default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices}

@@ -24,6 +24,6 @@ def in_blocks(function: Callable, arrays: tuple, block: int) -> jax.Array:
     number = -(-total // block)
     block = -(-total // number)  # as even as can be
     index = jnp.minimum(jnp.arange(number * block), total - 1)
-    blocks = tuple(a[index].reshape(number, block, *a.shape[1:]) for a in arrays)
+    blocks = tuple(jnp.asarray(a)[index].reshape(number, block, *a.shape[1:]) for a in arrays)
     result = jax.lax.map(lambda one: over_block(*one), blocks)
     return result.reshape(number * block, *result.shape[2:])[:total]
