@@ -62,6 +62,7 @@ class Attack:
       caveat: (evidence, scores) -> what these scores cannot say, in words; empty if nothing.
       options: what a user can give it beside its name (options.py).
       build: (value of each option) -> the attack with these, if there are options.
+      by_model: whether it reads the signals of a model after the other's and keeps none of them.
     """
 
     run: Run
@@ -79,6 +80,7 @@ class Attack:
     caveat: Callable[[Evidence, np.ndarray], str] | None = None
     options: tuple[Option, ...] = ()
     build: "Callable[[Mapping[str, Value]], Attack] | None" = None
+    by_model: bool = False
 
 
 def optional(build: Callable[[Mapping[str, Value]], Attack], *options: Option) -> Attack:
@@ -127,7 +129,7 @@ def plain_of(signal: str) -> Scalar:
 
 def statistic(function: statistics.Statistic) -> Read:
     """A statistic of the plain logits."""
-    return lambda s: statistics.of_models(function, s["logits"], s.labels)
+    return lambda s: s.statistic(function)
 
 
 # The loss and the confidence rise with phi of the plain query: thresholds on them are thresholds on
@@ -224,6 +226,7 @@ def class_threshold(
         run_on=lambda name: by_class(class_threshold_attack, lambda s: scalar_plain(s, name)),
         statistic=judges_by,
         caveat=caveat,
+        by_model=True,
     )
 
 
@@ -241,10 +244,15 @@ def of_targets(
 ) -> Attack:
     """A statistic of the target's own plain logits."""
 
-    def run(e: Evidence) -> np.ndarray:
-        return statistics.of_models(function, e.of_targets("logits"), e.labels)
-
-    return Attack(run, summary, source, ("logits",), threshold, statistic=judges_by)
+    return Attack(
+        lambda e: e.statistic_of_targets(function),
+        summary,
+        source,
+        ("logits",),
+        threshold,
+        statistic=judges_by,
+        by_model=True,
+    )
 
 
 def threshold_on(name: str) -> Run:

@@ -309,6 +309,7 @@ ATTACKS: dict[str, Attack] = {
         ("logits",),
         0.5,
         caveat=lambda e, scores: privacy_risk.caveat(scores, e.labels),
+        by_model=True,
     ),
     # Global thresholds on the target's own output
     "loss": Attack(

@@ -1,7 +1,7 @@
 """Scores finished models: any number of signals from one sweep, streamed to the run directory."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -12,12 +12,12 @@ from lira_jax.attacks.shared.plain import MAY_FAIL
 from lira_jax.data import augment
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, lift
-from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint, diagnoses, health
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
-from lira_jax.signals import dependence, measure, table
+from lira_jax.signals import chunk, dependence, measure, table
+from lira_jax.signals.chunk import ChunkScorer, Said
 
 
 def missing(run: RunDirectory, model: int, names: Iterable[str], view: View = POOL) -> list[str]:
@@ -96,75 +96,52 @@ def _score(
     where = "" if view == POOL else f" {view.name}"
     # What every model has already is not computed again: a signal may cost a thousand passes.
     measures = {n: m for n, m in measures.items() if any(n in names for names in left.values())}
-    plain = [name for name in measures if table.is_plain_now(name, e)]
-    queries = table.queries(measures, e)
-    strategy = lift.choose_strategy(
-        e.strategy,
-        convolutional=network.convolutional,
-        platform=devices.devices.flat[0].platform,
-    )
-    width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
-    of_one = measure.make_step(
-        network,
-        measures,
-        augment.query_grid(queries),
-        plain=plain,
-        block_bytes=_block_bytes(devices) // (width // devices.size if strategy == "vmap" else 1),
-    )
-    shapes = measure.shapes(of_one, network, images, labels)
-    of_many = lift.lift(of_one, strategy, devices, shared=3)
-
+    score = ChunkScorer(e, network, measures, examples, devices, queries=e.queries)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     if e.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
-    batch = max(1, batch // max(queries, table.images(measures)))
-    num_examples = len(examples.y)
+    num_examples = score.num_examples
     finished: list[int] = []
     # Only of the pool is it known who trained on what.
     keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
     records = diagnoses.last_records(run)
     moved: dict[int, str] = {}
-    known = run.diagnoses() if keep is not None else {}
-    failed: dict[str, dict[int, int]] = {n: {} for n in measures if n in MAY_FAIL}
+    known = run.diagnoses() if view == POOL else {}
+    failed: dict[str, dict[int, int]] = {name: {} for name in measures if name in MAY_FAIL}
+
+    def diagnose(i: int, said: Said) -> None:
+        """Before the dumps are entered: what is scored is diagnosed."""
+        for name in failed.keys() & set(left[i]):
+            failed[name][i] = said.failed[name]
+        if keep is None:
+            return
+        found = health.diagnose(said.outputs, examples.y, keep[i], said.finite)
+        if i in known and known[i].diverged and set(left[i]) < set(e.signal_names):
+            found = known[i]  # another signal, scored before, says so
+        run.record_diagnosis(i, found)
+        record = records.get(i, {})
+        if record.get("epoch") == e.epochs and not found.diverged:
+            moved[i] = diagnoses.moved(record, said.outputs, examples.y, keep[i])
 
     def score_chunk(ids: list[int], width: int) -> None:
         # also after a chunk that ran out of memory
-        bar.n = len(finished) * num_examples * queries
+        bar.n = len(finished) * num_examples * score.queries
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
-        padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
-        variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
-        seen: list[list[tuple]] = [[] for _ in ids]  # (finite, outputs) of each batch
-        with contextlib.ExitStack() as files:
-            writers = []
-            for i in ids:
-                names = {name: view.signal(name, i) for name in left[i] if name in shapes}
-                writers.append(_writers(files, run, names, shapes, num_examples))
-            for signals, outputs in sweep(of_many, variables, images, labels, batch):
-                for row, write in enumerate(writers):
-                    own = {name: array[row] for name, array in signals.items()}
-                    for name in write:
-                        write[name](own[name])
-                    seen[row].append((_finite(own), outputs.of_model(row)))
-                    for name in failed.keys() & write.keys():
-                        number = int(np.isnan(own[name]).sum())
-                        failed[name][ids[row]] = failed[name].get(ids[row], 0) + number
-                bar.update(len(ids) * len(seen[0][-1][0]) * queries)
-            if keep is not None:  # before the dumps are entered: what is scored is diagnosed
-                for i, batches in zip(ids, seen, strict=True):
-                    finite, said = zip(*batches, strict=True)
-                    whole = health.concatenate(said)
-                    found = health.diagnose(whole, examples.y, keep[i], np.concatenate(finite))
-                    if i in known and known[i].diverged and set(left[i]) < set(e.signal_names):
-                        found = known[i]  # another signal, scored before, says so
-                    run.record_diagnosis(i, found)
-                    record = records.get(i, {})
-                    if record.get("epoch") == e.epochs and not found.diverged:
-                        moved[i] = diagnoses.moved(record, whole, examples.y, keep[i])
+        score(
+            run,
+            view,
+            {i: [name for name in left[i] if name in measures] for i in ids},
+            chunk.stack(loaded, width, devices),
+            images,
+            labels,
+            advance=lambda examples: bar.update(len(ids) * examples * score.queries),
+            entering=diagnose,
+        )
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
-    total = len(todo) * num_examples * queries
+    width = chunks.width(score.strategy, e.models_per_chunk, len(todo), devices)
+    total = len(todo) * num_examples * score.queries
     with progress.bar(f"score{where}", total, "images", rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
     for name, numbers in failed.items():
@@ -175,42 +152,6 @@ def _score(
             f"WARNING: the predictions of {progress.named_models(lost)} are not those at the end "
             f"of training: of model {min(lost)} {lost[min(lost)]}; has its code changed since?"
         )
-
-
-def _writers(
-    files: contextlib.ExitStack,
-    run: RunDirectory,
-    names: Mapping[str, str],
-    shapes: Mapping[str, tuple[int, ...]],
-    num_examples: int,
-) -> dict[str, Callable[[np.ndarray], None]]:
-    """Signal -> what appends rows to its dump; `names` has the dumps' names."""
-    return {
-        signal: files.enter_context(
-            run.rows_writer(name, (num_examples, *shapes[signal]), np.float32)
-        )
-        for signal, name in names.items()
-    }
-
-
-def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:
-    """bool [examples], whether all signals of an example that must be are finite numbers."""
-    flat = {
-        name: np.isfinite(array).reshape(len(array), -1).all(-1) for name, array in signals.items()
-    }
-    length = len(next(iter(flat.values())))
-    must = [finite for name, finite in flat.items() if name not in MAY_FAIL]
-    return np.all([np.ones(length, bool), *must], axis=0)
-
-
-def _block_bytes(devices: Mesh) -> int:
-    """What the gradients of a block of examples, of all models side by side on a device, may take.
-
-    It does not depend on what is free at the moment, so that the numbers do not either.
-    """
-    device = devices.devices.flat[0]
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    return int(stats["bytes_limit"]) // 16 if stats and "bytes_limit" in stats else 1 << 28
 
 
 def _failures(

@@ -19,7 +19,7 @@ from lira_jax.runs import checkpoint
 from lira_jax.runs import evidence as run_evidence
 from lira_jax.runs.directory import POOL, RunDirectory
 from lira_jax.runs.health import Diagnosis
-from lira_jax.signals import score
+from lira_jax.signals import chunk, score
 
 MODELS = 6
 E = Experiment(
@@ -181,13 +181,13 @@ def test_what_is_scored_already_is_not_computed_again_and_its_diagnosis_is_kept(
     found = Diagnosis("NaN or infinite outputs on 3 examples")
     run.record_diagnosis(2, found)
     seen = []
-    make_step = score.measure.make_step
+    make_step = chunk.measure.make_step
 
     def recording(network, measures, grid, **options):
         seen.append((sorted(measures), list(options["plain"])))
         return make_step(network, measures, grid, **options)
 
-    monkeypatch.setattr(score.measure, "make_step", recording)
+    monkeypatch.setattr(chunk.measure, "make_step", recording)
     scored(run, "phi,gradient_norms_x")
     assert seen[-1] == (["gradient_norms_x"], ["gradient_norms_x"])
     assert run.diagnoses()[2] == found
