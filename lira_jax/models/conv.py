@@ -255,7 +255,7 @@ def usual_form() -> str:
 def form_by_example() -> str:
     """The form for gradients of one example at a time, many of them under vmap.
 
-    Measured on CPUs (docs/measurements/signals.md): of XLA's, matrix products are the only ones
+    measured on CPUs (BUILD_NOTES.md): of XLA's, matrix products are the only ones
     that stay fast in a compiled loop.
     """
     usual = usual_form()

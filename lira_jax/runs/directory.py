@@ -75,7 +75,7 @@ class View:
         """Name of the dump of one model's signal, float32.
 
         phi is [examples, queries], logits [examples, classes] or [examples, queries, classes],
-        others are [examples, queries, ...].
+        other signals are [examples, queries, ...], or [examples, ...] of the plain query alone.
         """
         return f"{self._of_signal(name)}{model:04d}.npy"
 
