@@ -69,7 +69,7 @@ def decided(ranked: Ranked, fpr: float = FPR) -> np.ndarray | None:
     outside = np.concatenate([pairs.outside for pairs in ranked.rows])
     if outside.size * fpr < 1:
         return None
-    return (ranked.ranks >= at_fpr(outside, fpr)) & ranked.counted
+    return ranked.at_least(at_fpr(outside, fpr))
 
 
 def false_alarms(decisions: np.ndarray, ranked: Ranked) -> FalseAlarms | None:

@@ -174,9 +174,9 @@ def _decisions(decided: np.ndarray, ranked: Ranked) -> dict[str, Decisions]:
 def _by_class(ranked: Ranked, labels: np.ndarray) -> Iterator[tuple[int, dict[str, float]]]:
     """Each class and the metrics over its examples; without those that have none."""
     for k in np.unique(labels):
-        own = ranked.examples(labels == k)
-        if own.both_kinds():
-            yield int(k), metrics(own.all().curve())
+        pairs = ranked.examples(labels == k).all()
+        if _both(pairs.is_member):
+            yield int(k), metrics(pairs.curve())
 
 
 def _of_shadows(shadows: ShadowScores) -> np.ndarray:
@@ -202,4 +202,8 @@ def _over_targets(ranked: Ranked) -> dict[str, Any]:
 
 def _group(name: str, ranked: Ranked, where: np.ndarray) -> Row | None:
     own = ranked.among(where)
-    return summarise(own).row(name) if own.both_kinds() else None
+    return summarise(own).row(name) if _both(ranked.members[own.counted]) else None
+
+
+def _both(members: np.ndarray) -> bool:
+    return bool(members.any() and not members.all())

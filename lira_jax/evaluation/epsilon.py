@@ -103,7 +103,7 @@ def epsilon(ranked: Ranked, setting: Setting | None = None, *, seed: int = 0) ->
     for t, pairs in enumerate(ranked.rows):
         if min(pairs.inside.size, pairs.outside.size) >= 2:
             counted = ranked.counted[t]
-            targets.append((ranked.ranks[t, counted], ranked.members[t, counted]))
+            targets.append((ranked.codes[t, counted] >> 1, ranked.members[t, counted]))
     error = (1 - setting.confidence) / (1 if len(targets) == 1 else 2)
     if coin is None:
         value = [

@@ -110,13 +110,7 @@ def guess(scores: np.ndarray, members: np.ndarray, coin: float, seed: int) -> Gu
       coin: with what probability each example was made a member, independently.
       seed: of the random order of ties.
     """
-    drawn = np.random.default_rng(seed).permutation(scores.size)
-    # Score, lot and membership in one number: those sort fast.
-    codes = scores[drawn].astype(np.uint64) << np.uint64(32)
-    codes |= np.arange(0, 2 * scores.size, 2, dtype=np.uint64)
-    codes |= members[drawn]
-    codes.sort()
-    inside = (codes & np.uint64(1)).astype(bool)
+    inside = _by_score(scores, members, seed)
     half = scores.size // 2
     steps = max(0, int(np.log(max(half, 1) / FEWEST_GUESSES) / np.log(RATIO)))
     numbers = np.rint(FEWEST_GUESSES * RATIO ** np.arange(steps + 1)).astype(int)
@@ -133,6 +127,20 @@ def guess(scores: np.ndarray, members: np.ndarray, coin: float, seed: int) -> Gu
         prior=np.repeat([prior for _, _, prior in kinds], numbers.size),
         num_examples=scores.size,
     )
+
+
+def _by_score(scores: np.ndarray, members: np.ndarray, seed: int) -> np.ndarray:
+    """The membership of the examples in ascending order of their scores, ties by lot."""
+    pairs = Pairs.of(scores, members)
+    if np.all(pairs.ranks[1:] > pairs.ranks[:-1]):
+        return pairs.is_member
+    drawn = np.random.default_rng(seed).permutation(scores.size)
+    # Score, lot and membership in one number: those sort fast.
+    codes = scores[drawn].astype(np.uint64) << np.uint64(32)
+    codes |= np.arange(0, 2 * scores.size, 2, dtype=np.uint64)
+    codes |= members[drawn]
+    codes.sort()
+    return (codes & np.uint64(1)).astype(bool)
 
 
 def guesses(made: Guesses, delta: float, error: float) -> float:

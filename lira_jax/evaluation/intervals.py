@@ -197,8 +197,9 @@ def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dic
         rows = np.arange(len(tpr))
         found["auc"].append(np.trapezoid(tpr, fpr, axis=1))
         found["balanced_accuracy"].append((1 + np.max(tpr - fpr, axis=1)) / 2)
-        for name, at in TPR_AT.items():
-            found[name].append(tpr[rows, np.count_nonzero(fpr <= at, axis=1) - 1])
+        allowed = [np.searchsorted(row, list(TPR_AT.values()), side="right") - 1 for row in fpr]
+        for name, steps in zip(TPR_AT, np.reshape(allowed, (-1, len(TPR_AT))).T, strict=True):
+            found[name].append(tpr[rows, steps])
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

@@ -15,6 +15,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import Roc, of_sorted
 
 _BLOCK = 2**16
+_KEY_BITS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,14 +23,14 @@ class Ranked:
     """The pairs of an attack, (target, example), by rank.
 
     Attributes:
-      ranks: unsigned [targets, examples], how many distinct scores are lower; 0 where there is
-        none.
+      codes: unsigned [targets, examples], twice the rank of the score, and 1 more of a member; the
+        rank is how many distinct scores are lower, 0 where there is no score.
       members: bool [targets, examples], true where the target trained on the example.
       counted: bool [targets, examples], the pairs that count: all have a score.
       values: [distinct], the distinct scores, ascending: values[rank] is the score.
     """
 
-    ranks: np.ndarray
+    codes: np.ndarray
     members: np.ndarray
     counted: np.ndarray
     values: np.ndarray
@@ -57,18 +58,18 @@ class Ranked:
                 f"{where.shape}: give three arrays [targets, examples]"
             )
         counted = where & ~np.isnan(scores)
-        if counted.all():
-            ranks, values = _ranks(scores.ravel())
-            return cls(ranks.reshape(scores.shape), members, counted, values)
-        known, values = _ranks(scores[counted])
-        ranks = np.zeros(scores.shape, known.dtype)
-        ranks[counted] = known
-        return cls(ranks, members, counted, values)
+        known, values = _ranks(_only(counted, scores))
+        if known.size == scores.size:
+            ranks = known.reshape(scores.shape)
+        else:
+            ranks = np.zeros(scores.shape, known.dtype)
+            ranks[counted] = known
+        return cls(_codes(ranks, members), members, counted, values)
 
     @property
     def num_targets(self) -> int:
         """Targets, with pairs that count or without."""
-        return len(self.ranks)
+        return len(self.members)
 
     @property
     def inside(self) -> np.ndarray:
@@ -87,27 +88,19 @@ class Ranked:
     def examples(self, where: np.ndarray) -> "Ranked":
         """The pairs of some examples, bool [examples]."""
         which = np.flatnonzero(where)
-        arrays = (self.ranks, self.members, self.counted)
-        ranks, members, counted = (array.take(which, axis=1) for array in arrays)
-        return Ranked(ranks, members, counted, self.values)
-
-    def both_kinds(self) -> bool:
-        """Whether there are members and non-members among the pairs."""
-        return bool(self.inside.any() and self.outside.any())
+        arrays = (self.codes, self.members, self.counted)
+        codes, members, counted = (array.take(which, axis=1) for array in arrays)
+        return Ranked(codes, members, counted, self.values)
 
     @functools.cached_property
     def rows(self) -> "tuple[Pairs, ...]":
         """The pairs of each target, sorted."""
-        return tuple(
-            Pairs.of(r[c], m[c])
-            for r, m, c in zip(self.ranks, self.members, self.counted, strict=True)
-        )
+        each = zip(self.codes, self.counted, strict=True)
+        return tuple(Pairs.sorted(_only(counted, codes)) for codes, counted in each)
 
     def all(self) -> "Pairs":
         """The pairs of all targets, sorted."""
-        if self.counted.all():
-            return Pairs.of(self.ranks.ravel(), self.members.ravel())
-        return Pairs.of(self.ranks[self.counted], self.members[self.counted])
+        return Pairs.sorted(_only(self.counted, self.codes))
 
     def rank_of(self, threshold: float | np.ndarray) -> np.ndarray:
         """The rank r for which `rank >= r` decides as `score >= threshold` does; NaN for NaN."""
@@ -118,11 +111,12 @@ class Ranked:
         """Which pairs that count reach their target's limit, bool [targets, examples].
 
         Args:
-          limits: ranks, float [targets]; NaN is reached by none.
+          limits: ranks, float [targets] or [] for all targets; NaN is reached by none.
         """
-        found = self.counted.copy()
-        for row, ranks, limit in zip(found, self.ranks, limits, strict=True):
-            row &= ranks >= self.ranks.dtype.type(limit) if limit <= self.values.size else False
+        never = 2 * self.values.size
+        at = np.where(np.isnan(limits), never, 2 * limits).astype(self.codes.dtype)
+        found = self.codes >= np.broadcast_to(at, self.num_targets)[:, None]
+        found &= self.counted
         return found
 
 
@@ -131,23 +125,20 @@ class Pairs:
     """Pairs in the order of their scores, of one target or of several.
 
     Attributes:
-      codes: unsigned [pairs], ascending: twice the rank, and 1 more of a member.
+      codes: unsigned [pairs], ascending: those of `Ranked`.
     """
 
     codes: np.ndarray
 
     @classmethod
     def of(cls, ranks: np.ndarray, members: np.ndarray) -> "Pairs":
-        """Sorts pairs.
+        """Pairs of ranks, unsigned [pairs], and membership, bool [pairs]."""
+        return cls.sorted(_codes(ranks, members))
 
-        Args:
-          ranks: unsigned [pairs].
-          members: bool [pairs].
-        """
-        codes = ranks << ranks.dtype.type(1)
-        codes |= members
-        codes.sort()
-        return cls(codes)
+    @classmethod
+    def sorted(cls, codes: np.ndarray) -> "Pairs":
+        """Pairs of codes in any order, unsigned [pairs]."""
+        return cls(np.sort(codes))
 
     @property
     def size(self) -> int:
@@ -184,6 +175,17 @@ class Pairs:
         return of_sorted(self.ranks[::-1], self.is_member[::-1], above)
 
 
+def _codes(ranks: np.ndarray, members: np.ndarray) -> np.ndarray:
+    codes = ranks << ranks.dtype.type(1)
+    codes |= members
+    return codes
+
+
+def _only(counted: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """array[counted], fast where all count."""
+    return array.ravel() if counted.all() else array[counted]
+
+
 def _ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of scores, without NaN, among the distinct ones; and these, ascending."""
     kind = np.uint32 if scores.size < 2**31 else np.uint64  # one bit is for the membership
@@ -216,7 +218,7 @@ def order(scores: np.ndarray) -> np.ndarray:
     scores = scores.astype(np.float64, copy=False)
     low, high = (int(_sortable(np.array(end))) for end in (scores.min(), scores.max()))
     position_bits = (scores.size - 1).bit_length()
-    dropped = max(0, (high - low).bit_length() + position_bits - 64)
+    dropped = max(0, (high - low).bit_length() + position_bits - _KEY_BITS)
     keys = np.empty(scores.size, np.uint64)
     for block in _blocks(scores.size):
         bits = (_sortable(scores[block]) - np.int64(low)).view(np.uint64)  # modulo 2^64

@@ -50,15 +50,15 @@ def reproducibility(ranked: Ranked, top: float = TOP) -> Reproducibility | None:
     Returns:
       None where no two neighbouring targets have 1 / top members in common.
     """
-    ranks, inside = ranked.ranks, ranked.inside
+    inside = ranked.inside
     jaccards, chances, correlations = [], [], []
-    for t in np.unique(np.linspace(0, len(ranks) - 2, MOST_PAIRS).round().astype(int)):
-        if len(ranks) < 2:
+    for t in np.unique(np.linspace(0, ranked.num_targets - 2, MOST_PAIRS).round().astype(int)):
+        if ranked.num_targets < 2:
             break
         both = np.flatnonzero(inside[t] & inside[t + 1])
         if both.size * top < 1:
             continue
-        own, other = ranks[t, both], ranks[t + 1, both]
+        own, other = ranked.codes[t, both], ranked.codes[t + 1, both]  # ordered as ranks are
         jaccards.append(jaccard(own, other, top))
         share = round(top * both.size) / both.size
         chances.append(share / (2 - share))

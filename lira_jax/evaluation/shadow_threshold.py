@@ -22,7 +22,7 @@ def thresholds(ranked: Ranked) -> np.ndarray | None:
     """
     if ranked.num_targets < 2:
         return None
-    known = ranked.ranks[ranked.counted]
+    known = ranked.codes[ranked.counted] >> 1
     some = known[:: -(-known.size // _PAIRS)]
     grid = np.unique(np.quantile(some, np.linspace(0, 1, _GRID), method="nearest"))
 
