@@ -1,4 +1,4 @@
-"""What the README says works."""
+"""What the README and the pages of docs/ say works."""
 
 import contextlib
 import importlib
@@ -25,6 +25,11 @@ from lira_jax.runs.directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+}
+ATTACK_PAGE = PAGES["docs/attacks.md"].split("## Which number is which")[0]
 
 
 def test_the_two_commands_come_first():
@@ -41,14 +46,16 @@ def test_the_two_commands_come_first():
 
 def test_attacks_are_listed_as_the_table_has_them_and_in_its_order():
     """A new one works before it is listed: the help of lira-attack has it at once."""
-    listed = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", README, re.M)
+    listed = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", ATTACK_PAGE, re.M)
     names = [name for name, *_ in listed]
     expected = [(n, a.summary, markdown(a.source)) for n, a in ATTACKS.items() if n in names]
     assert listed == expected
     assert len(names) > 30
 
 
-@pytest.mark.parametrize("code", re.findall(r"^```python\n(.*?)^```", README, re.S | re.M))
+@pytest.mark.parametrize(
+    "code", re.findall(r"^```python\n(.*?)^```", PAGES["docs/python.md"], re.S | re.M)
+)
 def test_the_examples_run(code, tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     keep = masks.draw("balanced", 8, 50)
@@ -63,8 +70,9 @@ def test_the_examples_run(code, tmp_path, monkeypatch, capsys):
 
 
 def snippet(word):
-    """The code block with this word in it."""
-    (code,) = [c for c in re.findall(r"^```\w* ?\w*\n(.*?)^```", README, re.S | re.M) if word in c]
+    """The code block with this word in it, on the README or the pages on models and other tools."""
+    text = README + PAGES["docs/models.md"] + PAGES["docs/other_tools.md"]
+    (code,) = [c for c in re.findall(r"^```\w* ?\w*\n(.*?)^```", text, re.S | re.M) if word in c]
     return code
 
 
@@ -179,16 +187,36 @@ def test_the_recipe_of_ones_own_goes_through_the_commands(tmp_path, monkeypatch)
 
 def test_the_attacks_on_any_signal_are_those_of_the_table():
     """Of those that are listed above: a new one works before it is."""
-    listed = re.findall(r"^\| `(\w+)` \|", README, re.M)
-    named = re.search(r"Attacks that take any are (.*?)\. What", README, re.S)[1]
+    listed = re.findall(r"^\| `(\w+)` \|", ATTACK_PAGE, re.M)
+    named = re.search(r"Attacks that take any are (.*?)\. What", ATTACK_PAGE, re.S)[1]
     assert re.findall(r"`(\w+)`", named) == list(
         dict.fromkeys(a.on_signal for n, a in ATTACKS.items() if a.on_signal and n in listed)
     )
 
 
-def test_files_that_are_linked_exist():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+def anchors(text):
+    """Of the headings of a page, as GitHub and MkDocs name them."""
+    words = [re.sub(r"[^\w\- ]", "", h.lower()) for h in re.findall(r"^#+ (.*)$", text, re.M)]
+    return {w.strip().replace(" ", "-") for w in words}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_headings_that_are_linked_exist(page):
+    for target in re.findall(
+        r"\]\(([^):]+)\)", re.sub(r"^```.*?^```", "", PAGES[page], flags=re.S | re.M)
+    ):
+        file, _, heading = target.partition("#")
+        path = ((ROOT / page).parent / file).resolve() if file else ROOT / page
+        assert path.exists(), target
+        assert not heading or heading in anchors(path.read_text()), target
+
+
+def test_every_page_is_in_the_sites_menu_and_is_reached_from_the_readme():
+    menu = (ROOT / "mkdocs.yml").read_text()
+    for page in PAGES:
+        assert page == "README.md" or page.removeprefix("docs/") in menu, page
+        top = page.startswith("docs/") and page.count("/") == 1 and page != "docs/index.md"
+        assert not top or f"({page})" in README, page
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.flags")), ids=lambda p: p.stem)

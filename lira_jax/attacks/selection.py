@@ -83,6 +83,7 @@ def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, A
             run=attack.run_on(signal),
             summary=f"{base} on the signal {signal}",
             needs=(signal,),
+            by_model=False,
             statistic=_on(signal, attack.statistic),
         )
     return found

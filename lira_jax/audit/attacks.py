@@ -78,15 +78,14 @@ def run_attacks(
     unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
     undecided: dict[str, UserError] = {}
     caveats: dict[str, list[str]] = {}
-    evidence.read(signal for name in names for signal in table[name].needs)
+    evidence.read(
+        signal for name in names for signal in table[name].needs if not table[name].by_model
+    )
     correct = maximum_score = None
     if "logits" in evidence.signals:
-        logits = evidence.of_targets("logits")
-        correct = logits.argmax(-1) == evidence.labels
+        correct = evidence.statistic_of_targets(statistics.correctness) == 1
         if members is not None:
-            maximum_score = np.exp(
-                statistics.of_models(statistics.maximum_score, logits, evidence.labels)
-            )
+            maximum_score = np.exp(evidence.statistic_of_targets(statistics.maximum_score))
     with progress.bar("attack", len(names), "attacks") as bar:
         for name in names:
             bar.set_postfix_str(name)

@@ -36,14 +36,13 @@ def model_facts(
     members = evidence.members
     if "logits" not in evidence.signals or members is None:
         return {}
-    logits = evidence.of_targets("logits")
-    correct = logits.argmax(-1) == evidence.labels
+    correct = evidence.statistic_of_targets(statistics.correctness) == 1
     found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
-        "calibration": _calibration(logits, evidence.labels, members, shadows),
+        "calibration": _calibration(evidence, members, shadows),
         "confidence": groups.confidence(
-            np.exp(statistics.of_models(statistics.log_confidence, logits, evidence.labels)),
-            np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels)),
+            np.exp(evidence.statistic_of_targets(statistics.log_confidence)),
+            np.exp(evidence.statistic_of_targets(statistics.maximum_score)),
             members,
             correct,
         ),
@@ -74,20 +73,23 @@ def _privacy_risk(
 
 
 def _calibration(
-    logits: np.ndarray, labels: np.ndarray, members: np.ndarray, shadows: Evidence | None
+    evidence: Evidence, members: np.ndarray, shadows: Evidence | None
 ) -> Calibration | None:
     """Means over targets with members and non-members; None without such targets.
 
     False positives are the maximum score attack's, at shadows' thresholds; without shadows that
     could give one, at each target's median.
     """
-    pairs = [calibration.confidence_and_correctness(target, labels) for target in logits]
+    pairs = [
+        calibration.confidence_and_correctness(target, evidence.labels)
+        for target in evidence.each_target("logits")
+    ]
     confidence = np.stack([c for c, _ in pairs])
     limits = shadow_threshold.thresholds(Ranked.of(confidence, members))
     if shadows is not None:
         theirs = [
             calibration.confidence_and_correctness(model, shadows.labels)[0]
-            for model in shadows.of_targets("logits")
+            for model in shadows.each_target("logits")
         ]
         assert shadows.members is not None, "shadows are models of the run"
         limits = np.full(len(confidence), best_threshold(np.stack(theirs), shadows.members))

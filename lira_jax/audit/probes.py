@@ -134,8 +134,7 @@ def _score_shift(evidence: Evidence, of_probes: np.ndarray) -> float:
 
 def _maximum_score(evidence: Evidence) -> np.ndarray:
     """float64 [targets, examples]."""
-    logits = evidence.of_targets("logits")
-    return np.exp(statistics.of_models(statistics.maximum_score, logits, evidence.labels))
+    return np.exp(evidence.statistic_of_targets(statistics.maximum_score))
 
 
 def _over_targets(alarms: np.ndarray, score: np.ndarray) -> FalsePositiveRate:

@@ -42,7 +42,7 @@ def peak_flops(device: jax.Device) -> float | None:
 def usual_flops(devices: jax.sharding.Mesh) -> float:
     """FLOP / s that a training may reach, to an order of magnitude, before anything is measured.
 
-    A CPU's is what the networks of BUILD_NOTES.md reach on one core; an accelerator's is a guess.
+    A CPU's is what networks reach on one core (docs/measurements); an accelerator's is a guess.
     """
     if devices.devices.flat[0].platform == "cpu":
         return _USUAL_CPU_CORE * _cores()

@@ -17,7 +17,7 @@ from lira_jax.errors import UserError
 
 # What XLA:CPU gives to YNNPACK by default, less convolutions: their weight gradients were up to 5
 # times slower there than in Eigen, and their forward pass uses one core (jaxlib 0.10.2, measured in
-# BUILD_NOTES.md).
+# docs/measurements/training_speed.md).
 _CPU_OPTIONS = {
     "xla_cpu_experimental_ynn_fusion_type": (
         "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"

@@ -13,7 +13,7 @@ def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
     """Images of one model in one scoring step, queries counted, where the user does not say.
 
     The activations of a convolutional network stay in a CPU's cache for small batches only
-    (BUILD_NOTES.md).
+    (docs/measurements/scoring_and_attack_speed.md).
     """
     on_cpu = devices.devices.flat[0].platform == "cpu"
     return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH

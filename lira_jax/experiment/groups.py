@@ -120,7 +120,9 @@ class Model:
         "Model family (see lira_jax/models/table.py), or package.module:function of your own.",
     )
     depth: int = _field(
-        0, "Layers of wide_resnet (6n+4), resnet or densenet; 0 for the family's default."
+        0,
+        "Layers of wide_resnet (6n+4), resnet, resnet_cifar (6n+2), resnet_cifar_bottleneck (9n+2) "
+        "or densenet (6n+4); 0 for the family's default.",
     )
     width: int = _field(
         0, "Width factor of wide_resnet, filters of cnn, growth of densenet; 0 for default."
@@ -129,6 +131,21 @@ class Model:
         (512, 256), "Units of each hidden layer of mlp, comma separated."
     )
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
+    initial: str = _field(
+        "lecun_normal",
+        "How the weights of mlp begin: lecun_normal, or glorot_uniform as in Keras.",
+        choices=("lecun_normal", "glorot_uniform"),
+    )
+    dropout: float = _field(
+        0.0,
+        "Fraction of activations that are dropped in training: after each hidden layer of mlp, "
+        "inside the blocks of wide_resnet, before the last layer of others; in [0, 1).",
+    )
+    drop_connect: float = _field(
+        0.0,
+        "Fraction of examples for which the last block of efficientnet is passed over in training, "
+        "earlier blocks in proportion to their place (stochastic depth); in [0, 1).",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,21 +163,38 @@ class Training:
     learning_rate: float = _field(
         0.1, "Learning rate that schedule and warm-up multiply; the peak where they are 1."
     )
+    drop_last: bool = _field(
+        False,
+        "Leave out of each epoch the members that fill no whole batch, others each time, as many "
+        "codes do; otherwise batches go on into the next epoch's order.",
+    )
     momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam.")
+    beta2: float = _field(0.999, "beta2 of adam.")
     nesterov: bool = _field(False, "Nesterov momentum for sgd.")
     schedule: str = _field(
         "cosine",
         "Learning rate over t in [0, 1]: cosine (to 0), reference (cos(7 pi t / 16), warm-up over "
-        "the first 1 %), linear (to 0), constant.",
-        choices=("cosine", "reference", "linear", "constant"),
+        "the first 1 %), linear (to 0), constant, step (times --drop_factor after each of "
+        "--drops).",
+        choices=("cosine", "reference", "linear", "constant", "step"),
     )
+    drops: tuple[int, ...] = _field(
+        (), "Epochs after which --schedule=step lowers the learning rate, such as 81,122."
+    )
+    drop_factor: float = _field(0.1, "What --schedule=step multiplies the learning rate by.")
     warmup: float = _field(
         0.0,
         "Fraction of training over which the learning rate rises linearly; reference always takes "
         "0.01.",
     )
     weight_decay: float = _field(
-        5e-4, "L2 penalty: the loss gains weight_decay / 2 * |kernels|^2, no biases."
+        5e-4, "L2 penalty: the loss gains weight_decay / 2 * |parameters|^2."
+    )
+    decayed: str = _field(
+        "kernels",
+        "Parameters that weight_decay is about: kernels (of dense and convolutional layers), or "
+        "all (also biases and what normalisation learns).",
+        choices=("kernels", "all"),
     )
     label_smoothing: float = _field(
         0.0, "Probability mass moved from the label to all classes alike, in [0, 1)."
@@ -171,13 +205,48 @@ class Training:
         choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
     )
     shift: int = _field(
-        4, "Largest shift of the training augmentation in pixels (reflect padding)."
+        4, "Largest shift of the training augmentation in pixels, into what --padding says."
+    )
+    padding: str = _field(
+        "reflect",
+        "What a shift in training brings in at the border: reflect (the image mirrored) or zero "
+        "(black). Queries are always mirrored in.",
+        choices=("reflect", "zero"),
     )
     cutout: int = _field(8, "Side of the square that cutout blanks, in pixels.")
+    rotation: float = _field(
+        0.0, "Largest angle by which images are turned in training, in degrees; 0 for none."
+    )
+    colour_jitter: float = _field(
+        0.0,
+        "Largest relative change of brightness, contrast and saturation of images in training, in "
+        "[0, 1]; 0 for none.",
+    )
+    mixup: float = _field(
+        0.0,
+        "alpha of mixup: examples of a batch are averaged in pairs with a weight from Beta(alpha, "
+        "alpha), their losses too; 0 for none.",
+    )
+    cutmix: float = _field(
+        0.0,
+        "Fraction of batches in which CutMix pastes a box of another image of the batch into each; "
+        "0 for none.",
+    )
     compute_dtype: str = _field(
         "float32",
         "Number format of the forward and backward pass; weights and logits stay float32.",
         choices=("float32", "bfloat16"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Defence:
+    """What training does against membership inference (docs/defences.md)."""
+
+    defence: str = _field(
+        "",
+        "Defences in training, NAME or NAME:VALUE, comma separated; they go before the flags that "
+        "they set.",
     )
 
 
@@ -227,6 +296,19 @@ class Scoring:
         fixed_by="nothing",
     )
 
+    score_epochs: str = _field(
+        "",
+        "Epochs after which lira-train scores all models while they go on, for lira-attack's "
+        "--epochs and --stop_at: numbers, comma separated, every:5, or all; empty for none. Of "
+        "each, epochs/0020/ has the signals and queries that --signals and --queries name, as the "
+        "run has of the finished models; weights are not kept.",
+    )
+    epoch_queries: int = _field(
+        0,
+        "Queries of each example that --score_epochs scores, of the same choices as --queries; 1, "
+        "the plain one, suffices for losses over epochs; 0 for as many as --queries.",
+    )
+
     @property
     def signal_names(self) -> list[str]:
         """The names in `signals`."""
@@ -268,10 +350,14 @@ class Compute:
         fixed_by="nothing",
         choices=("device", "host"),
     )
-    checkpoint_every: int = _field(
-        10,
-        "Epochs between checkpoints that an interrupted training resumes from; 0 for none.",
+    checkpoint_minutes: float = _field(
+        5.0,
+        "Minutes of training after which the models at work get checkpoints that an interrupted "
+        "training resumes from, at the end of the epoch; 0 for none.",
         fixed_by="nothing",
+    )
+    checkpoint_every: int = _field(
+        0, "Epochs after which they get checkpoints too; 0 for none.", fixed_by="nothing"
     )
     log_every: int = _field(
         0,

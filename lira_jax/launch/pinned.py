@@ -21,7 +21,7 @@ def keep_freed_memory() -> None:
 
     XLA:CPU allocates and frees a program's memory in each call. Above 32 MiB, glibc takes it from
     the system and gives it back each time, and the page faults cost a tenth of a training step
-    (BUILD_NOTES.md).
+    (docs/measurements/training_speed.md).
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,7 +1,7 @@
 """Worker processes, one pinned to each core, that share a run directory by model ids.
 
 On a CPU two processes of one core each train convolutional models faster than one process of two
-cores (BUILD_NOTES.md has the measurement).
+cores (docs/measurements/training_speed.md has the measurement).
 """
 
 import os

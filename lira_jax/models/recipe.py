@@ -27,12 +27,16 @@ class Batch(NamedTuple):
       labels: int32 [B].
       weights: float32 [B], 0 for padding and 1 otherwise.
       reference: as many non-members of this model, a Batch; None unless the recipe asks for it.
+      other_labels: int32 [B], of the examples that are mixed in; None without mixup and CutMix.
+      kept: float32, the share of `labels` in a mixed batch; None without them.
     """
 
     inputs: Any
     labels: Any
     weights: Any
     reference: "Batch | None" = None
+    other_labels: Any = None
+    kept: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +91,20 @@ class Context:
 
 
 def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
-    """Steps of an epoch, the same for all models: the mean number of members, in whole batches."""
+    """Steps of an epoch, the same for all models: the mean number of members, in whole batches.
+
+    Raises:
+      UserError: with --drop_last, so many members fill no batch.
+    """
     e = experiment
-    return -(-round(num_examples * masks.members_share(e.masks, e.pkeep)) // e.batch_size)
+    members = round(num_examples * masks.members_share(e.masks, e.pkeep))
+    if not e.drop_last:
+        return -(-members // e.batch_size)
+    if members < e.batch_size:
+        raise UserError(
+            f"--drop_last: {members} members fill no batch of --batch_size={e.batch_size}; lower it"
+        )
+    return members // e.batch_size
 
 
 def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = None) -> Context:
@@ -109,6 +124,9 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         width=e.width,
         hidden=e.hidden,
         activation=e.activation,
+        initial=e.initial,
+        dropout=e.dropout,
+        drop_connect=e.drop_connect,
         dtype=e.compute_dtype,
         conv_form=conv_form or conv.usual_form(),
     )

@@ -22,8 +22,8 @@ from lira_jax.training.programs import Plan, Programs, bytes_needed
 
 FIRST_WIDTH = 16  # models side by side when forms are compared
 WIDEST = 256
-# Of dense networks side by side on a CPU (BUILD_NOTES.md has the measurement): up to so many
-# weights, and from so many models on, vmap is faster than a loop.
+# Of dense networks side by side on a CPU: up to so many weights, and from so many models on, vmap
+# is faster than a loop (docs/measurements/training_speed.md).
 CACHED_WEIGHTS = 4_000_000
 WORTH_BATCHING = 4
 

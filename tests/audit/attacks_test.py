@@ -8,6 +8,7 @@ from lira_jax.attacks.selection import on_signals
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.attacks import CannotBeMade, run_attacks
+from lira_jax.audit.model_facts import model_facts
 from lira_jax.errors import UserError
 
 
@@ -122,3 +123,23 @@ def test_scores_that_say_nothing_are_named(capsys):
     assert "loss: every example has one and the same score, which says nothing of any" in told
     assert "zero_r" not in told
     assert "phi" not in told
+
+
+@pytest.mark.parametrize("name", ["lira_online", "class_entropy"])
+def test_an_attack_that_needs_no_whole_logits_has_them_read_model_by_model(name):
+    """So that 256 models x 50000 examples x 1000 classes do not take 51 GB."""
+
+    class ByModel(Signals):
+        def __getitem__(self, wanted):
+            assert wanted != "logits", "all logits are read at once"
+            return super().__getitem__(wanted)
+
+    whole = small_evidence()
+    saved = {signal: list(whole.signals[signal]) for signal in ("phi", "logits")}
+    evidence = dataclasses.replace(whole, signals=ByModel(saved, LABELS))
+    found, expected = (
+        repr(run_attacks(e, ATTACKS, [name], lambda *_: None, skip_failures=False))
+        for e in (evidence, whole)
+    )
+    assert found == expected
+    assert repr(model_facts(evidence)) == repr(model_facts(whole))

@@ -30,7 +30,7 @@ SLICE = (
 
 @pytest.mark.parametrize(("name", "kind"), SLICE)
 def test_no_more_intervals_than_are_due_lie_above_chance_on_noise(null, name, kind):
-    """With coin flips and few models more than are due lie below it, see BUILD_NOTES.md."""
+    """With few coin-flip models more than are due lie below it, see docs/measurements/noise.md."""
     found = null.measure(ATTACKS[name], kind, 8, runs=10, num_examples=100)
     assert found.shape == (10, 4)
     assert "above" not in null.mark(found, len(SLICE))

@@ -26,6 +26,17 @@ def test_other_schedules(name, middle, end):
     assert float(rate(5)) == pytest.approx(float(rate(10)) * 0.5, rel=0.1)
 
 
+def test_steps_fall_after_whole_epochs():
+    """At 81 and 122 of 164 epochs of 391 steps, as Rezaei and Liu train on CIFAR."""
+    e = Experiment(schedule="step", drops=(81, 122), epochs=164, learning_rate=0.1)
+    rate = optimizer.schedule(e, 164 * 391)
+    expected = {0: 0.1, 81 * 391 - 1: 0.1, 81 * 391: 0.01, 122 * 391 - 1: 0.01, 122 * 391: 0.001}
+    for step, value in expected.items():
+        assert float(rate(step)) == pytest.approx(value, rel=1e-6)
+    slower = Experiment(schedule="step", drops=(2,), drop_factor=0.5, epochs=3, learning_rate=1.0)
+    assert [float(optimizer.schedule(slower, 9)(s)) for s in (5, 6)] == [1.0, 0.5]
+
+
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_is_heavy_ball_on_the_penalised_loss_of_kernels_only(nesterov):
     e = Experiment(
@@ -64,3 +75,16 @@ def test_adam_moves_by_the_learning_rate_first():
     params = {"kernel": jnp.array([1.0, -1.0])}
     updates, _ = descent.update({"kernel": jnp.array([5.0, -0.1])}, descent.init(params), params)
     np.testing.assert_allclose(updates["kernel"], [-0.01, 0.01], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("decayed", "of_bias"), [("kernels", 0.0), ("all", 0.5 * 3.0)])
+def test_the_penalty_is_of_kernels_or_of_all_parameters(decayed, of_bias):
+    e = Experiment(
+        learning_rate=1.0, momentum=0.0, schedule="constant", weight_decay=0.5, decayed=decayed
+    )
+    params = {"dense": {"kernel": jnp.array([2.0]), "bias": jnp.array([3.0])}}
+    descent = optimizer.make(e, 10)
+    nothing = {"dense": {"kernel": jnp.zeros(1), "bias": jnp.zeros(1)}}
+    updates, _ = descent.update(nothing, descent.init(params), params)
+    np.testing.assert_allclose(updates["dense"]["kernel"], [-0.5 * 2.0])
+    np.testing.assert_allclose(updates["dense"]["bias"], [-of_bias])

@@ -1,10 +1,11 @@
 """What an attack may look at."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Targets
@@ -22,6 +23,8 @@ class Evidence:
       targets: who is attacked (targets.py).
       attack_training: the same models as targets of one another on other examples, from which
         attacks that learn do so; None where they learn from the examples of this evidence.
+      learned: attack -> target -> what it has learned from this evidence, of attacks that judge
+        several sets of examples by it.
     """
 
     labels: np.ndarray
@@ -29,6 +32,9 @@ class Evidence:
     signals: Signals
     targets: Targets
     attack_training: "Evidence | None" = None
+    learned: dict[str, dict] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of_arrays(
@@ -54,7 +60,19 @@ class Evidence:
         Raises:
           UserError: it is not saved.
         """
-        return self.targets.signal(name, self.signals)
+        return self.targets.take(lambda signals: signals[name], self.signals)
+
+    def each_target(self, name: str) -> Iterator[np.ndarray]:
+        """The same of a target after the other, [examples, ...], of which one is read at a time."""
+        return self.targets.each(name, self.signals)
+
+    def statistic_of_targets(self, function: statistics.Statistic) -> np.ndarray:
+        """A statistic of the targets' plain logits, float64 [targets, examples].
+
+        Raises:
+          UserError: no logits are saved.
+        """
+        return self.targets.take(lambda signals: signals.statistic(function), self.signals)
 
     def training_set(self, read: Callable[[Signals], np.ndarray]) -> TrainingSet | None:
         """What attacks learn from, with what `read` takes of the signals as its values; None for

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.attacks.shared import saturation
+from lira_jax.attacks.shared import saturation, statistics
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.errors import UserError
 
@@ -49,6 +49,7 @@ class Signals(Mapping[str, np.ndarray]):
         self._saved, self._labels = saved, labels
         self._models, self._examples = models, examples
         self._made: dict[str, np.ndarray] = {}
+        self._statistics: dict[statistics.Statistic, np.ndarray] = {}
 
     @property
     def saved(self) -> tuple[str, ...]:
@@ -101,6 +102,38 @@ class Signals(Mapping[str, np.ndarray]):
         row = model if self._models is None else self._models[model]
         array = self._saved[name][row]
         return array if self._examples is None else array[self._examples]
+
+    def row(self, name: str, model: int) -> np.ndarray:
+        """self[name][model], [examples, ...], without reading the other models' for it."""
+        source = self._saved.get(name)
+        if name in self._made or source is None or isinstance(source, _Mapped):
+            return self[name][model]
+        array = self.of_model(name, model)
+        return array if isinstance(source, np.ndarray) else saturation.clip(array)
+
+    def statistic(self, function: statistics.Statistic) -> np.ndarray:
+        """A statistic of the plain logits, float64 [models, examples].
+
+        It is kept, for several attacks judge by the same. The logits are read model by model and
+        not kept, unless something else has asked for all: memory does not grow with the classes.
+
+        Raises:
+          UserError: no logits are saved.
+        """
+        if "logits" not in self:
+            raise missing("logits", self.saved)
+        if function not in self._statistics:
+            source, labels = self._saved["logits"], self.labels
+            if "logits" in self._made or isinstance(source, np.ndarray | _Mapped):
+                found = statistics.of_models(function, self["logits"], labels)
+            else:
+                found = np.empty((self.num_models, len(labels)))
+                for model in range(self.num_models):
+                    one = self.row("logits", model)[None]
+                    found[model] = statistics.of_models(function, one, labels)[0]
+            found.flags.writeable = False  # whoever asks again gets the same array
+            self._statistics[function] = found
+        return self._statistics[function]
 
     def query_logits(self, model: int) -> np.ndarray:
         """Logits of one model for all queries of which they are saved, read and not kept.

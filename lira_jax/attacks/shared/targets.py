@@ -4,7 +4,7 @@ Each kind answers the same questions, so that no attack asks which kind it has.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypedDict
 
 import numpy as np
@@ -41,9 +41,13 @@ class Inside:
         """bool [targets, examples]."""
         return _rows(keep, self.models)
 
-    def signal(self, name: str, signals: Signals) -> np.ndarray:
-        """A signal of the targets, [targets, examples, ...]."""
-        return _rows(signals[name], self.models)
+    def take(self, read: Callable[[Signals], np.ndarray], signals: Signals) -> np.ndarray:
+        """What `read` takes of signals, of the targets, [targets, examples, ...]."""
+        return _rows(read(signals), self.models)
+
+    def each(self, name: str, signals: Signals) -> Iterator[np.ndarray]:
+        """A signal of a target after the other, [examples, ...]."""
+        return (signals.row(name, int(model)) for model in self.models)
 
     def arguments(self, signal: Callable[[Signals], np.ndarray]) -> Arguments:
         """What an attack function on arrays takes to know its targets.
@@ -92,8 +96,11 @@ class Outside:
     def members(self, keep: np.ndarray) -> np.ndarray | None:
         return self.membership
 
-    def signal(self, name: str, signals: Signals) -> np.ndarray:
-        return self.outputs[name]
+    def take(self, read: Callable[[Signals], np.ndarray], signals: Signals) -> np.ndarray:
+        return read(self.outputs)
+
+    def each(self, name: str, signals: Signals) -> Iterator[np.ndarray]:
+        return (self.outputs.row(name, row) for row in range(self.number))
 
     def arguments(self, signal: Callable[[Signals], np.ndarray]) -> Arguments:
         return {"observed": signal(self.outputs)}
@@ -138,8 +145,11 @@ class Counterparts:
     def members(self, keep: np.ndarray) -> np.ndarray | None:
         return _rows(keep, self.models) if self.told is None else self.told
 
-    def signal(self, name: str, signals: Signals) -> np.ndarray:
-        return self.outputs[name]
+    def take(self, read: Callable[[Signals], np.ndarray], signals: Signals) -> np.ndarray:
+        return read(self.outputs)
+
+    def each(self, name: str, signals: Signals) -> Iterator[np.ndarray]:
+        return (self.outputs.row(name, row) for row in range(self.number))
 
     def arguments(self, signal: Callable[[Signals], np.ndarray]) -> Arguments:
         return {"targets": self.models, "observed": signal(self.outputs)}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.errors import UserError
@@ -39,6 +40,25 @@ def test_a_signal_is_read_once_and_alone():
     assert signals["phi"] is signals["phi"]
     assert files["phi"].reads == [0, 1, 2, 3, 4]
     assert files["logits"].reads == []
+
+
+def test_a_statistic_reads_the_logits_model_by_model_once_and_keeps_none_of_them():
+    files = saved()
+    files["logits"].arrays = files["logits"].arrays.astype(np.float64) * 1e39  # beyond float32
+    signals = Signals(files, LABELS)
+    found = signals.statistic(statistics.entropy)
+    assert signals.statistic(statistics.entropy) is found
+    assert files["logits"].reads == [0, 1, 2, 3, 4]
+    whole = Signals(files, LABELS)
+    _ = whole["logits"]
+    np.testing.assert_array_equal(whole.statistic(statistics.entropy), found)
+    assert len(files["logits"].reads) == 10
+    np.testing.assert_array_equal(signals.row("logits", 3), whole["logits"][3])
+    assert len(files["logits"].reads) == 11  # so it was none of those kept
+    some = signals.of(models=np.array([3, 1]), examples=np.array([2, 0]))
+    np.testing.assert_array_equal(some.statistic(statistics.entropy), found[[3, 1]][:, [2, 0]])
+    with pytest.raises(UserError, match="it needs the signal logits"):
+        Signals({"phi": files["phi"]}, LABELS).statistic(statistics.entropy)
 
 
 def test_some_models_and_examples_are_what_indexing_gives_and_only_those_models_are_read():
