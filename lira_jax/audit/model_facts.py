@@ -15,6 +15,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.decisions import best_threshold
+from lira_jax.evaluation.ranked import Ranked
 
 
 def model_facts(
@@ -84,7 +85,7 @@ def _calibration(
         for target in evidence.each_target("logits")
     ]
     confidence = np.stack([c for c, _ in pairs])
-    limits = shadow_threshold.thresholds(confidence, members)
+    limits = shadow_threshold.thresholds(Ranked.of(confidence, members))
     if shadows is not None:
         theirs = [
             calibration.confidence_and_correctness(model, shadows.labels)[0]
