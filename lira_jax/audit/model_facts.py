@@ -16,6 +16,7 @@ from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.confidence_shapes import confidence_shapes
 from lira_jax.evaluation.decisions import best_threshold
+from lira_jax.evaluation.ranked import Ranked
 
 
 def model_facts(
@@ -88,7 +89,7 @@ def _calibration(
         for target in evidence.each_target("logits")
     ]
     confidence = np.stack([c for c, _ in pairs])
-    limits = shadow_threshold.thresholds(confidence, members)
+    limits = shadow_threshold.thresholds(Ranked.of(confidence, members))
     if shadows is not None:
         theirs = [
             calibration.confidence_and_correctness(model, shadows.labels)[0]
