@@ -305,20 +305,31 @@ def usual_form(asked: str = "auto") -> str:
     return "onednn" if jax.default_backend() == "cpu" and operations.available() else "plain"
 
 
+def form_by_example() -> str:
+    """The form for gradients of one example at a time, many of them under vmap.
+
+    measured on CPUs (BUILD_NOTES.md): of XLA's, matrix products are the only ones
+    that stay fast in a compiled loop.
+    """
+    usual = usual_form()
+    return "patches" if usual == "plain" and jax.default_backend() == "cpu" else usual
+
+
 def he_normal(groups: int = 1) -> Callable:
     """He et al. 2015 (arXiv:1502.01852), equation 14: variance 2 / fan-out, within a group."""
     return nn.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
 
 
 class Conv(nn.Module):
-    """A square convolution in `dtype` that owns the float32 parameter `kernel` (and `bias`).
+    """A convolution in `dtype` that owns the float32 parameter `kernel` (and `bias`).
 
-    The other fields are those of `conv` and, for a layer with a bias and a (leaky) ReLU after it,
-    the slope of `conv_relu`; kernel_init defaults to `he_normal`.
+    `size` is the side of a square, or height and width. The other fields are those of `conv` and,
+    for a layer with a bias and a (leaky) ReLU after it, the slope of `conv_relu`; kernel_init
+    defaults to `he_normal`.
     """
 
     features: int
-    size: int = 3
+    size: int | tuple[int, int] = 3
     stride: int = 1
     padding: str | int = "SAME"
     groups: int = 1
@@ -330,7 +341,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        shape = (self.size, self.size, x.shape[-1] // self.groups, self.features)
+        sides = (self.size,) * 2 if isinstance(self.size, int) else self.size
+        shape = (*sides, x.shape[-1] // self.groups, self.features)
         kernel = self.param(
             "kernel", self.kernel_init or he_normal(self.groups), shape, jnp.float32
         )
