@@ -24,7 +24,7 @@ def test_the_means_are_those_of_the_lists_without_the_target(masks, online, trim
     confidences = (of_trimmed if trim else of_lists)(inputs, online, a, trim)
     for row, target in enumerate((7, 2)):
         own, usual = confidences(row)
-        np.testing.assert_allclose(own, np.log(expit(phi[target])), rtol=1e-12)
+        np.testing.assert_allclose(own, -np.logaddexp(0, -phi[target]), rtol=1e-12)
         for i, q in np.ndindex(12, 2):
             ins, outs = lists(keep[:, i], target, has_partner(keep))
             p_in, p_out = expit(phi[ins, i, q]), expit(phi[outs, i, q])
