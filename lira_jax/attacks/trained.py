@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import pairs
+from lira_jax.attacks.shared import leave_out, pairs
 from lira_jax.attacks.shared.blocks import MAX_THREADS
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
@@ -113,12 +113,15 @@ def trained_attack(
     if not per_class:
         groups, judged = np.zeros_like(groups), np.zeros_like(judged)
     even = even and abs(known.keep.mean() - 0.5) > EVEN
+    partner = leave_out.with_partner(known.keep)
 
     assert learned is None or not per_class, "classifiers of other labels may be asked for"
     learned = {} if learned is None else learned
 
     def learn(target: int | None) -> Judge:
-        models, examples = pairs.sample(known.keep, target, limit, seed, by_kind=even)
+        models, examples = pairs.sample(
+            known.keep, target, limit, seed, by_kind=even, partner=partner
+        )
         x, member = features(known.values[models, examples]), known.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
         return _learn(make, x, member, groups[examples], np.unique(judged), even=even)
