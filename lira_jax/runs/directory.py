@@ -34,6 +34,8 @@ DATA = "data.npz"
 """The examples that a run was begun with, where they were given as arrays."""
 METRICS = "metrics.jsonl"
 PLAN = "plan.json"
+PRIVACY = "privacy.json"
+"""What training with noise proves, as `defences.accounting.epsilon` gives it."""
 EXPOSURE = "exposure.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
@@ -270,6 +272,9 @@ class RunDirectory(Folder):
         changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
         if changed.get("normalize") == "auto":  # of which the run has what was chosen
             del changed["normalize"]
+        chosen = asked.dp_epsilon == stored.dp_epsilon != 0  # by which the run has its noise
+        if chosen and changed.get("dp_noise") == FIELDS["dp_noise"].default:
+            del changed["dp_noise"]
         for name, value in changed.items():
             if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
                 flag, has = (experiment_lib.shown(name, v) for v in (value, getattr(stored, name)))
@@ -417,6 +422,19 @@ class RunDirectory(Folder):
             with contextlib.suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
         return [record for record in found if _is_record(record)]
+
+    def read_privacy(self) -> dict[str, Any] | None:
+        """What privacy.json holds; None if there is none.
+
+        Raises:
+          UserError: it is damaged.
+        """
+        return self._json(PRIVACY) if self._exists(PRIVACY) else None
+
+    def write_privacy(self, found: dict[str, Any]) -> None:
+        """Writes privacy.json."""
+        with self._lock():
+            self.write_checked_json(PRIVACY, found)
 
     def read_plan(self, where: str) -> dict | None:
         """The fields of the fastest Plan of several on such devices; None if none was timed."""

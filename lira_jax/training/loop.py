@@ -107,7 +107,9 @@ def _train(
     images, labels = dataset.x, dataset.y
     if experiment.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    job = planning.Job(experiment, dataset, keep, devices, network.normalizer, images, labels)
+    job = planning.Job(
+        defences.effective(experiment), dataset, keep, devices, network.normalizer, images, labels
+    )
     programs, width = planning.make(job, len(todo), network.shapes, run)
 
     begun = {i: checkpoint.latest_epoch(folder, i) for i in todo}

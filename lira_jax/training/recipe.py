@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from lira_jax.defences import dp_sgd
+from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.models import network, own
 from lira_jax.models import recipe as recipes
@@ -42,7 +44,13 @@ def make(context: Context) -> Recipe:
     Raises:
       UserError: the user's own recipe cannot be loaded, or does not do what a recipe must.
     """
-    recipe = recipes.load(context) if context.experiment.recipe else supervised(context)
+    e = context.experiment
+    if e.recipe:
+        recipe = recipes.load(context)
+    elif "dp_sgd" in defences.parse(e.defence):
+        recipe = _private(context)
+    else:
+        recipe = supervised(context)
     if recipes.flag(context.experiment):
         check(recipe, context)
     return recipe
@@ -95,6 +103,17 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
         return {"params": state.params, "batch_stats": state.batch_stats}
 
     return Recipe(init, step, variables, outputs=network.evaluator(module))
+
+
+def _private(context: Context) -> Recipe:
+    """The supervised recipe with the gradient rule of DP-SGD."""
+    e = context.experiment
+    rule = dp_sgd.gradient_rule(
+        clip=e.dp_clip, noise=e.dp_noise, expected=e.batch_size, block=e.dp_block
+    )
+    recipe = supervised(context, rule)
+    dp_sgd.check(recipe.variables(jax.eval_shape(recipe.init, jax.random.key(0))), e)
+    return recipe
 
 
 def check(recipe: Recipe, context: Context) -> None:
