@@ -12,6 +12,7 @@ from lira_jax.experiment.composition import (
     Experiment,
     shown,
 )
+from lira_jax.experiment.epochs import scored_epochs
 from lira_jax.experiment.groups import (
     QUERY_SHIFTS,
     Compute,
@@ -55,6 +56,7 @@ __all__ = [
     "named_as_now",
     "own_code",
     "recipe_differences",
+    "scored_epochs",
     "shown",
     "target_experiment",
     "target_recipe",

@@ -298,6 +298,19 @@ class Scoring:
         fixed_by="nothing",
     )
 
+    score_epochs: str = _field(
+        "",
+        "Epochs after which lira-train scores all models while they go on, for lira-attack's "
+        "--epochs and --stop_at: numbers, comma separated, every:5, or all; empty for none. Of "
+        "each, epochs/0020/ has the signals and queries that --signals and --queries name, as the "
+        "run has of the finished models; weights are not kept.",
+    )
+    epoch_queries: int = _field(
+        0,
+        "Queries of each example that --score_epochs scores, of the same choices as --queries; 1, "
+        "the plain one, suffices for losses over epochs; 0 for as many as --queries.",
+    )
+
     @property
     def signal_names(self) -> list[str]:
         """The names in `signals`."""
@@ -339,10 +352,14 @@ class Compute:
         fixed_by="nothing",
         choices=("device", "host"),
     )
-    checkpoint_every: int = _field(
-        10,
-        "Epochs between checkpoints that an interrupted training resumes from; 0 for none.",
+    checkpoint_minutes: float = _field(
+        5.0,
+        "Minutes of training after which the models at work get checkpoints that an interrupted "
+        "training resumes from, at the end of the epoch; 0 for none.",
         fixed_by="nothing",
+    )
+    checkpoint_every: int = _field(
+        0, "Epochs after which they get checkpoints too; 0 for none.", fixed_by="nothing"
     )
     log_every: int = _field(
         0,

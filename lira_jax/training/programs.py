@@ -25,7 +25,7 @@ from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.models.table import has_convolution
 from lira_jax.runs import health
-from lira_jax.training import batches, step
+from lira_jax.training import batches, losses, step
 from lira_jax.training import recipe as training_recipe
 
 
@@ -57,7 +57,9 @@ class Programs:
       draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
         of members and, if the recipe asks for them, of non-members.
       train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
-      evaluate: (state, images, labels, index) -> health.Summary [models, B] of plain examples.
+      evaluate: (state, images, labels, index) -> (health.Summary, cross-entropy) of plain examples,
+        [models, B]; cross-entropy is None of outputs that are no logits.
+      variables: (state) -> what finished models need of it, [models, ...].
       compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
@@ -114,6 +116,7 @@ class Programs:
             train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True
         )
         self.evaluate = lift.lift(self._evaluate_one, plan.strategy, devices, shared=3)
+        self.variables = lift.lift(self.recipe.variables, "vmap", devices)
         self.compile_seconds: dict[int, float] = {}
 
     def run_epoch(self, state, model_ids, drawn, epoch: int, images, labels):
@@ -210,7 +213,9 @@ class Programs:
 
     def _evaluate_one(self, state, images, labels, index):
         outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        return health.summarise(outputs, self.network.classifies)
+        classifies = self.network.classifies
+        loss = losses.cross_entropy(outputs, labels[index]) if classifies else None
+        return health.summarise(outputs, classifies), loss
 
 
 def _places(e: Experiment, members: tuple[int, int], steps: int) -> int:
