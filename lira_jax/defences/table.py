@@ -46,6 +46,14 @@ DEFENCES: dict[str, Defence] = {
         lambda v: {"conv_form": "plain"} | ({} if v is None else {"dp_noise": v}),
         own=("dp_clip", "dp_noise", "dp_epsilon", "dp_delta", "dp_batches", "dp_block"),
     ),
+    "adversarial_regularization": Defence(
+        "trains an attack beside the classifier, which learns to escape it",
+        "Nasr et al. 2018",
+        "lambda, weight of the attack's gain, as --adv_weight",
+        None,
+        lambda v: {} if v is None else {"adv_weight": v},
+        own=("adv_weight", "adv_attack_steps", "adv_objective", "adv_network"),
+    ),
     "label_smoothing": Defence(
         "moves probability mass from the label to all classes alike",
         "Szegedy et al. 2016",
@@ -178,6 +186,11 @@ def effective(experiment: Experiment) -> Experiment:
             e = experiment_lib.validate(dataclasses.replace(e, **fields))
         except UserError as error:
             raise UserError(f"--defence={name}:{number:g}: {error}") from None
+    if {"dp_sgd", "adversarial_regularization"} <= set(found):
+        raise UserError(
+            f"--defence={e.defence}: the attack of adversarial_regularization sees members without "
+            "noise, so that dp_sgd would prove nothing; drop one of them"
+        )
     if found.get("dp_sgd") is not None and e.dp_epsilon:
         raise UserError(
             f"--dp_epsilon={e.dp_epsilon:g}: it chooses the noise, and --defence={e.defence} gives "

@@ -244,6 +244,28 @@ class Defence:
         "its last batch short.",
         choices=("poisson", "shuffled"),
     )
+    adv_weight: float = _field(
+        3.0,
+        "adversarial_regularization: lambda, the weight of the attack's gain in the classifier's "
+        "loss.",
+    )
+    adv_attack_steps: int = _field(
+        2,
+        "adversarial_regularization: steps that train the attack, after which 2 train the "
+        "classifier. Epochs count both.",
+    )
+    adv_objective: str = _field(
+        "code",
+        "adversarial_regularization: code (the attack sees logits, by squared errors) or paper "
+        "(probabilities, by logarithms).",
+        choices=("code", "paper"),
+    )
+    adv_network: str = _field(
+        "purchase",
+        "adversarial_regularization: the attack's layers and learning rate, as for Purchase100 or "
+        "Texas100.",
+        choices=("purchase", "texas"),
+    )
     dp_block: int = _field(
         0,
         "dp_sgd: examples of a model whose gradients are in memory at a time; 0 for as many as "

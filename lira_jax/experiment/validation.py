@@ -22,7 +22,7 @@ def validate(experiment: Experiment) -> Experiment:
         named = kind in ("file", "disjoint") and path != ""
         if choices and value not in (*choices, field.default) and not named:
             raise bad_choice(f"--{name}", value, choices)
-    for name in ("num_models", "epochs", "batch_size"):
+    for name in ("num_models", "epochs", "batch_size", "adv_attack_steps"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in (
         "seed",
@@ -46,6 +46,7 @@ def validate(experiment: Experiment) -> Experiment:
         "mixup",
         "dp_noise",
         "dp_epsilon",
+        "adv_weight",
         "checkpoint_minutes",
     ):
         _require(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lira_jax.defences import dp_sgd
+from lira_jax.defences import adversarial_regularization, dp_sgd
 from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.models import network, own
@@ -52,6 +52,8 @@ def make(context: Context) -> Recipe:
         recipe = recipes.load(context)
     elif "dp_sgd" in defences.parse(e.defence):
         recipe = _private(context)
+    elif "adversarial_regularization" in defences.parse(e.defence):
+        recipe = adversarial_regularization.recipe(context, supervised)
     else:
         recipe = supervised(context)
     if recipes.flag(context.experiment):
@@ -71,11 +73,14 @@ def mean_gradient(loss_of: Callable, params, batch: Batch, key):
     return jax.value_and_grad(loss_of, has_aux=True)(params, batch, key)
 
 
-def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
+def supervised(
+    context: Context, gradient: Callable = mean_gradient, penalty: Callable | None = None
+) -> Recipe:
     """Cross-entropy of the labels, descended by the optimiser of the flags.
 
     Args:
       gradient: the gradient rule, as `mean_gradient`.
+      penalty: (logits, batch) -> a scalar that the loss gains; None for none.
     """
     e, module = context.experiment, context.module
     initial = network.initialiser(module, context.example_shape)
@@ -95,7 +100,10 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
                 rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
             )
             loss = losses.of_batch(logits, batch, e.label_smoothing)
-            return losses.weighted_mean(loss, batch.weights), updates.get("batch_stats", {})
+            loss = losses.weighted_mean(loss, batch.weights)
+            if penalty is not None:
+                loss += penalty(logits, batch)
+            return loss, updates.get("batch_stats", {})
 
         (loss, batch_stats), slope = gradient(loss_of, state.params, batch, key)
         updates, opt_state = descent.update(slope, state.opt_state, state.params)
