@@ -119,7 +119,7 @@ def recipe(context: Context, supervised: Callable[..., Recipe]) -> Recipe:
     """Builds the recipe.
 
     Args:
-      supervised: (context, penalty=(logits, batch) -> scalar) -> the classifier's recipe, whose loss
+      supervised: (context, penalty=(logits, batch) -> scalar) -> the classifier's recipe; its loss
         gains the penalty.
 
     Raises:
@@ -129,8 +129,9 @@ def recipe(context: Context, supervised: Callable[..., Recipe]) -> Recipe:
     first, turns = PLAIN_EPOCHS * steps, attack_turns(e.epochs, steps, e.adv_attack_steps)
     if e.epochs <= PLAIN_EPOCHS + ATTACK_EPOCHS:
         raise UserError(
-            f"--epochs={e.epochs}: --defence=adversarial_regularization trains "
-            f"{PLAIN_EPOCHS} epoch without the attack and {ATTACK_EPOCHS} of the attack alone first; give more"
+            f"--epochs={e.epochs}: --defence=adversarial_regularization first trains "
+            f"{PLAIN_EPOCHS} epoch without the attack and {ATTACK_EPOCHS} of the attack alone; give "
+            "more"
         )
     # The schedule is over the classifier's own steps.
     own = dataclasses.replace(context, total_steps=int((~turns).sum()))
