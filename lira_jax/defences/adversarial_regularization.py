@@ -129,8 +129,8 @@ def recipe(context: Context, supervised: Callable[..., Recipe]) -> Recipe:
     first, turns = PLAIN_EPOCHS * steps, attack_turns(e.epochs, steps, e.adv_attack_steps)
     if e.epochs <= PLAIN_EPOCHS + ATTACK_EPOCHS:
         raise UserError(
-            f"--epochs={e.epochs}: --defence=adversarial_regularization first trains "
-            f"{PLAIN_EPOCHS} epoch without the attack and {ATTACK_EPOCHS} of the attack alone; give "
+            f"--epochs={e.epochs}: --defence=adversarial_regularization trains first "
+            f"{PLAIN_EPOCHS} epoch without the attack and {ATTACK_EPOCHS} of the attack; give "
             "more"
         )
     # The schedule is over the classifier's own steps.
