@@ -115,6 +115,11 @@ def epoch(number: int) -> View:
     return View(f"epochs/{number:04d}")
 
 
+def released(name: str) -> View:
+    """The view of the pool by what the models release in the place of their logits."""
+    return View(f"{_RELEASED}{name}")
+
+
 def attack(name: str) -> str:
     """Name of the scores of an attack, float32 [targets, examples]."""
     return f"{_ATTACKS}{name}.npy"
@@ -145,7 +150,7 @@ def figure(name: str, suffix: str) -> str:
 
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
-_ATTACKS, _DIAGNOSIS, _CODE = "attacks/", "diagnosis/", "code"
+_ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
 
 
 def _diagnosis(model: int) -> str:
@@ -161,6 +166,7 @@ _WRITTEN_BY = {
     "signals": "lira-score --signals",
     "probes": "lira-score --probes",
     "epochs": "lira-train, once the model's folder in checkpoints/ is removed",
+    "released": "lira-score --release",
     "attacks": "lira-attack",
     EXPOSURE: "lira-attack",
     LT_IQR: "lira-attack --at_epochs",
@@ -476,6 +482,14 @@ class RunDirectory(Folder):
     def targets(self) -> "RunDirectory":
         """The run directory inside this one of targets that another recipe trains."""
         return RunDirectory(self.path / "targets")
+
+    def on_release(self, name: str, naive: bool) -> "RunDirectory":
+        """Where the results of attacks on released outputs are.
+
+        Args:
+          naive: whether the shadow models are undefended.
+        """
+        return RunDirectory(self.path / _RELEASED / name / ("naive" if naive else ""))
 
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""
