@@ -71,8 +71,9 @@ class Context:
 
     Attributes:
       experiment: all flags.
-      example_shape: of one input, (H, W, C) or (D,).
-      num_classes: K; labels are 0..K-1.
+      example_shape: of one input, (H, W, C), (D,) or, of text, (L,).
+      num_classes: K; labels are 0..K-1. Of text 1.
+      vocabulary: of text, the number of token ids; 0 for other data.
       total_steps: of the training of one model.
       module: the Linen module of --model; call `module.apply(variables, inputs, train=...)`.
       dtype: of the computation, jnp.float32 or jnp.bfloat16.
@@ -81,6 +82,7 @@ class Context:
     experiment: Experiment
     example_shape: tuple[int, ...]
     num_classes: int
+    vocabulary: int
     total_steps: int
     module: nn.Module
     dtype: Any
@@ -104,11 +106,13 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
     e = experiment
     module = table.create(
         e.model,
-        dataset.num_classes,
+        dataset.vocabulary or dataset.num_classes,
         depth=e.depth,
         width=e.width,
         hidden=e.hidden,
         activation=e.activation,
+        positions=e.positions,
+        text=dataset.is_text,
         dtype=e.compute_dtype,
         conv_form=conv_form or conv.usual_form(),
     )
@@ -116,6 +120,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         experiment=e,
         example_shape=dataset.x.shape[1:],
         num_classes=dataset.num_classes,
+        vocabulary=dataset.vocabulary,
         total_steps=e.epochs * steps_per_epoch(e, len(dataset.x)),
         module=module,
         dtype=table.DTYPES[e.compute_dtype],

@@ -20,6 +20,7 @@ from lira_jax.models.cnn import Cnn
 from lira_jax.models.conv import FORMS
 from lira_jax.models.densenet import DenseNet
 from lira_jax.models.efficientnet import EfficientNet
+from lira_jax.models.gpt import Gpt
 from lira_jax.models.layers import ACTIVATIONS
 from lira_jax.models.lenet import LeNet
 from lira_jax.models.mlp import Mlp
@@ -30,11 +31,13 @@ from lira_jax.models.wide_resnet import WideResNet
 
 
 class Family(NamedTuple):
-    """`convolution`: whether it takes conv_form. `options`: flags it honours, and what 0 means."""
+    """`convolution`: whether it takes conv_form. `options`: flags it honours, and what 0 means.
+    `text`: whether it reads tokens."""
 
     build: Callable[..., nn.Module]
     convolution: bool
     options: dict[str, Any]
+    text: bool = False
 
 
 FAMILIES = {
@@ -50,6 +53,8 @@ FAMILIES = {
     "efficientnet_imagenet": Family(functools.partial(EfficientNet, stem="imagenet"), True, {}),
     "lenet": Family(LeNet, True, {"activation": "relu"}),
     "alexnet": Family(AlexNet, True, {}),
+    "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, "positions": "learned"}, text=True),
+    "gpt2_small": Family(Gpt, False, {"depth": 12, "width": 768, "positions": "learned"}, text=True),
     "salem_cnn": Family(SalemCnn, True, {"activation": "relu"}),
 }
 
@@ -64,6 +69,8 @@ def create(
     width: int = 0,
     hidden: tuple[int, ...] = (512, 256),
     activation: str = "relu",
+    positions: str = "learned",
+    text: bool = False,
     dtype: str = "float32",
     conv_form: str = "plain",
 ) -> nn.Module:
@@ -77,6 +84,8 @@ def create(
       width: width factor, filters or growth rate; 0 for the family's default.
       hidden: units of each hidden layer.
       activation: "relu" or "tanh".
+      positions: "learned" or "rotary", of a gpt.
+      text: whether it is to read tokens; num_classes is the size of the vocabulary then.
       dtype: "float32" or "bfloat16", of the computation; parameters and logits are float32.
       conv_form: how convolutions batch over models, a key of conv.FORMS.
 
@@ -95,8 +104,13 @@ def create(
         raise bad_choice("--model", name, [*FAMILIES, "package.module:function"])
 
     of_the_user = ":" in name
+    if not of_the_user and FAMILIES[name].text != text:
+        fitting = [family for family, line in FAMILIES.items() if line.text == text]
+        what = "text" if text else "images and features"
+        raise UserError(f"--model={name}: not for {what}; it may be {', '.join(fitting)}")
     options = {} if of_the_user else dict(FAMILIES[name].options)
     given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
+    given["positions"] = positions
     for flag, asked in given.items():
         if asked == FIELDS[flag].default:
             continue

@@ -91,7 +91,9 @@ def _score(
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     if e.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
+    batch = e.score_batch_size or usual_batch(
+        devices, convolutional=network.convolutional, output_shape=network.output_shape
+    )
     batch = max(1, batch // e.queries)
     num_examples = len(examples.y)
     finished: list[int] = []

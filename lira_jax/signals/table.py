@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.models.network import Network
-from lira_jax.signals.measure import Measure
+from lira_jax.signals.measure import Measure, Measurement
+from lira_jax.signals import sequence
 from lira_jax.signals.phi import phi
 
 _LIRA = "Carlini et al. 2022, https://arxiv.org/abs/2112.03570"
@@ -29,6 +30,7 @@ class Signal:
       measure: (Measurement) -> float32 [B, ...] of one model, written by lira-score; None if it is
         derived.
       derive: (saved signals, labels) -> float [models, examples]; None if it is measured.
+      text: whether it is of models of text alone.
     """
 
     summary: str
@@ -37,6 +39,13 @@ class Signal:
     cost: int
     measure: Measure | None = None
     derive: Callable | None = None
+    text: bool = False
+
+
+def _phi(batch: Measurement):
+    if batch.network.reads_text:
+        return sequence.phi(batch.outputs, batch.inputs)
+    return phi(batch.outputs, batch.labels)
 
 
 SIGNALS: dict[str, Signal] = {
@@ -45,7 +54,7 @@ SIGNALS: dict[str, Signal] = {
         "one number",
         f"{_LIRA}, equation 3",
         1,
-        measure=lambda batch: phi(batch.outputs, batch.labels),
+        measure=_phi,
     ),
     "logits": Signal(
         "the network's outputs before the softmax",
@@ -53,6 +62,14 @@ SIGNALS: dict[str, Signal] = {
         _LIRA,
         1,
         measure=lambda batch: batch.outputs,
+    ),
+    "token_losses": Signal(
+        "of text, log p of each token given those before it",
+        "tokens of the longest sequence",
+        f"{_LIRA}, appendix",
+        1,
+        measure=lambda batch: sequence.token_log_probabilities(batch.outputs, batch.inputs),
+        text=True,
     ),
     **{
         name: Signal(line.summary, "one number", line.source, 0, derive=line.derive)
@@ -83,7 +100,15 @@ def measures(names: Iterable[str], network: Network) -> dict[str, Measure]:
                 f"--signals={name}: it is computed from {needs} when an attack asks for it; name "
                 f"{needs} instead"
             )
-        if not network.classifies:
+        fits = network.reads_text and (SIGNALS[name].text or name == "phi")
+        if not fits and SIGNALS[name].text:
+            raise UserError(f"--signals={name}: only models of text have it; name others")
+        if not fits and network.reads_text:
+            texts = ["phi", *(n for n, s in SIGNALS.items() if s.text)]
+            raise UserError(
+                f"--signals={name}: models of text do not have it; name {', '.join(texts)}"
+            )
+        if not fits and not network.classifies:
             others = ", ".join(network.signals) or "none"
             raise UserError(
                 f"--signals={name}: the network's outputs are no logits of the classes; name "

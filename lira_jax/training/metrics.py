@@ -54,7 +54,9 @@ def evaluate(
 
 def _outputs(programs: Programs, state, images, labels, models: int) -> list[Summary]:
     """What the first so many models say of some examples."""
-    batch = usual_batch(programs.devices, convolutional=programs.network.convolutional)
+    batch = usual_batch(
+        programs.devices, convolutional=programs.network.convolutional, output_shape=programs.network.output_shape
+    )
     swept = list(sweep(programs.evaluate, state, images, labels, batch))
     together = health.concatenate(swept, axis=1)
     return [together.of_model(row) for row in range(models)]

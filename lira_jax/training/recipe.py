@@ -61,7 +61,7 @@ def mean_gradient(loss_of: Callable, params, batch: Batch, key):
 
 
 def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
-    """Cross-entropy of the labels, descended by the optimiser of the flags.
+    """Cross-entropy of the labels, or of text's tokens, descended by the optimiser of the flags.
 
     Args:
       gradient: the gradient rule, as `mean_gradient`.
@@ -83,8 +83,14 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
                 mutable=["batch_stats"],
                 rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
             )
-            loss = losses.cross_entropy(logits, batch.labels, e.label_smoothing)
-            return losses.weighted_mean(loss, batch.weights), updates.get("batch_stats", {})
+            weights = batch.weights
+            if context.vocabulary:
+                tokens = batch.inputs.astype(jnp.int32)
+                loss, count = losses.of_tokens(logits, tokens, e.label_smoothing)
+                weights *= count
+            else:
+                loss = losses.cross_entropy(logits, batch.labels, e.label_smoothing)
+            return losses.weighted_mean(loss, weights), updates.get("batch_stats", {})
 
         (loss, batch_stats), slope = gradient(loss_of, state.params, batch, key)
         updates, opt_state = descent.update(slope, state.opt_state, state.params)
@@ -125,6 +131,8 @@ def check(recipe: Recipe, context: Context) -> None:
     variables = traced("variables", recipe.variables, state)
     outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
     shape, logits = getattr(outputs, "shape", None), (b, context.num_classes)
+    if context.vocabulary:
+        logits = (b, *context.example_shape, context.vocabulary)
     if not shape or shape[0] != b:
         raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
     if not e.recipe and not jnp.issubdtype(outputs.dtype, jnp.floating):
@@ -132,7 +140,7 @@ def check(recipe: Recipe, context: Context) -> None:
     if not e.recipe and shape != logits:
         raise fails(
             f"of a batch {list(batch.inputs.shape)} it returns {list(shape)}, not logits "
-            f"{list(logits)}; its last layer must have num_classes={context.num_classes} outputs"
+            f"{list(logits)}; its last layer must have num_classes={logits[-1]} outputs"
         )
     result = traced("step", recipe.step, state, batch, key)
     if not isinstance(result, tuple) or len(result) != 2:
