@@ -107,7 +107,8 @@ def check_size(shape: tuple[int, ...], *, augment: str, shift: int, queries: int
     if len(shape) == 2:
         if augment != "none":
             raise UserError(
-                f"--augment={augment}: features and text cannot be mirrored or shifted; use --augment=none"
+                f"--augment={augment}: features and text cannot be mirrored or shifted; use "
+                "--augment=none"
             )
         if queries != 1:
             raise UserError(

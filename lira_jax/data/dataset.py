@@ -90,7 +90,7 @@ def _check(dataset: Dataset) -> Dataset:
     if dataset.is_text:
         sequences.check(dataset.x, dataset.vocabulary, "x")
         if dataset.x_test is not None:
-            sequences.check(dataset.x_test, dataset.vocabulary, "x_test")
+            sequences.check(dataset.x_test, dataset.vocabulary, "x_test", fewest=1)
         return dataset
     dataset = _numbered(dataset)
     x, y = _examples("x", dataset.x), _labels("y", dataset.y)

@@ -11,9 +11,7 @@ _BATCH, _CPU_CONVOLUTION_BATCH = 1024, 64
 _OUTPUTS = 1 << 20  # numbers that a model says of a batch; of text, the logits of each token
 
 
-def usual_batch(
-    devices: Mesh, *, convolutional: bool, output_shape: tuple[int, ...] = ()
-) -> int:
+def usual_batch(devices: Mesh, *, convolutional: bool, output_shape: tuple[int, ...] = ()) -> int:
     """Examples of one model in one scoring step, queries counted, where the user does not say.
 
     The activations of a convolutional network stay in a CPU's cache for small batches only

@@ -37,7 +37,7 @@ class Gpt(nn.Module):
           x: [B, L] token ids, a number below 0 after the last token.
 
         Returns:
-          float32 [B, L, vocabulary]; those at t are of token t, and depend on tokens before t alone.
+          float32 [B, L, vocabulary]; those at t are of token t, given those before it.
         """
         normal = nn.initializers.normal(_STD)
         embed = nn.Embed(

@@ -54,7 +54,9 @@ FAMILIES = {
     "lenet": Family(LeNet, True, {"activation": "relu"}),
     "alexnet": Family(AlexNet, True, {}),
     "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, "positions": "learned"}, text=True),
-    "gpt2_small": Family(Gpt, False, {"depth": 12, "width": 768, "positions": "learned"}, text=True),
+    "gpt2_small": Family(
+        Gpt, False, {"depth": 12, "width": 768, "positions": "learned"}, text=True
+    ),
     "salem_cnn": Family(SalemCnn, True, {"activation": "relu"}),
 }
 

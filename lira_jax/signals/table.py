@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.models.network import Network
-from lira_jax.signals.measure import Measure, Measurement
 from lira_jax.signals import sequence
+from lira_jax.signals.measure import Measure, Measurement
 from lira_jax.signals.phi import phi
 
 _LIRA = "Carlini et al. 2022, https://arxiv.org/abs/2112.03570"

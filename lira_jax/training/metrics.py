@@ -55,7 +55,9 @@ def evaluate(
 def _outputs(programs: Programs, state, images, labels, models: int) -> list[Summary]:
     """What the first so many models say of some examples."""
     batch = usual_batch(
-        programs.devices, convolutional=programs.network.convolutional, output_shape=programs.network.output_shape
+        programs.devices,
+        convolutional=programs.network.convolutional,
+        output_shape=programs.network.output_shape,
     )
     swept = list(sweep(programs.evaluate, state, images, labels, batch))
     together = health.concatenate(swept, axis=1)

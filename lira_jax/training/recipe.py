@@ -130,9 +130,9 @@ def check(recipe: Recipe, context: Context) -> None:
             )
     variables = traced("variables", recipe.variables, state)
     outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
-    shape, logits = getattr(outputs, "shape", None), (b, context.num_classes)
-    if context.vocabulary:
-        logits = (b, *context.example_shape, context.vocabulary)
+    shape = getattr(outputs, "shape", None)
+    per_token = (*context.example_shape, context.vocabulary)
+    logits = (b, *(per_token if context.vocabulary else (context.num_classes,)))
     if not shape or shape[0] != b:
         raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
     if not e.recipe and not jnp.issubdtype(outputs.dtype, jnp.floating):

@@ -78,7 +78,7 @@ def _tokens(
     texts: list[str], settings: Settings, window: int | None, tokenizer: Tokenizer
 ) -> np.ndarray:
     if window:
-        whole = list(tokenizer.encode(["\n".join(texts)]))[0]
+        whole = next(iter(tokenizer.encode(["\n".join(texts)])))
         return sequences.windows(whole, window)
     units = documents.lines(texts) if settings.unit == "line" else [t.strip() for t in texts]
     tokens = list(tokenizer.encode([unit for unit in units if unit]))

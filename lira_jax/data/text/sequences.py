@@ -29,8 +29,8 @@ def pad(tokens: Sequence[np.ndarray], context: int, what: str) -> np.ndarray:
     kept = [t for t in pieces if len(t) >= SHORTEST]
     if long:
         progress.remark(
-            f"{long} of {len(tokens)} {what}s are longer than --context={context} tokens and become "
-            "several sequences, each with a membership bit of its own"
+            f"{long} of {len(tokens)} {what}s are longer than --context={context} tokens and "
+            "become several sequences, each with a membership bit of its own"
         )
     if len(kept) < len(pieces):
         progress.remark(
@@ -55,18 +55,19 @@ def lengths(tokens):
     return (tokens != PADDING).sum(-1)
 
 
-def check(tokens: np.ndarray, vocabulary: int, name: str) -> None:
+def check(tokens: np.ndarray, vocabulary: int, name: str, fewest: int = 2) -> None:
     """Raises UserError if these are no sequences that a model can be trained on.
 
     Args:
       tokens: int32 [N, L].
       vocabulary: the number of ids.
       name: what they are called.
+      fewest: how many there must be.
     """
-    if len(tokens) < 2:
-        raise UserError(f"{name}: {len(tokens)} sequences; at least 2 are needed")
+    if len(tokens) < fewest:
+        raise UserError(f"{name}: {len(tokens)} sequences; at least {fewest} are needed")
     if tokens.max() >= vocabulary:
         raise UserError(
-            f"{name}: token {tokens.max()}, and the vocabulary has {vocabulary}; give the tokenizer "
-            "that made the tokens"
+            f"{name}: token {tokens.max()}, and the vocabulary has {vocabulary}; give the "
+            "tokenizer that made the tokens"
         )

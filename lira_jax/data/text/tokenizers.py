@@ -41,7 +41,7 @@ class Bytes:
             yield np.frombuffer(text.encode(), np.uint8).astype(np.int32)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return bytes(tokens).decode("utf-8", "replace")
+        return bytes(int(t) for t in tokens).decode("utf-8", "replace")
 
 
 class Library:
@@ -100,11 +100,24 @@ def _library() -> Any:
     return tokenizers
 
 
+def _byte_level(library: Any, model: Any) -> Any:
+    """A tokenizer of bytes as GPT-2's: a space belongs to the word after it."""
+    tokenizer = library.Tokenizer(model)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = library.decoders.ByteLevel()
+    return tokenizer
+
+
 def _train(size: int, pool: Sequence[str]) -> Any:
     library = _library()
-    tokenizer = library.ByteLevelBPETokenizer()
-    tokenizer.train_from_iterator(pool, vocab_size=size, show_progress=False)
-    return tokenizer._tokenizer if hasattr(tokenizer, "_tokenizer") else tokenizer
+    tokenizer = _byte_level(library, library.models.BPE())
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=size,
+        initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),  # no byte is unknown
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(pool, trainer)
+    return tokenizer
 
 
 def _read(name: str, path: pathlib.Path) -> Any:
@@ -112,10 +125,7 @@ def _read(name: str, path: pathlib.Path) -> Any:
     try:
         if path.is_dir():
             files = [str(path / file) for file in ("vocab.json", "merges.txt")]
-            tokenizer = library.Tokenizer(library.models.BPE.from_file(*files))
-            tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
-            tokenizer.decoder = library.decoders.ByteLevel()
-            return tokenizer
+            return _byte_level(library, library.models.BPE.from_file(*files))
         return library.Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
         said = " ".join(str(error).split())
