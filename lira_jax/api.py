@@ -79,6 +79,7 @@ def audit(
       UserError: naming what is wrong and how to mend it.
     """
     from lira_jax.ensemble import start
+    from lira_jax.signals.epochs import EpochScorer
     from lira_jax.signals.score import score_models
     from lira_jax.training import loop
 
@@ -91,7 +92,8 @@ def audit(
     with start.usual_settings():
         experiment, network, pool, keep = _begin(run, asked, settings, given, same, data)
         ids = range(experiment.num_models)
-        loop.train(experiment, network, pool, keep, run, ids)
+        score = EpochScorer(experiment, network, pool, run) if experiment.score_epochs else None
+        loop.train(experiment, network, pool, keep, run, ids, score=score)
         score_models(experiment, network, pool, run, ids)
     request = Request(names, skip_failures=attacks in ("all", "fast"))
     results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)

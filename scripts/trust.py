@@ -1,258 +1,134 @@
-"""Harms run directories at random for some minutes, and counts what is not told in a line.
+"""Throws faults at the commands for some minutes, and counts what comes of them.
 
     python scripts/trust.py --minutes=5 --seed=0
 
-A small run is made once. Each fault takes a copy of it, or a new run: a bit is flipped, a file is
-cut, deleted, or put in another's place; a field is edited; a command is killed; two are started
-together. Then the stages are run again, and what comes out is compared with the run that nothing
-happened to: all models are trained by --strategy=loop, so that it is the same to the bit.
+Small runs are made once. Each case takes a copy of one, or begins a new one, and kills, damages,
+fills, races or fuzzes something (scripts/faults/). Then the commands are run again, and what they
+have computed is compared with a run that nothing happened to. Nothing is written outside of a
+temporary folder but the disk that a full disk is tried on, which is mounted for this process alone.
 
-silent wrong: all stages exit 0, with other scores; tracebacks: more than a line is said; hangs: a
-command does not end in time; lost: models that cannot be had any more, though nothing was
-deleted; orphans: processes of a killed command that live on; leftovers: temporary files that the
-next commands leave.
+recovered: in the end all is there, the same to the bit; refused: a command says no, in one line;
+silent wrong: other numbers, or numbers changed by a command that was refused; traceback: more than
+a line, or a crash; hang: a command does not end in time, or not within 5 s of a signal; lost:
+models or results cannot be had any more, though what was damaged is restored; orphan: processes of
+a command that has ended; leftover: temporary files after the next command.
 """
 
 import argparse
 import collections
-import contextlib
-import io
-import json
 import os
 import pathlib
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 
-import numpy as np
+HOME = pathlib.Path(tempfile.mkdtemp(prefix="trust-"))
+# Before JAX is imported: no device is taken, and no file is left outside of HOME.
+os.environ |= {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",  # the cache takes part
+    "OPENBLAS_NUM_THREADS": "1",
+    "XDG_CACHE_HOME": str(HOME / "cache"),
+    "TMPDIR": str(HOME / "tmp"),
+}
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from lira_jax.cli import attack, flags, report, score, status, train
-from lira_jax.errors import UserError
-from lira_jax.runs import files
+from faults import (  # noqa: E402
+    command_lines,
+    corruption,
+    data_files,
+    disks,
+    interruptions,
+    races,
+    template,
+)
+from faults.case import BAD, COLUMNS, Case  # noqa: E402
 
-STAGES = {"train": train, "score": score, "attack": attack, "report": report, "status": status}
-RECIPE = [
-    *("--dataset=digits", "--num_examples=120", "--num_models=4", "--model=mlp", "--hidden=8"),
-    *("--epochs=6", "--checkpoint_every=2", "--batch_size=30", "--augment=mirror", "--queries=2"),
-    *("--strategy=loop", "--workers=1"),
-]
-ATTACKS = "--attacks=loss,phi"
-LIMIT = 240.0  # seconds for one command on a busy machine
-COUNTS = ("tried", "refused", "silent wrong", "tracebacks", "hangs", "lost", "orphans", "leftovers")
-Counts = collections.Counter[str]
+KINDS: dict[str, tuple[float, Callable[[Case], None]]] = {
+    "kills": (200, interruptions.kill),
+    "signals": (100, interruptions.stop),
+    "corruptions": (500, corruption.corrupt),
+    "full disks": (30, disks.fill),
+    "races": (50, races.race),
+    "odd flags": (350, command_lines.odd_flags),
+    "odd names": (100, command_lines.odd_name),
+    "odd places": (100, command_lines.odd_place),
+    "data files": (160, data_files.bad_data),
+    "foreign dumps": (60, data_files.bad_dumps),
+}
+"""Kind -> how often it is tried beside the others, and a case of it."""
 
 
-def in_process(stage: str, workdir: pathlib.Path, *more: str) -> str:
-    """Runs a command here; returns "" if it succeeded, else what it said."""
-    said = io.StringIO()
+def attempt(kind: str, number: int, seed: int, templates: list[template.Template]) -> Case:
+    """Tries a case, which its seed and number repeat, but for the moments of signals."""
+    case = Case(HOME, random.Random(f"{seed}/{kind}/{number}"), *templates)
+    case.folder.mkdir()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            flags.parse([f"lira-{stage}", f"--workdir={workdir}", *more])
-            STAGES[stage].main()
-    except UserError as error:
-        return str(error)
-    except SystemExit as end:
-        return said.getvalue() if end.code else ""
-    except BaseException as error:
-        return f"Traceback: {stage}: {type(error).__name__}: {error}"
-    return ""
-
-
-def begin(stage: str, workdir: pathlib.Path, *more: str) -> subprocess.Popen:
-    """Starts a command in a process group of its own."""
-    command = [sys.executable, "-m", f"lira_jax.cli.{stage}", f"--workdir={workdir}", *more]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-
-
-def end(process: subprocess.Popen, counts: Counts) -> bool:
-    """Waits for a command; returns whether it succeeded."""
-    try:
-        said, _ = process.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        counts["hangs"] += 1
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return False
-    if "Traceback" in said:
-        counts["tracebacks"] += 1
-        print(said[-2000:])
-    return process.returncode == 0
-
-
-def dumps(workdir: pathlib.Path) -> dict[str, str]:
-    """Hashes of all arrays that the stages have made."""
-    found = workdir.rglob("*.npy")
-    return {str(p.relative_to(workdir)): files.sha256(p) for p in found if p.name[0] != "."}
-
-
-def finish(workdir: pathlib.Path, expected: dict[str, str], counts: Counts) -> bool:
-    """Runs all stages again and compares; returns whether all of them succeeded."""
-    for stage in ("train", "score", "attack", "status"):
-        more = [ATTACKS] if stage == "attack" else []
-        said = in_process(stage, workdir, *more)
-        if said.startswith("Traceback"):
-            counts["tracebacks"] += 1
-            print(f"  {workdir.name}: {said}")
-            return False
-        if said:
-            counts["refused"] += 1
-            return False
-    if dumps(workdir) != expected:
-        counts["silent wrong"] += 1
-        print(f"  {workdir.name}: other scores")
-    counts["leftovers"] += sum(1 for p in workdir.rglob(".*@*"))
-    return True
-
-
-def _file(workdir: pathlib.Path, chance: random.Random) -> pathlib.Path:
-    return chance.choice(sorted(p for p in workdir.rglob("*") if p.is_file() and p.stat().st_size))
-
-
-def flip_a_bit(workdir: pathlib.Path, chance: random.Random) -> None:
-    path = _file(workdir, chance)
-    content = bytearray(path.read_bytes())
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    path.write_bytes(content)
-
-
-def cut_a_file(workdir: pathlib.Path, chance: random.Random) -> None:
-    path = _file(workdir, chance)
-    os.truncate(path, chance.randrange(path.stat().st_size))
-
-
-def delete_a_file(workdir: pathlib.Path, chance: random.Random) -> None:
-    _file(workdir, chance).unlink()
-
-
-def swap_models(workdir: pathlib.Path, chance: random.Random) -> None:
-    one, other = chance.sample(range(4), 2)
-    shutil.rmtree(workdir / f"checkpoints/{one:04d}")
-    shutil.copytree(workdir / f"checkpoints/{other:04d}", workdir / f"checkpoints/{one:04d}")
-
-
-def edit_a_field(workdir: pathlib.Path, chance: random.Random) -> None:
-    path = workdir / "experiment.json"
-    stored = json.loads(path.read_text())
-    fields = stored["experiment"]
-    name = chance.choice([n for n, v in fields.items() if type(v) in (int, float)])
-    fields[name] += 1
-    path.write_text(json.dumps(stored))
-
-
-HARMS = (flip_a_bit, cut_a_file, delete_a_file, swap_models, edit_a_field)
-
-
-def harm(
-    fault: Callable, workdir: pathlib.Path, whole: pathlib.Path, chance: random.Random, c: Counts
-) -> None:
-    """Harms a finished run; half of the time one whose scores are to be made again."""
-    shutil.copytree(whole, workdir)
-    expected = dumps(whole)
-    if chance.random() < 0.5:
-        for name in ("scores", "logits"):
-            (workdir / name / f"{chance.randrange(4):04d}.npy").unlink()
-    fault(workdir, chance)
-    finish(workdir, expected, c)
-
-
-def kill(workdir: pathlib.Path, whole: pathlib.Path, chance: random.Random, c: Counts) -> None:
-    """Kills a stage at some time of its work, and goes on."""
-    stage = chance.choice(["train", "train", "score", "attack"])
-    if stage != "train":
-        shutil.copytree(whole, workdir)
-        shutil.rmtree(workdir / "scores") if stage == "score" else None
-    more = {"train": RECIPE, "attack": [ATTACKS]}.get(stage, [])
-    process = begin(stage, workdir, *more)
-    deadline = time.monotonic() + LIMIT
-    while not (workdir / ".processes").exists() and process.poll() is None:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.01)
-    time.sleep(chance.random() * {"train": 3, "score": 2, "attack": 1}[stage])
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    time.sleep(0.1)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 0)
-        c["orphans"] += 1
-    if not (workdir / "experiment.json").exists():
-        assert not in_process("train", workdir, *RECIPE)
-    if not finish(workdir, dumps(whole), c):
-        c["lost"] += 1
-
-
-def race(workdir: pathlib.Path, whole: pathlib.Path, chance: random.Random, c: Counts) -> None:
-    """Starts two commands together: the same, or with other flags."""
-    stage = chance.choice(["train", "train", "score", "attack"])
-    own = {"train": RECIPE, "attack": [ATTACKS]}.get(stage, [])
-    other = {"train": "--seed=1", "score": "--queries=1", "attack": "--targets=0"}[stage]
-    if stage != "train":
-        shutil.copytree(whole, workdir)
-    if stage == "score":
-        for name in ("scores", "logits"):
-            shutil.rmtree(workdir / name)
-        manifest = json.loads((workdir / "manifest.json").read_text())
-        kept = {n: e for n, e in manifest.items() if not n.startswith(("scores", "logits"))}
-        (workdir / "manifest.json").write_text(json.dumps(kept))
-    second = [*own, other] if chance.random() < 0.5 else own
-    processes = [begin(stage, workdir, *own)]
-    time.sleep(chance.random())
-    processes.append(begin(stage, workdir, *second))
-    ended = [end(p, c) for p in processes]
-    if not any(ended):
-        c["lost"] += 1
-        print(f"  {workdir.name}: neither of two {stage} succeeded")
-    stored = json.loads((workdir / "experiment.json").read_text())["experiment"]
-    if (stored["seed"], stored["queries"]) == (0, 2):
-        finish(workdir, dumps(whole), c)
-    elif len({np.load(p).shape for p in workdir.glob("scores/*.npy")}) > 1:
-        c["silent wrong"] += 1
-        print(f"  {workdir.name}: scores of several shapes")
+        KINDS[kind][1](case)
+    except Exception:  # the campaign's own mistakes, or a run too damaged to be judged
+        case.fault("traceback", f"in the campaign: {traceback.format_exc()}")
+    return case
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--minutes", type=float, default=5, help="for the cases")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    chance = random.Random(given.seed)
-    table: dict[str, Counts] = collections.defaultdict(collections.Counter)
-    with tempfile.TemporaryDirectory() as folder:
-        whole = pathlib.Path(folder, "whole")
-        for stage, more in (
-            ("train", RECIPE),
-            ("score", []),
-            ("attack", [ATTACKS]),
-        ):
-            if said := in_process(stage, whole, *more):
-                sys.exit(said)
-        until, number = time.monotonic() + 60 * given.minutes, 0
-        while time.monotonic() < until:
-            number += 1
-            workdir = pathlib.Path(folder, f"run{number}")
-            if number % 3:
-                fault = chance.choice(HARMS)
-                name, counts = fault.__name__, table[fault.__name__]
-                harm(fault, workdir, whole, chance, counts)
-            else:
-                fault = chance.choice([kill, race])
-                name, counts = fault.__name__, table[fault.__name__]
-                fault(workdir, whole, chance, counts)
-            counts["tried"] += 1
-            shutil.rmtree(workdir, ignore_errors=True)
-    print(f"{'fault':14}" + "".join(f"{name:>13}" for name in COUNTS))
-    for name, counts in sorted(table.items()):
-        print(f"{name:14}" + "".join(f"{counts[c]:13}" for c in COUNTS))
-    bad = sum(counts[c] for counts in table.values() for c in COUNTS[2:])
-    sys.exit(bad > 0)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="some of them, comma separated")
+    parser.add_argument("--case", help="this one alone, such as kills/17")
+    parser.add_argument("--verbose", action="store_true", help="a line a case")
+    asked = parser.parse_args()
+    (HOME / "tmp").mkdir()
+    os.chdir(HOME)
+    try:
+        sys.exit(_campaign(asked))
+    finally:
+        shutil.rmtree(HOME, ignore_errors=True)
+
+
+def _campaign(asked: argparse.Namespace) -> bool:
+    kinds = {k: KINDS[k][0] for k in asked.kinds.split(",")}
+    if "full disks" in kinds and (why := disks.why_not()):
+        print(f"full disks are skipped: {why}")
+        del kinds["full disks"]
+    began = time.monotonic()
+    templates = [
+        template.make(HOME / f"seed{seed}", HOME / "log", f"--seed={seed}", stages=stages)
+        for seed, stages in ((0, template.STAGES), (1, template.STAGES[:3]))
+    ]
+    templates[0].seconds.update(templates[1].seconds)  # programs come from the cache
+    if "data files" in kinds:
+        data_files.prepare(Case(HOME, random.Random(0), *templates))
+    print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
+    table = {kind: collections.Counter() for kind in kinds}
+    until = time.monotonic() + 60 * asked.minutes
+    while time.monotonic() < until:
+        kind = max(kinds, key=lambda k: kinds[k] / (table[k]["tried"] + 0.5))
+        number = table[kind]["tried"]
+        if asked.case:
+            kind, _, digits = asked.case.partition("/")
+            number, until = int(digits), 0
+            table.setdefault(kind, collections.Counter())
+        began = time.monotonic()
+        case = attempt(kind, number, asked.seed, templates)
+        table[kind].update(case.faults.keys() | {"tried"})
+        if not case.faults:
+            table[kind]["refused" if case.refused else "recovered"] += 1
+        if case.faults or asked.verbose or asked.case:
+            print(f"\n{kind}/{number} ({time.monotonic() - began:.1f} s):", *case.words)
+            print(f"  python scripts/trust.py --seed={asked.seed} --case='{kind}/{number}'")
+            for column, words in case.faults.items():
+                print(f"  {column}: {words}".replace("\n", "\n    "), flush=True)
+        case.clean()
+    print(f"\n{'':14}" + "".join(f"{name:>13}" for name in COLUMNS))
+    table["all"] = sum(table.values(), collections.Counter())
+    for kind, counts in table.items():
+        print(f"{kind:14}" + "".join(f"{counts[column]:13}" for column in COLUMNS))
+    return any(table["all"][column] for column in BAD)
 
 
 if __name__ == "__main__":

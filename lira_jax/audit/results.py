@@ -20,7 +20,8 @@ from lira_jax.evaluation.calibrated import ALPHA, Calibrated
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
-from lira_jax.evaluation.groups import Confidence
+from lira_jax.evaluation.groups import GROUPS, Confidence, GroupDecisions
+from lira_jax.evaluation.loss_traces import LossTraces
 from lira_jax.evaluation.risk import (
     PrecisionRecall,
     RiskByClass,
@@ -40,7 +41,7 @@ Version 1 had no `version`, no `thresholds`, and left out what was not known; ve
 thresholds for each example, of other models' and of agreement.
 """
 
-_ABOUT = ("targets", "models", "compat", "used_queries", "shadows", "target_run")
+_ABOUT = ("targets", "models", "compat", "used_queries", "stop_at", "shadows", "target_run")
 """What tells whose results they are."""
 
 CSV_COLUMNS = (
@@ -61,6 +62,17 @@ VARIANT_COLUMNS = (
     *("part", "variant", "attack", "num_targets", "num_members", "num_nonmembers"),
     *METRICS,
     *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
+)
+
+
+EPOCH_COLUMNS = (
+    *("epoch", "attack", "num_targets", "num_members", "num_nonmembers"),
+    *(f"{kind}_{what}" for what in ("accuracy", "loss") for kind in ("train", "out", "test")),
+    "misclassified_members",
+    *METRICS,
+    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
+    *(f"{what}_{group}" for group in GROUPS for what in ("balanced_accuracy", "far")),
+    *(f"tpr_at_1e-3_{group}" for group in GROUPS[1:]),
 )
 
 
@@ -163,6 +175,41 @@ class StatisticRow(CurveRow):
 
 
 @dataclasses.dataclass(frozen=True)
+class EpochRow(Row):
+    """What one attack finds of the models as they were after an epoch (Rezaei and Liu 2021,
+    section 7.1, figures 3 to 8, https://arxiv.org/abs/2005.13702).
+
+    Attributes:
+      epoch: how many the models were trained for.
+      correct: metrics over the pairs that the target classifies correctly; None where these are
+        unknown or hold no members or no non-members.
+      misclassified: the same over the other pairs.
+      groups: one of groups.GROUPS -> decisions on its pairs, at thresholds of other targets; empty
+        where there are none, or where it is unknown what the targets classify rightly.
+      misclassified_members: of a target, mean over targets; NaN where that is unknown.
+      train_accuracy: on members, mean over targets, as metrics.jsonl has it; NaN if it is unknown,
+        as for the next five.
+      out_accuracy: on the pool's other examples.
+      test_accuracy: on the test set.
+      train_loss: mean cross-entropy of members.
+      out_loss: of the pool's other examples.
+      test_loss: of the test set.
+    """
+
+    epoch: int
+    correct: Row | None
+    misclassified: Row | None
+    groups: dict[str, GroupDecisions]
+    misclassified_members: float
+    train_accuracy: float = math.nan
+    out_accuracy: float = math.nan
+    test_accuracy: float = math.nan
+    train_loss: float = math.nan
+    out_loss: float = math.nan
+    test_loss: float = math.nan
+
+
+@dataclasses.dataclass(frozen=True)
 class Results:
     """All that an audit finds; results.json is this as JSON, with null for NaN.
 
@@ -172,6 +219,8 @@ class Results:
         of the run.
       compat: value of --compat; empty for our own definitions.
       used_queries: how many of the saved queries the attacks were given; 0 for all.
+      stop_at: where the models were stopped early, as --stop_at says; empty for the end.
+      stop_epochs: how many epochs each target was trained for then; empty without stop_at.
       shadows: path of the run of the shadow models, where it is not that of the targets.
       target_run: path of the run of the targets then, as seen from the results.
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
@@ -189,6 +238,9 @@ class Results:
       num_shadows: LiRA with fewer shadow models; empty without --num_shadows.
       num_queries: LiRA with fewer queries (LiRA, table III); empty without --num_queries.
       statistics: LiRA on other statistics (LiRA, figure 8); empty without --statistics.
+      epochs: one attack on the models as they were after some epochs; empty without --at_epochs.
+      loss_traces: how well the losses of single examples over these epochs tell who is exposed;
+        None without --at_epochs, or with too few epochs or models.
       attacks: attack -> what it finds.
       calibrated: statistic that attacks judge by -> what is found with a threshold for each
         example.
@@ -201,6 +253,8 @@ class Results:
     models: tuple[int | str, ...]
     compat: str = ""
     used_queries: int = 0
+    stop_at: str = ""
+    stop_epochs: tuple[int, ...] = ()
     shadows: str | None = None
     target_run: str | None = None
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -214,6 +268,8 @@ class Results:
     num_shadows: tuple[ShadowRow, ...] = ()
     num_queries: tuple[QueryRow, ...] = ()
     statistics: tuple[StatisticRow, ...] = ()
+    epochs: tuple[EpochRow, ...] = ()
+    loss_traces: LossTraces | None = None
     attacks: dict[str, AttackResults] = dataclasses.field(default_factory=dict)
     calibrated: dict[str, Calibrated] = dataclasses.field(default_factory=dict)
     pool_spread_factor: float = math.nan
@@ -291,6 +347,25 @@ class Results:
         writer.writerows(written)
         return text.getvalue() if written else ""
 
+    def epochs_to_csv(self) -> str:
+        """What epochs.csv holds: a row an epoch; empty without any."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, EPOCH_COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        for row in self.epochs:
+            groups = {
+                f"{what}_{name}": getattr(group, what)
+                for name, group in row.groups.items()
+                for what in ("balanced_accuracy", "far")
+            }
+            groups |= {
+                f"tpr_at_1e-3_{name}": own.metrics["tpr_at_1e-3"].value
+                for name in GROUPS[1:]
+                if (own := getattr(row, name))
+            }
+            writer.writerow(codec.encode(row) | codec.encode(groups))
+        return text.getvalue() if self.epochs else ""
+
     def calibration_of(self, attack: str) -> Calibrated | None:
         """What is found with a threshold for each example on the statistic of an attack."""
         return self.calibrated.get(self.attacks[attack].statistic or "")
@@ -301,11 +376,14 @@ class Results:
         return {name: whole[name] for name in _ABOUT}
 
     def texts(self) -> dict[str, str]:
-        """What results.csv, variants.csv where there are any, and results.json hold, by name."""
-        variants = self.variants_to_csv()
+        """What results.csv, results.json and the other tables, as far as they have rows, hold."""
+        further = {
+            directory.VARIANTS_TABLE: self.variants_to_csv(),
+            directory.EPOCHS_TABLE: self.epochs_to_csv(),
+        }
         return {
             directory.RESULTS_TABLE: self.to_csv(),
-            **({directory.VARIANTS_TABLE: variants} if variants else {}),
+            **{name: text for name, text in further.items() if text},
             directory.RESULTS: checked_json(self.to_json()),
         }
 

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from lira_jax.attacks.shared.targets import Counterparts, Outside
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
 from lira_jax.audit.calibrated import accused, calibrated
+from lira_jax.audit.epochs import over_epochs, traces
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
 from lira_jax.audit.number_of_shadows import check_counts, number_of_shadows, why_none
@@ -33,10 +35,13 @@ from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory
+from lira_jax.runs import directory, stops
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
 from lira_jax.runs.result_set import ResultSet
+
+EPOCHS_ATTACK = "lira_online"
+"""What is attacked with over epochs, unless another attack is named beforehand."""
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
@@ -60,6 +65,8 @@ class Request:
       priors: shares of the examples that are members, for the value of an accusation.
       delta: of the bound on epsilon of (epsilon, delta)-differential privacy, in [0, 1).
       confidence: probability that this bound is below the true epsilon, in (0, 1).
+      epochs: also one attack on the models as they were after these epochs.
+      epochs_attack: this one.
     """
 
     attacks: Sequence[str]
@@ -74,6 +81,8 @@ class Request:
     priors: Sequence[float] = PRIORS
     delta: float = DELTA
     confidence: float = CONFIDENCE
+    epochs: Sequence[int] = ()
+    epochs_attack: str = EPOCHS_ATTACK
 
     def __post_init__(self) -> None:
         self.bound()
@@ -100,6 +109,8 @@ def audit_evidence(
     sources: tuple[np.ndarray, Sequence[str]] | None = None,
     probe_sets: Mapping[str, Callable[[], Evidence]] | None = None,
     coin: float | None = None,
+    after: Callable[[int], Loaded] | None = None,
+    logged: Mapping[tuple[int, int], Mapping[str, Any]] | None = None,
 ) -> Results:
     """Makes an audit of arrays, part by part; whatever fails, the parts before it are written.
 
@@ -116,6 +127,8 @@ def audit_evidence(
       probe_sets: name -> reads what the same models, with the same targets, say of these probes.
       coin: probability with which each example was made a member of a target, independently; None
         if it is unknown, or membership was drawn otherwise.
+      after: epoch -> what is attacked of the models as they were after it, where that is saved.
+      logged: (model, epoch) -> a line of metrics.jsonl of the targets.
 
     Returns:
       The results; as `start` where the membership of the targets is unknown, or all are members or
@@ -184,6 +197,15 @@ def audit_evidence(
         if request.statistics:
             with _left_out("--statistics"):
                 add(statistics=statistic_choices(evidence, table))
+        if request.epochs and after is not None:
+            name, chosen = request.epochs_attack, request.epochs
+            with _left_out("--at_epochs"):
+                of_one = table_of([name], request.compat)
+                add(epochs=over_epochs(after, chosen, name, of_one, logged or {}))
+                measured, moved = traces(after, chosen)
+                if moved is not None:
+                    save(directory.LT_IQR, moved)
+                add(loss_traces=measured)
     if refused:
         raise refused
     return results
@@ -220,6 +242,7 @@ def audit_run(
     run: RunDirectory | None = None,
     shadow_run: RunDirectory | None = None,
     known: Callable[[Results], None] = lambda results: None,
+    after: Callable[[int], Loaded] | None = None,
 ) -> Results:
     """Makes an audit and writes attacks/*.npy, exposure.npy, results.csv and results.json.
 
@@ -230,6 +253,7 @@ def audit_run(
       run: the run directory of the targets; None for another tool's.
       shadow_run: that of the shadow models, if it is another one.
       known: called with all that is known, each time that a part has been added and written.
+      after: epoch -> what is attacked of the models as they were after it.
 
     Returns:
       The results; without attacks where nothing can be evaluated, as `audit_evidence`.
@@ -239,6 +263,9 @@ def audit_run(
     """
     used = 0 if loaded.queries is None else len(loaded.queries)
     start = Results(tuple(loaded.targets), tuple(loaded.models), request.compat, used)
+    if loaded.stop_at:
+        stopped = tuple(loaded.epochs)
+        start = dataclasses.replace(start, stop_at=loaded.stop_at, stop_epochs=stopped)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     evaluated = can_be_evaluated(loaded.evidence.members)
@@ -267,6 +294,8 @@ def audit_run(
                 if run is None
                 else _probe_sets(run, shadow_run, loaded, request.probes),
                 coin=None if run is None else _coin(run, loaded),
+                after=after,
+                logged=None if run is None else stops.logged(run),
             )
             out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound
             if request.fdr is not None and not results.attacks:
@@ -371,6 +400,9 @@ def _probe_sets(
     foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
     outside = any(isinstance(target, str) for target in loaded.targets)
     if names and not _readable("--probes", "logits", loaded.evidence):
+        return {}
+    if names and loaded.stop_at:
+        progress.note("left out --probes: they are scored when the models are finished")
         return {}
     if names and (foreign or outside):
         progress.note(

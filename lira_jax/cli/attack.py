@@ -1,6 +1,8 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
+import dataclasses
 import os
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +13,12 @@ from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
-from lira_jax.audit.run import Request, audit_run
+from lira_jax.audit.run import EPOCHS_ATTACK, Request, audit_run
 from lira_jax.cli import flags
-from lira_jax.errors import UserError
+from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
+from lira_jax.experiment import scored_epochs
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
@@ -23,12 +26,14 @@ from lira_jax.report import terminal
 from lira_jax.runs import data as run_data
 from lira_jax.runs import result_set
 from lira_jax.runs.directory import (
+    EPOCHS_TABLE,
     EXPOSURE,
     RESULTS,
     RESULTS_TABLE,
     VARIANTS_TABLE,
     RunDirectory,
 )
+from lira_jax.runs.evidence import Loaded
 
 flags.DEFINE_string(
     "attacks",
@@ -97,6 +102,24 @@ flags.DEFINE_bool(
     "Also LiRA on the confidence, its logarithm, the logit by a float32 softmax, phi and hinge of "
     "the plain query (LiRA figure 8).",
 )
+flags.DEFINE_string(
+    "at_epochs",
+    "",
+    "Also one attack on the models as they were after these scored epochs (lira-train "
+    "--score_epochs): numbers, comma separated, or all (Rezaei and Liu 2021, section 7.1).",
+)
+flags.DEFINE_string(
+    "at_epochs_attack",
+    EPOCHS_ATTACK,
+    "The attack of --at_epochs, one for all epochs and chosen before any is seen.",
+)
+flags.DEFINE_string(
+    "stop_at",
+    "",
+    "Attack the models as they were after an epoch that is scored (lira-train --score_epochs): its "
+    "number; best_test_loss, of each model the epoch with the least loss on the test set; or "
+    "accuracy:0.76, the one whose accuracy on the test set is nearest. Empty for the end.",
+)
 flags.DEFINE_float(
     "fdr",
     None,
@@ -138,6 +161,7 @@ SUMMARY = (
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
+    *("at_epochs", "at_epochs_attack", "stop_at"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
@@ -166,6 +190,7 @@ def main() -> None:
         delta=flags.FLAGS.delta,
         confidence=flags.FLAGS.confidence,
     )
+    (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     if number := flags.FLAGS.use_queries:
@@ -173,6 +198,10 @@ def main() -> None:
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     if run is not None:
         flags.open_with(run_data.line(run))
+    if loaded.epochs and loaded.stop_at:
+        first, last = min(loaded.epochs), max(loaded.epochs)
+        which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+        progress.note(f"the targets are as they were after {which}, shadow models by the same rule")
     shadows = loaded.evidence.num_shadows
     if shadows == 1:
         progress.note(
@@ -199,12 +228,47 @@ def main() -> None:
                 print(f"\n{title}\n{text}" if title else text)
                 printed.add(title)
 
-    results = audit_run(loaded, request, out, run=run, shadow_run=shadow_run, known=show)
+    if (asked := flags.FLAGS.at_epochs) and run is not None:
+        epochs = scored(run, asked)
+        request = dataclasses.replace(request, epochs=epochs, epochs_attack=attack)
+    results = audit_run(
+        loaded, request, out, run=run, shadow_run=shadow_run, known=show, after=after
+    )
     if not results.attacks:
         progress.note(
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+
+
+def after(epoch: int) -> Loaded:
+    """What is attacked of the models as they were after an epoch."""
+    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
+    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True}
+    loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
+    if number := flags.FLAGS.use_queries:
+        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
+    return loaded
+
+
+def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
+    """The epochs that --at_epochs names.
+
+    Raises:
+      UserError: one is not scored.
+    """
+    known = scored_epochs(run.read_experiment())
+    if not known:
+        raise UserError(
+            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
+            "train with --score_epochs"
+        )
+    if asked == "all":
+        return known
+    for word in asked.split(","):
+        if word.strip() not in map(str, known):
+            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
+    return tuple(sorted({int(word) for word in asked.split(",")}))
 
 
 def _counts(flag: str) -> list[int]:
@@ -256,7 +320,8 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     if foreign:
         source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
-        source = evidence_lib.read_own(flags.open_runs(), asked, shadows, order)
+        runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
+        source = evidence_lib.read_own(runs, asked, shadows, order, stop_at=stop_at)
     return source, RunDirectory(out or workdir)
 
 
@@ -268,7 +333,7 @@ def check_out(out: RunDirectory) -> None:
     """
     found = [
         name
-        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EXPOSURE)
+        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EPOCHS_TABLE, EXPOSURE)
         if (out.path / name).exists()
     ]
     found += ["attacks"] if any(out.path.glob("attacks/*")) else []

@@ -13,8 +13,9 @@ from typing import Any
 from absl import app, flags, logging
 
 from lira_jax import experiment as experiment_lib
-from lira_jax.cli import stop
+from lira_jax.cli import flagfiles, stop
 from lira_jax.data import masks
+from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
     DATA_LISTS,
@@ -31,7 +32,7 @@ from lira_jax.progress import note
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
-FLAGS = flags.FlagValues()
+FLAGS = flagfiles.Values()
 """The flags of all commands, apart from absl's own FLAGS: a user's module may define any there."""
 
 OWN, SHARED, LOGGING = "This command", "Run", "Logging"
@@ -108,6 +109,8 @@ def _define_experiment(values: flags.FlagValues) -> None:
             where: dict[str, Any] = {"flag_values": values, "module_name": group.__name__}
             if name == "target_recipe":
                 continue
+            if name == "defence":
+                text = f"{text} {defences.help_text()}"
             if isinstance(default, bool):
                 flags.DEFINE_bool(name, default, text, **where)
             elif isinstance(default, tuple):
@@ -238,8 +241,6 @@ def parse(arguments: Sequence[str]) -> None:
         FLAGS[name].unparse()
     try:
         rest = FLAGS(arguments)
-    except UnicodeDecodeError as error:
-        raise flags.Error(f"--flagfile: it is not UTF-8 text ({error})") from None
     except ValueError as error:  # of absl's own flags
         raise flags.Error(str(error)) from None
     if len(rest) > 1:
@@ -327,11 +328,11 @@ def _target_fields(path: str) -> dict[str, Any]:
     """The fields that a flagfile of the targets sets."""
     if not path:
         return {}
-    values = flags.FlagValues()
+    values = flagfiles.Values()
     _define_experiment(values)
     try:
         values([path, f"--flagfile={path}"])
-    except (flags.Error, OSError, UnicodeDecodeError) as error:
+    except (flags.Error, OSError) as error:
         raise UserError(f"--target_flagfile={path}: {error}") from None
     given = {n: values[n].value for n in FIELDS if n in values and values[n].present}
     if not given:

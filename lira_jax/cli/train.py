@@ -23,7 +23,7 @@ SUMMARY = (
     "recipe with --target_flagfile. Run again with the same flags, it goes on "
     "where it was interrupted; finished models are not trained again."
 )
-NOT_SHOWN = (*flags.SCORE_FLAGS, "signals", "probes", "score_batch_size")
+NOT_SHOWN = ("probes",)
 SHOWN = [
     *flags.SHARE_FLAGS,
     *(n for n in FIELDS if n in flags.FLAGS and n not in NOT_SHOWN),
@@ -44,6 +44,7 @@ def main() -> None:
     flags.open_with(run_data.line(runs[0][0], dataset))
 
     from lira_jax.runs import checkpoint  # after the cheap checks
+    from lira_jax.signals import epochs
     from lira_jax.training import loop
 
     convolutional = any(network.convolutional for network in networks)
@@ -55,7 +56,8 @@ def main() -> None:
         workers.run("train", sys.argv[1:], todo, number)
     else:
         for (run, e), network in zip(runs, networks, strict=True):
-            loop.train(e, network, dataset, keep, run, ids)
+            score = epochs.EpochScorer(e, network, dataset, run) if e.score_epochs else None
+            loop.train(e, network, dataset, keep, run, ids, score=score)
     if ids and not workers.inside():
         for (run, _), kind in zip(runs, ("model", "target"), strict=False):
             last = {m: r for m, r in diagnoses.last_records(run).items() if m in ids}
@@ -105,6 +107,14 @@ def summary(last: dict[int, dict], found: dict[int, Diagnosis], kind: str) -> st
             for name, what in of.items()
             if f"{name}_accuracy" in mean
         )
+        return text
+    perplexity = {
+        what: np.exp(np.mean(known))
+        for name, what in of.items()
+        if (known := [r[f"{name}_loss"] for r in usable if r.get(f"{name}_loss") is not None])
+    }
+    if perplexity:  # of models of text; those of a recipe of the user's own have no such losses
+        text += ": perplexity " + ", ".join(f"{p:.4g} on {w}" for w, p in perplexity.items())
     return text
 
 

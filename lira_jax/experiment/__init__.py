@@ -12,10 +12,12 @@ from lira_jax.experiment.composition import (
     Experiment,
     shown,
 )
+from lira_jax.experiment.epochs import scored_epochs
 from lira_jax.experiment.groups import (
     QUERY_SHIFTS,
     Compute,
     Data,
+    Defence,
     Masks,
     Model,
     Scoring,
@@ -42,6 +44,7 @@ __all__ = [
     "TARGET_FIELDS",
     "Compute",
     "Data",
+    "Defence",
     "Experiment",
     "Masks",
     "Model",
@@ -53,6 +56,7 @@ __all__ = [
     "named_as_now",
     "own_code",
     "recipe_differences",
+    "scored_epochs",
     "shown",
     "target_experiment",
     "target_recipe",

@@ -3,11 +3,20 @@
 import dataclasses
 from typing import Any
 
-from lira_jax.experiment.groups import Compute, Data, Masks, Model, Scoring, Targets, Training
+from lira_jax.experiment.groups import (
+    Compute,
+    Data,
+    Defence,
+    Masks,
+    Model,
+    Scoring,
+    Targets,
+    Training,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
+class Experiment(Compute, Scoring, Targets, Defence, Training, Model, Masks, Data):
     """The settings of one experiment; each field's meaning and unit is its `help`.
 
     An experiment is all of its groups at once, so that a function may ask for no more than the
@@ -22,7 +31,7 @@ class Experiment(Compute, Scoring, Targets, Training, Model, Masks, Data):
         return super().signal_names
 
 
-GROUPS = (Data, Masks, Model, Training, Targets, Scoring, Compute)
+GROUPS = (Data, Masks, Model, Training, Defence, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}
 DATA_PLACES = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "data")
 """Fields that say where the data are: paths on this machine."""

@@ -145,6 +145,16 @@ class Model:
         "learned", "How a gpt knows of positions.", choices=("learned", "rotary")
     )
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
+    dropout: float = _field(
+        0.0,
+        "Fraction of activations that are dropped in training: after each hidden layer of mlp, "
+        "inside the blocks of wide_resnet, before the last layer of others; in [0, 1).",
+    )
+    drop_connect: float = _field(
+        0.0,
+        "Fraction of examples for which the last block of efficientnet is passed over in training, "
+        "earlier blocks in proportion to their place (stochastic depth); in [0, 1).",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +186,13 @@ class Training:
         "0.01.",
     )
     weight_decay: float = _field(
-        5e-4, "L2 penalty: the loss gains weight_decay / 2 * |kernels|^2, no biases."
+        5e-4, "L2 penalty: the loss gains weight_decay / 2 * |parameters|^2."
+    )
+    decayed: str = _field(
+        "kernels",
+        "Parameters that weight_decay is about: kernels (of dense and convolutional layers), or "
+        "all (also biases and what normalisation learns).",
+        choices=("kernels", "all"),
     )
     label_smoothing: float = _field(
         0.0, "Probability mass moved from the label to all classes alike, in [0, 1)."
@@ -190,10 +206,39 @@ class Training:
         4, "Largest shift of the training augmentation in pixels (reflect padding)."
     )
     cutout: int = _field(8, "Side of the square that cutout blanks, in pixels.")
+    rotation: float = _field(
+        0.0, "Largest angle by which images are turned in training, in degrees; 0 for none."
+    )
+    colour_jitter: float = _field(
+        0.0,
+        "Largest relative change of brightness, contrast and saturation of images in training, in "
+        "[0, 1]; 0 for none.",
+    )
+    mixup: float = _field(
+        0.0,
+        "alpha of mixup: examples of a batch are averaged in pairs with a weight from Beta(alpha, "
+        "alpha), their losses too; 0 for none.",
+    )
+    cutmix: float = _field(
+        0.0,
+        "Fraction of batches in which CutMix pastes a box of another image of the batch into each; "
+        "0 for none.",
+    )
     compute_dtype: str = _field(
         "float32",
         "Number format of the forward and backward pass; weights and logits stay float32.",
         choices=("float32", "bfloat16"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Defence:
+    """What training does against membership inference (docs/defences.md)."""
+
+    defence: str = _field(
+        "",
+        "Defences in training, NAME or NAME:VALUE, comma separated; they go before the flags that "
+        "they set.",
     )
 
 
@@ -241,6 +286,19 @@ class Scoring:
         "255), noise (uniform), or other data sets, NAME:PATH such as npz:other.npz, or "
         "tfds:NAME. More can be added at any time.",
         fixed_by="nothing",
+    )
+
+    score_epochs: str = _field(
+        "",
+        "Epochs after which lira-train scores all models while they go on, for lira-attack's "
+        "--epochs and --stop_at: numbers, comma separated, every:5, or all; empty for none. Of "
+        "each, epochs/0020/ has the signals and queries that --signals and --queries name, as the "
+        "run has of the finished models; weights are not kept.",
+    )
+    epoch_queries: int = _field(
+        0,
+        "Queries of each example that --score_epochs scores, of the same choices as --queries; 1, "
+        "the plain one, suffices for losses over epochs; 0 for as many as --queries.",
     )
 
     @property

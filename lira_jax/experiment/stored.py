@@ -1,10 +1,12 @@
 """An experiment as JSON: written, read, also as earlier versions wrote it, and compared."""
 
+import dataclasses
 from collections.abc import Collection
 from typing import Any
 
 from lira_jax.errors import UserError
 from lira_jax.experiment.composition import FIELDS, Experiment
+from lira_jax.experiment.groups import Scoring
 from lira_jax.experiment.targets import FAMILY_FIELDS, TARGET_FIELDS, target_recipe
 from lira_jax.experiment.validation import validate
 
@@ -75,7 +77,7 @@ def recipe_differences(experiment: Experiment, other: Experiment) -> dict[str, A
     Of another model family, options at their default are left out.
     """
     mine, theirs = to_json(experiment), to_json(other)
-    left_out = {"target_recipe"}
+    left_out = {"target_recipe", *(field.name for field in dataclasses.fields(Scoring))}
     if experiment.model != other.model:
         left_out |= {n for n in FAMILY_FIELDS if getattr(experiment, n) == FIELDS[n].default}
     fixed = [

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from lira_jax.experiment.composition import FIELDS, Experiment
-from lira_jax.experiment.groups import Model, Training
+from lira_jax.experiment.groups import Defence, Model, Training
 
-TARGET_FIELDS = tuple(f.name for group in (Model, Training) for f in dataclasses.fields(group))
+TARGET_FIELDS = tuple(
+    f.name for group in (Model, Training, Defence) for f in dataclasses.fields(group)
+)
 """Fields that may be others in the targets' recipe than in the shadow models'."""
-FAMILY_FIELDS = ("depth", "width", "hidden", "activation")
+FAMILY_FIELDS = ("depth", "width", "hidden", "activation", "dropout", "drop_connect")
 """Options of model families: of another family they mean something else, or nothing."""
 
 

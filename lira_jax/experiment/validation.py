@@ -4,6 +4,7 @@ import math
 
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment.composition import FIELDS, Experiment, shown
+from lira_jax.experiment.epochs import scored_epochs
 from lira_jax.experiment.groups import QUERY_SHIFTS
 
 
@@ -38,12 +39,16 @@ def validate(experiment: Experiment) -> Experiment:
         "score_batch_size",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay"):
+    for name in ("learning_rate", "weight_decay", "rotation", "mixup"):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
-    for name in ("momentum", "label_smoothing", "warmup"):
+    for name in ("momentum", "label_smoothing", "warmup", "dropout", "drop_connect"):
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
+    for name in ("colour_jitter", "cutmix"):
+        _require(0 <= getattr(e, name) <= 1, name, e, "give a number from 0 to 1")
+    if e.mixup and e.cutmix:
+        raise UserError(f"--mixup={e.mixup}: with --cutmix={e.cutmix} too; give one of them")
     if e.outliers and not e.outliers_from:
         raise UserError(
             f"--outliers={e.outliers}: say of what kind by --outliers_from, such as random_labels"
@@ -54,6 +59,13 @@ def validate(experiment: Experiment) -> Experiment:
     _require(0 < e.pkeep < 1, "pkeep", e, "give a fraction between 0 and 1, such as 0.5")
     _require(e.seed < 2**31, "seed", e, "give a number below 2147483648")
     _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
+    counts = (0, *QUERY_SHIFTS)
+    _require(e.epoch_queries in counts, "epoch_queries", e, f"give one of {_listed(counts)}")
+    if e.epoch_queries and not e.score_epochs:
+        raise UserError(
+            f"--epoch_queries={e.epoch_queries}: say which epochs to score by --score_epochs"
+        )
+    scored_epochs(e)
     _require(
         all(h >= 1 for h in e.hidden),
         "hidden",

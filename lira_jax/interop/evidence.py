@@ -42,6 +42,9 @@ def read_own(
     asked: str = "all",
     shadows: str = "",
     order: str = "ours",
+    *,
+    stop_at: str = "",
+    quiet: bool = False,
 ) -> Source:
     """Evidence of a run of lira_jax.
 
@@ -50,6 +53,8 @@ def read_own(
       asked: "all", model ids, or a file with the outputs of targets from outside.
       shadows: run directory whose models are the shadows instead; empty for none.
       order: of the queries in a file of targets, one of queries.ORDERS.
+      stop_at: where the models are stopped, as `stops.of_models` takes it; empty for the end.
+      quiet: no notes on models that have diverged or learned nothing.
 
     Raises:
       UserError: something is missing, damaged or does not fit together; the flag is named.
@@ -63,11 +68,12 @@ def read_own(
             raise UserError(f"--shadows={shadows}: there is no run of lira_jax in it")
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
-    loaded = load_evidence(run, experiment, "all" if outside else asked, outside)
+    named = "all" if outside else asked
+    loaded = load_evidence(run, experiment, named, outside, stop_at=stop_at, quiet=quiet)
     if outside and masks.is_disjoint(experiment.masks):
         raise UserError(f"--targets={asked}: not with disjoint masks; name models of the run")
     if shadow_run is not None:
-        loaded = with_shadows_of(shadow_run, run, loaded)
+        loaded = with_shadows_of(shadow_run, run, loaded, quiet=quiet)
     return _with_outside(Source(loaded, run, shadow_run, outside), asked, order)
 
 
@@ -151,7 +157,7 @@ def _with_outside(source: Source, asked: str, order: str) -> Source:
         return source
     loaded = source.loaded
     evidence = targets.with_targets_of(loaded.evidence, loaded.models, pathlib.Path(asked), order)
-    loaded = dataclasses.replace(source.loaded, evidence=evidence, targets=[asked])
+    loaded = dataclasses.replace(source.loaded, evidence=evidence, targets=[asked], epochs=())
     return dataclasses.replace(source, loaded=loaded)
 
 

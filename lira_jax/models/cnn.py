@@ -33,6 +33,7 @@ class Cnn(nn.Module):
     num_classes: int
     width: int = 32
     pooling: str = "mean"
+    dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
 
@@ -59,4 +60,5 @@ class Cnn(nn.Module):
         # The mean of a convolution is linear in the means of its shifted inputs: the same function
         # and parameters as the last convolution, without computing it at every position.
         means = jnp.concatenate([global_mean(window) for window in windows(x, (3, 3))], axis=-1)
+        means = nn.Dropout(self.dropout, deterministic=not train)(means)
         return classifier(self.num_classes, kernel_init=_INIT)(means)

@@ -9,7 +9,7 @@ from lira_jax.models.layers import ACTIVATIONS, classifier
 
 
 class Mlp(nn.Module):
-    """Dense layers of `hidden` units, each followed by the activation, then the logits.
+    """Dense layers of `hidden` units, each followed by activation and dropout, then the logits.
 
     hidden=(128,) with tanh is the network of Shokri et al. 2017 on tabular data.
     """
@@ -17,6 +17,7 @@ class Mlp(nn.Module):
     num_classes: int
     hidden: tuple[int, ...] = (512, 256)
     activation: str = "relu"
+    dropout: float = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -24,4 +25,5 @@ class Mlp(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for units in self.hidden:
             x = ACTIVATIONS[self.activation](nn.Dense(units, dtype=self.dtype)(x))
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return classifier(self.num_classes)(x)

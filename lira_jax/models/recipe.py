@@ -27,12 +27,16 @@ class Batch(NamedTuple):
       labels: int32 [B].
       weights: float32 [B], 0 for padding and 1 otherwise.
       reference: as many non-members of this model, a Batch; None unless the recipe asks for it.
+      other_labels: int32 [B], of the examples that are mixed in; None without mixup and CutMix.
+      kept: float32, the share of `labels` in a mixed batch; None without them.
     """
 
     inputs: Any
     labels: Any
     weights: Any
     reference: "Batch | None" = None
+    other_labels: Any = None
+    kept: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +117,8 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         activation=e.activation,
         positions=e.positions,
         text=dataset.is_text,
+        dropout=e.dropout,
+        drop_connect=e.drop_connect,
         dtype=e.compute_dtype,
         conv_form=conv_form or conv.usual_form(),
     )

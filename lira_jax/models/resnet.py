@@ -29,6 +29,7 @@ class ResNet(nn.Module):
     num_classes: int
     depth: int = 18
     stem: str = "cifar"
+    dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
 
@@ -51,7 +52,8 @@ class ResNet(nn.Module):
                 x = _Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(
                     x, train
                 )
-        return classifier(self.num_classes)(global_mean(x))
+        x = nn.Dropout(self.dropout, deterministic=not train)(global_mean(x))
+        return classifier(self.num_classes)(x)
 
 
 class _Block(nn.Module):

@@ -18,6 +18,7 @@ class SalemCnn(nn.Module):
 
     num_classes: int
     activation: str = "relu"
+    dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
 
@@ -28,4 +29,6 @@ class SalemCnn(nn.Module):
             x = Conv(32, 5, use_bias=True, dtype=self.dtype, conv_form=self.conv_form)(x)
             x = pool(nn.relu(x), jnp.max)
         x = nn.Dense(128, dtype=self.dtype)(x.reshape(x.shape[0], -1))
-        return classifier(self.num_classes)(ACTIVATIONS[self.activation](x))
+        x = ACTIVATIONS[self.activation](x)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return classifier(self.num_classes)(x)

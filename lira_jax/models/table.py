@@ -40,24 +40,30 @@ class Family(NamedTuple):
     text: bool = False
 
 
+_DROPOUT = {"dropout": 0.0}
+
 FAMILIES = {
-    "mlp": Family(Mlp, False, {"hidden": (512, 256), "activation": "relu"}),
-    "cnn": Family(Cnn, True, {"width": 32}),
-    "cnn_max": Family(functools.partial(Cnn, pooling="max"), True, {"width": 32}),
-    "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2}),
-    "resnet": Family(ResNet, True, {"depth": 18}),
-    "resnet_imagenet": Family(functools.partial(ResNet, stem="imagenet"), True, {"depth": 50}),
+    "mlp": Family(Mlp, False, {"hidden": (512, 256), "activation": "relu", **_DROPOUT}),
+    "cnn": Family(Cnn, True, {"width": 32, **_DROPOUT}),
+    "cnn_max": Family(functools.partial(Cnn, pooling="max"), True, {"width": 32, **_DROPOUT}),
+    "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2, **_DROPOUT}),
+    "resnet": Family(ResNet, True, {"depth": 18, **_DROPOUT}),
+    "resnet_imagenet": Family(
+        functools.partial(ResNet, stem="imagenet"), True, {"depth": 50, **_DROPOUT}
+    ),
     "resnet9": Family(ResNet9, True, {"width": 64}),
     "densenet": Family(DenseNet, True, {"depth": 100, "width": 12}),
-    "efficientnet": Family(EfficientNet, True, {}),
-    "efficientnet_imagenet": Family(functools.partial(EfficientNet, stem="imagenet"), True, {}),
+    "efficientnet": Family(EfficientNet, True, {**_DROPOUT, "drop_connect": 0.0}),
+    "efficientnet_imagenet": Family(
+        functools.partial(EfficientNet, stem="imagenet"), True, {**_DROPOUT, "drop_connect": 0.0}
+    ),
     "lenet": Family(LeNet, True, {"activation": "relu"}),
     "alexnet": Family(AlexNet, True, {}),
     "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, "positions": "learned"}, text=True),
     "gpt2_small": Family(
         Gpt, False, {"depth": 12, "width": 768, "positions": "learned"}, text=True
     ),
-    "salem_cnn": Family(SalemCnn, True, {"activation": "relu"}),
+    "salem_cnn": Family(SalemCnn, True, {"activation": "relu", **_DROPOUT}),
 }
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -73,6 +79,8 @@ def create(
     activation: str = "relu",
     positions: str = "learned",
     text: bool = False,
+    dropout: float = 0.0,
+    drop_connect: float = 0.0,
     dtype: str = "float32",
     conv_form: str = "plain",
 ) -> nn.Module:
@@ -88,6 +96,8 @@ def create(
       activation: "relu" or "tanh".
       positions: "learned" or "rotary", of a gpt.
       text: whether it is to read tokens; num_classes is the size of the vocabulary then.
+      dropout: fraction of activations dropped in training.
+      drop_connect: fraction of examples for which the last block is passed over in training.
       dtype: "float32" or "bfloat16", of the computation; parameters and logits are float32.
       conv_form: how convolutions batch over models, a key of conv.FORMS.
 
@@ -113,6 +123,14 @@ def create(
     options = {} if of_the_user else dict(FAMILIES[name].options)
     given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
     given["positions"] = positions
+    given = {
+        "depth": depth,
+        "width": width,
+        "hidden": tuple(hidden),
+        "activation": activation,
+        "dropout": dropout,
+        "drop_connect": drop_connect,
+    }
     for flag, asked in given.items():
         if asked == FIELDS[flag].default:
             continue

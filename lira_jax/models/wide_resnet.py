@@ -22,6 +22,7 @@ class WideResNet(nn.Module):
     num_classes: int
     depth: int = 28
     width: int = 2
+    dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
 
@@ -40,7 +41,8 @@ class WideResNet(nn.Module):
         for group in range(3):
             for block in range((self.depth - 4) // 6):
                 stride = 2 if group > 0 and block == 0 else 1
-                x = _Block(16 * self.width << group, stride, self.dtype, self.conv_form)(x, train)
+                features = 16 * self.width << group
+                x = _Block(features, stride, self.dropout, self.dtype, self.conv_form)(x, train)
         x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
         return classifier(self.num_classes)(global_mean(x))
 
@@ -48,6 +50,7 @@ class WideResNet(nn.Module):
 class _Block(nn.Module):
     features: int
     stride: int
+    dropout: float
     dtype: Any
     conv_form: str
 
@@ -59,6 +62,7 @@ class _Block(nn.Module):
         active = batch_norm_relu(train, self.dtype, self.conv_form)(x)
         y = conv(self.features, 3, self.stride)(active)
         y = batch_norm_relu(train, self.dtype, self.conv_form)(y)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
         y = conv(self.features, 3, 1)(y)
         if self.stride > 1 or x.shape[-1] != self.features:
             x = conv(self.features, 1, self.stride)(active)

@@ -125,7 +125,7 @@ def _panels(rows: Sequence[tuple[str, str, CurveRow]]) -> plt.Figure:
     for axes, attack in zip(grid.ravel(), attacks, strict=False):
         _rocs(axes, {variant: row for name, variant, row in rows if name == attack}, floor)
         axes.set(xscale="log", yscale="log")
-        axes.set_title(attack, fontsize=10)
+        axes.set_title(_plain(attack), fontsize=10)
     for axes in grid.ravel()[len(attacks) :]:
         axes.axis("off")
     figure.supxlabel("false positive rate", fontsize=10)
@@ -146,7 +146,7 @@ def _rocs(axes, curves: Mapping[str, Summary | CurveRow], floor: float) -> None:
             color=COLOURS[i % len(COLOURS)],
             linestyle=style,
             linewidth=1.4,
-            label=f"{name} (AUC {found.metrics['auc'].value:.3f})",
+            label=f"{_plain(name)} (AUC {found.metrics['auc'].value:.3f})",
         )
     axes.set(xlim=(floor, 1), ylim=(floor, 1))
     axes.grid(which="major", alpha=0.3)
@@ -208,7 +208,7 @@ def exposure_by_source(edges: np.ndarray, densities: Mapping[str, np.ndarray]) -
     for i, (name, density) in enumerate(densities.items()):
         colour = COLOURS[i % len(COLOURS)]
         axes.stairs(density, edges, fill=True, alpha=0.2, color=colour)
-        axes.stairs(density, edges, label=name, linewidth=1.4, color=colour)
+        axes.stairs(density, edges, label=_plain(name), linewidth=1.4, color=colour)
     axes.set(xlabel="exposure", ylabel="density", xlim=(0, edges[-1]))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -245,7 +245,7 @@ def ablation(rows: Sequence[Row]) -> plt.Figure:
             ecolor=GREY,
         )
     axes.set(xscale="log", xlim=(lowest / 2, 1), xlabel="true positive rate", yticks=places)
-    axes.set_yticklabels([row.attack for row in rows], fontsize=8)
+    axes.set_yticklabels([_plain(row.attack) for row in rows], fontsize=8)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
@@ -284,7 +284,7 @@ def _growth(rows: Sequence[Row], numbers: Sequence[int], unit: str) -> plt.Figur
             color=COLOURS[k % len(COLOURS)],
             marker="osD^"[k % 4],
             capsize=2,
-            label=attack,
+            label=_plain(attack),
         )
     counts = sorted(set(numbers))
     axes.set_xscale("log", base=2)
@@ -316,6 +316,11 @@ def privacy_risk(found: PrivacyRisk) -> plt.Figure:
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return figure
+
+
+def _plain(name: str) -> str:
+    """A name as matplotlib takes it: it reads what is between two $ as a formula."""
+    return name.replace("$", r"\$")
 
 
 def _in_out(axis, inside: np.ndarray, outside: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
 from lira_jax.experiment import named_as_now
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory
+from lira_jax.runs import directory, stops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +118,10 @@ def read_examples(
         return material
     keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
+    stopped = stops.of_models(run, run.read_experiment(), material.results.stop_at)
     for row, model in enumerate(progress.each("read", models, "models")):
-        phi[row] = run.read(directory.POOL.signal("phi", model), (len(labels), None))[:, 0]
+        file = stopped[model].view.signal("phi", model)
+        phi[row] = run.read(file, (len(labels), None))[:, 0]
     try:
         exposed = Exposed(labels, keep, phi, exposure_lib.exposure(phi[:, :, None], keep))
         if found := run_data.sources(run):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
-from lira_jax.report import details, table_one, wording
+from lira_jax.report import details, epochs, table_one, wording
 
 _SHOWN = {
     "auc": "AUC",
@@ -50,6 +50,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
         found["With fewer queries (Carlini et al. 2022, table III)"] = _metrics(
             (f"{row.num_queries:4d} {row.attack}", row.metrics) for row in results.num_queries
         )
+    found |= {table.title: _table(table) for table in epochs.tables(results)}
     if results.statistics:
         found["On statistics of the plain query (Carlini et al. 2022, figure 8)"] = _metrics(
             (f"{row.attack}@{row.statistic}", row.metrics) for row in results.statistics

@@ -35,10 +35,13 @@ DATA = "data.npz"
 METRICS = "metrics.jsonl"
 PLAN = "plan.json"
 EXPOSURE = "exposure.npy"
+LT_IQR = "lt_iqr.npy"
+"""How much the loss of an example moves in training, float32 [targets, examples]."""
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 VARIANTS_TABLE = "variants.csv"
+EPOCHS_TABLE = "epochs.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
 PAGE = "report/index.html"
@@ -47,7 +50,8 @@ COMPARISON = "report/compare.html"
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Some examples that the models were asked about: the pool, or a set of probes.
+    """What the models said of some examples: of the pool, in the end or after an epoch, or of a
+    set of probes.
 
     The files under its folder have the same names in every view.
 
@@ -59,7 +63,7 @@ class View:
 
     @property
     def name(self) -> str:
-        """Of a set of probes; empty for the pool."""
+        """Of a set of probes, or the epoch's number; empty for the pool in the end."""
         return self.folder.rpartition("/")[2]
 
     @property
@@ -102,6 +106,11 @@ POOL = View("")
 def probes(name: str) -> View:
     """The view of a set of probes, examples that are in no training set."""
     return View(f"probes/{name}")
+
+
+def epoch(number: int) -> View:
+    """The view of the pool by the models as they were after so many epochs of training."""
+    return View(f"epochs/{number:04d}")
 
 
 def attack(name: str) -> str:
@@ -149,13 +158,15 @@ _WRITTEN_BY = {
     "logits": "lira-score",
     "signals": "lira-score --signals",
     "probes": "lira-score --probes",
+    "epochs": "lira-train, once the model's folder in checkpoints/ is removed",
     "attacks": "lira-attack",
     EXPOSURE: "lira-attack",
+    LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
 }
 
 
-_FIRST_DUMPS = {"train": (KEEP,), "score": (*_SIGNAL_FOLDERS.values(), "signals/")}
+_FIRST_DUMPS = {"train": (KEEP,), "score": (*_SIGNAL_FOLDERS.values(), "signals/", "epochs/")}
 """Stage -> what begins to exist once the fields that it fixes are fixed."""
 
 

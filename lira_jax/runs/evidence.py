@@ -12,7 +12,7 @@ from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs import diagnoses, directory, health
+from lira_jax.runs import diagnoses, directory, health, stops
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
 from lira_jax.runs.health import Diagnosis
 
@@ -27,6 +27,8 @@ class Loaded:
       targets: ids of its targets; for a target from outside, where it comes from.
       examples: bool [N], the examples of the pool that it is about; None for all.
       queries: int [queries], those of the saved queries that it is about; None for all.
+      stop_at: where the models were stopped, as `stops.of_models` takes it; empty for the end.
+      epochs: that the targets were trained for; empty where that is not known.
     """
 
     evidence: Evidence
@@ -34,6 +36,8 @@ class Loaded:
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
     queries: np.ndarray | None = None
+    stop_at: str = ""
+    epochs: Sequence[int] = ()
 
     def asking(self, queries: np.ndarray) -> "Loaded":
         """The same, of some of the queries, int [queries]."""
@@ -41,7 +45,13 @@ class Loaded:
 
 
 def load_evidence(
-    run: RunDirectory, experiment: Experiment, targets: str, outside: bool = False
+    run: RunDirectory,
+    experiment: Experiment,
+    targets: str,
+    outside: bool = False,
+    *,
+    stop_at: str = "",
+    quiet: bool = False,
 ) -> Loaded:
     """Evidence of all models but those that have diverged.
 
@@ -54,6 +64,8 @@ def load_evidence(
       experiment: of the run.
       targets: "all", or model ids.
       outside: whether targets from outside will take their place, for whom one model is enough.
+      stop_at: where the models are stopped, as `stops.of_models` takes it; empty for the end.
+      quiet: no notes on models that have diverged or learned nothing.
 
     Raises:
       UserError: a dump is missing or damaged, too many models have diverged, or a target is a
@@ -64,8 +76,11 @@ def load_evidence(
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (num_models, len(labels)))
     asked = masks.parse_ids(targets, num_models)
-    signals = saved_signals(run, POOL, list(range(num_models)), labels)
-    healthy = [m for m, wrong in diagnose(run, keep, signals).items() if wrong is None]
+    stopped = stops.of_models(run, experiment, stop_at)
+    views = [stop.view for stop in stopped]
+    signals = saved_signals(run, views, list(range(num_models)), labels)
+    found = diagnose(run, keep, signals, views, quiet=quiet)
+    healthy = [m for m, wrong in found.items() if wrong is None]
     if len(healthy) < 2 and not outside:
         raise UserError(
             f"{run.path}: of {num_models} models model {healthy[0]} alone has not diverged, and a "
@@ -77,21 +92,31 @@ def load_evidence(
         raise UserError(f"--targets={targets}: model {lost[0]} has diverged; name others")
     everything = Evidence(labels, keep, signals, Inside(np.array(asked)))
     if masks.is_disjoint(experiment.masks):
-        return _apart(everything, healthy, asked, targets, experiment.masks)
-    asked = [t for t in asked if t in healthy]
-    return Loaded(everything.models(np.array(healthy)), healthy, asked)
+        loaded = _apart(everything, healthy, asked, targets, experiment.masks)
+    else:
+        asked = [t for t in asked if t in healthy]
+        loaded = Loaded(everything.models(np.array(healthy)), healthy, asked)
+    epochs = [stopped[int(target)].epoch for target in loaded.targets]
+    return dataclasses.replace(loaded, stop_at=stop_at, epochs=epochs)
 
 
-def saved_signals(run: RunDirectory, view: View, models: list[int], labels: np.ndarray) -> Signals:
+def saved_signals(
+    run: RunDirectory, view: View | Sequence[View], models: list[int], labels: np.ndarray
+) -> Signals:
     """The signals that are saved of some models, none of them read yet.
+
+    Args:
+      view: where they are, of all models or of each.
 
     Raises:
       UserError: there are none.
     """
-    names = run.saved_signals(view)
+    views = [view] * len(models) if isinstance(view, View) else view
+    saved = [run.saved_signals(one) for one in dict.fromkeys(views)]
+    names = [name for name in saved[0] if all(name in others for others in saved)]
     if not names:
-        run.read(view.signal("phi", models[0]))  # which says what to do
-    return Signals({name: _Files(run, view, name, models, len(labels)) for name in names}, labels)
+        run.read(views[0].signal("phi", models[0]))  # which says what to do
+    return Signals({name: _Files(run, views, name, models, len(labels)) for name in names}, labels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +124,7 @@ class _Files:
     """A signal's dumps, each mapped and checked against its hash when it is indexed."""
 
     run: RunDirectory
-    view: View
+    views: Sequence[View]
     name: str
     models: list[int]
     num_examples: int
@@ -117,10 +142,11 @@ class _Files:
         return array if array.ndim == 3 else array[:, None]
 
     def _read(self, row: int) -> np.ndarray:
-        array = self.run.read(self.view.signal(self.name, self.models[row]))
+        file = self.views[row].signal(self.name, self.models[row])
+        array = self.run.read(file)
         if len(array) != self.num_examples or array.ndim < 2:
             raise UserError(
-                f"{self.run.path / self.view.signal(self.name, self.models[row])} has shape "
+                f"{self.run.path / file} has shape "
                 f"{array.shape}, not of {self.num_examples} examples: it belongs to another run"
             )
         return array
@@ -131,7 +157,14 @@ def plain_logits(logits: np.ndarray) -> np.ndarray:
     return logits[:, 0] if logits.ndim == 3 else logits
 
 
-def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int, str | None]:
+def diagnose(
+    run: RunDirectory,
+    keep: np.ndarray,
+    signals: Signals,
+    views: Sequence[View] | None = None,
+    *,
+    quiet: bool = False,
+) -> dict[int, str | None]:
     """Model -> why it has diverged, or None. Notes say so, and which models learned nothing.
 
     lira-score has entered it; of a run that an older version has scored, phi and logits tell. Of
@@ -140,6 +173,9 @@ def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int,
     Args:
       keep: bool [models, examples].
       signals: of all models.
+      views: where the signals of each are; the pool's in the end by default. After an epoch, a
+        model without signals that training calls diverged was stopped before.
+      quiet: no notes.
 
     Raises:
       UserError: a model is not scored, or all have diverged.
@@ -148,15 +184,19 @@ def diagnose(run: RunDirectory, keep: np.ndarray, signals: Signals) -> dict[int,
     found: dict[int, Diagnosis] = {}
     dumps = run.dumps()
     for model in progress.each("diagnose", range(len(keep)), "models"):
-        for name in signals.saved:
-            if POOL.signal(name, model) not in dumps:
-                run.read(POOL.signal(name, model))  # which says what to do
-        if model in known:
+        view = views[model] if views else POOL
+        missing = [name for name in signals.saved if view.signal(name, model) not in dumps]
+        if missing and view != POOL and (said := trained.get(model)) and said.diverged:
+            found[model] = said
+            continue
+        for name in missing:
+            run.read(view.signal(name, model))  # which says what to do
+        if model in known and view == POOL:
             found[model] = known[model]
         else:
             found[model] = diagnose_outputs(signals, model, keep[model], trained.get(model))
     diagnoses.check_any_usable(run, found)
-    for line in diagnoses.warnings(run, found):
+    for line in [] if quiet else diagnoses.warnings(run, found):
         progress.note(line)
     return {model: diagnosis.diverged for model, diagnosis in found.items()}
 
@@ -204,7 +244,9 @@ def _apart(
     return Loaded(apart.models(np.array(shadows)), shadows, targets, pool)
 
 
-def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> Loaded:
+def with_shadows_of(
+    other: RunDirectory, run: RunDirectory, loaded: Loaded, *, quiet: bool = False
+) -> Loaded:
     """The same targets, attacked with another run's models: other recipe, same data and masks.
 
     Carlini et al. 2022, section VI-E. Model m of the other run has the very training set of target
@@ -213,13 +255,15 @@ def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> L
     Args:
       other: the run of the shadow models, scored.
       run: the run of the targets.
-      loaded: of the run of the targets.
+      loaded: of the run of the targets; its shadow models are stopped by the same rule.
+      quiet: no notes on models that have diverged or learned nothing.
 
     Raises:
       UserError: data or masks differ, a dump of the other run is missing, or no target is left.
     """
     flag = f"--shadows={other.path}"
-    theirs = load_evidence(other, other.read_experiment(), "all")
+    stop_at = loaded.stop_at
+    theirs = load_evidence(other, other.read_experiment(), "all", stop_at=stop_at, quiet=quiet)
     ours, other_keep = (r.read(KEEP) for r in (run, other))
     if run.data_fingerprint() != other.data_fingerprint() or not np.array_equal(ours, other_keep):
         raise UserError(
@@ -227,26 +271,30 @@ def with_shadows_of(other: RunDirectory, run: RunDirectory, loaded: Loaded) -> L
             "flags, --seed, --num_models, --masks and --pkeep"
         )
     judged = loaded.evidence.targets.apart(loaded.evidence.signals)
-    shadows, targets = theirs.evidence, loaded.targets
+    shadows, targets, epochs = theirs.evidence, loaded.targets, loaded.epochs
     if isinstance(loaded.evidence.targets, Inside):
         # A target needs its counterpart, or leaving that out would not even the lists.
         rows = [row for row, target in enumerate(targets) if target in theirs.models]
-        targets = [targets[row] for row in rows]
+        targets, epochs = [targets[row] for row in rows], [epochs[row] for row in rows]
         if not targets:
             raise UserError(f"{flag}: the counterparts of all targets have diverged")
         counterparts = np.array([theirs.models.index(int(t)) for t in targets])
         judged = Counterparts(judged.outputs.of(models=np.array(rows)), counterparts)
-    shadows, judged = _same_queries(run, other, shadows, judged)
-    return Loaded(
-        dataclasses.replace(shadows, targets=judged), theirs.models, targets, theirs.examples
-    )
+    shadows, judged = _same_queries(run, other, shadows, judged, stop_at)
+    evidence = dataclasses.replace(shadows, targets=judged)
+    return Loaded(evidence, theirs.models, targets, theirs.examples, stop_at=stop_at, epochs=epochs)
 
 
 def _same_queries(
-    run: RunDirectory, other: RunDirectory, shadows: Evidence, judged: Outside | Counterparts
+    run: RunDirectory,
+    other: RunDirectory,
+    shadows: Evidence,
+    judged: Outside | Counterparts,
+    stop_at: str,
 ) -> tuple[Evidence, Outside | Counterparts]:
     """Shadows and targets with the plain query alone, if their queries differ in number."""
-    queries = [r.read_experiment().queries for r in (run, other)]
+    of_runs = [r.read_experiment() for r in (run, other)]
+    queries = [(stop_at and e.epoch_queries) or e.queries for e in of_runs]
     if queries[0] == queries[1]:
         return shadows, judged
     progress.note(

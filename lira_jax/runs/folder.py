@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO, Any
 
@@ -135,10 +135,30 @@ class Folder:
           A function that appends rows. The file appears when the block ends, if all rows were
           given.
         """
-        path = self._file(name)
-        with files.npy_writer(path, shape, dtype) as write:
-            yield write
-        self._enter(name, {"sha256": files.sha256(path), "bytes": path.stat().st_size})
+        with self.rows_writers({name: shape}, dtype) as write:
+            yield write[name]
+
+    @contextlib.contextmanager
+    def rows_writers(
+        self, shapes: Mapping[str, tuple[int, ...]], dtype
+    ) -> Iterator[dict[str, Callable[[np.ndarray], None]]]:
+        """As `rows_writer`, for several dumps, which are entered in the manifest in one step.
+
+        Args:
+          shapes: name of a dump -> its shape.
+
+        Yields:
+          Name of a dump -> what appends rows to it.
+        """
+        with contextlib.ExitStack() as held:
+            yield {
+                name: held.enter_context(files.npy_writer(self._file(name), shape, dtype))
+                for name, shape in shapes.items()
+            }
+        paths = {name: self._file(name) for name in shapes}
+        self.enter(
+            {n: {"sha256": files.sha256(p), "bytes": p.stat().st_size} for n, p in paths.items()}
+        )
 
     def write_json(self, name: str, value) -> None:
         """Writes a JSON file in one step."""

@@ -19,7 +19,9 @@ from lira_jax import progress
 from lira_jax.errors import UserError
 from lira_jax.runs import files
 from lira_jax.runs.directory import (
+    EPOCHS_TABLE,
     EXPOSURE,
+    LT_IQR,
     RESULT_SET,
     RESULTS,
     RESULTS_TABLE,
@@ -28,8 +30,11 @@ from lira_jax.runs.directory import (
     attack_of,
 )
 
-_MISSING = {"used_queries": 0}  # what it means that an earlier version did not write it
-_TABLES = (RESULTS_TABLE, VARIANTS_TABLE)
+_MISSING = {
+    "used_queries": 0,
+    "stop_at": "",
+}  # what it means that an earlier version did not write it
+_TABLES = (RESULTS_TABLE, VARIANTS_TABLE, EPOCHS_TABLE)
 """Made from results.json for other programs, which may rewrite them: nothing here reads them."""
 
 
@@ -132,7 +137,8 @@ def check(run: RunDirectory) -> None:
 
 def scores(run: RunDirectory) -> dict[str, dict]:
     """The entries of all dumps that lira-attack writes."""
-    return {n: e for n, e in run.dumps().items() if n == EXPOSURE or attack_of(n) is not None}
+    own = (EXPOSURE, LT_IQR)
+    return {n: e for n, e in run.dumps().items() if n in own or attack_of(n) is not None}
 
 
 def _about(run: RunDirectory, entries: Mapping[str, Any]) -> dict[str, Any] | None:

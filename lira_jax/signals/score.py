@@ -1,7 +1,7 @@
 """Scores finished models: any number of signals from one sweep, streamed to the run directory."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -11,12 +11,12 @@ from lira_jax import progress
 from lira_jax.data import augment
 from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, lift
-from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint, diagnoses, health
 from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
-from lira_jax.signals import measure, table
+from lira_jax.signals import chunk, table
+from lira_jax.signals.chunk import ChunkScorer, Said
 
 
 def missing(run: RunDirectory, model: int, names: Iterable[str], view: View = POOL) -> list[str]:
@@ -78,62 +78,45 @@ def _score(
     images, labels = examples.x, examples.y
     todo = list(left)
     where = "" if view == POOL else f" {view.name}"
-    plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
-    of_one = measure.make_step(network, measures, augment.query_grid(e.queries), plain=plain)
-    shapes = measure.shapes(of_one, network, images, labels)
-    strategy = lift.choose_strategy(
-        e.strategy,
-        convolutional=network.convolutional,
-        platform=devices.devices.flat[0].platform,
-    )
-    of_many = lift.lift(of_one, strategy, devices, shared=3)
-
+    score = ChunkScorer(e, network, measures, examples, devices, queries=e.queries)
     like = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), network.shapes)
     if e.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    batch = e.score_batch_size or usual_batch(
-        devices, convolutional=network.convolutional, output_shape=network.output_shape
-    )
-    batch = max(1, batch // e.queries)
-    num_examples = len(examples.y)
+    num_examples = score.num_examples
     finished: list[int] = []
     # Only of the pool is it known who trained on what.
     keep = run.read(KEEP, (e.num_models, num_examples)) if view == POOL else None
     records = diagnoses.last_records(run)
     moved: dict[int, str] = {}
 
+    def diagnose(i: int, said: Said) -> None:
+        """Before the dumps are entered: what is scored is diagnosed."""
+        if keep is None:
+            return
+        found = health.diagnose(said.outputs, examples.y, keep[i], said.finite)
+        run.record_diagnosis(i, found)
+        record = records.get(i, {})
+        if record.get("epoch") == e.epochs and not found.diverged:
+            moved[i] = diagnoses.moved(record, said.outputs, examples.y, keep[i])
+
     def score_chunk(ids: list[int], width: int) -> None:
         # also after a chunk that ran out of memory
         bar.n = len(finished) * num_examples * e.queries
         loaded = [checkpoint.load_final(run.checkpoints(), i, like) for i in ids]
-        padded = [loaded[min(row, len(ids) - 1)] for row in range(width)]
-        variables = lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
-        seen: list[list[tuple]] = [[] for _ in ids]  # (finite, outputs) of each batch
-        with contextlib.ExitStack() as files:
-            writers = []
-            for i in ids:
-                names = {name: view.signal(name, i) for name in left[i]}
-                writers.append(_writers(files, run, names, shapes, num_examples))
-            for signals, outputs in sweep(of_many, variables, images, labels, batch):
-                for row, write in enumerate(writers):
-                    own = {name: array[row] for name, array in signals.items()}
-                    for name in write:
-                        write[name](own[name])
-                    seen[row].append((_finite(own), outputs.of_model(row)))
-                bar.update(len(ids) * len(seen[0][-1][0]) * e.queries)
-            if keep is not None:  # before the dumps are entered: what is scored is diagnosed
-                for i, batches in zip(ids, seen, strict=True):
-                    finite, said = zip(*batches, strict=True)
-                    whole = health.concatenate(said)
-                    found = health.diagnose(whole, examples.y, keep[i], np.concatenate(finite))
-                    run.record_diagnosis(i, found)
-                    record = records.get(i, {})
-                    if record.get("epoch") == e.epochs and not found.diverged:
-                        moved[i] = diagnoses.moved(record, whole, examples.y, keep[i])
+        score(
+            run,
+            view,
+            {i: left[i] for i in ids},
+            chunk.stack(loaded, width, devices),
+            images,
+            labels,
+            advance=lambda examples: bar.update(len(ids) * examples * e.queries),
+            entering=diagnose,
+        )
         finished.extend(ids)
         bar.set_postfix_str(f"{len(finished)}/{len(todo)} models")
 
-    width = chunks.width(strategy, e.models_per_chunk, len(todo), devices)
+    width = chunks.width(score.strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * e.queries
     with progress.bar(f"score{where}", total, "images", rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
@@ -142,25 +125,3 @@ def _score(
             f"WARNING: the predictions of {progress.named_models(lost)} are not those at the end "
             f"of training: of model {min(lost)} {lost[min(lost)]}; has its code changed since?"
         )
-
-
-def _writers(
-    files: contextlib.ExitStack,
-    run: RunDirectory,
-    names: Mapping[str, str],
-    shapes: Mapping[str, tuple[int, ...]],
-    num_examples: int,
-) -> dict[str, Callable[[np.ndarray], None]]:
-    """Signal -> what appends rows to its dump; `names` has the dumps' names."""
-    return {
-        signal: files.enter_context(
-            run.rows_writer(name, (num_examples, *shapes[signal]), np.float32)
-        )
-        for signal, name in names.items()
-    }
-
-
-def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:
-    """bool [examples], whether all signals of an example are finite numbers."""
-    flat = [np.isfinite(array).reshape(len(array), -1).all(-1) for array in signals.values()]
-    return np.all(flat, axis=0)

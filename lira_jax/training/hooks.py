@@ -7,14 +7,15 @@ order of their list.
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
 from lira_jax import progress
+from lira_jax.experiment import scored_epochs
 from lira_jax.runs import checkpoint
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.training import event_files
@@ -128,10 +129,12 @@ class LogMetrics(Hook):
     def __init__(self, run: RunDirectory, programs: Programs, flops_per_image: float):
         self.run, self.programs, self.flops_per_image = run, programs, flops_per_image
         self.events = event_files.EventFiles(run.tensorboard())
+        self.scored = scored_epochs(programs.experiment)
 
     def after_epoch(self, epoch: Epoch) -> None:
         e = self.programs.experiment
-        if not (epoch.last or (e.log_every and epoch.done % e.log_every == 0)):
+        due = e.log_every and epoch.done % e.log_every == 0
+        if not (epoch.last or due or epoch.done in self.scored):
             return
         records = metrics_lib.records(
             epoch.outcomes,
@@ -146,6 +149,33 @@ class LogMetrics(Hook):
         self.run.append_metrics(records)
         if e.tensorboard:
             self.events.append(records)
+
+
+class ScoreEpochs(Hook):
+    """Hands the models over to be scored after some epochs.
+
+    It stands before the hook that saves checkpoints: a model that has a checkpoint is scored as far
+    as that goes, so a training that was killed leaves no epoch out when it goes on.
+    """
+
+    def __init__(self, programs: Programs, score: "Score", images: Any, labels: Any):
+        """`images` and `labels` are of the pool, on the devices or in host memory."""
+        self.programs, self.score, self.images, self.labels = programs, score, images, labels
+
+    def after_epoch(self, epoch: Epoch) -> None:
+        if epoch.done in self.score.epochs:
+            variables = self.programs.variables(epoch.state)
+            self.score(epoch.done, epoch.models, variables, self.images, self.labels)
+
+
+class Score(Protocol):
+    """What scores models after an epoch, such as `signals.epochs.EpochScorer`."""
+
+    epochs: tuple[int, ...]
+
+    def __call__(
+        self, epoch: int, models: Sequence[int], variables: Any, images: Any, labels: Any, /
+    ) -> None: ...
 
 
 class SaveCheckpoints(Hook):

@@ -13,6 +13,7 @@ from lira_jax import progress
 from lira_jax.data import augment, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
+from lira_jax.defences import table as defences
 from lira_jax.ensemble import chunks, lift
 from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
@@ -42,8 +43,11 @@ def check(
       UserError: the model, the recipe, the strategy or the augmentation does not fit the data or
         the device.
     """
-    e, devices = experiment, devices or lift.mesh()
-    augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=e.queries)
+    e, devices = defences.effective(experiment), devices or lift.mesh()
+    shape = dataset.x.shape
+    augment.check_images(shape, rotation=e.rotation, colour_jitter=e.colour_jitter, cutmix=e.cutmix)
+    queries = max(e.queries, e.epoch_queries)
+    augment.check_size(shape, augment=e.augment, shift=e.shift, queries=queries)
     recipe = training_recipe.make(recipes.context(e, dataset))
     normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
     network = networks.of_recipe(recipe, recipes.flag(e), dataset, normalizer)
@@ -59,6 +63,7 @@ def train(
     run: RunDirectory,
     ids: Sequence[int],
     devices: Mesh | None = None,
+    score: hooks.Score | None = None,
 ) -> list[Outcome]:
     """Trains the models that are not finished yet, and says what became of each of them.
 
@@ -68,6 +73,7 @@ def train(
         the chunk.
       ids: of the models that this process trains.
       devices: as `lift.mesh` gives them; all by default.
+      score: what scores the models after the epochs that the experiment says.
 
     Raises:
       UserError: memory does not suffice for one model, or another process is training one of them.
@@ -81,7 +87,9 @@ def train(
     with run.working("train", experiment, _unfinished(run, ids)):
         todo = _unfinished(run, ids)  # another process may have finished some in between
         progress.note_finished(len(ids), len(todo), "trained already")
-        return _train(experiment, network, dataset, keep, run, todo, devices) if todo else []
+        if not todo:
+            return []
+        return _train(experiment, network, dataset, keep, run, todo, devices, score)
 
 
 def _unfinished(run: RunDirectory, ids: Sequence[int]) -> list[int]:
@@ -96,6 +104,7 @@ def _train(
     run: RunDirectory,
     todo: list[int],
     devices: Mesh,
+    score: hooks.Score | None,
 ) -> list[Outcome]:
     """`train` on models that are this process's own."""
     folder = run.checkpoints()
@@ -115,6 +124,7 @@ def _train(
         called = [
             hooks.ShowProgress(bar, programs, len(todo)),
             hooks.LogMetrics(run, programs, programs.flops_per_image()),
+            *([hooks.ScoreEpochs(programs, score, images, labels)] if score else []),
             hooks.SaveCheckpoints(run, programs),
         ]
 

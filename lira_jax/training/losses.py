@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from lira_jax.data.text import sequences
+from lira_jax.models.recipe import Batch
 
 
 def cross_entropy(logits, labels, smoothing: float = 0.0):
@@ -39,6 +40,15 @@ def of_tokens(logits, tokens, smoothing: float = 0.0):
     loss = cross_entropy(logits, jnp.maximum(tokens, 0), smoothing)
     count = sequences.lengths(tokens)
     return jnp.sum(jnp.where(known, loss, 0), -1) / count, count
+
+
+def of_batch(logits, batch: Batch, smoothing: float = 0.0):
+    """Cross-entropy of a batch, of both labels where examples are mixed; float32 [B]."""
+    loss = cross_entropy(logits, batch.labels, smoothing)
+    if batch.other_labels is None:
+        return loss
+    other = cross_entropy(logits, batch.other_labels, smoothing)
+    return batch.kept * loss + (1 - batch.kept) * other
 
 
 def weighted_mean(values, weights):

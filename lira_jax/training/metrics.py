@@ -15,19 +15,26 @@ from lira_jax.training.programs import Programs
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one model; accuracies are None without logits or without such examples."""
+    """What became of one model, on plain examples.
+
+    Accuracies and losses, mean cross-entropies of the labels, are None without logits or without
+    such examples.
+    """
 
     model: int
     train_accuracy: float | None
     out_accuracy: float | None  # on the pool's examples it did not train on
     test_accuracy: float | None  # on the test set, if there is one
     diagnosis: Diagnosis
+    train_loss: float | None = None
+    out_loss: float | None = None
+    test_loss: float | None = None
 
 
 def evaluate(
     programs: Programs, state, ids: Sequence[int], keep: np.ndarray, images, labels
 ) -> list[Outcome]:
-    """Accuracies of some models on the plain examples.
+    """Accuracies and losses of some models on the plain examples.
 
     Args:
       state: of the models, maybe padded; `ids` are its first.
@@ -36,32 +43,47 @@ def evaluate(
     """
     dataset = programs.dataset
     own = _outputs(programs, state, images, labels, len(ids))
-    tested: list[float | None] = [None] * len(ids)
+    tested: list[tuple[float | None, float | None]] = [(None, None)] * len(ids)
     if dataset.x_test is not None and dataset.y_test is not None:
         said = _outputs(programs, state, dataset.x_test, dataset.y_test, len(ids))
-        tested = [outputs.accuracy(dataset.y_test) for outputs in said]
+        tested = [(outputs.accuracy(dataset.y_test), _mean(loss)) for outputs, loss in said]
     return [
         Outcome(
             model=i,
             train_accuracy=outputs.accuracy(dataset.y, keep[i]),
             out_accuracy=outputs.accuracy(dataset.y, ~keep[i]),
-            test_accuracy=of_test,
+            test_accuracy=test_accuracy,
             diagnosis=health.diagnose(outputs, dataset.y, keep[i]),
+            train_loss=_mean(loss, keep[i]),
+            out_loss=_mean(loss, ~keep[i]),
+            test_loss=test_loss,
         )
-        for i, outputs, of_test in zip(ids, own, tested, strict=True)
+        for i, (outputs, loss), (test_accuracy, test_loss) in zip(ids, own, tested, strict=True)
     ]
 
 
-def _outputs(programs: Programs, state, images, labels, models: int) -> list[Summary]:
-    """What the first so many models say of some examples."""
+def _outputs(
+    programs: Programs, state, images, labels, models: int
+) -> list[tuple[Summary, np.ndarray | None]]:
+    """What the first so many models say of some examples, and their losses [examples]."""
     batch = usual_batch(
         programs.devices,
         convolutional=programs.network.convolutional,
         output_shape=programs.network.output_shape,
     )
-    swept = list(sweep(programs.evaluate, state, images, labels, batch))
+    swept, losses = zip(*sweep(programs.evaluate, state, images, labels, batch), strict=True)
     together = health.concatenate(swept, axis=1)
-    return [together.of_model(row) for row in range(models)]
+    known = None if losses[0] is None else np.concatenate(losses, axis=1)
+    return [
+        (together.of_model(row), None if known is None else known[row]) for row in range(models)
+    ]
+
+
+def _mean(loss: np.ndarray | None, which: np.ndarray | slice = slice(None)) -> float | None:
+    """The mean loss of some of the examples; None if there are none, or no losses."""
+    if loss is None or not len(own := loss[which]):
+        return None
+    return float(own.mean(dtype=np.float64))
 
 
 def no_loss(metrics: Mapping[str, Any], models: int) -> bool:
@@ -106,6 +128,9 @@ def records(
             "train_accuracy": o.train_accuracy and round(o.train_accuracy, 6),
             "out_accuracy": o.out_accuracy and round(o.out_accuracy, 6),
             "test_accuracy": o.test_accuracy and round(o.test_accuracy, 6),
+            "train_loss": _number(o.train_loss),
+            "out_loss": _number(o.out_loss),
+            "test_loss": _number(o.test_loss),
             **dataclasses.asdict(o.diagnosis),
             "chunk_models": len(outcomes),
             "chunk_seconds": round(seconds, 3),
@@ -120,4 +145,4 @@ def records(
 
 def _number(x) -> float | None:
     """A float for JSON, which has no NaN."""
-    return round(float(x), 6) if np.isfinite(x) else None
+    return round(float(x), 6) if x is not None and np.isfinite(x) else None

@@ -33,9 +33,9 @@ def schedule(experiment: Experiment, total_steps: int) -> optax.Schedule:
 def make(experiment: Experiment, total_steps: int) -> optax.GradientTransformation:
     """The optimiser of ONE model.
 
-    Weight decay is an L2 penalty of kernels (dense and convolutional), not of biases and BatchNorm,
-    added to the gradient before momentum, which is what adding weight_decay / 2 * |kernel|^2 to the
-    loss does.
+    Weight decay is an L2 penalty of kernels (dense and convolutional), or with --decayed=all of all
+    parameters, added to the gradient before momentum, which is what adding
+    weight_decay / 2 * |kernel|^2 to the loss does.
     """
     rate = schedule(experiment, total_steps)
     if experiment.optimizer == "adam":
@@ -46,7 +46,8 @@ def make(experiment: Experiment, total_steps: int) -> optax.GradientTransformati
         )
     if not experiment.weight_decay:
         return descent
-    return optax.chain(optax.add_decayed_weights(experiment.weight_decay, mask=_is_kernel), descent)
+    mask = _is_kernel if experiment.decayed == "kernels" else None
+    return optax.chain(optax.add_decayed_weights(experiment.weight_decay, mask=mask), descent)
 
 
 def _is_kernel(params):

@@ -17,13 +17,14 @@ from jax.sharding import Mesh
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
+from lira_jax.defences import table as defences
 from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.models.table import has_convolution
 from lira_jax.runs import health
-from lira_jax.training import batches, step
+from lira_jax.training import batches, losses, step
 from lira_jax.training import recipe as training_recipe
 
 
@@ -54,7 +55,9 @@ class Programs:
       draw: (model_ids, keep, epoch) -> the batches of an epoch: a tuple of int [models, steps, B],
         of members and, if the recipe asks for them, of non-members.
       train: what `run_epoch` calls, for an epoch (scan) or a step; see `train_arguments`.
-      evaluate: (state, images, labels, index) -> health.Summary [models, B] of plain examples.
+      evaluate: (state, images, labels, index) -> (health.Summary, cross-entropy) of plain examples,
+        [models, B]; cross-entropy is None of outputs that are no logits.
+      variables: (state) -> what finished models need of it, [models, ...].
       compile_seconds: width -> seconds that the compilation of `train` took.
     """
 
@@ -81,7 +84,7 @@ class Programs:
         Raises:
           UserError: the model or the recipe does not fit the data.
         """
-        e = self.experiment = experiment
+        e = self.experiment = defences.effective(experiment)
         self.dataset, self.devices, self.plan = dataset, devices, plan
         normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
         self.recipe = training_recipe.make(recipes.context(e, dataset, plan.conv_form))
@@ -110,6 +113,7 @@ class Programs:
             train, plan.strategy, devices, shared=3 if self.resident else 1, donate=True
         )
         self.evaluate = lift.lift(self._evaluate_one, plan.strategy, devices, shared=3)
+        self.variables = lift.lift(self.recipe.variables, "vmap", devices)
         self.compile_seconds: dict[int, float] = {}
 
     def run_epoch(self, state, model_ids, drawn, epoch: int, images, labels):
@@ -193,8 +197,13 @@ class Programs:
         return draw
 
     def _evaluate_one(self, state, images, labels, index):
-        outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        return health.summarise(outputs, self.network.classifies)
+        inputs, network, loss = images[index], self.network, None
+        outputs = network.outputs(self.recipe.variables(state), inputs)
+        if network.classifies:
+            loss = losses.cross_entropy(outputs, labels[index])
+        elif network.reads_text:
+            loss, _ = losses.of_tokens(outputs, inputs)
+        return health.summarise(outputs, network.classifies), loss
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:

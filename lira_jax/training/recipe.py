@@ -19,6 +19,9 @@ RESERVED = (
     "train_accuracy",
     "out_accuracy",
     "test_accuracy",
+    "train_loss",
+    "out_loss",
+    "test_loss",
     "diverged",
     "learned_nothing",
     "compile_seconds",
@@ -89,7 +92,7 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
                 loss, count = losses.of_tokens(logits, tokens, e.label_smoothing)
                 weights *= count
             else:
-                loss = losses.cross_entropy(logits, batch.labels, e.label_smoothing)
+                loss = losses.of_batch(logits, batch, e.label_smoothing)
             return losses.weighted_mean(loss, weights), updates.get("batch_stats", {})
 
         (loss, batch_stats), slope = gradient(loss_of, state.params, batch, key)

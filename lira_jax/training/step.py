@@ -14,7 +14,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.models.recipe import Batch, Recipe
 
 # Streams of a model's key; another number for one of them would change every result.
-_INIT, _BATCHES, _AUGMENT, _STEP, _REFERENCE, _AUGMENT_REFERENCE = range(6)
+_INIT, _BATCHES, _AUGMENT, _STEP, _REFERENCE, _AUGMENT_REFERENCE, _MIX = range(7)
 
 
 def model_key(seed: int, model_id):
@@ -72,19 +72,33 @@ def make_step_on_batches(recipe: Recipe, normalize: Normalizer, experiment: Expe
 
 def _make_step(recipe: Recipe, normalize: Normalizer, e: Experiment) -> Callable:
     def batch_of(key, images, labels, index) -> Batch:
-        view_key, cutout_key = jax.random.split(key)
-        x = normalize(
-            augment.random_view(view_key, images, index, augment=e.augment, shift=e.shift)
-        )
+        view_key, cutout_key = jax.random.split(key)  # as fold_in by 0 and 1
+        x = augment.random_view(view_key, images, index, augment=e.augment, shift=e.shift)
+        if e.rotation:
+            turned = x.astype(jnp.float32)
+            x = augment.random_rotation(jax.random.fold_in(key, 2), turned, e.rotation)
+        if e.colour_jitter:
+            x = x.astype(jnp.float32)
+            x = augment.random_colours(jax.random.fold_in(key, 3), x, e.colour_jitter)
+        x = normalize(x)
         if e.augment == "mirror_shift_cutout":
             x = augment.random_cutout(cutout_key, x, e.cutout)
         return Batch(x, labels[index], jnp.ones(len(index), jnp.float32))
+
+    def mixed(key, batch: Batch) -> Batch:
+        if not (e.mixup or e.cutmix):
+            return batch
+        if e.mixup:
+            x, other, kept = augment.random_mixup(key, batch.inputs, e.mixup)
+        else:
+            x, other, kept = augment.random_cutmix(key, batch.inputs, e.cutmix)
+        return batch._replace(inputs=x, other_labels=batch.labels[other], kept=kept)
 
     def take(state, model_id, given, step):
         def key(stream: int):
             return jax.random.fold_in(jax.random.fold_in(model_key(e.seed, model_id), stream), step)
 
-        batch = batch_of(key(_AUGMENT), *given[0])
+        batch = mixed(key(_MIX), batch_of(key(_AUGMENT), *given[0]))
         if recipe.reference:
             batch = batch._replace(reference=batch_of(key(_AUGMENT_REFERENCE), *given[1]))
         return recipe.step(state, batch, key(_STEP))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM; scripts/stop_commands.py tries many moments."""
+"""Ctrl-C and SIGTERM; scripts/trust.py tries many moments."""
 
 import os
 import signal

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -117,3 +118,65 @@ def test_cutout_blanks_squares_that_may_stick_out():
 def test_impossible_augmentation_is_refused(shape, options, message):
     with pytest.raises(UserError, match=message):
         augment.check_size(shape, **{"augment": "none", "shift": 0, "queries": 1, **options})
+
+
+def test_a_turn_of_no_degrees_changes_nothing_and_right_angles_are_exact():
+    x = jnp.asarray(np.random.default_rng(0).uniform(size=(3, 5, 5, 2)), jnp.float32)
+    np.testing.assert_allclose(augment.random_rotation(jax.random.key(0), x, 0.0), x, atol=1e-6)
+    found = augment.random_rotation(jax.random.key(1), x, 180.0)
+    assert found.shape == x.shape
+    # the centre of an odd image stays where it is, whatever the angle
+    np.testing.assert_allclose(found[:, 2, 2], x[:, 2, 2], atol=1e-5)
+    assert np.abs(np.asarray(found - x)).max() > 0.1
+    # a plane that rises along the columns, turned, is a plane of the same height in the centre
+    ramp = jnp.broadcast_to(jnp.arange(5.0)[None, None, :, None], (2, 5, 5, 1))
+    angle = jax.random.uniform(
+        jax.random.key(2), (2,), minval=-np.float32(np.pi / 2), maxval=np.float32(np.pi / 2)
+    )
+    ramp_turned = augment.random_rotation(jax.random.key(2), ramp, 90.0)
+    slope = ramp_turned[:, 2, 3, 0] - ramp_turned[:, 2, 2, 0]
+    np.testing.assert_allclose(slope, np.cos(angle), atol=1e-5)
+
+
+def test_colours_keep_greys_grey_and_stay_in_range():
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.integers(0, 256, (4, 6, 6, 3)), jnp.float32)
+    found = np.asarray(augment.random_colours(jax.random.key(0), x, 0.5))
+    assert found.min() >= 0
+    assert found.max() <= 255
+    assert np.abs(found - x).max() > 10
+    np.testing.assert_allclose(augment.random_colours(jax.random.key(0), x, 0.0), x, atol=1e-3)
+    grey = jnp.broadcast_to(x[..., :1], x.shape)
+    of_grey = np.asarray(augment.random_colours(jax.random.key(1), grey, 0.3))
+    np.testing.assert_allclose(of_grey, of_grey[..., :1].repeat(3, -1), atol=1e-2)
+    constant = jnp.full((2, 4, 4, 1), 100.0)  # contrast does nothing to it
+    of_constant = np.asarray(augment.random_colours(jax.random.key(2), constant, 0.3))
+    assert np.ptp(of_constant, axis=(1, 2)).max() < 1e-3
+
+
+def test_mixup_averages_what_it_says():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)), jnp.float32)
+    mixed, other, kept = augment.random_mixup(jax.random.key(0), x, 1.0)
+    assert sorted(np.asarray(other)) == list(range(6))
+    np.testing.assert_allclose(mixed, kept * x + (1 - kept) * x[other], atol=1e-6)
+    draws = jax.vmap(lambda k: augment.random_mixup(k, x, 0.2)[2])(
+        jax.random.split(jax.random.key(1), 2000)
+    )
+    assert abs(float(draws.mean()) - 0.5) < 0.05
+    assert abs(float(draws.var()) - 0.25 / 1.4) < 0.02  # of Beta(0.2, 0.2)
+
+
+def test_cutmix_pastes_the_share_of_pixels_that_it_says():
+    x = jnp.arange(8.0)[:, None, None, None] + jnp.zeros((8, 12, 16, 3))
+    shares = []
+    for seed in range(40):
+        mixed, other, kept = augment.random_cutmix(jax.random.key(seed), x, 1.0)
+        own = np.asarray(mixed == x)
+        moved = np.asarray(other) != np.arange(8)
+        assert np.isin(np.asarray(mixed[0]), [0, float(other[0])]).all()
+        np.testing.assert_allclose(own[moved].mean((1, 2, 3)), kept, atol=1e-6)
+        shares.append(float(kept))
+    assert np.std(shares) > 0.1
+    mixed, _, kept = augment.random_cutmix(jax.random.key(0), x, 0.0)
+    np.testing.assert_array_equal(mixed, x)
+    assert kept == 1

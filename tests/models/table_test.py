@@ -291,3 +291,24 @@ def test_a_model_of_your_own_that_does_not_work(name, options, message):
     with pytest.raises(UserError, match=message) as raised:
         create(name, 10, **options)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "salem_cnn"])
+def test_dropout_is_random_in_training_and_off_in_evaluation(name):
+    module = create(name, 3, dropout=0.5, **({"width": 2} if name == "cnn" else {}))
+    x = jnp.ones((2, 8, 8, 1))
+    variables = module.init(jax.random.key(0), x, train=False)
+
+    def outputs(key, train):
+        return np.asarray(module.apply(variables, x, train=train, rngs={"dropout": key}))
+
+    one, other = jax.random.split(jax.random.key(1))
+    assert np.abs(outputs(one, True) - outputs(other, True)).max() > 1e-4
+    np.testing.assert_array_equal(outputs(one, False)[0], outputs(other, False)[1])
+
+
+def test_a_family_without_dropout_says_so():
+    with pytest.raises(UserError, match=r"--dropout=0\.5: --model=lenet has no such option"):
+        create("lenet", 3, dropout=0.5)
+    with pytest.raises(UserError, match=r"--drop_connect=0\.2: --model=resnet"):
+        create("resnet", 3, drop_connect=0.2)

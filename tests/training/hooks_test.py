@@ -16,6 +16,7 @@ from lira_jax.training.hooks import Epoch
 def programs(**experiment):
     """As much of the programs as hooks look at: 4 steps of 5 images an epoch, 6 epochs."""
     e = {"epochs": 6, "batch_size": 5, "checkpoint_every": 0, "log_every": 0, "tensorboard": False}
+    e["score_epochs"] = ""
     recipe = types.SimpleNamespace(variables=lambda state: {"weights": state["weights"]})
     return types.SimpleNamespace(
         experiment=types.SimpleNamespace(**{**e, **experiment}), steps=4, recipe=recipe

@@ -63,10 +63,20 @@ def test_accuracies_are_of_members_of_non_members_and_of_the_test_set():
         assert o.test_accuracy == right[:40].mean()
 
 
+def test_losses_are_mean_cross_entropies_of_the_same_examples():
+    shifted = LOGITS - LOGITS.max(-1, keepdims=True)
+    loss = np.log(np.exp(shifted).sum(-1)) - shifted[:, np.arange(NUMBER), LABELS]
+    for o in evaluate():
+        own = KEEP[o.model]
+        expected = [loss[o.model][which].mean() for which in (own, ~own, slice(40))]
+        assert [o.train_loss, o.out_loss, o.test_loss] == pytest.approx(expected, rel=1e-5)
+
+
 def test_what_cannot_be_known_is_none():
-    assert all(o.test_accuracy is None for o in evaluate(tested=False))
+    assert all(o.test_accuracy is o.test_loss is None for o in evaluate(tested=False))
     for o in evaluate(classifies=False):
         assert o.train_accuracy is o.out_accuracy is o.test_accuracy is None
+        assert o.train_loss is o.out_loss is o.test_loss is None
 
 
 @pytest.mark.parametrize("classifies", [True, False])
@@ -85,6 +95,9 @@ def outcome(model, train=None, out=None, test=None, diverged=None, nothing=None)
         train_accuracy=train,
         out_accuracy=out,
         test_accuracy=test,
+        train_loss=train and np.inf,
+        out_loss=out and 2 * out,
+        test_loss=test,
         diagnosis=Diagnosis(diverged, nothing),
     )
 
@@ -121,6 +134,9 @@ def test_a_record_tells_means_over_the_epoch_and_the_speed_of_the_chunk(monkeypa
         "train_accuracy": 0.0,
         "out_accuracy": 0.25,
         "test_accuracy": None,
+        "train_loss": 0.0,
+        "out_loss": 0.5,
+        "test_loss": None,
         "diverged": None,
         "learned_nothing": "a little",
         "chunk_models": 2,
@@ -132,6 +148,7 @@ def test_a_record_tells_means_over_the_epoch_and_the_speed_of_the_chunk(monkeypa
     }
     assert list(first)[:4] == ["model", "epoch", "loss", "norm"]
     assert (second["norm"], second["train_accuracy"], second["diverged"]) == (5.5, 0.333333, "why")
+    assert (second["train_loss"], second["test_loss"]) == (None, 0.125)  # infinite, and known
 
 
 def test_a_loss_that_json_has_not_is_null():

@@ -64,3 +64,16 @@ def test_adam_moves_by_the_learning_rate_first():
     params = {"kernel": jnp.array([1.0, -1.0])}
     updates, _ = descent.update({"kernel": jnp.array([5.0, -0.1])}, descent.init(params), params)
     np.testing.assert_allclose(updates["kernel"], [-0.01, 0.01], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("decayed", "of_bias"), [("kernels", 0.0), ("all", 0.5 * 3.0)])
+def test_the_penalty_is_of_kernels_or_of_all_parameters(decayed, of_bias):
+    e = Experiment(
+        learning_rate=1.0, momentum=0.0, schedule="constant", weight_decay=0.5, decayed=decayed
+    )
+    params = {"dense": {"kernel": jnp.array([2.0]), "bias": jnp.array([3.0])}}
+    descent = optimizer.make(e, 10)
+    nothing = {"dense": {"kernel": jnp.zeros(1), "bias": jnp.zeros(1)}}
+    updates, _ = descent.update(nothing, descent.init(params), params)
+    np.testing.assert_allclose(updates["dense"]["kernel"], [-0.5 * 2.0])
+    np.testing.assert_allclose(updates["dense"]["bias"], [-of_bias])

@@ -49,7 +49,7 @@ def _growth(rows: Sequence[Row], numbers: Sequence[int], unit: str, metric: str)
                 "x": [number for number, _ in own],
                 "y": short([e.value for e in estimates]),
                 "mode": "lines+markers",
-                "name": name,
+                "name": label(name),
                 "hovertemplate": f"%{{x}} {unit}<br>%{{y:.3~%}}",
                 "error_y": _errors(estimates)
                 | {"color": COLOURS[i % len(COLOURS)], "thickness": 1},

@@ -27,6 +27,11 @@ def test_each_attack_is_a_curve_with_its_intervals():
     assert json.loads(json.dumps(chart, allow_nan=False)) == chart
 
 
+def test_the_name_of_an_attack_is_text():
+    (curve,) = shadow_curve([row("<b>", 4, 0.6), row("<b>", 8, 0.7)], "auc")["data"]
+    assert curve["name"] == "&lt;b&gt;"
+
+
 def test_queries_are_drawn_like_shadow_models():
     rows = [row("a", 4, 0.6, 0.5, 0.65), row("a", 8, 0.7)]
     asked = [QueryRow(*(getattr(r, f) for f in FIELDS), r.num_shadows) for r in rows]

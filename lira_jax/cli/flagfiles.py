@@ -1,0 +1,56 @@
+"""Flag files: text of some size, and no pipe or device, which may never end."""
+
+import os
+import pathlib
+import stat
+from collections.abc import Sequence
+
+from absl import flags
+
+LIMIT = 1 << 20
+"""Bytes of a flag file. The longest of ours has 3000."""
+
+_NAMES = ("--flagfile", "-flagfile")
+
+
+class Values(flags.FlagValues):
+    """absl's flags, whose files are looked at before they are read."""
+
+    def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
+        """As absl's.
+
+        Raises:
+          flags.Error: a file is none, too large, or no UTF-8 text.
+        """
+        for word, after in zip(argv, [*argv[1:], ""], strict=True):
+            if word in _NAMES:
+                _check(after)
+            elif named := _named_in(word):
+                _check(named)
+        return super().read_flags_from_files(argv, force_gnu)
+
+
+def _named_in(word: str) -> str:
+    """The file that --flagfile=FILE names; empty if it is another flag."""
+    name, _, path = word.partition("=")
+    return path.strip() if name in _NAMES else ""
+
+
+def _check(path: str, above: Sequence[str] = ()) -> None:
+    """Checks a flag file and those that are named in it; what is not there absl tells."""
+    file = pathlib.Path(os.path.expanduser(path))
+    if not path or path in above or not file.exists():
+        return
+    mode, size = file.stat().st_mode, file.stat().st_size
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise flags.Error(f"--flagfile={path}: {what}, not a file; give a file of flags")
+    if size > LIMIT:
+        raise flags.Error(f"--flagfile={path}: it has {size} bytes; give a file of flags")
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise flags.Error(f"--flagfile={path}: it is not UTF-8 text ({error})") from None
+    for line in text.splitlines():
+        if named := _named_in(line):
+            _check(named, [*above, path])

@@ -1,0 +1,127 @@
+"""Scores models side by side on all examples of a view, streamed to the run directory."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from lira_jax.data import augment
+from lira_jax.data.dataset import Dataset
+from lira_jax.ensemble import lift
+from lira_jax.ensemble.sweep import sweep, usual_batch
+from lira_jax.experiment import Experiment
+from lira_jax.models.network import Network
+from lira_jax.runs import health
+from lira_jax.runs.directory import RunDirectory, View
+from lira_jax.runs.health import Summary
+from lira_jax.signals import measure
+from lira_jax.signals.measure import Measure
+
+
+class Said(NamedTuple):
+    """What one model said of all examples.
+
+    Attributes:
+      outputs: for the plain query.
+      finite: bool [examples], whether all its signals are finite numbers.
+    """
+
+    outputs: Summary
+    finite: np.ndarray
+
+
+class ChunkScorer:
+    """The lifted program that measures signals, and what it writes.
+
+    Attributes:
+      strategy: as `lift.lift` takes it.
+      num_examples: of the view.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        network: Network,
+        measures: Mapping[str, Measure],
+        examples: Dataset,
+        devices: Mesh,
+        *,
+        queries: int,
+    ):
+        """Compiles nothing yet.
+
+        Args:
+          experiment: says how to compute, and of which queries logits are kept.
+          measures: name of a signal -> how it is measured.
+          examples: of the view.
+          queries: of each example.
+
+        Raises:
+          UserError: `map` was asked for where it is slow.
+        """
+        e = experiment
+        plain = () if e.save_logits == "all" else measure.SCORED_PLAIN
+        of_one = measure.make_step(network, measures, augment.query_grid(queries), plain=plain)
+        self.strategy = lift.choose_strategy(
+            e.strategy,
+            convolutional=network.convolutional,
+            platform=devices.devices.flat[0].platform,
+        )
+        self._shapes = measure.shapes(of_one, network, examples.x, examples.y)
+        self._of_many = lift.lift(of_one, self.strategy, devices, shared=3)
+        batch = e.score_batch_size or usual_batch(
+            devices, convolutional=network.convolutional, output_shape=network.output_shape
+        )
+        self._batch = max(1, batch // queries)
+        self.num_examples = len(examples.y)
+
+    def __call__(
+        self,
+        run: RunDirectory,
+        view: View,
+        left: Mapping[int, list[str]],
+        variables: Any,
+        images: Any,
+        labels: Any,
+        *,
+        advance: Callable[[int], None] = lambda examples: None,
+        entering: Callable[[int, Said], None] = lambda model, said: None,
+    ) -> None:
+        """Writes the signals of a chunk.
+
+        Args:
+          left: model -> its signals to write, which may be none.
+          variables: of the same models in their order, [width, ...]; the rest is padding.
+          images, labels: of the view, on the devices or in host memory.
+          advance: called after each batch with its number of examples.
+          entering: called with each model before its dumps are entered in the manifest.
+        """
+        names = {view.signal(name, i): name for i, own in left.items() for name in own}
+        shapes = {file: (self.num_examples, *self._shapes[n]) for file, n in names.items()}
+        seen: list[list[Said]] = [[] for _ in left]
+        with run.rows_writers(shapes, np.float32) as write:
+            swept = sweep(self._of_many, variables, images, labels, self._batch)
+            for signals, outputs in swept:
+                for row, (i, own) in enumerate(left.items()):
+                    of_model = {name: array[row] for name, array in signals.items()}
+                    for name in own:
+                        write[view.signal(name, i)](of_model[name])
+                    seen[row].append(Said(outputs.of_model(row), _finite(of_model)))
+                advance(len(seen[0][-1].finite))
+            for i, batches in zip(left, seen, strict=True):
+                said, finite = zip(*batches, strict=True)
+                entering(i, Said(health.concatenate(said), np.concatenate(finite)))
+
+
+def stack(trees: list[Any], width: int, devices: Mesh) -> Any:
+    """Variables of several models as those of a chunk of a width, on the devices."""
+    padded = [trees[min(row, len(trees) - 1)] for row in range(width)]
+    return lift.spread(jax.tree.map(lambda *a: np.stack(a), *padded), devices)
+
+
+def _finite(signals: dict[str, np.ndarray]) -> np.ndarray:
+    """bool [examples], whether all signals of an example are finite numbers."""
+    flat = [np.isfinite(array).reshape(len(array), -1).all(-1) for array in signals.values()]
+    return np.all(flat, axis=0)
