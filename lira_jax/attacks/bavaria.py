@@ -18,6 +18,7 @@ from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists, student
 from lira_jax.attacks.shared.blocks import sum_over_blocks
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
 PREDICTIVES = {"normal": 1.0, "t": 2.0}
@@ -32,6 +33,7 @@ def bavaria(
     *,
     predictive: str = "t",
     online: bool = True,
+    training_set: TrainingSet | None = None,
 ) -> np.ndarray:
     """Attack scores of every target on every example; higher = more likely a member.
 
@@ -58,6 +60,8 @@ def bavaria(
         for "normal", whose prior has no finite variance, N(mu0, V) (this choice is ours). mu0 and V
         of the in class are then of all OTHER examples' in lists: the attacker has trained on
         examples of his own, not on this one.
+      training_set: these examples of his own, of which the same models have in lists, for an
+        offline attack on others; None takes the examples under attack.
 
     Returns:
       float64 [targets, examples]. NaN where a list that the attack reads is empty.
@@ -69,11 +73,14 @@ def bavaria(
     if predictive not in PREDICTIVES:
         raise UserError(f"predictive={predictive}: it is one of {', '.join(PREDICTIVES)}")
     inputs = inputs_lib.check(phi, keep, targets, observed)
+    known = None
+    if training_set is not None and not online:
+        known = inputs.lists_of(training_set.values, training_set.keep)
     return lists.on_scored(
         inputs,
         lists.EACH if online else lists.OUT,
         "bavaria",
-        lambda scored: _bavaria(scored, predictive, online),
+        lambda scored: _bavaria(scored, predictive, online, known),
     )
 
 
@@ -113,8 +120,16 @@ class _Grand:
         return mean + self.origin, variance
 
 
-def _bavaria(inputs: inputs_lib.Inputs, predictive: str, online: bool) -> np.ndarray:
-    grand = {bit: _grand(inputs, bit, bit and not online) for bit in (True, False)}
+def _bavaria(
+    inputs: inputs_lib.Inputs, predictive: str, online: bool, known: inputs_lib.Inputs | None
+) -> np.ndarray:
+    """Both classes about their grand moments; those of the in class are of `known`, if it is
+    given."""
+    of_others = not online and known is None
+    grand = {
+        True: _grand(inputs if known is None else known, True, of_others),
+        False: _grand(inputs, False, False),
+    }
     log_density = _log_normal if predictive == "normal" else _log_t
 
     def attack(phi: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -122,7 +137,8 @@ def _bavaria(inputs: inputs_lib.Inputs, predictive: str, online: bool) -> np.nda
         for bit in (True, False):
             count, mean, ss = _list(inputs, phi, keep == bit)
             if bit and not online:
-                mean, variance = grand[bit].without(count, mean, ss).moments()
+                own_left = grand[bit].without(count, mean, ss) if of_others else grand[bit]
+                mean, variance = own_left.moments()
                 if predictive == "t":
                     four = np.array(4.0)
                     terms.append(

@@ -13,6 +13,7 @@ from lira_jax import progress
 from lira_jax.attacks import class_thresholds, thresholds, trained
 from lira_jax.attacks import lira as lira_lib
 from lira_jax.attacks.class_thresholds import class_threshold_attack
+from lira_jax.attacks.classifiers import VARIANTS
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
@@ -95,6 +96,17 @@ def against(attack: Callable, read: Read, **options) -> Run:
     return lambda e: attack(read(e.signals), e.keep, **e.targets.arguments(read), **options)
 
 
+def learning(attack: Callable, read: Read, **options) -> Run:
+    """The same, with what it can learn from examples that are not under attack: training_set."""
+    return lambda e: attack(
+        read(e.signals),
+        e.keep,
+        **e.targets.arguments(read),
+        training_set=e.training_set(read),
+        **options,
+    )
+
+
 def on_plain(attack: Callable, signal: Callable = thresholds.phi_plain, **options) -> Run:
     """An attack on a signal of the plain query, from phi [models, examples, queries]."""
     return against(attack, lambda s: signal(s["phi"]), **options)
@@ -155,6 +167,7 @@ def on_queries(
     fewest: Fewest,
     *,
     two_sided: bool = False,
+    learns: bool = False,
     **options,
 ) -> Attack:
     """An attack on lists of all queries, of phi or of any other scalar signal.
@@ -164,13 +177,18 @@ def on_queries(
       attack: function of arrays.
       summary, source, fewest: of the line.
       two_sided: whether the score rises on both sides of the out list.
+      learns: whether the function can learn from other examples, too.
       **options: of the function.
     """
-    return dataclasses.replace(
-        on_phi(attack, summary, source, fewest, **options),
+    given = learning if learns else against
+    return Attack(
+        given(attack, lambda s: s["phi"], **options),
+        summary,
+        source,
+        fewest=fewest,
         statistic=None if two_sided else PHI_MEAN,
         on_signal=name,
-        run_on=lambda signal: against(attack, lambda s: scalar(s, signal), **options),
+        run_on=lambda signal: given(attack, lambda s: scalar(s, signal), **options),
     )
 
 
@@ -266,13 +284,24 @@ def threshold_on(name: str) -> Run:
     return run
 
 
-def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
-    """An attack that trains a classifier for every target (trained.py)."""
+def learned(
+    name: str, summary: str, source: str, extra: str = "", *, on_probes: bool = False
+) -> Attack:
+    """An attack that trains a classifier for every target (trained.py).
+
+    Args:
+      name: of the attack, one of VARIANTS.
+      summary, source, extra: of the line.
+      on_probes: whether probes are judged, too: the evidence keeps what was learned from it, so
+        that it is learned once for the pool and all sets of probes.
+    """
 
     def run(e: Evidence) -> np.ndarray:
         def read(s: Signals) -> np.ndarray:
             return s["logits"]
 
+        known = e.attack_training or e
+        kept = known.learned.setdefault(name, {}) if on_probes else None
         with progress.bar(f"  {name}", e.targets.number, "targets", leave=False) as bar:
             return trained.trained_attack(
                 read(e.signals),
@@ -280,12 +309,13 @@ def learned(name: str, summary: str, source: str, extra: str = "") -> Attack:
                 e.keep,
                 **e.targets.arguments(read),
                 training_set=e.training_set(read),
+                learned=kept,
                 progress=bar.update,
-                **trained.VARIANTS[name],
+                **VARIANTS[name],
             )
 
     def caveat(e: Evidence, scores: np.ndarray) -> str:
-        if not trained.VARIANTS[name].get("per_class"):
+        if not VARIANTS[name].get("per_class"):
             return ""
         known = e.attack_training or e
         return trained.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)

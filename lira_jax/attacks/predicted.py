@@ -17,6 +17,7 @@ from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import lists, variance_prior
 from lira_jax.attacks.shared.blocks import over_blocks, sum_over_blocks
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.attacks.shared.variance_prior import VariancePrior
 from lira_jax.errors import UserError
 
@@ -35,6 +36,7 @@ def predicted(
     targets: Sequence[int] | np.ndarray | None = None,
     observed: np.ndarray | None = None,
     *,
+    training_set: TrainingSet | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Attack scores of every target on every example; higher = more likely a member.
@@ -52,6 +54,9 @@ def predicted(
     examples. All is fitted for each target and query by itself, and the scores of the target and of
     its partners are in none of the lists, at no example.
 
+    With a training set the polynomial, v_in, the prior of the in variances and the standardisation
+    come from its examples, of which none is under attack, and there are no parts.
+
     Args:
       phi: float [models, examples, queries], scaled logits or any signal that is higher for
         members; [models, examples] is one query.
@@ -59,6 +64,8 @@ def predicted(
       targets: indices of the models that are attacked, each with all others as its shadows (less
         one partner an example, see leave_out.py); all models by default.
       observed: float [targets, examples, queries], phi of targets from outside the models instead.
+      training_set: other examples, of which the same models have in and out lists: what an
+        attacker has whose shadow models trained on data of his own.
       seed: of the parts.
 
     Returns:
@@ -66,11 +73,15 @@ def predicted(
 
     Raises:
       UserError: shapes that disagree, a score that is NaN or infinite, no example has two out
-        scores, or fewer than FEWEST_EXAMPLES examples outside some part have in scores too.
+        scores, or fewer than FEWEST_EXAMPLES examples outside some part, or of the training set,
+        have in scores too.
     """
     inputs = inputs_lib.check(phi, keep, targets, observed)
+    known = None
+    if training_set is not None:
+        known = inputs.lists_of(training_set.values, training_set.keep)
     return lists.on_scored(
-        inputs, lists.TWO_OUT, "the prediction", lambda scored: _predicted(scored, seed)
+        inputs, lists.TWO_OUT, "the prediction", lambda scored: _predicted(scored, known, seed)
     )
 
 
@@ -159,16 +170,25 @@ class _InClass:
         return np.einsum("tnf,tnf->tn", x, self.coefficients[:, part])
 
 
-def _predicted(inputs: inputs_lib.Inputs, seed: int) -> np.ndarray:
+def _predicted(inputs: inputs_lib.Inputs, known: inputs_lib.Inputs | None, seed: int) -> np.ndarray:
     num_examples, num_queries = inputs.phi.shape[1:]
-    generator = np.random.default_rng([seed, _STREAM])
-    part = generator.permutation(num_examples) % FOLDS
-    return sum(_of_query(inputs.query(q), part) for q in range(num_queries)) / num_queries
+    if known is None:
+        generator = np.random.default_rng([seed, _STREAM])
+        part = generator.permutation(num_examples) % FOLDS
+    else:
+        part = np.zeros(num_examples, int)
+
+    def of_query(query: int) -> np.ndarray:
+        asked = inputs.query(query)
+        if known is None:
+            return _scores(asked, _fit(asked, part), part)
+        return _scores(asked, _fit(known.query(query), None), part)
+
+    return sum(of_query(q) for q in range(num_queries)) / num_queries
 
 
-def _of_query(inputs: inputs_lib.Inputs, part: np.ndarray) -> np.ndarray:
+def _scores(inputs: inputs_lib.Inputs, in_class: _InClass, part: np.ndarray) -> np.ndarray:
     """The attack on inputs of one query; part is that of each example, int [examples]."""
-    in_class = _fit(inputs, part)
     out = moderated.Predictive.of(moderated.prior(inputs, False), inputs)
     score = np.empty((inputs.num_targets, len(part)))
 
@@ -187,10 +207,25 @@ def _of_query(inputs: inputs_lib.Inputs, part: np.ndarray) -> np.ndarray:
     return score
 
 
-def _fit(inputs: inputs_lib.Inputs, part: np.ndarray) -> _InClass:
-    """Two passes over the examples: the priors and scales, then the regression."""
+def _fit(inputs: inputs_lib.Inputs, part: np.ndarray | None) -> _InClass:
+    """Two passes over the examples: the priors and scales, then the regression.
+
+    Args:
+      inputs: of one query.
+      part: int [examples], what is fitted for one part coming from the others; None fits once, to
+        all.
+    """
     num_examples = inputs.phi.shape[1]
-    is_part = part[:, None] == np.arange(FOLDS)  # [examples, parts]
+    if part is None:
+        is_part = learned = np.ones((num_examples, 1), bool)
+    else:
+        is_part = part[:, None] == np.arange(FOLDS)  # [examples, parts]
+        learned = ~is_part
+    num_parts = is_part.shape[1]
+
+    def of_learned(of_part: np.ndarray, axis: int = -1) -> np.ndarray:
+        """Sums over what is learned from, of those over each part."""
+        return of_part if part is None else of_part.sum(axis, keepdims=True) - of_part
 
     def sums(block: slice) -> tuple[np.ndarray, ...]:
         b, where = _Block.of(inputs, block), is_part[block].astype(np.int64)
@@ -201,13 +236,13 @@ def _fit(inputs: inputs_lib.Inputs, part: np.ndarray) -> _InClass:
         return b.known @ where, *of_prior, b.scored.sum(1), *of_scale
 
     others, *found = sum_over_blocks(sums, num_examples, inputs.per_example)
-    others = _others(others)  # [targets or 1, parts]
+    others = of_learned(others)  # [targets or 1, parts]
     if others.min() < FEWEST_EXAMPLES:
         raise UserError(
             f"{others.min()} other examples have in scores, to predict those of an example "
             f"{FEWEST_EXAMPLES} are needed: use more models (--num_models) or examples"
         )
-    of_prior = variance_prior.Sums(*(_others(s) for s in found[:4]))
+    of_prior = variance_prior.Sums(*(of_learned(s) for s in found[:4]))
     if not np.all(of_prior.count):
         raise UserError(
             "no other example has 2 in scores, to tell how far they scatter: use more models "
@@ -221,20 +256,20 @@ def _fit(inputs: inputs_lib.Inputs, part: np.ndarray) -> _InClass:
         b = _Block.of(inputs, block)
         x = _features(z(b.out_mean), w(b.log_sd)) * b.known[..., None]
         y = b.in_mean * b.known
-        gram = np.empty((len(y), FOLDS, _FEATURES, _FEATURES))
-        moment, square = np.empty((len(y), FOLDS, _FEATURES)), np.empty((len(y), FOLDS))
-        for k in range(FOLDS):
+        gram = np.empty((len(y), num_parts, _FEATURES, _FEATURES))
+        moment, square = np.empty((len(y), num_parts, _FEATURES)), np.empty((len(y), num_parts))
+        for k in range(num_parts):
             here = is_part[block, k]
             of_part, y_of_part = x[:, here], y[:, here]
             gram[:, k] = of_part.transpose(0, 2, 1) @ of_part
             moment[:, k] = np.einsum("tnf,tn->tf", of_part, y_of_part)
             square[:, k] = np.einsum("tn,tn->t", y_of_part, y_of_part)
-        return gram, moment, square, *_in_variances(in_prior, b, is_part[block])
+        return gram, moment, square, *_in_variances(in_prior, b, learned[block])
 
     gram, moment, square, of_scores, of_means = sum_over_blocks(
         products, num_examples, inputs.per_example
     )
-    gram, moment, square = (_others(s, axis=1) for s in (gram, moment, square))
+    gram, moment, square = (of_learned(s, axis=1) for s in (gram, moment, square))
     coefficients = np.linalg.pinv(gram, hermitian=True) @ moment[..., None]
     explained = np.einsum("tkf,tkf->tk", coefficients[..., 0], moment)
     residual = np.maximum(square - explained, 0) / others
@@ -243,16 +278,20 @@ def _fit(inputs: inputs_lib.Inputs, part: np.ndarray) -> _InClass:
 
 
 def _in_variances(
-    prior: VariancePrior, block: _Block, is_part: np.ndarray
+    prior: VariancePrior, block: _Block, learned: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each part, sums over the examples of the others, float64 [targets, parts]: of the
-    moderated variances of their in lists, and of the variances of their in means."""
+    """For each part, sums over the examples that it learns from, float64 [targets, parts]: of the
+    moderated variances of their in lists, and of the variances of their in means.
+
+    Args:
+      learned: bool [examples, parts], which examples each part learns from.
+    """
     count = np.maximum(block.in_count, 1)
-    of_scores, of_means = np.empty((2, len(block.in_ss), FOLDS))
-    for k in range(FOLDS):
+    of_scores, of_means = np.empty((2, len(block.in_ss), learned.shape[1]))
+    for k in range(learned.shape[1]):
         own = VariancePrior(prior.freedom[:, k, None], prior.variance[:, k, None], prior.floor)
         variance = own.moderated(block.in_ss, own.degrees(count))
-        variance = variance * (block.known & ~is_part[:, k])
+        variance = variance * (block.known & learned[:, k])
         of_scores[:, k] = variance.sum(1)
         of_means[:, k] = (variance / count).sum(1)
     return of_scores, of_means
@@ -261,8 +300,3 @@ def _in_variances(
 def _features(z: np.ndarray, w: np.ndarray) -> np.ndarray:
     """[targets, examples, features]."""
     return np.stack([np.ones_like(z), z, z * z, z**3, w, w * w, z * w], -1)
-
-
-def _others(of_part: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Sums over the other parts from those over each part."""
-    return of_part.sum(axis, keepdims=True) - of_part

@@ -136,6 +136,7 @@ ATTACKS: dict[str, Attack] = {
         "likelihood ratio, the in Gaussian predicted from other examples",
         "ours, after Carlini et al. 2022",
         TWO_OUT,
+        learns=True,
     ),
     "bavaria_n": on_queries(
         "bavaria_n",
@@ -159,6 +160,7 @@ ATTACKS: dict[str, Attack] = {
         "Brannvall 2026, offline",
         OUT,
         two_sided=True,
+        learns=True,
         predictive="normal",
         online=False,
     ),
@@ -169,6 +171,7 @@ ATTACKS: dict[str, Attack] = {
         "Brannvall 2026, offline",
         OUT,
         two_sided=True,
+        learns=True,
         online=False,
     ),
     # Other attacks that know how hard an example is
@@ -265,6 +268,7 @@ ATTACKS: dict[str, Attack] = {
         "salem_top3",
         "a network on the top three confidences",
         "Salem et al. 2019; Hintersdorf et al. 2022",
+        on_probes=True,
     ),
     "rezaei_nn": learned(
         "rezaei_nn", "a network (128, 64) on the confidence vector", "Rezaei and Liu 2021"

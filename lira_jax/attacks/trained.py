@@ -1,7 +1,8 @@
 """Attacks that learn from the shadow models' outputs to tell members from non-members.
 
 A classifier is trained on pairs of a shadow model and an example, of which it is known whether the
-example was in the model's training set; the target's outputs are then judged by it.
+example was in the model's training set; the target's outputs are then judged by it. What it sees
+and what it is, classifiers.py says.
 """
 
 import functools
@@ -11,13 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from lira_jax.attacks.shared import inputs as inputs_lib
@@ -26,18 +22,16 @@ from lira_jax.attacks.shared.blocks import MAX_THREADS
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
-_STREAM = 0x6C6561726E  # sets these random numbers apart from other uses of the same seed
+Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""What has been learned for a target: (features [examples, features], group of each example) ->
+log-odds of membership [examples]."""
 
-FLOOR = -30.0
-"""Log-probabilities are cut here, so that one far outlier does not squeeze all others together when
-the features are standardised; a probability of e^-30 is beyond what float32 logits determine."""
+_STREAM = 0x6C6561726E  # sets these random numbers apart from other uses of the same seed
 
 FEWEST_PAIRS = 50
 """A classifier is trained on no fewer pairs of either kind: 5 of them are the validation set that
 stops it."""
 
-FEW_PAIRS = 1000
-"""A network learns from fewer pairs in smaller batches."""
 EVEN = 0.05
 """Where the share of member pairs is farther than this from a half, networks are trained on as many
 of either kind. Otherwise nearly every pair is of one kind, and the accuracy that stops a network is
@@ -45,139 +39,6 @@ that of calling all of them so."""
 
 LARGEST_ODDS = 1e15
 """Odds beyond this are lost in the rounding of float64 probabilities."""
-
-
-def confidences(logits: np.ndarray) -> np.ndarray:
-    """The whole confidence vector, as log-probabilities in the order of the classes.
-
-    Of a model sure of its label the probabilities are 1 and 0 to many digits, whether the label's
-    is 1 - 1e-5 or 1 - 1e-9, and members are among the surest; the logarithms of the others still
-    differ by 9.
-
-    Args:
-      logits: float [..., classes].
-
-    Returns:
-      float64 [..., classes], from FLOOR to 0.
-    """
-    return np.maximum(log_softmax(logits.astype(np.float64), axis=-1), FLOOR)
-
-
-def top3(logits: np.ndarray) -> np.ndarray:
-    """The three largest confidences in falling order, as log-probabilities (see `confidences`).
-
-    Args:
-      logits: float [..., classes].
-
-    Returns:
-      float64 [..., 3], or [..., 2] of two classes.
-    """
-    return np.sort(confidences(logits), axis=-1)[..., :-4:-1]
-
-
-class _Network(MLPClassifier):
-    """With batches of 16, as Hintersdorf et al. 2022 have them, where the pairs are few: with 200
-    it would stop after a handful of steps, its weights still random."""
-
-    def fit(self, X, y):
-        batch = 16 if len(X) < FEW_PAIRS else "auto"
-        return super(_Network, self.set_params(batch_size=batch)).fit(X, y)
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """The raw confidence vector, in the order of the classes.
-
-    Args:
-      logits: float [..., classes].
-
-    Returns:
-      float64 [..., classes], of sum 1.
-    """
-    return softmax(logits.astype(np.float64), axis=-1)
-
-
-def raw_logits(logits: np.ndarray) -> np.ndarray:
-    """The logits as they are, float64 [..., classes]."""
-    return logits.astype(np.float64)
-
-
-def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> BaseEstimator:
-    """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
-    pairs."""
-    classifier = _Network(
-        hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
-    )
-    return make_pipeline(StandardScaler(), classifier) if standardised else classifier
-
-
-def random_forest(seed: int) -> BaseEstimator:
-    """Each tree sees 30 % of the pairs: as good, in simulations, as trees that see them all, in 40
-    % of the time.
-
-    Leaves of ten pairs give graded probabilities; full trees would answer 0 or 1 by the nearest
-    pair.
-    """
-    return RandomForestClassifier(100, min_samples_leaf=10, max_samples=0.3, random_state=seed)
-
-
-def gradient_boosting(seed: int) -> BaseEstimator:
-    """Boosted trees on histograms, our choice (Rezaei and Liu 2021 have XGBoost alone); they stop
-    growing when a tenth of the pairs no longer gains."""
-    return HistGradientBoostingClassifier(early_stopping=True, random_state=seed)
-
-
-def xgboost(seed: int) -> BaseEstimator:
-    """Boosted trees of the xgboost package.
-
-    Raises:
-      UserError: the package is not installed.
-    """
-    try:
-        from xgboost import XGBClassifier
-    except ImportError:
-        raise UserError(
-            "the xgboost attack needs a package that is not installed: pip install xgboost"
-        ) from None
-    return XGBClassifier(
-        n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed
-    )
-
-
-VARIANTS: dict[str, dict] = {
-    # Shokri et al. 2017, section V-D: the label's class selects the network.
-    "shokri": dict(
-        features=confidences,
-        estimator=functools.partial(network, hidden=(64,)),
-        per_class=True,
-        even=True,
-    ),
-    # The same paper's own input: the vector of probabilities as it is.
-    "shokri_softmax": dict(
-        features=probabilities,
-        estimator=functools.partial(network, hidden=(64,), standardised=False),
-        per_class=True,
-        even=True,
-    ),
-    # As Carlini et al. 2022 run it.
-    "shokri_logits": dict(
-        features=raw_logits,
-        estimator=functools.partial(network, hidden=(64,)),
-        per_class=True,
-        even=True,
-    ),
-    # Salem et al. 2019, section III; used by Hintersdorf et al. 2022.
-    "salem_top3": dict(
-        features=top3, estimator=functools.partial(network, hidden=(64,)), even=True
-    ),
-    # Rezaei & Liu 2021: the confidence vector as it is.
-    "rezaei_nn": dict(
-        features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
-    ),
-    "random_forest": dict(features=confidences, estimator=random_forest),
-    "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
-    "xgboost": dict(features=confidences, estimator=xgboost),
-}
-"""Attacks of the literature, as options of `trained_attack`."""
 
 
 def trained_attack(
@@ -194,6 +55,7 @@ def trained_attack(
     even: bool = False,
     limit: int = 20_000,
     seed: int = 0,
+    learned: dict[int | None, Judge] | None = None,
     progress: Callable[[], object] | None = None,
 ) -> np.ndarray:
     """Log-odds of membership of every example in every target, by a classifier trained on the
@@ -222,6 +84,9 @@ def trained_attack(
         pair into their training and their validation set. Trees do better with all pairs.
       limit: most (model, example) pairs to train on, over all labels.
       seed: of the pairs and the classifiers; targets draw differently.
+      learned: target -> what earlier calls with the same training set and options have learned for
+        it, None being all targets from outside; what this call learns is added. Not with
+        `per_class`, where what is learned depends on the labels to judge.
       progress: called after each target.
 
     Returns:
@@ -247,16 +112,23 @@ def trained_attack(
         groups, judged = np.zeros_like(groups), np.zeros_like(judged)
     even = even and abs(known.keep.mean() - 0.5) > EVEN
 
-    def learn(target: int | None) -> Callable[[np.ndarray], np.ndarray]:
+    assert learned is None or not per_class, "classifiers of other labels may be asked for"
+    learned = {} if learned is None else learned
+
+    def learn(target: int | None) -> Judge:
         models, examples = pairs.sample(known.keep, target, limit, seed, by_kind=even)
         x, member = features(known.values[models, examples]), known.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
-        return _learn(make, x, member, groups[examples], judged, even=even)
+        return _learn(make, x, member, groups[examples], np.unique(judged), even=even)
+
+    def judge_of(target: int | None) -> Judge:
+        if target not in learned:
+            learned[target] = learn(target)
+        return learned[target]
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])
-        judge = learn(target) if outside is None else outside
-        return judge(features(inputs.of_target(row)))
+        return judge_of(target)(features(inputs.of_target(row)), judged)
 
     score = np.empty((inputs.num_targets, logits.shape[1]))
     workers = min(os.cpu_count() or 1, MAX_THREADS)
@@ -269,7 +141,8 @@ def trained_attack(
     ):
         # That networks stop after max_iter epochs is meant, and not the user's to mend.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        outside = learn(None) if inputs.targets is None else None
+        if inputs.targets is None:
+            judge_of(None)  # before several threads ask for it
         for row, scores in enumerate(pool.map(attack, range(inputs.num_targets))):
             score[row] = scores
             if progress is not None:
@@ -313,23 +186,19 @@ def _learn(
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
-    judged: np.ndarray,
+    asked: np.ndarray,
     *,
     even: bool,
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Fits a classifier for each group of examples and returns how they judge the features of all
-    examples.
+) -> Judge:
+    """Fits a classifier for each group of examples and returns how they judge.
 
     Args:
       make: makes an unfitted classifier.
       x: float [pairs, features].
       member: bool [pairs].
       groups: int [pairs], the group of each pair's example.
-      judged: int [examples], the group of each example to judge.
+      asked: int [groups], the groups of the examples to judge.
       even: train on as many members as non-members: the first ones of either, in the order given.
-
-    Returns:
-      A function from features [examples, features] to log-odds of membership [examples].
     """
 
     def fit(chosen: np.ndarray) -> BaseEstimator | None:
@@ -343,7 +212,7 @@ def _learn(
             chosen = chosen[rank <= fewer]
         return make().fit(x[chosen], member[chosen])
 
-    classifiers = {group: fit(groups == group) for group in np.unique(judged)}
+    classifiers = {group: fit(groups == group) for group in asked}
     everyone = fit(np.ones_like(member)) if None in classifiers.values() else None
     if None in classifiers.values() and everyone is None:
         raise UserError(
@@ -352,7 +221,7 @@ def _learn(
             "(--num_models)"
         )
 
-    def judge(own: np.ndarray) -> np.ndarray:
+    def judge(own: np.ndarray, judged: np.ndarray) -> np.ndarray:
         score = np.empty(len(judged))
         for group, classifier in classifiers.items():
             of_group = judged == group

@@ -32,6 +32,7 @@ SUMMARY = (
 def main() -> None:
     run = RunDirectory(flags.FLAGS.workdir)
     out = RunDirectory(flags.FLAGS.out or run.path)
+    out.sweep_beside(PAGE)
     if flags.FLAGS.compare:
         others = [os.path.expanduser(path) for path in flags.FLAGS.compare]
         write_comparison(run, out, others, flags.FLAGS.compare_attack)

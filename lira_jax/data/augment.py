@@ -12,23 +12,30 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import QUERY_SHIFTS
 
 
-def view(images, index, mirror, dy, dx):
-    """Images mirrored, then cropped out of their reflect-padded selves.
+def view(images, index, mirror, dy, dx, padding: str = "reflect"):
+    """Images mirrored, then cropped out of their padded selves.
 
     Args:
       images: [N, H, W, C].
       index: int [B], which images.
       mirror: bool [B], flip left and right.
       dy, dx: int [B], offset of the crop from the centre in pixels; smaller than H and W.
+      padding: "reflect", or "zero" for numbers 0 of the raw images, which are black.
 
     Returns:
       [B, H, W, C].
     """
     height, width = images.shape[1:3]
-    rows = _reflect(jnp.arange(height) + dy[:, None], height)
-    columns = _reflect(jnp.arange(width) + dx[:, None], width)
+    down, across = jnp.arange(height) + dy[:, None], jnp.arange(width) + dx[:, None]
+    rows, columns = _reflect(down, height), _reflect(across, width)
     columns = jnp.where(mirror[:, None], width - 1 - columns, columns)
-    return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    x = images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    if padding == "reflect":
+        return x
+    inside = ((down >= 0) & (down < height))[:, :, None] & ((across >= 0) & (across < width))[
+        :, None
+    ]
+    return jnp.where(inside[..., None], x, jnp.zeros((), x.dtype))
 
 
 def _reflect(position, size):
@@ -36,7 +43,7 @@ def _reflect(position, size):
     return jnp.minimum(position, 2 * (size - 1) - position)
 
 
-def random_view(key, images, index, *, augment: str, shift: int):
+def random_view(key, images, index, *, augment: str, shift: int, padding: str = "reflect"):
     """A training batch: images[index] with mirror and shift drawn for each example.
 
     Args:
@@ -45,6 +52,7 @@ def random_view(key, images, index, *, augment: str, shift: int):
       index: int [B].
       augment: none, mirror, mirror_shift or mirror_shift_cutout (cutout itself is `random_cutout`).
       shift: largest shift in pixels.
+      padding: what is shifted in, as `view` takes it.
 
     Returns:
       [B, H, W, C] or [B, D], of the images' type.
@@ -56,7 +64,7 @@ def random_view(key, images, index, *, augment: str, shift: int):
     offsets = jnp.zeros((2, len(index)), jnp.int32)
     if augment != "mirror":
         offsets = jax.random.randint(shift_key, offsets.shape, -shift, shift + 1)
-    return view(images, index, mirror, *offsets)
+    return view(images, index, mirror, offsets[0], offsets[1], padding)
 
 
 def random_cutout(key, x, size: int):

@@ -133,7 +133,9 @@ class Model:
         "Model family (see lira_jax/models/table.py), or package.module:function of your own.",
     )
     depth: int = _field(
-        0, "Layers of wide_resnet (6n+4), resnet or densenet; 0 for the family's default."
+        0,
+        "Layers of wide_resnet (6n+4), resnet, resnet_cifar (6n+2), resnet_cifar_bottleneck (9n+2) "
+        "or densenet (6n+4); 0 for the family's default.",
     )
     width: int = _field(
         0, "Width factor of wide_resnet, filters of cnn, growth of densenet; 0 for default."
@@ -145,6 +147,11 @@ class Model:
         "learned", "How a gpt knows of positions.", choices=("learned", "rotary")
     )
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
+    initial: str = _field(
+        "lecun_normal",
+        "How the weights of mlp begin: lecun_normal, or glorot_uniform as in Keras.",
+        choices=("lecun_normal", "glorot_uniform"),
+    )
     dropout: float = _field(
         0.0,
         "Fraction of activations that are dropped in training: after each hidden layer of mlp, "
@@ -172,14 +179,25 @@ class Training:
     learning_rate: float = _field(
         0.1, "Learning rate that schedule and warm-up multiply; the peak where they are 1."
     )
+    drop_last: bool = _field(
+        False,
+        "Leave out of each epoch the members that fill no whole batch, others each time, as many "
+        "codes do; otherwise batches go on into the next epoch's order.",
+    )
     momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam.")
+    beta2: float = _field(0.999, "beta2 of adam.")
     nesterov: bool = _field(False, "Nesterov momentum for sgd.")
     schedule: str = _field(
         "cosine",
         "Learning rate over t in [0, 1]: cosine (to 0), reference (cos(7 pi t / 16), warm-up over "
-        "the first 1 %), linear (to 0), constant.",
-        choices=("cosine", "reference", "linear", "constant"),
+        "the first 1 %), linear (to 0), constant, step (times --drop_factor after each of "
+        "--drops).",
+        choices=("cosine", "reference", "linear", "constant", "step"),
     )
+    drops: tuple[int, ...] = _field(
+        (), "Epochs after which --schedule=step lowers the learning rate, such as 81,122."
+    )
+    drop_factor: float = _field(0.1, "What --schedule=step multiplies the learning rate by.")
     warmup: float = _field(
         0.0,
         "Fraction of training over which the learning rate rises linearly; reference always takes "
@@ -203,7 +221,13 @@ class Training:
         choices=("none", "mirror", "mirror_shift", "mirror_shift_cutout"),
     )
     shift: int = _field(
-        4, "Largest shift of the training augmentation in pixels (reflect padding)."
+        4, "Largest shift of the training augmentation in pixels, into what --padding says."
+    )
+    padding: str = _field(
+        "reflect",
+        "What a shift in training brings in at the border: reflect (the image mirrored) or zero "
+        "(black). Queries are always mirrored in.",
+        choices=("reflect", "zero"),
     )
     cutout: int = _field(8, "Side of the square that cutout blanks, in pixels.")
     rotation: float = _field(
@@ -342,10 +366,14 @@ class Compute:
         fixed_by="nothing",
         choices=("device", "host"),
     )
-    checkpoint_every: int = _field(
-        10,
-        "Epochs between checkpoints that an interrupted training resumes from; 0 for none.",
+    checkpoint_minutes: float = _field(
+        5.0,
+        "Minutes of training after which the models at work get checkpoints that an interrupted "
+        "training resumes from, at the end of the epoch; 0 for none.",
         fixed_by="nothing",
+    )
+    checkpoint_every: int = _field(
+        0, "Epochs after which they get checkpoints too; 0 for none.", fixed_by="nothing"
     )
     log_every: int = _field(
         0,

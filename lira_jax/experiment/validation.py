@@ -39,7 +39,7 @@ def validate(experiment: Experiment) -> Experiment:
         "score_batch_size",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay", "rotation", "mixup"):
+    for name in ("learning_rate", "weight_decay", "rotation", "mixup", "checkpoint_minutes"):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
@@ -61,6 +61,8 @@ def validate(experiment: Experiment) -> Experiment:
     _require(e.queries in QUERY_SHIFTS, "queries", e, f"give one of {_listed(QUERY_SHIFTS)}")
     counts = (0, *QUERY_SHIFTS)
     _require(e.epoch_queries in counts, "epoch_queries", e, f"give one of {_listed(counts)}")
+    _require(0 <= e.beta2 < 1, "beta2", e, "give a number from 0 up to, not including, 1")
+    _check_drops(e)
     if e.epoch_queries and not e.score_epochs:
         raise UserError(
             f"--epoch_queries={e.epoch_queries}: say which epochs to score by --score_epochs"
@@ -80,6 +82,21 @@ def validate(experiment: Experiment) -> Experiment:
     if not e.signal_names:
         raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
     return e
+
+
+def _check_drops(e: Experiment) -> None:
+    """Sees that the learning rate falls in training, where it is to fall in steps."""
+    if e.schedule == "step" and not e.drops:
+        raise UserError("--schedule=step: say after which epochs by --drops, such as 81,122")
+    if e.schedule != "step" and e.drops:
+        raise UserError(
+            f"--drops={','.join(map(str, e.drops))}: --schedule={e.schedule} has no steps; give "
+            "--schedule=step"
+        )
+    ascending = list(e.drops) == sorted(set(e.drops))
+    inside = all(1 <= epoch < e.epochs for epoch in e.drops)
+    _require(ascending and inside, "drops", e, f"give ascending epochs from 1 to {e.epochs - 1}")
+    _require(0 < e.drop_factor < 1, "drop_factor", e, "give a number between 0 and 1, such as 0.1")
 
 
 def _check_masks(e: Experiment) -> None:

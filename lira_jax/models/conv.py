@@ -258,13 +258,14 @@ def he_normal(groups: int = 1) -> Callable:
 
 
 class Conv(nn.Module):
-    """A square convolution in `dtype` that owns the float32 parameter `kernel` (and `bias`).
+    """A convolution in `dtype` that owns the float32 parameter `kernel` (and `bias`).
 
-    The other fields are those of `conv`; kernel_init defaults to `he_normal`.
+    `size` is the side of a square, or height and width. The other fields are those of `conv`;
+    kernel_init defaults to `he_normal`.
     """
 
     features: int
-    size: int = 3
+    size: int | tuple[int, int] = 3
     stride: int = 1
     padding: str | int = "SAME"
     groups: int = 1
@@ -275,7 +276,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        shape = (self.size, self.size, x.shape[-1] // self.groups, self.features)
+        sides = (self.size,) * 2 if isinstance(self.size, int) else self.size
+        shape = (*sides, x.shape[-1] // self.groups, self.features)
         kernel = self.param(
             "kernel", self.kernel_init or he_normal(self.groups), shape, jnp.float32
         )

@@ -93,9 +93,20 @@ class Context:
 
 
 def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
-    """Steps of an epoch, the same for all models: the mean number of members, in whole batches."""
+    """Steps of an epoch, the same for all models: the mean number of members, in whole batches.
+
+    Raises:
+      UserError: with --drop_last, so many members fill no batch.
+    """
     e = experiment
-    return -(-round(num_examples * masks.members_share(e.masks, e.pkeep)) // e.batch_size)
+    members = round(num_examples * masks.members_share(e.masks, e.pkeep))
+    if not e.drop_last:
+        return -(-members // e.batch_size)
+    if members < e.batch_size:
+        raise UserError(
+            f"--drop_last: {members} members fill no batch of --batch_size={e.batch_size}; lower it"
+        )
+    return members // e.batch_size
 
 
 def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = None) -> Context:
@@ -117,6 +128,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         activation=e.activation,
         positions=e.positions,
         text=dataset.is_text,
+        initial=e.initial,
         dropout=e.dropout,
         drop_connect=e.drop_connect,
         dtype=e.compute_dtype,

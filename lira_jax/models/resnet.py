@@ -49,14 +49,18 @@ class ResNet(nn.Module):
         for group, blocks in enumerate(_BLOCKS[self.depth]):
             for block in range(blocks):
                 stride = 2 if group > 0 and block == 0 else 1
-                x = _Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(
+                x = Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(
                     x, train
                 )
         x = nn.Dropout(self.dropout, deterministic=not train)(global_mean(x))
         return classifier(self.num_classes)(x)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Two convolutions 3x3, or the bottleneck 1x1, 3x3, 1x1 to four times the features; and what
+    went in, projected where the shape changes.
+    """
+
     features: int
     stride: int
     bottleneck: bool

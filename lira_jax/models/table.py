@@ -16,11 +16,13 @@ from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import FIELDS
 from lira_jax.models import modes, own
 from lira_jax.models.alexnet import AlexNet
+from lira_jax.models.cifar_resnet import CifarResNet
 from lira_jax.models.cnn import Cnn
 from lira_jax.models.conv import FORMS
 from lira_jax.models.densenet import DenseNet
 from lira_jax.models.efficientnet import EfficientNet
 from lira_jax.models.gpt import Gpt
+from lira_jax.models.inception import InceptionV3
 from lira_jax.models.layers import ACTIVATIONS
 from lira_jax.models.lenet import LeNet
 from lira_jax.models.mlp import Mlp
@@ -28,6 +30,7 @@ from lira_jax.models.resnet import ResNet
 from lira_jax.models.resnet9 import ResNet9
 from lira_jax.models.salem_cnn import SalemCnn
 from lira_jax.models.wide_resnet import WideResNet
+from lira_jax.models.xception import Xception
 
 
 class Family(NamedTuple):
@@ -43,13 +46,21 @@ class Family(NamedTuple):
 _DROPOUT = {"dropout": 0.0}
 
 FAMILIES = {
-    "mlp": Family(Mlp, False, {"hidden": (512, 256), "activation": "relu", **_DROPOUT}),
+    "mlp": Family(
+        Mlp,
+        False,
+        {"hidden": (512, 256), "activation": "relu", "initial": "lecun_normal", **_DROPOUT},
+    ),
     "cnn": Family(Cnn, True, {"width": 32, **_DROPOUT}),
     "cnn_max": Family(functools.partial(Cnn, pooling="max"), True, {"width": 32, **_DROPOUT}),
     "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2, **_DROPOUT}),
     "resnet": Family(ResNet, True, {"depth": 18, **_DROPOUT}),
     "resnet_imagenet": Family(
         functools.partial(ResNet, stem="imagenet"), True, {"depth": 50, **_DROPOUT}
+    ),
+    "resnet_cifar": Family(CifarResNet, True, {"depth": 110, **_DROPOUT}),
+    "resnet_cifar_bottleneck": Family(
+        functools.partial(CifarResNet, bottleneck=True), True, {"depth": 164, **_DROPOUT}
     ),
     "resnet9": Family(ResNet9, True, {"width": 64}),
     "densenet": Family(DenseNet, True, {"depth": 100, "width": 12}),
@@ -58,6 +69,9 @@ FAMILIES = {
         functools.partial(EfficientNet, stem="imagenet"), True, {**_DROPOUT, "drop_connect": 0.0}
     ),
     "lenet": Family(LeNet, True, {"activation": "relu"}),
+    "lenet_3x3": Family(functools.partial(LeNet, size=3), True, {"activation": "relu"}),
+    "inception_v3": Family(InceptionV3, True, {}),
+    "xception": Family(Xception, True, {}),
     "alexnet": Family(AlexNet, True, {}),
     "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, "positions": "learned"}, text=True),
     "gpt2_small": Family(
@@ -79,6 +93,7 @@ def create(
     activation: str = "relu",
     positions: str = "learned",
     text: bool = False,
+    initial: str = "lecun_normal",
     dropout: float = 0.0,
     drop_connect: float = 0.0,
     dtype: str = "float32",
@@ -96,6 +111,7 @@ def create(
       activation: "relu" or "tanh".
       positions: "learned" or "rotary", of a gpt.
       text: whether it is to read tokens; num_classes is the size of the vocabulary then.
+      initial: weights that mlp starts from, "lecun_normal" or "glorot_uniform".
       dropout: fraction of activations dropped in training.
       drop_connect: fraction of examples for which the last block is passed over in training.
       dtype: "float32" or "bfloat16", of the computation; parameters and logits are float32.
@@ -128,6 +144,7 @@ def create(
         "width": width,
         "hidden": tuple(hidden),
         "activation": activation,
+        "initial": initial,
         "dropout": dropout,
         "drop_connect": drop_connect,
     }

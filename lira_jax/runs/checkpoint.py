@@ -16,15 +16,18 @@ import re
 import shutil
 from typing import Any
 
+import jax
 from orbax.checkpoint import v1 as ocp
 
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
-from lira_jax.runs import files
+from lira_jax.runs import files, quiet
 from lira_jax.runs.plain_path import plain
 
 FINAL = "final"
 RECORD = "lira_jax.json"
+_BESIDE = 64 << 10
+"""Bytes that a checkpoint takes beside its arrays, in files that say what they are."""
 
 
 def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
@@ -35,9 +38,11 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
     """
     home = _home(folder, model_id)
     home.mkdir(parents=True, exist_ok=True)
+    _check_space(home, name, tree)
     temporary = files.temporary_name(home / name)
     try:
-        ocp.save(plain(home) / temporary.name, tree, overwrite=True)
+        with quiet.unless_it_fails():
+            ocp.save(plain(home) / temporary.name, tree, overwrite=True)
         _write_record(temporary, model_id, name)
         shutil.rmtree(home / name, ignore_errors=True)
         os.rename(temporary, home / name)
@@ -45,14 +50,27 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
         said, number = str(error), getattr(error, "errno", None)
         full = "No space left on device" in said or "Disk quota exceeded" in said
         if full or number in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"{home / name} could not be written: the disk is full; free some and run again"
-            ) from None
+            raise _is_full(home / name) from None
         raise
     finally:
         for unfinished in home.glob(f"{temporary.name}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
     tidy(folder, model_id)
+
+
+def _check_space(home: pathlib.Path, name: str, tree: Any) -> None:
+    """Looks before orbax does, whose threads do not end well on a full disk.
+
+    Raises:
+      UserError: there is less space than the arrays take.
+    """
+    needs = sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(tree)) + _BESIDE
+    if shutil.disk_usage(home).free < needs:
+        raise _is_full(home / name)
+
+
+def _is_full(path: pathlib.Path) -> UserError:
+    return UserError(f"{path} could not be written: the disk is full; free some and run again")
 
 
 def _write_record(path: pathlib.Path, model_id: int, name: str) -> None:
@@ -135,7 +153,8 @@ def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
     path = _home(folder, model_id) / name
     check(folder, model_id, name)
     try:
-        return ocp.load(plain(path.parent) / path.name, like)
+        with quiet.unless_it_fails():
+            return ocp.load(plain(path.parent) / path.name, like)
     except Exception as error:  # orbax raises many types for damaged files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -226,9 +226,15 @@ class Folder:
         """What living processes, here and elsewhere, are at work on."""
         return claims_lib.living(self.path / CLAIMS)
 
+    def sweep_beside(self, name: str) -> None:
+        """Removes temporary files of killed writers from the folder of a file that is no dump."""
+        self._remove(files.abandoned(self._file(name).parent))
+
     def _sweep(self) -> None:
         """Removes temporary files of killed writers; called with the lock."""
-        left = files.abandoned(self.path, {(c.host, c.pid) for c in self.claims()})
+        self._remove(files.abandoned(self.path, {(c.host, c.pid) for c in self.claims()}))
+
+    def _remove(self, left: list[pathlib.Path]) -> None:
         size = sum(files.size(path) for path in left)
         for path in left:
             if path.is_dir():

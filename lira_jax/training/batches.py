@@ -3,7 +3,8 @@
 A model's batches are cut from an endless stream: a shuffled pass over its members, then another,
 and so on. Batches straddle passes, so models with different numbers of members share one program of
 equal steps and no example is left out of a training; after s steps of B every member has been seen
-floor(s B / n) times or once more.
+floor(s B / n) times or once more. With --drop_last an epoch is a pass of its own instead, of whole
+batches.
 """
 
 import jax
@@ -13,6 +14,26 @@ import jax.numpy as jnp
 def passes_in_epoch(fewest_members: int, steps: int, batch_size: int) -> int:
     """How many passes over its members one epoch of any model can touch."""
     return -(-steps * batch_size // fewest_members) + 1
+
+
+def whole_batches(key, keep, epoch, *, steps: int, batch_size: int):
+    """The batches of one epoch that is a shuffled pass of its own: what fills no batch is left out.
+
+    A model with fewer members than steps * batch_size sees the first of the pass once more.
+
+    Args:
+      key: the model's key for batches.
+      keep: bool [N], its members.
+      epoch: int, from 0.
+      steps, batch_size: shape of the result.
+
+    Returns:
+      int32 [steps, batch_size], indices of examples.
+    """
+    order = jax.random.uniform(jax.random.fold_in(key, epoch), keep.shape)
+    members_first = jnp.argsort(jnp.where(keep, order, 2))
+    index = members_first[jnp.arange(steps * batch_size) % jnp.sum(keep)]
+    return index.astype(jnp.int32).reshape(steps, batch_size)
 
 
 def epoch_batches(key, keep, epoch, *, steps: int, batch_size: int, passes: int):

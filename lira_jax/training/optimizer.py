@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from lira_jax.experiment import Experiment
@@ -11,20 +12,26 @@ def schedule(experiment: Experiment, total_steps: int) -> optax.Schedule:
     """Learning rate as a function of the step, with t = step / total_steps in [0, 1).
 
     reference: lr * cos(7 pi / 16 * t) * min(1, 100 t), of tensorflow/privacy's LiRA code; it ends
-    near 0.195 of the peak. cosine: lr * (1 + cos(pi t)) / 2 (Loshchilov and Hutter 2017).
+    near 0.195 of the peak. cosine: lr * (1 + cos(pi t)) / 2 (Loshchilov and Hutter 2017). step: lr
+    times drop_factor for each of `drops`, epochs that are behind.
     """
     shapes = {
         "reference": lambda t: jnp.cos(7 * jnp.pi / 16 * t),
         "cosine": lambda t: (1 + jnp.cos(jnp.pi * t)) / 2,
         "linear": lambda t: 1 - t,
         "constant": lambda t: jnp.ones_like(t),
+        "step": lambda t: jnp.ones_like(t),
     }
     shape = shapes[experiment.schedule]
+    # The first steps of the epochs that follow a drop; compared as whole numbers, none is missed.
+    falls = np.array([round(n * total_steps / experiment.epochs) for n in experiment.drops], int)
     warmup = 0.01 if experiment.schedule == "reference" else experiment.warmup
 
     def rate(step):
         t = step / total_steps
         rise = jnp.minimum(1, t / warmup) if warmup else 1
+        if experiment.schedule == "step":
+            rise *= experiment.drop_factor ** jnp.sum(step >= falls)
         return experiment.learning_rate * shape(t) * rise
 
     return rate
@@ -39,7 +46,7 @@ def make(experiment: Experiment, total_steps: int) -> optax.GradientTransformati
     """
     rate = schedule(experiment, total_steps)
     if experiment.optimizer == "adam":
-        descent = optax.adam(rate, b1=experiment.momentum)
+        descent = optax.adam(rate, b1=experiment.momentum, b2=experiment.beta2)
     else:
         descent = optax.sgd(
             rate, momentum=experiment.momentum or None, nesterov=experiment.nesterov

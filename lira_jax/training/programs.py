@@ -184,14 +184,17 @@ class Programs:
         def passes(smallest: int) -> int:
             return batches.passes_in_epoch(smallest, self.steps, e.batch_size)
 
+        def epoch_of(key, keep, epoch, smallest: int):
+            if e.drop_last:
+                return batches.whole_batches(key, keep, epoch, **shape)
+            return batches.epoch_batches(key, keep, epoch, passes=passes(smallest), **shape)
+
         def draw(model_id, keep, epoch):
             key = step.batch_key(e.seed, model_id)
-            drawn: tuple[Any, ...] = (
-                batches.epoch_batches(key, keep, epoch, passes=passes(fewest), **shape),
-            )
+            drawn: tuple[Any, ...] = (epoch_of(key, keep, epoch, fewest),)
             if self.recipe.reference:
                 key, n = step.reference_key(e.seed, model_id), len(self.dataset.y) - most
-                drawn += (batches.epoch_batches(key, ~keep, epoch, passes=passes(n), **shape),)
+                drawn += (epoch_of(key, ~keep, epoch, n),)
             return drawn
 
         return draw

@@ -73,7 +73,9 @@ def make_step_on_batches(recipe: Recipe, normalize: Normalizer, experiment: Expe
 def _make_step(recipe: Recipe, normalize: Normalizer, e: Experiment) -> Callable:
     def batch_of(key, images, labels, index) -> Batch:
         view_key, cutout_key = jax.random.split(key)  # as fold_in by 0 and 1
-        x = augment.random_view(view_key, images, index, augment=e.augment, shift=e.shift)
+        x = augment.random_view(
+            view_key, images, index, augment=e.augment, shift=e.shift, padding=e.padding
+        )
         if e.rotation:
             turned = x.astype(jnp.float32)
             x = augment.random_rotation(jax.random.fold_in(key, 2), turned, e.rotation)

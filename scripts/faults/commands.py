@@ -17,6 +17,8 @@ import time
 import traceback
 from collections.abc import Sequence
 
+import sklearn.datasets as _datasets  # noqa: F401
+
 from lira_jax.cli import attack, export, report, score, status, stop, train
 
 # What the commands import when they run:

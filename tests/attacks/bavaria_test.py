@@ -10,6 +10,7 @@ from scipy import integrate, stats
 
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.shared import blocks
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
 VARIANTS = list(itertools.product(["normal", "t"], [True, False]))
@@ -82,6 +83,40 @@ def test_a_target_from_outside_is_judged_by_all_models(predictive, online):
     for row in range(2):
         expected = naive(phi, keep, observed[row], None, predictive, online)
         np.testing.assert_allclose(found[row], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("predictive", ["normal", "t"])
+def test_of_shadows_on_data_of_their_own_the_prior_of_the_in_class_is_that_of_their_lists(
+    predictive,
+):
+    phi, keep = simulated(4)
+    unseen, observed = simulated(5, num_examples=12)[0], simulated(6, num_examples=12)[0][:3]
+    nobody = np.zeros((8, 12), bool)
+    known = TrainingSet(phi, np.zeros(15, int), keep)
+    options = dict(predictive=predictive, online=False)
+    found = bavaria(unseen, nobody, observed=observed, training_set=known, **options)
+    for q in range(2):
+        in_scores, out = phi[:, :, q][keep], unseen[:, :, q]
+        mean, variance = in_scores.mean(), in_scores.var()
+        for row, i in np.ndindex(3, 12):
+            x = observed[row, i, q]
+            log_in = log_predictive(predictive, x, np.array([]), mean, variance)
+            log_out = log_predictive(predictive, x, out[:, i], out.mean(), out.var())
+            found[row, i] -= (log_in - log_out) / 2
+    np.testing.assert_allclose(found, 0, atol=1e-9)
+    with pytest.raises(UserError, match=r"in lists .* hold 0 shadow scores"):
+        bavaria(unseen, nobody, observed=observed, **options)
+
+
+@pytest.mark.parametrize("predictive", ["normal", "t"])
+def test_learning_elsewhere_is_at_chance_on_noise(predictive):
+    phi, keep = noise(16)
+    pool, rest, nobody = slice(6000), slice(6000, None), np.zeros((8, 6000), bool)
+    member = balanced(np.random.default_rng(0), 8, 6000)
+    known = TrainingSet(phi[8:, rest], np.zeros(6000, int), keep[8:, rest])
+    options = dict(predictive=predictive, online=False, training_set=known)
+    score = bavaria(phi[8:, pool], nobody, observed=phi[:8, pool], **options)
+    assert_chance(score, member)
 
 
 def test_t_is_the_integral_over_the_posterior_of_mean_and_precision():

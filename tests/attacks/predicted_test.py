@@ -10,36 +10,60 @@ from lira_jax.attacks import predicted as predicted_lib
 from lira_jax.attacks.moderated import moderated
 from lira_jax.attacks.predicted import predicted
 from lira_jax.attacks.shared import blocks
+from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
 
 
-def naive(phi, keep, own, target, part):
-    """Scores of one target and one query: phi [models, examples], own [examples]; part is the fold
-    of each example."""
-    num_examples = len(own)
+def in_and_out(phi, keep, target):
+    """The in and the out list of each example without the target and its partner."""
     inside, outside, rule = [], [], has_partner(keep)
-    for i in range(num_examples):
+    for i in range(keep.shape[1]):
         models = lists(keep[:, i], target, rule)
         inside.append(phi[models[0], i].astype(np.float64))
         outside.append(phi[models[1], i].astype(np.float64))
+    return inside, outside
+
+
+def of_lists(outside):
+    """Means, and logs of standard deviations."""
+    z = np.array([x.mean() for x in outside])
+    return z, np.log([x.var(ddof=1) for x in outside]) / 2
+
+
+def polynomial(outside, standard):
+    z, w = ((x - s.mean()) / s.std() for x, s in zip(of_lists(outside), standard, strict=True))
+    return np.stack([z**0, z, z**2, z**3, w, w**2, z * w], 1)
+
+
+def naive(phi, keep, own, target, part, known=None):
+    """Scores of one target and one query: phi [models, examples], own [examples]; part is the fold
+    of each example, or known are phi and keep of the examples to learn from."""
+    num_examples = len(own)
+    inside, outside = in_and_out(phi, keep, target)
+    if known is None:
+        features = polynomial(outside, of_lists(outside))
+        learned_from, its_inside = features, inside
+    else:
+        its_inside, its_outside = in_and_out(*known, target)
+        learned_from = polynomial(its_outside, of_lists(its_outside))
+        features = polynomial(outside, of_lists(its_outside))
     n_out, m_out = np.array([len(x) for x in outside]), np.array([x.mean() for x in outside])
     s2_out = np.array([x.var(ddof=1) for x in outside])
-    z, w = m_out, np.log(s2_out) / 2
-    z, w = (z - z.mean()) / z.std(), (w - w.mean()) / w.std()
-    features = np.stack([z**0, z, z**2, z**3, w, w**2, z * w], 1)
     d0, s02 = moderated_test.naive_prior([(len(x), x.var(ddof=1)) for x in outside])
     assert np.isfinite(d0)
     score = np.empty(num_examples)
     for k in range(5):
-        others = [j for j in range(num_examples) if part[j] != k and len(inside[j])]
-        means = np.array([inside[j].mean() for j in others])
-        coefficients = np.linalg.lstsq(features[others], means, rcond=None)[0]
-        residual = np.mean((means - features[others] @ coefficients) ** 2)
-        of_pairs = [(len(inside[j]), inside[j].var(ddof=1)) for j in others if len(inside[j]) > 1]
+        others = range(len(its_inside)) if known else np.flatnonzero(part != k)
+        others = [j for j in others if len(its_inside[j])]
+        means = np.array([its_inside[j].mean() for j in others])
+        coefficients = np.linalg.lstsq(learned_from[others], means, rcond=None)[0]
+        residual = np.mean((means - learned_from[others] @ coefficients) ** 2)
+        pairs = [its_inside[j] for j in others if len(its_inside[j]) > 1]
+        of_pairs = [(len(x), x.var(ddof=1)) for x in pairs]
         own_d0, own_s02 = moderated_test.naive_prior(of_pairs)
         assert np.isfinite(own_d0)
-        n = np.array([len(inside[j]) for j in others])
-        ss = np.array([((inside[j] - inside[j].mean()) ** 2).sum() for j in others])
+        n = np.array([len(its_inside[j]) for j in others])
+        ss = np.array([((its_inside[j] - its_inside[j].mean()) ** 2).sum() for j in others])
         v = (own_d0 * own_s02 + ss) / (own_d0 + n - 1)
         v_in = max(residual - np.mean(v / n), 0) + v.mean()
         for i in np.flatnonzero(part == k):
@@ -59,6 +83,14 @@ def simulated(seed, num_models=10, num_examples=60, queries=2, masks=balanced, g
     lift = gap * spread * (1 + np.tanh(-mean))
     phi = mean + keep[:, :, None] * lift
     return phi + spread * rng.normal(size=(num_models, num_examples, queries)), keep
+
+
+def disjoint(rng, num_models, num_examples):
+    """Four targets on the first half of the examples, the shadow models on the second."""
+    keep, half = np.zeros((num_models, num_examples), bool), num_examples // 2
+    keep[:4, :half] = balanced(rng, 4, half)
+    keep[4:, half:] = balanced(rng, num_models - 4, half)
+    return keep
 
 
 def parts(num_examples, seed=0):
@@ -89,6 +121,52 @@ def test_a_target_from_outside_is_judged_by_all_models():
     for row in range(2):
         expected = naive(phi[:, :, 0], keep, observed[row, :, 0], None, parts(60))
         np.testing.assert_allclose(found[row], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_of_shadows_on_data_of_their_own_the_in_class_is_learned_there():
+    """As with disjoint masks: no shadow model trained on an example under attack."""
+    phi, keep = simulated(2)
+    unseen = simulated(3, num_examples=40, gap=0)[0]
+    nobody, observed = np.zeros((10, 40), bool), simulated(4, num_examples=40)[0][:2]
+    known = TrainingSet(phi, np.zeros(60, int), keep)
+    found = predicted(unseen, nobody, observed=observed, training_set=known)
+    for row in range(2):
+        of_query = [
+            naive(
+                unseen[:, :, q],
+                nobody,
+                observed[row, :, q],
+                None,
+                np.zeros(40),
+                (phi[:, :, q], keep),
+            )
+            for q in range(2)
+        ]
+        np.testing.assert_allclose(found[row], np.mean(of_query, axis=0), rtol=1e-6, atol=1e-6)
+    # A target that is a model is in none of the lists there either.
+    one, known = unseen[:, :, 0], TrainingSet(phi[:, :, 0], known.labels, keep)
+    found = predicted(one, nobody, [6], training_set=known)
+    expected = naive(one, nobody, one[6], 6, np.zeros(40), (phi[:, :, 0], keep))
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_shadows", [8, 64])
+def test_learning_elsewhere_is_at_chance_on_noise_and_finds_members(num_shadows):
+    for gap in (0, 1.5):
+        phi, keep = simulated(5, num_shadows + 4, 6000, queries=1, masks=disjoint, gap=gap)
+        targets, shadows = (slice(4), slice(4, None))
+        pool, rest = slice(3000), slice(3000, None)
+        known = TrainingSet(phi[shadows, rest], np.zeros(3000, int), keep[shadows, rest])
+        score = predicted(
+            phi[shadows, pool],
+            keep[shadows, pool],
+            observed=phi[targets, pool],
+            training_set=known,
+        )
+        if gap:
+            assert auc(score, keep[targets, pool]) > 0.65
+        else:
+            assert_chance(score, keep[targets, pool])
 
 
 def test_a_target_has_no_say_in_what_it_is_judged_by():

@@ -11,13 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from lira_jax.attacks import trained
+from lira_jax.attacks import classifiers, trained
+from lira_jax.attacks.classifiers import VARIANTS
 from lira_jax.attacks.shared import pairs
-from lira_jax.attacks.trained import VARIANTS, trained_attack
+from lira_jax.attacks.trained import trained_attack
 from lira_jax.errors import UserError
 
 NAMES = ["shokri", "salem_top3", "rezaei_nn", "random_forest", "gradient_boosting"]
-LOGISTIC = dict(features=trained.confidences, estimator=lambda seed: LogisticRegression())
+LOGISTIC = dict(features=classifiers.confidences, estimator=lambda seed: LogisticRegression())
 
 
 def _signatures(num_models, num_examples, gain=0.0):
@@ -58,7 +59,9 @@ def test_noise_gives_chance_where_masks_are_coin_flips():
     for seed in range(8):
         logits, labels, _ = _signatures(8, 100)
         keep = np.random.default_rng([seed, 1]).random((8, 100)) < 0.5
-        options = dict(features=trained.confidences, estimator=lambda _: KNeighborsClassifier(5))
+        options = dict(
+            features=classifiers.confidences, estimator=lambda _: KNeighborsClassifier(5)
+        )
         areas.append(auc(trained_attack(logits, labels, keep, **options), keep))
     assert abs(np.mean(areas) - 0.5) < 4.5 * np.std(areas, ddof=1) / np.sqrt(8)
     assert np.std(areas, ddof=1) / np.sqrt(8) < 0.01
@@ -77,7 +80,7 @@ def test_members_of_overfitted_models_score_higher(name):
 def _naive(logits, labels, keep, own, target, limit, seed):
     """One logistic regression for each label, on the pairs with that label."""
     models, examples = pairs.sample(keep, target, limit, seed)
-    x, score = trained.confidences(logits), np.empty(len(labels))
+    x, score = classifiers.confidences(logits), np.empty(len(labels))
     for label in set(labels):
         every = list(zip(models, examples, strict=True))
         own_class = [(m, i) for m, i in every if labels[i] == label]
@@ -88,7 +91,7 @@ def _naive(logits, labels, keep, own, target, limit, seed):
             [x[pair] for pair in own_class], [keep[pair] for pair in own_class]
         )
         for i in np.flatnonzero(labels == label):
-            score[i] = fitted.decision_function(trained.confidences(own[i])[None])[0]
+            score[i] = fitted.decision_function(classifiers.confidences(own[i])[None])[0]
     return score
 
 
@@ -119,7 +122,7 @@ def test_outside_targets_are_judged_by_one_classifier_of_all_models():
         labels,
         keep,
         observed=outside,
-        features=trained.confidences,
+        features=classifiers.confidences,
         estimator=estimator,
         progress=lambda: done.append(1),
     )
@@ -162,32 +165,11 @@ def test_scores_repeat_whatever_the_other_targets_and_the_cores(name, monkeypatc
     assert np.any(trained_attack(logits, labels, keep, [3], **options, seed=1)[0] != first[1])
 
 
-def test_confidences_tell_apart_what_float32_probabilities_do_not():
-    logits = np.array([[20, 0, -1], [30, 0, -1]], np.float32)
-    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    assert np.all(probabilities[:, 0] == 1)
-    np.testing.assert_allclose(
-        trained.confidences(logits), [[0, -20, -21], [0, -30, -30]], atol=1e-8
-    )  # cut at -30
-    np.testing.assert_allclose(
-        trained.confidences(logits + 7), trained.confidences(logits), atol=1e-8
-    )
-
-
-def test_top3_are_the_largest_confidences_in_falling_order():
-    logits = np.random.default_rng(0).normal(0, 3, (5, 7, 6))
-    expected = [
-        [sorted(row, reverse=True)[:3] for row in rows]
-        for rows in trained.confidences(logits).tolist()
-    ]
-    np.testing.assert_array_equal(trained.top3(logits), expected)
-    assert trained.top3(logits[..., :2]).shape == (5, 7, 2)
-
-
 def test_bounded_training_does_not_warn():
     logits, labels, keep = _signatures(4, 60)
     one_epoch = dict(
-        features=trained.top3, estimator=lambda seed: MLPClassifier(max_iter=1, random_state=seed)
+        features=classifiers.top3,
+        estimator=lambda seed: MLPClassifier(max_iter=1, random_state=seed),
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -222,7 +204,13 @@ def test_targets_and_seeds_make_different_classifiers():
 
     for seed in (0, 1):
         trained_attack(
-            logits, labels, keep, [2, 4, 7], features=trained.top3, estimator=estimator, seed=seed
+            logits,
+            labels,
+            keep,
+            [2, 4, 7],
+            features=classifiers.top3,
+            estimator=estimator,
+            seed=seed,
         )
     assert len(set(seeds)) == 6
 
@@ -269,7 +257,7 @@ def test_as_many_of_either_kind_are_trained_on_only_where_one_is_rare(num_in, ev
             labels,
             keep,
             [3],
-            features=trained.confidences,
+            features=classifiers.confidences,
             estimator=lambda seed: Counted(),
             even=even,
             limit=limit,

@@ -7,6 +7,7 @@ import pytest
 from null_scores import balanced
 from scipy.special import softmax
 
+from lira_jax.attacks import classifiers
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Inside
@@ -122,12 +123,18 @@ def _area_between(first, second):
     return np.abs(below[0] - below[1]) @ np.diff(points)
 
 
-def test_a_network_on_the_top_three_learns_from_the_pool_and_not_from_the_probes():
-    evidence = pool(num_models=4, num_examples=400)
+def test_a_network_on_the_top_three_learns_from_the_pool_once_and_not_from_the_probes(monkeypatch):
+    evidence, fitted, fit = pool(num_models=4, num_examples=400), [], classifiers._Network.fit
+    monkeypatch.setattr(
+        classifiers._Network, "fit", lambda self, x, y: (fitted.append(len(y)), fit(self, x, y))[1]
+    )
     scores = ATTACKS["salem_top3"].run(evidence)
-    probes = dataclasses.replace(evidence.select(np.arange(50)), attack_training=evidence)
-    unknown = dataclasses.replace(probes, keep=probes.keep & False)
-    np.testing.assert_allclose(ATTACKS["salem_top3"].run(unknown), scores[:, :50], rtol=1e-9)
+    for source in (evidence, dataclasses.replace(evidence)):  # which knows nothing yet
+        probes = dataclasses.replace(evidence.select(np.arange(50)), attack_training=source)
+        unknown = dataclasses.replace(probes, keep=probes.keep & False)
+        found = ATTACKS["salem_top3"].run(unknown)
+        np.testing.assert_allclose(found, scores[:, :50], rtol=1e-9)
+        assert len(fitted) == (4 if source is evidence else 8)
 
 
 @pytest.mark.slow

@@ -180,3 +180,17 @@ def test_cutmix_pastes_the_share_of_pixels_that_it_says():
     mixed, _, kept = augment.random_cutmix(jax.random.key(0), x, 0.0)
     np.testing.assert_array_equal(mixed, x)
     assert kept == 1
+
+
+def test_zero_padding_shifts_black_in():
+    rng = np.random.default_rng(0)
+    images = rng.integers(1, 255, (3, 5, 6, 2)).astype(np.uint8)
+    index, mirror = np.array([2, 0, 1]), np.array([False, True, True])
+    dy, dx = np.array([2, -1, 0]), np.array([-3, 1, 0])
+    found = augment.view(images, index, mirror, dy, dx, "zero")
+    assert found.dtype == np.uint8
+    for b in range(3):
+        one = images[index[b]]
+        padded = np.pad(one[:, ::-1] if mirror[b] else one, ((3, 3), (3, 3), (0, 0)))
+        crop = padded[3 + dy[b] : 8 + dy[b], 3 + dx[b] : 9 + dx[b]]
+        np.testing.assert_array_equal(found[b], crop)

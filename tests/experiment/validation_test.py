@@ -27,6 +27,13 @@ from lira_jax.experiment import Experiment
         ("outliers_from", "random_labels", "--outliers_from=random_labels: say how many"),
         ("outliers_mode", "insert", "--outliers_mode=insert: say how many"),
         ("outliers_mode", "add", "--outliers_mode=add"),
+        ("schedule", "step", "--schedule=step: say after which epochs by --drops"),
+        ("drops", (3,), "--drops=3: --schedule=cosine has no steps; give --schedule=step"),
+        ("drop_factor", 1.0, "--drop_factor=1"),
+        ("beta2", 1.0, "--beta2=1"),
+        ("padding", "zeros", "--padding=zeros: did you mean zero"),
+        ("epoch_queries", 1, "--epoch_queries=1: say which epochs to score"),
+        ("score_epochs", "101", "--score_epochs=101: '101' is none of the 100 epochs"),
     ],
 )
 def test_bad_values_are_named(field, value, message):
@@ -55,3 +62,9 @@ def test_disjoint_masks_need_whole_numbers_in_each_half(num_models, pkeep):
         experiment.validate(
             dataclasses.replace(Experiment(), masks="disjoint", num_models=num_models, pkeep=pkeep)
         )
+
+
+@pytest.mark.parametrize("drops", [(0, 5), (5, 5), (7, 5), (5, 100)])
+def test_drops_ascend_within_training(drops):
+    with pytest.raises(UserError, match=r"--drops=.*: give ascending epochs from 1 to 99"):
+        experiment.validate(Experiment(schedule="step", drops=drops))

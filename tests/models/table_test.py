@@ -10,10 +10,26 @@ import optax
 import pytest
 
 from lira_jax.errors import UserError
+from lira_jax.models.conv import Conv
 from lira_jax.models.table import FAMILIES, create, has_convolution
 
-OF_IMAGES = [name for name, family in FAMILIES.items() if not family.text]
-CONVOLUTIONAL = [name for name, family in FAMILIES.items() if family.convolution]
+HEAVY = ("inception_v3",)  # half a minute of tracing for nothing that others do not show
+LEAST = {"inception_v3": 75, "xception": 71}  # pixels, where 32 are too few
+SHALLOW = {
+    "densenet": {"depth": 10},
+    "resnet_cifar": {"depth": 8},
+    "resnet_cifar_bottleneck": {"depth": 11},
+}
+
+
+def _names(families):
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in families
+    ]
+
+
+OF_IMAGES = _names(name for name, family in FAMILIES.items() if not family.text)
+CONVOLUTIONAL = _names(name for name, family in FAMILIES.items() if family.convolution)
 
 
 def _shapes(name, num_classes, shape, **options):
@@ -60,8 +76,21 @@ def _count(tree):
         ("resnet", {"depth": 50}, (32, 32, 3), 10, 23_520_842),
         ("resnet_imagenet", {"depth": 18}, (224, 224, 3), 1000, 11_689_512),
         ("resnet_imagenet", {}, (224, 224, 3), 1000, 25_557_032),
+        ("resnet_cifar", {"depth": 20}, (32, 32, 3), 10, 272_474),
+        pytest.param(
+            *("resnet_cifar_bottleneck", {}, (32, 32, 3), 10, 1_704_154), marks=pytest.mark.slow
+        ),
         ("resnet9", {}, (32, 32, 3), 10, 6_573_120 + 10),  # counted in resnet9_test.py
         ("densenet", {}, (32, 32, 3), 10, 769_162),
+        pytest.param(
+            *("densenet", {"depth": 190, "width": 40}, (32, 32, 3), 100, 25_821_620),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("inception_v3", {}, (299, 299, 3), 1000, 23_817_352), marks=pytest.mark.slow
+        ),
+        ("xception", {}, (299, 299, 3), 1000, 22_855_952),
+        ("lenet_3x3", {}, (28, 28, 1), 10, 60_074),
         ("efficientnet", {}, (32, 32, 3), 10, 3_598_598),
         ("efficientnet_imagenet", {}, (224, 224, 3), 1000, 5_288_548),
         ("lenet", {}, (28, 28, 1), 10, 61_706),
@@ -77,14 +106,16 @@ def test_parameter_count_is_the_published_one(name, options, shape, num_classes,
 
 @functools.cache
 def _in_bfloat16(name):
-    return _shapes(name, 10, (32, 32, 3), dtype="bfloat16")
+    side = LEAST.get(name, 32)
+    return _shapes(name, 10, (side, side, 3), dtype="bfloat16", **SHALLOW.get(name, {}))
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)
 def test_bfloat16_computes_but_neither_stores_nor_answers(name):
     model, variables = _in_bfloat16(name)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    side = LEAST.get(name, 32)
+    x = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
     program, logits = jax.make_jaxpr(
         functools.partial(model.apply, train=False), return_shape=True
     )(variables, x)
@@ -178,11 +209,13 @@ def _of_smallest_images(name, **options):
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_small_images_give_logits_or_a_plain_error(name):
-    options = {"depth": 10} if name == "densenet" else {}
+    options = SHALLOW.get(name, {})
     smallest, model, variables = _of_smallest_images(name, **options)
     x = jax.ShapeDtypeStruct((2, smallest, smallest + 1, 1), jnp.float32)
     assert jax.eval_shape(functools.partial(model.apply, train=False), variables, x).shape == (2, 3)
-    family = name.removesuffix("_max").removesuffix("_imagenet")
+    family = name
+    for variant in ("_max", "_imagenet", "_bottleneck", "_3x3"):
+        family = family.removesuffix(variant)
     with pytest.raises(
         UserError, match=rf"--model: {family} takes images, not examples of shape \[30\]"
     ):
@@ -197,9 +230,9 @@ def test_small_images_give_logits_or_a_plain_error(name):
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_every_convolution_is_handed_the_form(name):
-    options = {"depth": 10} if name == "densenet" else {}
-    model, variables = _shapes(name, 10, (32, 32, 3), conv_form="patches", **options)
-    x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    options, side = SHALLOW.get(name, {}), LEAST.get(name, 32)
+    model, variables = _shapes(name, 10, (side, side, 3), conv_form="patches", **options)
+    x = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
     program = jax.make_jaxpr(functools.partial(model.apply, train=False))(variables, x)
     assert not [e for e in program.eqns if e.primitive.name == "conv_general_dilated"]
 
@@ -211,6 +244,9 @@ def test_every_convolution_is_handed_the_form(name):
         ("wide_resnet", {"depth": 30}, "--depth=30: .* the nearest is 28"),
         ("densenet", {"depth": 101}, "--depth=101: .* the nearest is 100"),
         ("resnet", {"depth": 19}, "--depth=19: it is one of 18, 34, 50"),
+        ("resnet_cifar", {"depth": 19}, "--depth=19: resnet_cifar has 6n .* nearest is 20"),
+        ("resnet_cifar_bottleneck", {"depth": 32}, "--depth=32: .* 9n .* the nearest is 29"),
+        ("cnn", {"initial": "glorot_uniform"}, "--initial=glorot_uniform: --model=cnn has no such"),
         ("resnet", {"width": 2}, "--width=2: --model=resnet has no such option"),
         ("mlp", {"depth": 3}, "--depth=3: --model=mlp has no such option"),
         ("cnn", {"hidden": (64, 32)}, "--hidden=64,32: --model=cnn has no such option"),
@@ -319,3 +355,20 @@ def test_a_family_without_dropout_says_so():
 def test_a_family_of_other_data_is_refused_with_those_that_fit(name, text):
     with pytest.raises(UserError, match=f"--model={name}: not for"):
         create(name, 10, text=text)
+
+
+def test_glorot_uniform_weights_are_keras_own():
+    model = create("mlp", 5, hidden=(40, 30), initial="glorot_uniform")
+    params = model.init(jax.random.key(0), jnp.zeros((1, 20)), train=False)["params"]
+    for name, sides in (("Dense_0", (20, 40)), ("Dense_1", (40, 30)), ("logits", (30, 5))):
+        kernel, bound = params[name]["kernel"], np.sqrt(6 / sum(sides))
+        assert 0.95 * bound < np.abs(kernel).max() <= bound
+        assert kernel.std() == pytest.approx(bound / np.sqrt(3), rel=0.15)
+
+
+def test_a_convolution_need_not_be_square():
+    layer = Conv(5, (1, 7))
+    x = jax.ShapeDtypeStruct((2, 9, 9, 3), jnp.float32)
+    kernel = jax.eval_shape(layer.init, jax.random.key(0), x)["params"]["kernel"]
+    assert kernel.shape == (1, 7, 3, 5)
+    assert jax.eval_shape(layer.apply, {"params": {"kernel": kernel}}, x).shape == (2, 9, 9, 5)

@@ -1,3 +1,4 @@
+import collections
 import shutil
 
 import numpy as np
@@ -41,6 +42,15 @@ def test_unfinished_and_damaged_models_are_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be read") as caught:
         checkpoint.load_final(tmp_path, 3, TREE)
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_without_the_space_of_the_arrays_is_left_as_it_is(tmp_path, monkeypatch):
+    needs = 9 * 8 + checkpoint._BESIDE
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage(free=needs - 1))
+    usage = collections.namedtuple("usage", ["free"])
+    with pytest.raises(UserError, match="final could not be written: the disk is full"):
+        checkpoint.save(tmp_path, 0, checkpoint.FINAL, TREE)
+    assert list((tmp_path / "0000").iterdir()) == []
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):

@@ -93,6 +93,8 @@ def test_disjoint_targets_are_attacked_by_the_second_half_on_their_own_pool(tmp_
         own = run.read(directory.POOL.signal("logits", row))[loaded.examples]
         np.testing.assert_array_equal(evidence.of_targets("logits")[row], own)
     np.testing.assert_array_equal(evidence.labels, LABELS[loaded.examples])
+    for name in ("lira_offline_predicted", "bavaria_n_offline", "bavaria_t_offline"):
+        assert np.isfinite(ATTACKS[name].run(evidence)).all()  # from the shadows' own half
     with pytest.raises(UserError, match="the targets are models 0 to 3"):
         run_scores.load_evidence(run, e, "1,4")
 

@@ -205,3 +205,15 @@ def test_a_file_in_the_way_is_one_line(tmp_path, below):
     ):
         pass
     assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_what_killed_writers_left_beside_a_file_is_swept(folder):
+    folder.write_text("report/index.html", "a page")
+    host = platform.node()
+    for name in (f"report/.{host}@99999999.roc.png", f"report/.{host}@{os.getpid()}.a", "b/.c"):
+        folder._file(name).parent.mkdir(exist_ok=True)
+        folder._file(name).touch()
+    folder.sweep_beside("report/index.html")
+    folder.sweep_beside("nowhere/index.html")
+    left = {p.name for p in folder.path.rglob("*") if p.is_file()}
+    assert left == {"index.html", f".{host}@{os.getpid()}.a", ".c"}

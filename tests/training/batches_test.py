@@ -67,3 +67,25 @@ def test_first_member_of_a_pass_is_uniform():
     counts = np.bincount(firsts, minlength=12)[::2]
     assert counts.sum() == 600
     assert ((counts - 100) ** 2 / 100).sum() < 20.5  # chi-square, 5 degrees of freedom, p = 0.001
+
+
+def test_whole_batches_are_a_pass_that_leaves_out_the_rest_others_each_time():
+    keep = np.arange(100) % 4 == 3  # 25 members
+    seen = []
+    for epoch in range(40):
+        index = batches.whole_batches(jax.random.key(0), keep, epoch, steps=3, batch_size=8)
+        assert index.shape == (3, 8)
+        assert len(np.unique(index)) == 24
+        assert keep[np.asarray(index)].all()
+        seen.append(set(np.asarray(index).ravel().tolist()))
+    left_out = [set(range(3, 100, 4)) - own for own in seen]
+    assert len(set.union(*left_out)) > 10
+
+
+def test_a_model_with_fewer_members_sees_some_of_them_twice():
+    keep = np.arange(50) < 22
+    index = batches.whole_batches(jax.random.key(1), keep, 0, steps=3, batch_size=8)
+    counts = np.bincount(np.asarray(index).ravel(), minlength=50)
+    assert counts[:22].tolist().count(2) == 2
+    assert counts[:22].min() == 1
+    assert counts[22:].sum() == 0

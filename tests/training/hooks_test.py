@@ -1,5 +1,6 @@
 """What is saved, logged and shown after which epoch, of models that are only numbers."""
 
+import dataclasses
 import time
 import types
 
@@ -16,7 +17,7 @@ from lira_jax.training.hooks import Epoch
 def programs(**experiment):
     """As much of the programs as hooks look at: 4 steps of 5 images an epoch, 6 epochs."""
     e = {"epochs": 6, "batch_size": 5, "checkpoint_every": 0, "log_every": 0, "tensorboard": False}
-    e["score_epochs"] = ""
+    e |= {"score_epochs": "", "checkpoint_minutes": 0.0}
     recipe = types.SimpleNamespace(variables=lambda state: {"weights": state["weights"]})
     return types.SimpleNamespace(
         experiment=types.SimpleNamespace(**{**e, **experiment}), steps=4, recipe=recipe
@@ -79,6 +80,24 @@ def test_each_model_is_saved_by_itself_and_the_padding_is_not(saved, tmp_path, e
         done = 6 if name == "final" else int(name[-4:])
         np.testing.assert_array_equal(tree["weights"], [100 * model + done])
         assert ("memory" in tree) == (name != "final")  # what only training needs
+
+
+def test_checkpoints_are_minutes_apart_and_a_new_chunk_starts_the_clock_again(
+    saved, tmp_path, monkeypatch
+):
+    clock = [1000.0]
+    monkeypatch.setattr(hooks.time, "monotonic", lambda: clock[0])
+    hook = hooks.SaveCheckpoints(RunDirectory(tmp_path), programs(checkpoint_minutes=0.5))
+    for chunk, seconds in ((0, 13.0), (1, 40.0), (2, 4.0)):  # an epoch
+        clock[0] += 100  # such as compiling takes, before the chunk is begun
+        started = clock[0]
+        for epoch in epochs(models=(chunk,)):
+            clock[0] += seconds
+            hook.after_epoch(dataclasses.replace(epoch, started=started))
+    names = [[name for model, name, _ in saved if model == chunk] for chunk in range(3)]
+    assert names[0] == ["epoch_0003", "final"]
+    assert names[1] == [f"epoch_{n:04d}" for n in range(1, 6)] + ["final"]
+    assert names[2] == ["final"]
 
 
 def test_a_resumed_chunk_is_saved_by_epochs_since_the_beginning(saved, tmp_path):

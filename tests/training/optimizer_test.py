@@ -26,6 +26,17 @@ def test_other_schedules(name, middle, end):
     assert float(rate(5)) == pytest.approx(float(rate(10)) * 0.5, rel=0.1)
 
 
+def test_steps_fall_after_whole_epochs():
+    """At 81 and 122 of 164 epochs of 391 steps, as Rezaei and Liu train on CIFAR."""
+    e = Experiment(schedule="step", drops=(81, 122), epochs=164, learning_rate=0.1)
+    rate = optimizer.schedule(e, 164 * 391)
+    expected = {0: 0.1, 81 * 391 - 1: 0.1, 81 * 391: 0.01, 122 * 391 - 1: 0.01, 122 * 391: 0.001}
+    for step, value in expected.items():
+        assert float(rate(step)) == pytest.approx(value, rel=1e-6)
+    slower = Experiment(schedule="step", drops=(2,), drop_factor=0.5, epochs=3, learning_rate=1.0)
+    assert [float(optimizer.schedule(slower, 9)(s)) for s in (5, 6)] == [1.0, 0.5]
+
+
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_is_heavy_ball_on_the_penalised_loss_of_kernels_only(nesterov):
     e = Experiment(

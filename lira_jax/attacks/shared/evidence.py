@@ -23,6 +23,8 @@ class Evidence:
       targets: who is attacked (targets.py).
       attack_training: the same models as targets of one another on other examples, from which
         attacks that learn do so; None where they learn from the examples of this evidence.
+      learned: attack -> target -> what it has learned from this evidence, of attacks that judge
+        several sets of examples by it.
     """
 
     labels: np.ndarray
@@ -30,6 +32,9 @@ class Evidence:
     signals: Signals
     targets: Targets
     attack_training: "Evidence | None" = None
+    learned: dict[str, dict] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of_arrays(

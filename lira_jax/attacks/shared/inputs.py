@@ -65,6 +65,22 @@ class Inputs:
             members=members,
         )
 
+    def lists_of(self, phi: np.ndarray, keep: np.ndarray) -> "Inputs":
+        """The lists that the same models have of other examples, without the same targets; nobody
+        is judged on these.
+
+        Args:
+          phi: float [models, other examples, queries].
+          keep: bool [models, other examples].
+
+        Raises:
+          UserError: as `check`.
+        """
+        known = check(phi, keep)
+        if self.targets is None:
+            return dataclasses.replace(known, targets=None, observed=known.phi[:1])
+        return dataclasses.replace(known, targets=self.targets)
+
     def query(self, query: int) -> "Inputs":
         """The same of one query."""
         one = slice(query, query + 1)

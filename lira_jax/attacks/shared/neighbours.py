@@ -13,6 +13,7 @@ pairs of examples that are no neighbours are seen not to be without a look at si
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 TILE = 1024
 """Examples on a side of a tile of the distance matrix: 4 MiB in float32, large enough that the
@@ -24,49 +25,69 @@ LARGEST_LOGIT = 1e30
 BLOCK_BYTES = 2**25
 """Of the logits of some models that are gathered at a time, for each side of a tile."""
 
+CANDIDATES = 256
+"""Others that an example is compared with at most, to find its neighbours."""
+
+DIMENSIONS = 6
+"""Of what a tree looks for them by: the bound is lower in more, but a tree is of no help there."""
+
 _ROUNDING = 1e-5  # of the bound, in float32
 
 _STREAM = 0x6E656172  # of the examples that others are compared with
 
 
-def count_neighbours(logits: np.ndarray, distance: float, most: int | None = None) -> np.ndarray:
-    """Counts, for each example, the other examples with similar outputs.
+def count_neighbours(
+    logits: np.ndarray, distance: float, most: int, candidates: int = CANDIDATES
+) -> np.ndarray:
+    """Counts, for each example, the other examples with similar outputs, up to a few.
 
     An example is described by the logits of all models, concatenated; those of a model are taken
     about their mean, because a constant added to all of them says nothing.
 
-    Time grows as examples^2 x classes for the bound, and as models x classes for each pair that it
-    leaves open. With `most`, an example that has so many neighbours is compared with no others;
-    as neighbours are looked for among the examples of one class first, all but the attacked ones
-    are done with soon. Memory beyond the logits is 2 x BLOCK_BYTES and some tiles.
+    A tree finds the others that the bound leaves open, the most promising first, and their cosines
+    are computed until `most` neighbours are found or none is left open. Then the count is exact.
+    It can be too small where an example has more others left open than `candidates`, of which
+    hardly any is a neighbour; models that disagree leave many open. If this is so of no more
+    examples than `candidates`, they are compared with everybody, and all counts are exact.
+
+    Time grows as examples x candidates x models x classes at most, beside the search in the tree.
+    Memory beyond the logits is some BLOCK_BYTES, and examples x classes.
 
     Args:
       logits: float [models, examples, classes].
       distance: two examples are neighbours if the cosine distance of their descriptions is below
         this.
-      most: counts are exact below this, and at least this otherwise; None for exact counts.
+      most: what is counted up to, at least 1.
+      candidates: how many others an example is compared with; no fewer than 2 `most`.
 
     Returns:
-      int [examples].
+      int [examples], 0 to `most`.
     """
     num_examples, least = logits.shape[1], np.float32(1 - distance)
-    most = num_examples if most is None else most
     length, bound = _bounds(logits)
-    order = np.lexsort((bound.max(1), bound[:, :-1].argmax(1)))  # neighbours mostly come together
-    tiles = [order[start : start + TILE] for start in range(0, num_examples, TILE)]
+    points = _points(bound)
+    tree, radius = cKDTree(points), np.sqrt(2 * max(distance + _ROUNDING, 0))
     count = np.zeros(num_examples, int)
-    for first, rows in enumerate(tiles):
-        for columns in (*tiles[first:], *tiles[:first]):
-            rows = rows[count[rows] < most]
-            if not len(rows):
-                break
-            maybe = bound[rows] @ bound[columns].T > least - _ROUNDING
-            some, others = rows[maybe.any(1)], columns[maybe.any(0)]
-            if len(some):
-                near = _cosine(logits, length, some, others) > least
-                near[some[:, None] == others] = False
-                count[some] += near.sum(1)
-    return count
+    candidates = min(max(candidates, 2 * most), num_examples - 1)
+    undecided, number = tree.indices, min(2 * most, candidates)  # in the tree's order: by place
+    while number and len(undecided):
+        left = []
+        for start in range(0, len(undecided), TILE):
+            rows = undecided[start : start + TILE]
+            _, other = tree.query(points[rows], number + 1, distance_upper_bound=radius)
+            other = np.where(other < num_examples, other, rows[:, None])  # itself for none
+            count[rows] = (_cosines_of(logits, length, rows, other) > least).sum(1)
+            seen = (other != rows[:, None]).sum(1)
+            left.append(rows[(count[rows] < most) & (seen >= number)])
+        undecided = np.concatenate(left)
+        number = 0 if number == candidates else min(4 * number, candidates)
+    if len(undecided) <= candidates < num_examples - 1:
+        count[undecided] = 0
+        for start in range(0, num_examples if len(undecided) else 0, TILE):
+            columns = np.arange(start, min(start + TILE, num_examples))
+            near = _cosine(logits, length, undecided, columns) > least
+            count[undecided] += (near & (undecided[:, None] != columns)).sum(1)
+    return np.minimum(count, most)
 
 
 def nearest_distance(logits: np.ndarray, references: int) -> np.ndarray:
@@ -115,6 +136,48 @@ def _bounds(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return length, np.column_stack([along, rest]).astype(np.float32)
 
 
+def _points(bound: np.ndarray) -> np.ndarray:
+    """Points whose distance is a bound, too: cos(i, j) <= 1 - |p_i - p_j|^2 / 2.
+
+    (s, r) has length 1, so its products are distances. Of many classes the directions in which s
+    varies most remain, and r is the length of the rest: few dimensions, for the tree's sake. One
+    more tells equal points apart, which a tree cannot divide; it is too short to matter.
+
+    Args:
+      bound: float32 [examples, classes + 1], of `_bounds`.
+
+    Returns:
+      float64 [examples, dimensions].
+    """
+    bound = bound.astype(np.float64)
+    along = bound[:, :-1]
+    if along.shape[1] > DIMENSIONS:
+        _, directions = np.linalg.eigh(along.T @ along)
+        along = along @ directions[:, -DIMENSIONS:]
+    square = np.square(bound).sum(1)  # 1, or 0 of outputs that have no direction
+    rest = np.sqrt(np.maximum(square - np.square(along).sum(1), 0))
+    apart = np.random.default_rng(_STREAM).uniform(0, np.sqrt(_ROUNDING / 4), len(bound))
+    return np.column_stack([along, rest, apart])
+
+
+def _cosines_of(
+    logits: np.ndarray, length: np.ndarray, rows: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """float32 [rows, candidates] of each of some examples with its own candidates, int of that
+    shape; -infinity where one is the example itself."""
+    members, at = np.unique(np.column_stack([rows, other]), return_inverse=True)
+    at = at.reshape(len(rows), -1)
+    product = np.zeros(other.shape, np.float32)
+    for x in _by_models(logits, members, len(members)):
+        x = _divide(x, length[members, None, None]).reshape(len(members), -1)
+        few = max(1, BLOCK_BYTES // (x.itemsize * other.shape[1] * x.shape[1]))
+        for start in range(0, len(rows), few):
+            some = at[start : start + few]
+            product[start : start + few] += (x[some[:, 1:]] @ x[some[:, 0], :, None])[..., 0]
+    product[other == rows[:, None]] = -np.inf
+    return product
+
+
 def _cosine(
     logits: np.ndarray, length: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
@@ -126,11 +189,15 @@ def _cosine(
     return product
 
 
-def _by_models(logits: np.ndarray, examples: np.ndarray) -> Iterator[np.ndarray]:
-    """The logits of some examples about their means, float32 [examples, models, classes], a few
-    models at a time; float64 if they are so large that float32 cannot hold their sum."""
+def _by_models(logits: np.ndarray, examples: np.ndarray, at_once: int = 0) -> Iterator[np.ndarray]:
+    """The logits of some examples about their means, float32 [examples, models, classes]; float64
+    if they are so large that float32 cannot hold their sum.
+
+    They are of a few models at a time, of as many as BLOCK_BYTES hold of a tile of examples, or of
+    `at_once` if that is more.
+    """
     num_models, _, num_classes = logits.shape
-    size = max(1, BLOCK_BYTES // (4 * TILE * num_classes))
+    size = max(1, BLOCK_BYTES // (4 * max(TILE, at_once) * num_classes))
     for start in range(0, num_models, size):
         x = logits[start : start + size, examples].astype(np.float32).transpose(1, 0, 2)
         if np.abs(x).max() > LARGEST_LOGIT:

@@ -31,10 +31,12 @@ def test_counts_equal_all_pairs_of_cosine_distances(num_models, distance, monkey
     logits = clusters(num_models)
     expected = naive(logits, distance)
     shift = RNG.normal(0, 5, (num_models, 75, 1))  # a softmax does not see it
-    np.testing.assert_array_equal(count_neighbours(logits + shift, distance), expected)
     for most in (1, 3, 75):
-        got = count_neighbours(logits, distance, most)
-        np.testing.assert_array_equal(np.minimum(got, most), np.minimum(expected, most))
+        got = count_neighbours(logits + shift, distance, most)
+        np.testing.assert_array_equal(got, np.minimum(expected, most))
+        got = count_neighbours(logits, distance, most, candidates=20)  # and rounds of all
+        assert np.all(got <= np.minimum(expected, most))
+        np.testing.assert_array_equal(got, np.minimum(expected, most))
 
 
 def test_counts_differ_between_the_examples_of_these_tests():
@@ -43,13 +45,13 @@ def test_counts_differ_between_the_examples_of_these_tests():
 
 
 def test_outputs_without_direction_have_no_neighbours():
-    np.testing.assert_array_equal(count_neighbours(np.ones((2, 3, 4)), 0.5), 0)
+    np.testing.assert_array_equal(count_neighbours(np.ones((2, 3, 4)), 0.5, 2), 0)
 
 
 def test_large_outputs_have_neighbours_too():
     logits = np.float32(1e25) * clusters().astype(np.float32)
     np.testing.assert_array_equal(
-        count_neighbours(logits, 0.2), count_neighbours(logits / 1e25, 0.2)
+        count_neighbours(logits, 0.2, 75), count_neighbours(logits / 1e25, 0.2, 75)
     )
 
 
@@ -65,21 +67,60 @@ def test_the_bound_lies_above_every_cosine_and_is_the_cosine_of_models_that_agre
     np.testing.assert_allclose(bound @ bound.T, cosine, atol=1e-5)
 
 
-def test_few_pairs_are_computed_in_full_where_most_examples_have_neighbours(monkeypatch):
+def _computed(monkeypatch):
+    """The numbers of pairs whose cosines are computed, as they are."""
+    pairs = []
+
+    def counting(function):
+        def counted(*arguments):
+            found = function(*arguments)
+            pairs.append(found.size)
+            return found
+
+        return counted
+
+    monkeypatch.setattr(neighbours, "_cosine", counting(neighbours._cosine))
+    monkeypatch.setattr(neighbours, "_cosines_of", counting(neighbours._cosines_of))
+    return pairs
+
+
+def test_few_pairs_are_computed_where_most_examples_have_neighbours(monkeypatch):
     monkeypatch.setattr(neighbours, "TILE", 64)
-    logits = RNG.normal(0, 1, (10, 1, 10)) * 0.1 + 8 * np.eye(10)[RNG.integers(0, 10, 2000)]
-    logits[:, :20] = RNG.normal(0, 8, (20, 10))  # these have none
-    pairs, cosine = [], neighbours._cosine
-
-    def counted(logits, length, rows, columns):
-        pairs.append(len(rows) * len(columns))
-        return cosine(logits, length, rows, columns)
-
-    monkeypatch.setattr(neighbours, "_cosine", counted)
+    logits = RNG.normal(0, 1, (10, 1, 30)) * 0.1 + 8 * np.eye(30)[RNG.integers(0, 9, 2000)]
+    logits[:, :20] = RNG.normal(0, 8, (20, 30))  # these have none
+    pairs = _computed(monkeypatch)
     found = count_neighbours(logits, 0.05, 3)
-    assert np.all(found[20:] >= 3)
-    assert np.median(found[:20]) < 3
-    assert sum(pairs) < 2000 * 64 * 1.5  # all pairs are 4 million, a tile of each row 128 thousand
+    assert np.all(found[20:] == 3)
+    assert np.all(found[:20] == np.minimum(naive(logits, 0.05), 3)[:20])
+    assert sum(pairs) < 2000**2 / 100
+
+
+def test_where_models_disagree_an_example_is_compared_with_its_candidates_alone(monkeypatch):
+    """All others are left open, and none is a neighbour but for a twin of each."""
+    logits = np.repeat(RNG.normal(0, 1, (40, 300, 3)), 2, axis=1)
+    logits += RNG.normal(0, 0.01, logits.shape)
+    pairs = _computed(monkeypatch)
+    found = count_neighbours(logits, 0.1, 2, candidates=30)
+    np.testing.assert_array_equal(found, naive(logits, 0.1))  # the twin is the most promising
+    assert sum(pairs) <= 600 * (4 + 16 + 30 + 3)
+
+
+def test_equal_examples_are_found_in_no_time():
+    """A tree cannot divide equal points: 20000 of them in one leaf are 400 million distances."""
+    logits = np.repeat(RNG.normal(0, 1, (1, 1, 4)), 20000, axis=1)
+    np.testing.assert_array_equal(count_neighbours(logits, 0.1, 3), 3)
+
+
+@pytest.mark.parametrize("classes", [4, 40])
+def test_points_are_as_far_apart_as_the_bound_says(classes):
+    logits = RNG.normal(0, 1, (1, 60, classes)) + RNG.normal(0, 0.3, (5, 60, classes))
+    logits[:, 7] = 0
+    length, bound = neighbours._bounds(logits)
+    points = neighbours._points(bound)
+    assert points.shape[1] <= neighbours.DIMENSIONS + 2
+    everyone = np.arange(60)
+    cosine = neighbours._cosine(logits, length, everyone, everyone)
+    assert np.all(1 - cdist(points, points, "sqeuclidean") / 2 > cosine - 1e-5)
 
 
 def test_no_more_logits_are_gathered_than_a_block_holds(monkeypatch):
