@@ -38,7 +38,8 @@ from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import masks as masks_lib
 from lira_jax.errors import UserError
 from lira_jax.evaluation.intervals import target_intervals
-from lira_jax.evaluation.roc import auc, roc
+from lira_jax.evaluation.ranked import Ranked
+from lira_jax.evaluation.roc import auc
 
 CLASSES = 4
 FPR = 0.01
@@ -90,12 +91,11 @@ class Found(NamedTuple):
 
 def judge(scores, members):
     """Metrics of attack scores [targets, examples] and their intervals, against chance."""
-    scored = ~np.isnan(scores)
-    curve = roc(scores[scored], members[scored])
-    rows = np.flatnonzero(scored.any(1))
-    own = [scores[t, scored[t]] for t in rows], [members[t, scored[t]] for t in rows]
-    intervals = target_intervals(curve, *own, resamples=RESAMPLES)
-    area, step = auc(curve), np.searchsorted(curve.fpr, FPR, side="right") - 1
+    ranked = Ranked.of(scores, members)
+    curve = ranked.all().curve()
+    rows = [pairs for pairs in ranked.rows if pairs.size]
+    intervals = target_intervals(curve, rows, resamples=RESAMPLES)
+    area, step = auc(curve), curve.step(FPR)
     side = _side(intervals["auc"], 0.5)
     if step == 0:
         return Found(area - 0.5, side, np.nan, np.nan)

@@ -172,7 +172,8 @@ for _flag in flags.FLAGS.get_flags_for_module("absl.logging"):
     FLAGS.register_flag_by_module(LOGGING, _flag)
 
 SHARE_FLAGS = ("model_ids", "part", "workers")
-SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
+_LATER = ("train", "data", "nothing")
+SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] not in _LATER)
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile

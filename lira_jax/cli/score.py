@@ -40,7 +40,7 @@ def main() -> None:
         networks = [network.make(e, dataset, normalizer) for _, e in runs]
         code = [fingerprint.of(e, dataset) for _, e in runs]
         for (trained, e), one, own in zip(runs, networks, code, strict=True):
-            table.measures(experiment.signal_names, one)
+            scoring.check(experiment, one, dataset)
             trained.check_code(own, recipe.flag(e))
             diagnoses.check_trained(trained, e.num_models)
         sets = run_data.read_probes(experiment, dataset, normalizer)
@@ -70,7 +70,8 @@ def main() -> None:
                 scoring.score_models(e, one, examples, run, ids, view=views[name])
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            queries = f"x {e.queries} {'query' if e.queries == 1 else 'queries'} each"
+            number = table.queries(e.signal_names, e)
+            queries = f"x {number} {'query' if number == 1 else 'queries'} each"
             for name, examples in {"": dataset, **sets}.items():
                 if scored := len(missing[run, name]):
                     what, where = ("probes", f" on {name}") if name else ("examples", "")

@@ -78,7 +78,7 @@ def check_scoring(runs: flags.Runs, dataset: Dataset, networks: list["Network"])
     before = run.read_experiment() if run.has_experiment() else Experiment()
     if before.signals != experiment.signals:
         for network in networks:
-            table.measures(experiment.signal_names, network)
+            table.measures(experiment.signal_names, network, experiment)
     if before.probes != experiment.probes:
         run_data.read_probes(experiment, dataset, networks[0].normalizer)
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from lira_jax.evaluation.pooled_threshold import at_fpr
+from lira_jax.evaluation.ranked import Ranked
 
 FPR = 0.01
 """Of the pooled threshold, the lowest that most runs resolve."""
@@ -54,36 +55,34 @@ class Instability:
     ever: float
 
 
-def decided(scores: np.ndarray, members: np.ndarray, fpr: float = FPR) -> np.ndarray | None:
+def decided(ranked: Ranked, fpr: float = FPR) -> np.ndarray | None:
     """Decisions at one threshold for all pairs, that of a false positive rate.
 
     Args:
-      scores: [targets, examples]; NaN is no score.
-      members: bool [targets, examples].
+      ranked: the scores.
       fpr: of all pairs together.
 
     Returns:
-      bool [targets, examples], False where there is no score; None where the non-members do not
+      bool [targets, examples], False where a pair does not count; None where the non-members do not
       resolve the FPR.
     """
-    outside = scores[~members & ~np.isnan(scores)]
-    return scores >= at_fpr(outside, fpr) if outside.size * fpr >= 1 else None
+    outside = np.concatenate([pairs.outside for pairs in ranked.rows])
+    if outside.size * fpr < 1:
+        return None
+    return ranked.at_least(at_fpr(outside, fpr))
 
 
-def false_alarms(
-    decisions: np.ndarray, scores: np.ndarray, members: np.ndarray
-) -> FalseAlarms | None:
+def false_alarms(decisions: np.ndarray, ranked: Ranked) -> FalseAlarms | None:
     """Which examples raise the false alarms.
 
     Args:
       decisions: bool [targets, examples].
-      scores: [targets, examples]; NaN is no score.
-      members: bool [targets, examples].
+      ranked: the pairs that count.
 
     Returns:
       None without a false alarm, or where no example has two targets that did not train on it.
     """
-    outside = ~members & ~np.isnan(scores)
+    outside = ranked.outside
     trials = outside.sum(0)
     alarms = (decisions & outside).sum(0)[trials > 0]
     trials = trials[trials > 0]
@@ -102,20 +101,17 @@ def false_alarms(
     )
 
 
-def instability(
-    decisions: np.ndarray, scores: np.ndarray, members: np.ndarray
-) -> Instability | None:
+def instability(decisions: np.ndarray, ranked: Ranked) -> Instability | None:
     """How often two targets that trained on an example disagree about it.
 
     Args:
       decisions: bool [targets, examples].
-      scores: [targets, examples]; NaN is no score.
-      members: bool [targets, examples].
+      ranked: the pairs that count.
 
     Returns:
       None where no example is in the training sets of two targets.
     """
-    flips = flip(decisions, members & ~np.isnan(scores))
+    flips = flip(decisions, ranked.inside)
     flips = flips[~np.isnan(flips)]
     if not flips.size:
         return None

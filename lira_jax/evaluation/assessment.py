@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ import numpy as np
 from lira_jax.evaluation import alarms, calibration, pooled_threshold, shadow_threshold, transfer
 from lira_jax.evaluation.alarms import FalseAlarms, Instability
 from lira_jax.evaluation.calibration import MaximumScores
-from lira_jax.evaluation.decisions import Decisions, best_threshold, decision_metrics
+from lira_jax.evaluation.decisions import Decisions, best_threshold, counted
 from lira_jax.evaluation.epsilon import Epsilon, Setting, epsilon
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.groups import GroupDecisions, group_decisions
+from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
-from lira_jax.evaluation.roc import metrics, roc
-from lira_jax.evaluation.summary import Row, Summary, evaluate
+from lira_jax.evaluation.roc import metrics
+from lira_jax.evaluation.summary import Row, Summary, summarise
 from lira_jax.evaluation.tail import Extremes, extremes, tnr_at_fnr
 from lira_jax.evaluation.transfer import PRIORS, Transferred
 
@@ -118,79 +119,90 @@ def assess(
       maximum_score: [targets, examples], the target's largest confidence; None if unknown.
       bound: which bound on epsilon; None for the default.
     """
-    scored = ~np.isnan(scores)
-    limits = _thresholds(scores, members, threshold, shadows)
+    ranked = Ranked.of(scores, members)
+    limits = _thresholds(ranked, threshold, shadows)
     decisions, groups, maximum_scores = None, {}, None
     if limits is not None:
-        decided = scores >= limits[:, None]
-        decisions = {
-            name: decision_metrics(decided[scored], members[scored], ratio)
-            for name, ratio in RATIOS.items()
-        }
+        decided = ranked.at_least(ranked.rank_of(limits))
+        decisions = _decisions(decided, ranked)
         if correct is not None:
-            groups = group_decisions(decided, scored, members, labels, correct)
+            groups = group_decisions(decided, ranked.counted, members, labels, correct)
         if maximum_score is not None:
-            maximum_scores = calibration.maximum_scores(maximum_score, decided, members, scored)
+            maximum_scores = calibration.maximum_scores(
+                maximum_score, decided, members, ranked.counted
+            )
     return AttackResults(
-        **vars(evaluate(scores, members)),
-        correct=None if correct is None else _group("correct", scores, members, correct & scored),
-        misclassified=None
-        if correct is None
-        else _group("misclassified", scores, members, ~correct & scored),
-        per_class={
-            int(k): metrics(roc(scores[of_class], members[of_class]))
-            for k in np.unique(labels)
-            if _both(members[of_class := scored & (labels == k)])
-        },
+        **vars(summarise(ranked)),
+        correct=None if correct is None else _group("correct", ranked, correct),
+        misclassified=None if correct is None else _group("misclassified", ranked, ~correct),
+        per_class=dict(_by_class(ranked, labels)),
         decisions=decisions,
-        epsilon=epsilon(scores, members, bound),
+        epsilon=epsilon(ranked, bound),
         thresholds=None if limits is None else tuple(limits.tolist()),
-        **_over_targets(scores, members),
+        **_over_targets(ranked),
         transferred=transfer.transferred(
-            scores, members, priors, None if shadows is None else _of_shadows(shadows)
+            ranked, priors, None if shadows is None else _of_shadows(shadows)
         ),
         groups=groups,
-        tnr_at_fnr=tnr_at_fnr(scores, members),
+        tnr_at_fnr=tnr_at_fnr(ranked.rows),
         maximum_scores=maximum_scores,
-        extremes=extremes(scores, members),
-        num_unscored=int(np.count_nonzero(~scored.all(0))),
+        extremes=extremes(ranked.rows),
+        num_unscored=int(np.count_nonzero(~ranked.counted.all(0))),
     )
 
 
 def _thresholds(
-    scores: np.ndarray,
-    members: np.ndarray,
-    threshold: float | None,
-    shadows: ShadowScores | None,
+    ranked: Ranked, threshold: float | None, shadows: ShadowScores | None
 ) -> np.ndarray | None:
     """The limit of each target's decisions, [targets]; None where nothing gives one."""
     if threshold is None and shadows is not None:
         known = ~np.isnan(shadows.scores)
         threshold = best_threshold(shadows.scores[known], shadows.members[known])
     if threshold is None:
-        return shadow_threshold.thresholds(scores, members)
-    return np.full(len(scores), threshold)
+        return shadow_threshold.thresholds(ranked)
+    return np.full(ranked.num_targets, threshold)
+
+
+def _decisions(decided: np.ndarray, ranked: Ranked) -> dict[str, Decisions]:
+    """Metrics of decisions, bool [targets, examples], at each of RATIOS."""
+    kinds = ranked.inside, ranked.outside
+    tp, fp = (int(np.count_nonzero(decided & kind)) for kind in kinds)
+    num_in, num_out = (int(np.count_nonzero(kind)) for kind in kinds)
+    return {name: counted(tp, fp, num_in, num_out, ratio) for name, ratio in RATIOS.items()}
+
+
+def _by_class(ranked: Ranked, labels: np.ndarray) -> Iterator[tuple[int, dict[str, float]]]:
+    """Each class and the metrics over its examples; without those that have none."""
+    for k in np.unique(labels):
+        pairs = ranked.examples(labels == k).all()
+        if _both(pairs.is_member):
+            yield int(k), metrics(pairs.curve())
 
 
 def _of_shadows(shadows: ShadowScores) -> np.ndarray:
     """Thresholds at each false positive rate of transfer.ALPHA, [models, rates]."""
+    ranked = Ranked.of(shadows.scores, shadows.members)
     rates = transfer.ALPHA.values()
-    found = [pooled_threshold.of_targets(shadows.scores, shadows.members, r) for r in rates]
-    return np.stack(found, axis=1)
-
-
-def _over_targets(scores: np.ndarray, members: np.ndarray) -> dict[str, Any]:
-    """The fields that say how targets and examples differ."""
-    found: dict[str, Any] = {"reproducibility": reproducibility(scores, members)}
-    decided = alarms.decided(scores, members)
-    if decided is not None:
-        found["false_alarms"] = alarms.false_alarms(decided, scores, members)
-        found["instability"] = alarms.instability(decided, scores, members)
+    limits = np.stack([pooled_threshold.of_targets(ranked.rows, rate) for rate in rates], axis=1)
+    known = ~np.isnan(limits)
+    found = np.full(limits.shape, np.nan)
+    found[known] = pooled_threshold.above(ranked.values[limits[known].astype(int) - 1])
     return found
 
 
-def _group(name: str, scores: np.ndarray, members: np.ndarray, where: np.ndarray) -> Row | None:
-    return evaluate(scores, members, where).row(name) if _both(members[where]) else None
+def _over_targets(ranked: Ranked) -> dict[str, Any]:
+    """The fields that say how targets and examples differ."""
+    found: dict[str, Any] = {"reproducibility": reproducibility(ranked)}
+    decided = alarms.decided(ranked)
+    if decided is not None:
+        found["false_alarms"] = alarms.false_alarms(decided, ranked)
+        found["instability"] = alarms.instability(decided, ranked)
+    return found
+
+
+def _group(name: str, ranked: Ranked, where: np.ndarray) -> Row | None:
+    own = ranked.among(where)
+    return summarise(own).row(name) if _both(ranked.members[own.counted]) else None
 
 
 def _both(members: np.ndarray) -> bool:

@@ -13,6 +13,9 @@ from scipy.stats import wasserstein_distance
 
 from lira_jax.errors import UserError
 
+_KINDS = ("true_negatives", "false_negatives", "false_positives", "true_positives")
+"""Of pairs, by number: 1 of a member, and 2 more of one that is called so."""
+
 
 @dataclasses.dataclass(frozen=True)
 class MaximumScores:
@@ -154,12 +157,15 @@ def maximum_scores(
       members: bool [targets, examples].
       counted: bool [targets, examples], the pairs with a decision.
     """
-    each = zip(confidence, decisions, members, counted, strict=True)
-    found = [mean_maximum_score(c[w], d[w], m[w]) for c, d, m, w in each]
-    return MaximumScores(**{name: mean_known([own[name] for own in found]) for name in found[0]})
+    kinds = 2 * decisions.astype(np.uint8) + members
+    kinds[~counted] = len(_KINDS)
+    sizes = np.array([np.bincount(own, minlength=len(_KINDS) + 1) for own in kinds])
+    sums = [np.bincount(k, c, len(_KINDS) + 1) for k, c in zip(kinds, confidence, strict=True)]
+    means = np.divide(sums, sizes, out=np.full(sizes.shape, np.nan), where=sizes > 0)
+    return MaximumScores(**{n: mean_known(means[:, kind]) for kind, n in enumerate(_KINDS)})
 
 
-def mean_known(values: Sequence[float]) -> float:
+def mean_known(values: Sequence[float] | np.ndarray) -> float:
     """The mean of those that are not NaN; NaN without any."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from lira_jax.errors import UserError
-from lira_jax.evaluation.roc import roc
+from lira_jax.evaluation.roc import best_point, roc
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,17 +58,33 @@ def decision_metrics(
         raise UserError(
             f"decisions {decisions.shape} and members {members.shape}: give two arrays of one shape"
         )
+    num_members, called = int(np.count_nonzero(members)), int(np.count_nonzero(decisions))
+    tp = int(np.count_nonzero(decisions & members))
+    return counted(tp, called - tp, num_members, members.size - num_members, members_per_nonmember)
+
+
+def counted(
+    tp: float,
+    fp: float,
+    num_members: int,
+    num_nonmembers: int,
+    members_per_nonmember: float | None = None,
+) -> Decisions:
+    """`decision_metrics` of so many members and non-members that are called members.
+
+    Raises:
+      UserError: the mix is not positive.
+    """
     if members_per_nonmember is not None and not 0 < members_per_nonmember < np.inf:
         raise UserError(
             f"members_per_nonmember={members_per_nonmember}: give a positive ratio such as 5 or 0.2"
         )
-    num_members = int(np.count_nonzero(members))
-    num_nonmembers = members.size - num_members
-    tp: float = int(np.count_nonzero(decisions & members))  # weights too, once they are mixed anew
-    fp: float = int(np.count_nonzero(decisions)) - tp
+    fn: float
+    tn: float
     fn, tn = num_members - tp, num_nonmembers - fp
     far, miss_rate = _ratio(fp, num_nonmembers), _ratio(fn, num_members)
     if members_per_nonmember is not None:
+        # From here on these are weights.
         tp, fn = members_per_nonmember * _ratio(tp, num_members), members_per_nonmember * miss_rate
         fp, tn = far, _ratio(tn, num_nonmembers)
     return Decisions(
@@ -98,7 +114,7 @@ def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
       A score, or inf where calling nobody a member is best.
     """
     curve = roc(np.ravel(scores), np.ravel(members))
-    return float(curve.thresholds[np.argmax(curve.tpr - curve.fpr)])
+    return float(curve.thresholds[best_point(curve)[0]])
 
 
 def _ratio(part: float, whole: float) -> float:

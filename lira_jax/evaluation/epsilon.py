@@ -7,6 +7,7 @@ import numpy as np
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation import epsilon_strategies as strategies
+from lira_jax.evaluation.ranked import Ranked
 
 DELTA, CONFIDENCE = 1e-5, 0.95
 GUESSES, THRESHOLDS = "guesses", "thresholds"
@@ -62,9 +63,7 @@ class Setting:
             raise UserError(f"coin={self.coin:g}: give a probability between 0 and 1, as 0.5")
 
 
-def epsilon(
-    scores: np.ndarray, members: np.ndarray, setting: Setting | None = None, *, seed: int = 0
-) -> Epsilon:
+def epsilon(ranked: Ranked, setting: Setting | None = None, *, seed: int = 0) -> Epsilon:
     """A lower bound on epsilon, by the tightest of the strategies that are valid.
 
     Which are tried is fixed by how membership was drawn, before any score is seen. Where each
@@ -90,9 +89,7 @@ def epsilon(
     so by Markov's inequality half of them do, and with them the median, with probability at most a.
 
     Args:
-      scores: [targets, examples], higher = more likely a member; NaN is no score, such an example
-        is left out.
-      members: bool [targets, examples].
+      ranked: the scores.
       setting: what bound; the default is at delta 1e-5 and confidence 95 %, for no coin flips.
       seed: of the split into halves, and of the order of ties.
 
@@ -103,10 +100,10 @@ def epsilon(
     setting = Setting() if setting is None else setting
     delta, coin = setting.delta, setting.coin
     targets = []
-    for own, inside in zip(np.asarray(scores), np.asarray(members, bool), strict=True):
-        scored = ~np.isnan(own)
-        if min(np.sum(inside & scored), np.sum(~inside & scored)) >= 2:
-            targets.append((own[scored], inside[scored]))
+    for t, pairs in enumerate(ranked.rows):
+        if min(pairs.inside.size, pairs.outside.size) >= 2:
+            counted = ranked.counted[t]
+            targets.append((ranked.codes[t, counted] >> 1, ranked.members[t, counted]))
     error = (1 - setting.confidence) / (1 if len(targets) == 1 else 2)
     if coin is None:
         value = [

@@ -1,6 +1,7 @@
 """Ways to bound epsilon of differential privacy from below; each is valid by itself, at its error.
 
-What they share: `scores` [examples], higher = more likely a member, all of them known; `members`
+What they share: `scores` [examples], higher = more likely a member, all of them known, given as
+ranks (ranked.py), whole numbers of 32 bits; `members`
 bool [examples]; `delta` of the guarantee; `error`, the largest probability that a bound is above
 the true epsilon. Each returns a bound on e^epsilon; below 1 it says nothing.
 """
@@ -12,7 +13,7 @@ import numpy as np
 from scipy.special import bdtr, bdtrc, betaincinv, expit, logit
 
 from lira_jax.evaluation.intervals import clopper_pearson
-from lira_jax.evaluation.roc import roc
+from lira_jax.evaluation.ranked import Pairs
 
 FEWEST_GUESSES = 16
 """Ten right guesses of ten are the fewest that speak against epsilon 0 at the errors in use."""
@@ -36,12 +37,11 @@ def split(scores: np.ndarray, members: np.ndarray, delta: float, error: float, s
     rng = np.random.default_rng(seed)
     for group in (np.flatnonzero(members), np.flatnonzero(~members)):
         choosing[rng.permutation(group)[: group.size // 2]] = True
-    curve = roc(scores[choosing], members[choosing])
+    curve = Pairs.of(scores[choosing], members[choosing]).curve()
     points = _both_ends(len(curve.thresholds))
-    tp = np.rint(curve.tpr[points] * curve.num_members)
-    fp = np.rint(curve.fpr[points] * curve.num_nonmembers)
     sizes = curve.num_members, curve.num_nonmembers
-    chosen = np.argmax(_likelihood_ratio(tp, fp, *sizes, delta, error))
+    ratios = _likelihood_ratio(curve.tp[points], curve.fp[points], *sizes, delta, error)
+    chosen = np.argmax(ratios)
     alarms = scores >= curve.thresholds[points[chosen]]
     own, others = members & ~choosing, ~members & ~choosing
     ratio = _likelihood_ratio(
@@ -68,7 +68,8 @@ def ranks(scores: np.ndarray, members: np.ndarray, delta: float, error: float) -
     on scores of few values `split` is better. Assumes what `split` does.
     """
     own, others = np.sort(scores[members]), np.sort(scores[~members])
-    ends = ((own, others), (-others[::-1], -own[::-1]))
+    top = scores.max()  # ranks have no sign
+    ends = ((own, others), (top - others[::-1], top - own[::-1]))
     each = error / sum(2 * len(_powers(low)) for _, low in ends)
     found = []
     for high, low in ends:
@@ -109,14 +110,13 @@ def guess(scores: np.ndarray, members: np.ndarray, coin: float, seed: int) -> Gu
       coin: with what probability each example was made a member, independently.
       seed: of the random order of ties.
     """
-    shuffled = np.random.default_rng(seed).permutation(scores.size)
-    order = shuffled[np.argsort(scores[shuffled], kind="stable")]
+    inside = _by_score(scores, members, seed)
     half = scores.size // 2
     steps = max(0, int(np.log(max(half, 1) / FEWEST_GUESSES) / np.log(RATIO)))
     numbers = np.rint(FEWEST_GUESSES * RATIO ** np.arange(steps + 1)).astype(int)
     numbers = np.unique(np.append(np.minimum(numbers, half), half))
-    lowest = np.cumsum(~members[order])[numbers - 1]
-    highest = np.cumsum(members[order[::-1]])[numbers - 1]
+    lowest = np.cumsum(~inside)[numbers - 1]
+    highest = np.cumsum(inside[::-1])[numbers - 1]
     kinds = [(numbers, highest, coin), (numbers, lowest, 1 - coin)]
     if coin == 0.5:
         kinds.append((2 * numbers, highest + lowest, coin))
@@ -127,6 +127,20 @@ def guess(scores: np.ndarray, members: np.ndarray, coin: float, seed: int) -> Gu
         prior=np.repeat([prior for _, _, prior in kinds], numbers.size),
         num_examples=scores.size,
     )
+
+
+def _by_score(scores: np.ndarray, members: np.ndarray, seed: int) -> np.ndarray:
+    """The membership of the examples in ascending order of their scores, ties by lot."""
+    pairs = Pairs.of(scores, members)
+    if np.all(pairs.ranks[1:] > pairs.ranks[:-1]):
+        return pairs.is_member
+    drawn = np.random.default_rng(seed).permutation(scores.size)
+    # Score, lot and membership in one number: those sort fast.
+    codes = scores[drawn].astype(np.uint64) << np.uint64(32)
+    codes |= np.arange(0, 2 * scores.size, 2, dtype=np.uint64)
+    codes |= members[drawn]
+    codes.sort()
+    return (codes & np.uint64(1)).astype(bool)
 
 
 def guesses(made: Guesses, delta: float, error: float) -> float:

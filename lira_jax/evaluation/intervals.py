@@ -7,11 +7,14 @@ from scipy import stats
 from scipy.special import betaincinv, expit, logit
 
 from lira_jax.evaluation.estimate import Estimate
-from lira_jax.evaluation.roc import TPR_AT, Roc, auc, metrics, thin
+from lira_jax.evaluation.ranked import Pairs
+from lira_jax.evaluation.roc import TPR_AT, Roc, auc, best_point, deviations, metrics, overlap, thin
 
 Interval = tuple[float, float]
 _CONFIDENCE = 0.95
 _THRESHOLDS = 4000  # the 2000 lowest FPRs without a gap, the rest less than 1 % apart
+_PRODUCT = 2**18  # multiplications
+_RESAMPLES = 16  # at a time, so that their curves stay in a core's cache
 
 
 def clopper_pearson(
@@ -86,24 +89,21 @@ def example_intervals(roc: Roc) -> dict[str, Interval]:
     Returns:
       Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
-    best = int(np.argmax(roc.tpr - roc.fpr))
+    best, _ = best_point(roc)
     tpr_low, tpr_high = _tpr_interval(roc, best)
-    fpr_low, fpr_high = clopper_pearson(
-        round(roc.fpr[best] * roc.num_nonmembers), roc.num_nonmembers
-    )
+    fpr_low, fpr_high = clopper_pearson(roc.fp[best], roc.num_nonmembers)
     intervals = {
         "auc": _auc_interval(roc),
         "balanced_accuracy": (float(1 + tpr_low - fpr_high) / 2, float(1 + tpr_high - fpr_low) / 2),
     }
     for name, fpr in TPR_AT.items():
         resolved = fpr >= 1 / roc.num_nonmembers
-        step = int(np.searchsorted(roc.fpr, fpr, side="right")) - 1
-        intervals[name] = _tpr_interval(roc, step) if resolved else (np.nan, np.nan)
+        intervals[name] = _tpr_interval(roc, roc.step(fpr)) if resolved else (np.nan, np.nan)
     return intervals
 
 
 def target_intervals(
-    roc: Roc, scores: Sequence[np.ndarray], members: Sequence[np.ndarray], *, resamples: int = 1000
+    roc: Roc, targets: Sequence[Pairs], *, resamples: int = 1000
 ) -> dict[str, Interval]:
     """Intervals of the pooled metrics from two or more targets: targets are the independent units.
 
@@ -123,21 +123,20 @@ def target_intervals(
 
     Args:
       roc: the curve of all pairs.
-      scores: of each target, [pairs of the target].
-      members: of each target, bool [pairs of the target].
+      targets: the pairs of each, of which the curve is made.
       resamples: bootstrap draws, the same ones at every call.
 
     Returns:
       Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
     thresholds = thin(roc, _THRESHOLDS).thresholds
-    tp = np.stack([_alarms(s[m], thresholds) for s, m in zip(scores, members, strict=True)])
-    fp = np.stack([_alarms(s[~m], thresholds) for s, m in zip(scores, members, strict=True)])
-    num_targets = len(scores)
+    tp = np.stack([_alarms(target.inside, thresholds) for target in targets])
+    fp = np.stack([_alarms(target.outside, thresholds) for target in targets])
+    num_targets = len(targets)
     draws = np.random.default_rng(0).multinomial(
         num_targets, np.full(num_targets, 1 / num_targets), size=resamples
     )
-    resampled = _resampled_metrics(draws @ tp, draws @ fp)
+    resampled = _resampled_metrics(draws.astype(np.float64), tp, fp)
     quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
     at_least = example_intervals(roc)
@@ -154,22 +153,18 @@ def target_intervals(
     return intervals
 
 
-def _tpr_interval(roc: Roc, point: int) -> Interval:
-    low, high = clopper_pearson(round(roc.tpr[point] * roc.num_members), roc.num_members)
+def _tpr_interval(roc: Roc, point: int | np.ndarray) -> Interval:
+    low, high = clopper_pearson(roc.tp[point], roc.num_members)
     return float(low), float(high)
 
 
 def _auc_interval(roc: Roc) -> Interval:
     area = auc(roc)
-    # What part of the other group a score beats, equal scores counting half: the same for a whole
-    # ROC step.
-    member_beats = 1 - (roc.fpr[1:] + roc.fpr[:-1]) / 2
-    nonmember_loses = (roc.tpr[1:] + roc.tpr[:-1]) / 2
-    variance = np.diff(roc.tpr) @ (member_beats - area) ** 2 / max(roc.num_members - 1, 1)
-    variance += np.diff(roc.fpr) @ (nonmember_loses - area) ** 2 / max(roc.num_nonmembers - 1, 1)
-    # Exactly 1 or -1 where the groups do not overlap; the area and variance are rounded sums.
-    gap = roc.tpr - roc.fpr
-    if gap.max() == 1 or gap.min() == -1 or variance == 0:
+    of_members, of_nonmembers = deviations(roc, area)
+    variance = of_members / max(roc.num_members - 1, 1)
+    variance += of_nonmembers / max(roc.num_nonmembers - 1, 1)
+    # Groups apart, that the area and the variance do not show exactly: they are rounded sums.
+    if variance == 0 or not overlap(roc):
         pairs = min(roc.num_members, roc.num_nonmembers)
         low, high = clopper_pearson(round(area * pairs), pairs)
         return float(low), float(high)
@@ -177,19 +172,46 @@ def _auc_interval(roc: Roc) -> Interval:
     return float(expit(logit(area) - half)), float(expit(logit(area) + half))
 
 
-def _alarms(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many scores reach each threshold: float64 [thresholds], fast in matrix products."""
-    return scores.size - np.searchsorted(np.sort(scores), thresholds).astype(np.float64)
+def _alarms(ranks: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many reach each threshold: float64 [thresholds], fast in matrix products."""
+    return ranks.size - np.searchsorted(ranks, thresholds).astype(np.float64)
 
 
-def _resampled_metrics(tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
-    """`metrics` from alarm counts [resamples, thresholds]; the last column counts everybody."""
-    # Groups can be so small that a resample has no members.
-    drawn = (tp[:, -1] > 0) & (fp[:, -1] > 0)
-    tpr, fpr = tp[drawn] / tp[drawn, -1:], fp[drawn] / fp[drawn, -1:]
-    rows = np.arange(len(tpr))
-    return {
-        "auc": np.trapezoid(tpr, fpr, axis=1),
-        "balanced_accuracy": (1 + np.max(tpr - fpr, axis=1)) / 2,
-        **{name: tpr[rows, np.count_nonzero(fpr <= at, axis=1) - 1] for name, at in TPR_AT.items()},
+def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
+    """`metrics` of resampled targets, each [resamples].
+
+    Args:
+      draws: float64 [resamples, targets], how often a target is drawn.
+      tp: float64 [targets, thresholds], its true alarms; the last threshold alarms everybody.
+      fp: its false alarms.
+    """
+    found: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("auc", "balanced_accuracy", *TPR_AT)
     }
+    for first in range(0, len(draws), _RESAMPLES):
+        part = draws[first : first + _RESAMPLES]
+        tpr, fpr = _product(part, tp), _product(part, fp)
+        # Groups can be so small that a resample has no members.
+        drawn = (tpr[:, -1] > 0) & (fpr[:, -1] > 0)
+        tpr, fpr = (rate[drawn] / rate[drawn, -1:] for rate in (tpr, fpr))
+        rows = np.arange(len(tpr))
+        found["auc"].append(np.trapezoid(tpr, fpr, axis=1))
+        found["balanced_accuracy"].append((1 + np.max(tpr - fpr, axis=1)) / 2)
+        allowed = [np.searchsorted(row, list(TPR_AT.values()), side="right") - 1 for row in fpr]
+        for name, steps in zip(TPR_AT, np.reshape(allowed, (-1, len(TPR_AT))).T, strict=True):
+            found[name].append(tpr[rows, steps])
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b by products so small that BLAS computes each on one thread.
+
+    Its threads wait for one another by spinning: where other threads are at work, as those of other
+    attacks are, a product on several threads takes up to 40 times the CPU time.
+    """
+    found = np.empty((len(a), b.shape[1]))
+    width = max(1, _PRODUCT // a.size)
+    for first in range(0, b.shape[1], width):
+        part = slice(first, first + width)
+        np.matmul(a, b[:, part], out=found[:, part])
+    return found

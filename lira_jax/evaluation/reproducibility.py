@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from lira_jax.evaluation import pooled_threshold
+from lira_jax.evaluation.ranked import Ranked
 
 TOP = 0.01
 """The share of an order that counts as its top."""
@@ -39,28 +40,25 @@ class Reproducibility:
     support: tuple[int, ...]
 
 
-def reproducibility(
-    scores: np.ndarray, members: np.ndarray, top: float = TOP
-) -> Reproducibility | None:
+def reproducibility(ranked: Ranked, top: float = TOP) -> Reproducibility | None:
     """How far targets agree on who is exposed.
 
     Args:
-      scores: [targets, examples]; NaN is no score.
-      members: bool [targets, examples].
+      ranked: the scores.
       top: share of an order that counts as its top.
 
     Returns:
       None where no two neighbouring targets have 1 / top members in common.
     """
-    inside = members & ~np.isnan(scores)
+    inside = ranked.inside
     jaccards, chances, correlations = [], [], []
-    for t in np.unique(np.linspace(0, len(scores) - 2, MOST_PAIRS).round().astype(int)):
-        if len(scores) < 2:
+    for t in np.unique(np.linspace(0, ranked.num_targets - 2, MOST_PAIRS).round().astype(int)):
+        if ranked.num_targets < 2:
             break
         both = np.flatnonzero(inside[t] & inside[t + 1])
         if both.size * top < 1:
             continue
-        own, other = scores[t, both], scores[t + 1, both]
+        own, other = ranked.codes[t, both], ranked.codes[t + 1, both]  # ordered as ranks are
         jaccards.append(jaccard(own, other, top))
         share = round(top * both.size) / both.size
         chances.append(share / (2 - share))
@@ -73,7 +71,7 @@ def reproducibility(
         jaccard=float(np.mean(jaccards)),
         jaccard_by_chance=float(np.mean(chances)),
         spearman=float(np.mean(known)) if known else np.nan,
-        support=tuple(np.bincount(support(scores, members)).tolist()),
+        support=tuple(np.bincount(support(ranked)).tolist()),
     )
 
 
@@ -88,23 +86,22 @@ def jaccard(a: np.ndarray, b: np.ndarray, top: float) -> float:
       top: share that is compared.
     """
     number = round(top * a.size)
-    common = _in_top(a, number) @ _in_top(b, number)
+    common = np.sum(_in_top(a, number) * _in_top(b, number))
     return float(common / (2 * number - common))
 
 
-def support(scores: np.ndarray, members: np.ndarray) -> np.ndarray:
+def support(ranked: Ranked) -> np.ndarray:
     """In how many targets an example is a true positive at 0 false positives.
 
     Args:
-      scores: [targets, examples]; NaN is no score.
-      members: bool [targets, examples].
+      ranked: the scores.
 
     Returns:
       int [examples]: targets that trained on it in which it scores above every non-member of that
       target.
     """
-    limits = pooled_threshold.of_targets(scores, members, 0)
-    return (members & (scores >= limits[:, None])).sum(0)
+    limits = pooled_threshold.of_targets(ranked.rows, 0)
+    return (ranked.inside & ranked.at_least(limits)).sum(0)
 
 
 def _in_top(scores: np.ndarray, number: int) -> np.ndarray:

@@ -1,31 +1,52 @@
 """The ROC curve of an attack and the metrics read off it. Higher score = more likely a member."""
 
 import dataclasses
+import functools
+from collections.abc import Iterator
 
 import numpy as np
 
 from lira_jax.errors import UserError
 
 TPR_AT = {"tpr_at_1e-2": 1e-2, "tpr_at_1e-3": 1e-3, "tpr_at_1e-4": 1e-4, "tpr_at_1e-5": 1e-5}
+_PART = 2**14
 
 
 @dataclasses.dataclass(frozen=True)
 class Roc:
-    """A ROC curve: one point per distinct score, after (0, 0) at the threshold +inf.
+    """A ROC curve: one point per distinct score, after (0, 0) at a threshold above all of them.
 
     Attributes:
-      fpr: float64 [points], ascending: fraction of non-members with score >= threshold.
-      tpr: float64 [points], ascending: fraction of members with score >= threshold.
-      thresholds: float [points], descending.
+      fp: int [points], ascending: non-members with score >= threshold.
+      tp: int [points], ascending: members with score >= threshold.
+      thresholds: [points], descending.
       num_members: members the TPR is a fraction of.
       num_nonmembers: non-members the FPR is a fraction of.
     """
 
-    fpr: np.ndarray
-    tpr: np.ndarray
+    fp: np.ndarray
+    tp: np.ndarray
     thresholds: np.ndarray
     num_members: int
     num_nonmembers: int
+
+    @functools.cached_property
+    def fpr(self) -> np.ndarray:
+        """float64 [points], ascending: fraction of non-members with score >= threshold."""
+        return self.fp / self.num_nonmembers
+
+    @functools.cached_property
+    def tpr(self) -> np.ndarray:
+        """float64 [points], ascending: fraction of members with score >= threshold."""
+        return self.tp / self.num_members
+
+    def step(self, fpr: float | np.ndarray) -> np.ndarray:
+        """The last points whose FPR is at most these."""
+        # Rounded as fp / num_nonmembers is, so that no step is missed by a rounding error.
+        allowed = np.floor(np.multiply(fpr, self.num_nonmembers))
+        allowed += (allowed + 1) / self.num_nonmembers <= fpr
+        allowed -= allowed / self.num_nonmembers > fpr
+        return np.searchsorted(self.fp, allowed.astype(self.fp.dtype), side="right") - 1
 
 
 def roc(scores: np.ndarray, members: np.ndarray) -> Roc:
@@ -45,6 +66,18 @@ def roc(scores: np.ndarray, members: np.ndarray) -> Roc:
     scored = ~np.isnan(scores)
     if not scored.all():
         scores, members = scores[scored], members[scored]
+    order = np.argsort(scores)[::-1]
+    return of_sorted(scores[order], members[order], np.array(np.inf, scores.dtype))
+
+
+def of_sorted(scores: np.ndarray, members: np.ndarray, above: np.ndarray) -> Roc:
+    """`roc` of scores that are in descending order, the highest first.
+
+    Args:
+      scores: [pairs], whole numbers too.
+      members: bool [pairs].
+      above: a threshold above all scores, or inf.
+    """
     num_members = int(np.count_nonzero(members))
     num_nonmembers = members.size - num_members
     if num_members == 0 or num_nonmembers == 0:
@@ -52,15 +85,19 @@ def roc(scores: np.ndarray, members: np.ndarray) -> Roc:
             f"a ROC needs members and non-members with scores, got {num_members} and "
             f"{num_nonmembers}: choose other targets or groups"
         )
-    order = np.argsort(scores)[::-1]
-    scores = scores[order]
-    last = np.flatnonzero(scores[1:] != scores[:-1])
-    last = np.append(last, scores.size - 1)
-    tp = np.cumsum(members[order], dtype=np.int64)[last]
+    count = np.int32 if members.size < 2**31 else np.int64
+    tp = np.cumsum(members, dtype=count)
+    fp: np.ndarray = np.arange(1, members.size + 1, dtype=count)
+    fp -= tp
+    differ = scores[1:] != scores[:-1]
+    if not differ.all():
+        last = np.append(np.flatnonzero(differ), scores.size - 1)
+        tp, fp, scores = tp[last], fp[last], scores[last]
+    none = np.zeros(1, count)
     return Roc(
-        fpr=np.concatenate([[0.0], (last + 1 - tp) / num_nonmembers]),
-        tpr=np.concatenate([[0.0], tp / num_members]),
-        thresholds=np.concatenate([np.array([np.inf], scores.dtype), scores[last]]),
+        fp=np.concatenate([none, fp]),
+        tp=np.concatenate([none, tp]),
+        thresholds=np.concatenate([above.reshape(1), scores]),
         num_members=num_members,
         num_nonmembers=num_nonmembers,
     )
@@ -68,19 +105,57 @@ def roc(scores: np.ndarray, members: np.ndarray) -> Roc:
 
 def auc(roc: Roc) -> float:
     """Area under the curve: P(member > non-member) + P(equal) / 2."""
-    return float(np.trapezoid(roc.tpr, roc.fpr))
+    twice = sum(int(np.diff(fp) @ (tp[1:] + tp[:-1])) for fp, tp in _parts(roc))
+    return twice / (2 * roc.num_members * roc.num_nonmembers)
+
+
+def best_point(roc: Roc) -> tuple[int, float]:
+    """The first of the points with the largest TPR - FPR, and this difference."""
+    found, first = (0, 0.0), 0
+    for fp, tp in _parts(roc):
+        gain = tp / roc.num_members - fp / roc.num_nonmembers
+        point = int(np.argmax(gain))
+        if gain[point] > found[1]:
+            found = first + point, float(gain[point])
+        first += _PART
+    return found
+
+
+def deviations(roc: Roc, area: float) -> tuple[float, float]:
+    """How unlike the members are, and the non-members: mean squares about the area.
+
+    Of each member it is told what part of the non-members it beats, equal scores counting half, and
+    of each non-member what part of the members beats it: the same for a whole step of the curve.
+
+    Args:
+      roc: the curve.
+      area: the one under it.
+    """
+    of_members = of_nonmembers = 0.0
+    for fp, tp in _parts(roc):
+        beats = 1 - area - (fp[1:] + fp[:-1]) / (2 * roc.num_nonmembers)
+        loses = (tp[1:] + tp[:-1]) / (2 * roc.num_members) - area
+        of_members += np.sum(np.diff(tp) * beats**2)
+        of_nonmembers += np.sum(np.diff(fp) * loses**2)
+    return float(of_members / roc.num_members), float(of_nonmembers / roc.num_nonmembers)
+
+
+def overlap(roc: Roc) -> bool:
+    """Whether some member is below or beside a non-member, and some above or beside one."""
+    last = np.searchsorted(roc.tp, roc.tp.dtype.type(0), side="right") - 1
+    return bool(roc.tp[roc.step(0.0)] < roc.num_members and roc.fp[last] < roc.num_nonmembers)
 
 
 def balanced_accuracy(roc: Roc) -> float:
     """The largest 1 - (FPR + 1 - TPR) / 2 on the curve: an oracle's, as the papers print it."""
-    return float((1 + np.max(roc.tpr - roc.fpr)) / 2)
+    return (1 + best_point(roc)[1]) / 2
 
 
 def tpr_at_fpr(roc: Roc, fpr: float) -> float:
     """TPR of the step at the largest FPR <= `fpr`; NaN below 1 / num_nonmembers: not resolved."""
     if fpr < 1 / roc.num_nonmembers:
         return np.nan
-    return float(roc.tpr[np.searchsorted(roc.fpr, fpr, side="right") - 1])
+    return float(roc.tp[roc.step(fpr)] / roc.num_members)
 
 
 def metrics(roc: Roc) -> dict[str, float]:
@@ -104,13 +179,34 @@ def thin(roc: Roc, max_points: int) -> Roc:
       roc: the curve.
       max_points: at least 4.
     """
-    top = np.flatnonzero(np.diff(roc.fpr, append=np.inf))
+    top = _tops(roc, max_points)
     if top.size >= max_points:
         gapless = max_points // 2
-        spaced = np.geomspace(roc.fpr[top[gapless]], 1, max_points - gapless - 1)
-        above = np.searchsorted(roc.fpr[top], spaced, side="right") - 1
-        top = top[np.unique(np.concatenate([np.arange(gapless), above]))]
+        first = roc.fp[top[gapless]] / roc.num_nonmembers
+        spaced = np.geomspace(first, 1, max_points - gapless - 1)
+        top = np.unique(np.concatenate([top[:gapless], roc.step(spaced)]))
     kept = np.union1d(0, top)
     return dataclasses.replace(
-        roc, fpr=roc.fpr[kept], tpr=roc.tpr[kept], thresholds=roc.thresholds[kept]
+        roc, fp=roc.fp[kept], tp=roc.tp[kept], thresholds=roc.thresholds[kept]
     )
+
+
+def _tops(roc: Roc, enough: int) -> np.ndarray:
+    """The last points of the lowest FPRs: of all, or of at least so many."""
+    found, number, first = [], 0, 0
+    for fp, _ in _parts(roc):
+        found.append(first + np.flatnonzero(np.diff(fp)))
+        number, first = number + found[-1].size, first + _PART
+        if number >= enough:
+            break
+    else:
+        found.append(np.array([roc.fp.size - 1]))
+    return np.concatenate(found)
+
+
+def _parts(roc: Roc) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pieces of fp and tp, int64 [at most _PART + 1], that a core's cache holds with what is made
+    of them; each begins with the last point of the one before."""
+    for start in range(0, roc.fp.size - 1, _PART):
+        part = slice(start, start + _PART + 1)
+        yield roc.fp[part].astype(np.int64), roc.tp[part].astype(np.int64)

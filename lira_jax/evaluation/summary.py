@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lira_jax.errors import UserError
 from lira_jax.evaluation.estimate import Estimate, Metric
 from lira_jax.evaluation.intervals import example_intervals, target_intervals
-from lira_jax.evaluation.roc import TPR_AT, metrics, roc, thin
+from lira_jax.evaluation.ranked import Pairs, Ranked
+from lira_jax.evaluation.roc import TPR_AT, metrics, thin
 
 METRICS = ("auc", "balanced_accuracy", *TPR_AT)
 """Names of the metrics that are read off a ROC, in the order of results.csv."""
@@ -117,28 +117,22 @@ def evaluate(
     Raises:
       UserError: shapes differ, or no members or no non-members are left.
     """
-    scores, members = np.asarray(scores), np.asarray(members, bool)
-    where = np.ones(scores.shape, bool) if where is None else np.asarray(where, bool)
-    if scores.ndim != 2 or scores.shape != members.shape or scores.shape != where.shape:
-        raise UserError(
-            f"attack scores {scores.shape}, members {members.shape} and pairs that count "
-            f"{where.shape}: give three arrays [targets, examples]"
-        )
-    where = where & ~np.isnan(scores)
-    curve = roc(scores[where], members[where])
-    targets = np.flatnonzero(where.any(1))
-    own_scores = [scores[t, where[t]] for t in targets]
-    own_members = [members[t, where[t]] for t in targets]
-    own = [_own_metrics(s, m) for s, m in zip(own_scores, own_members, strict=True)]
-    pooled = metrics(curve)
-    intervals = (
-        example_intervals(curve)
-        if targets.size == 1
-        else target_intervals(curve, own_scores, own_members)
-    )
+    return summarise(Ranked.of(scores, members, where), roc_points=roc_points)
+
+
+def summarise(ranked: Ranked, *, roc_points: int = 1000) -> Summary:
+    """`evaluate` of scores that are sorted.
+
+    Raises:
+      UserError: no members or no non-members are left.
+    """
+    curve = ranked.all().curve()
+    rows = [row for row in ranked.rows if row.size]
+    pooled, own = metrics(curve), [_own_metrics(row) for row in rows]
+    intervals = example_intervals(curve) if len(rows) == 1 else target_intervals(curve, rows)
     few = thin(curve, roc_points)
     return Summary(
-        num_targets=int(targets.size),
+        num_targets=len(rows),
         num_members=curve.num_members,
         num_nonmembers=curve.num_nonmembers,
         metrics={
@@ -159,7 +153,7 @@ def _metric(value: float, interval: tuple[float, float], per_target: list[float]
     )
 
 
-def _own_metrics(scores: np.ndarray, members: np.ndarray) -> dict[str, float]:
-    if members.all() or not members.any():
+def _own_metrics(row: Pairs) -> dict[str, float]:
+    if not row.inside.size or not row.outside.size:
         return dict.fromkeys(METRICS, np.nan)
-    return metrics(roc(scores, members))
+    return metrics(row.curve())

@@ -1,12 +1,14 @@
 """The two ends of an attack's scores: who is surely a member, and who surely is not."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from lira_jax.evaluation import pooled_threshold
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.intervals import rate
-from lira_jax.evaluation.pooled_threshold import at_fpr
+from lira_jax.evaluation.ranked import Pairs
 
 FNR = 0.001
 SHARE = 0.01
@@ -30,63 +32,59 @@ class Extremes:
     lowest: Estimate
 
 
-def extremes(scores: np.ndarray, members: np.ndarray, share: float = SHARE) -> Extremes:
+def extremes(targets: Sequence[Pairs], share: float = SHARE) -> Extremes:
     """The precision at either end of each target's scores, over all targets.
 
     Of examples with the score at which an end begins, it holds as many as there is room for, drawn
     at random: the expected number of members among them counts.
 
     Args:
-      scores: [targets, examples], higher = more likely a member; NaN is no score.
-      members: bool [targets, examples].
+      targets: the pairs of each.
       share: of a target's scores at either end; a target with fewer than 1 / share says nothing.
 
     Returns:
       Both shares with their intervals over targets; NaN where no target has enough scores.
     """
-    ends = [_ends(s, m, share) for s, m in zip(scores, members, strict=True)]
-    sizes, high, low = np.array(ends, np.float64).reshape(-1, 3).T
+    sizes = np.array([pooled_threshold.allowed(pairs.size, share) for pairs in targets])
+    ends = [_ends(pairs, size) for pairs, size in zip(targets, sizes, strict=True)]
+    high, low = np.array(ends, np.float64).reshape(-1, 2).T
     return Extremes(rate(high, sizes), rate(sizes - low, sizes))
 
 
-def _ends(scores: np.ndarray, members: np.ndarray, share: float) -> tuple[int, float, float]:
-    """The size of an end of one target's scores; members at the highest and at the lowest end."""
-    known = ~np.isnan(scores)
-    scores, members = scores[known], members[known]
-    # .07 * 100 is 7 however it is rounded.
-    size = int(share * scores.size * (1 + 1e-12))
+def _ends(pairs: Pairs, size: int) -> tuple[float, float]:
+    """Members among so many of the highest and of the lowest scores of a target."""
     if not size:
-        return 0, 0.0, 0.0
-    return size, _members_on_top(scores, members, size), _members_on_top(-scores, members, size)
+        return 0.0, 0.0
+    ranks, members = pairs.ranks, pairs.is_member
+    first, last = (np.searchsorted(ranks, ranks[-size], side) for side in ("left", "right"))
+    high = _expected(members[last:], members[first:last], size)
+    first, last = (np.searchsorted(ranks, ranks[size - 1], side) for side in ("left", "right"))
+    return high, _expected(members[:first], members[first:last], size)
 
 
-def _members_on_top(scores: np.ndarray, members: np.ndarray, size: int) -> float:
-    place = scores.size - size
-    limit = np.partition(scores, place)[place]
-    above, tied = scores > limit, scores == limit
-    return np.count_nonzero(members[above]) + float(members[tied].mean()) * (
-        size - np.count_nonzero(above)
-    )
+def _expected(beyond: np.ndarray, tied: np.ndarray, size: int) -> float:
+    """Members among so many: all that are beyond the border, and some of those that lie on it."""
+    return np.count_nonzero(beyond) + float(tied.mean()) * (size - beyond.size)
 
 
-def tnr_at_fnr(scores: np.ndarray, members: np.ndarray, fnr: float = FNR) -> Estimate:
+def tnr_at_fnr(targets: Sequence[Pairs], fnr: float = FNR) -> Estimate:
     """The true negative rate at a false negative rate.
 
     Of the loss, this needs no shadow model and follows the TPR that LiRA would have at a low FPR
     ("The Tail Tells All", https://arxiv.org/abs/2510.19773): so it can be watched in training.
 
     Args:
-      scores: [targets, examples], higher = more likely a member; NaN is no score.
-      members: bool [targets, examples].
+      targets: the pairs of each.
       fnr: largest share of the members that may be called non-members, at one threshold for all.
 
     Returns:
       The share of the non-members that are called so, with its interval over targets; NaN where
       there are fewer than 1 / fnr members or no non-members.
     """
-    known = ~np.isnan(scores)
-    inside, outside = known & members, known & ~members
-    if np.count_nonzero(inside) * fnr < 1:
+    inside = np.concatenate([pairs.inside for pairs in targets])
+    if inside.size * fnr < 1:
         return Estimate(np.nan)
-    cleared = -scores >= at_fpr(-scores[inside], fnr)
-    return rate((cleared & outside).sum(1), outside.sum(1))
+    place = pooled_threshold.allowed(inside.size, fnr)
+    limit = np.partition(inside, place)[place]
+    cleared = [np.searchsorted(pairs.outside, limit) for pairs in targets]
+    return rate(np.array(cleared), np.array([pairs.outside.size for pairs in targets]))

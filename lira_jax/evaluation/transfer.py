@@ -12,6 +12,7 @@ import numpy as np
 from lira_jax.evaluation import pooled_threshold
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.intervals import rate
+from lira_jax.evaluation.ranked import Ranked
 
 ALPHA = {"1e-3": 1e-3, "1e-5": 1e-5}
 """The false positive rates of the paper."""
@@ -35,16 +36,14 @@ class Transferred:
 
 
 def transferred(
-    scores: np.ndarray,
-    members: np.ndarray,
+    ranked: Ranked,
     priors: Sequence[float] = PRIORS,
     others: np.ndarray | None = None,
 ) -> dict[str, Transferred]:
     """TPR, FPR and PPV of each target at thresholds that other models give.
 
     Args:
-      scores: [targets, examples]; NaN is no score.
-      members: bool [targets, examples].
+      ranked: the scores.
       priors: shares of the examples that are members.
       others: [models, alphas], the thresholds of other models at each of ALPHA, for all targets;
         None takes those of the other targets.
@@ -53,29 +52,33 @@ def transferred(
       One of ALPHA -> what is found, as far as all non-members together resolve it; empty for a
       single target without `others`.
     """
-    known = ~np.isnan(scores)
-    inside, outside = known & members, known & ~members
-    num_outside = outside.sum()
+    kinds = [[pairs.inside for pairs in ranked.rows], [pairs.outside for pairs in ranked.rows]]
+    sizes = [np.array([own.size for own in kind]) for kind in kinds]
     found = {}
     for number, (name, alpha) in enumerate(ALPHA.items()):
-        if alpha * num_outside < 1:
+        if alpha * sizes[1].sum() < 1:
             continue
         if others is None:
-            limits = of_others(pooled_threshold.of_targets(scores, members, alpha))
+            limits = of_others(pooled_threshold.of_targets(ranked.rows, alpha))
         else:
-            limits = np.full(len(scores), _median(others[:, number]))
+            limits = np.full(ranked.num_targets, ranked.rank_of(_median(others[:, number])))
         if np.isnan(limits).all():
             continue
         usable = ~np.isnan(limits)
-        called = scores >= np.where(usable, limits, np.inf)[:, None]
         tpr, fpr = (
-            rate((called & kind).sum(1) * usable, kind.sum(1) * usable)
-            for kind in (inside, outside)
+            rate(_called(kind, limits) * usable, size * usable)
+            for kind, size in zip(kinds, sizes, strict=True)
         )
         found[name] = Transferred(
             tpr, fpr, {f"{prior:g}": ppv(tpr, fpr, prior) for prior in priors}
         )
     return found
+
+
+def _called(targets: Sequence[np.ndarray], limits: np.ndarray) -> np.ndarray:
+    """How many of each target's sorted ranks reach its limit, int [targets]."""
+    each = zip(targets, limits, strict=True)
+    return np.array([own.size - np.searchsorted(own, limit) for own, limit in each])
 
 
 def of_others(thresholds: np.ndarray) -> np.ndarray:

@@ -10,10 +10,10 @@ QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
 def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
     """A documented field.
 
-    `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. Fields fixed by "data" say where the data are: another value is taken if
-    the data there are the same. Fields fixed by "nothing" say how to compute, not what, or only add
-    to it.
+    `fixed_by` names the stage, or the signal, whose first output depends on it: from then on a run
+    directory refuses another value. Fields fixed by "data" say where the data are: another value is
+    taken if the data there are the same. Fields fixed by "nothing" say how to compute, not what, or
+    only add to it.
     """
     return dataclasses.field(
         default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices}
@@ -312,6 +312,23 @@ class Scoring:
         fixed_by="nothing",
     )
 
+    boundary_step: float = _field(
+        0.02,
+        "Step of the signal boundary_distance towards another class, in the L2 norm of the "
+        "normalised input.",
+        fixed_by="boundary_distance",
+    )
+    boundary_steps: int = _field(
+        500,
+        "Steps after which the search of boundary_distance fails: the example then has none.",
+        fixed_by="boundary_distance",
+    )
+    merlin_scales: str = _field(
+        "0.001,0.003,0.01,0.03,0.1",
+        "Standard deviations of the noise of the signal merlin on each coordinate of the "
+        "normalised input, comma separated; the attack chooses one on other models.",
+        fixed_by="merlin",
+    )
     score_epochs: str = _field(
         "",
         "Epochs after which lira-train scores all models while they go on, for lira-attack's "
@@ -329,6 +346,15 @@ class Scoring:
     def signal_names(self) -> list[str]:
         """The names in `signals`."""
         return [name.strip() for name in self.signals.split(",") if name.strip()]
+
+    @property
+    def merlin_noise(self) -> list[float]:
+        """The numbers in `merlin_scales`.
+
+        Raises:
+          ValueError: one is none.
+        """
+        return [float(scale) for scale in self.merlin_scales.split(",")]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ def validate(experiment: Experiment) -> Experiment:
         named = kind in ("file", "disjoint") and path != ""
         if choices and value not in (*choices, field.default) and not named:
             raise bad_choice(f"--{name}", value, choices)
-    for name in ("num_models", "epochs", "batch_size"):
+    for name in ("num_models", "epochs", "batch_size", "boundary_steps"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in (
         "seed",
@@ -81,6 +81,19 @@ def validate(experiment: Experiment) -> Experiment:
     _check_masks(e)
     if not e.signal_names:
         raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
+    _require(
+        0 < e.boundary_step < math.inf, "boundary_step", e, "give a positive length, such as 0.02"
+    )
+    try:
+        scales = e.merlin_noise
+    except ValueError:
+        scales = []
+    _require(
+        bool(scales) and all(0 < s < math.inf for s in scales) and len({*scales}) == len(scales),
+        "merlin_scales",
+        e,
+        "give different positive numbers, comma separated, such as 0.01,0.03",
+    )
     return e
 
 

@@ -252,6 +252,16 @@ def usual_form() -> str:
     return "onednn" if jax.default_backend() == "cpu" and operations.available() else "plain"
 
 
+def form_by_example() -> str:
+    """The form for gradients of one example at a time, many of them under vmap.
+
+    measured on CPUs (BUILD_NOTES.md): of XLA's, matrix products are the only ones
+    that stay fast in a compiled loop.
+    """
+    usual = usual_form()
+    return "patches" if usual == "plain" and jax.default_backend() == "cpu" else usual
+
+
 def he_normal(groups: int = 1) -> Callable:
     """He et al. 2015 (arXiv:1502.01852), equation 14: variance 2 / fan-out, within a group."""
     return nn.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")

@@ -75,7 +75,7 @@ class View:
         """Name of the dump of one model's signal, float32.
 
         phi is [examples, queries], logits [examples, classes] or [examples, queries, classes],
-        others are [examples, queries, ...].
+        other signals are [examples, queries, ...], or [examples, ...] of the plain query alone.
         """
         return f"{self._of_signal(name)}{model:04d}.npy"
 
@@ -166,8 +166,12 @@ _WRITTEN_BY = {
 }
 
 
-_FIRST_DUMPS = {"train": (KEEP,), "score": (*_SIGNAL_FOLDERS.values(), "signals/", "epochs/")}
-"""Stage -> what begins to exist once the fields that it fixes are fixed."""
+_FIRST_DUMPS = {
+    "train": (KEEP,),
+    "score": (*_SIGNAL_FOLDERS.values(), "signals/", "epochs/"),
+    **{name: (f"signals/{name}/",) for name in ("boundary_distance", "merlin")},
+}
+"""Stage, or signal -> what begins to exist once the fields that it fixes are fixed."""
 
 
 class RunDirectory(Folder):
@@ -258,7 +262,8 @@ class RunDirectory(Folder):
             stored = self.read_experiment() if self.has_experiment() else experiment
             for name, field in FIELDS.items():
                 ours, now = (getattr(e, name) for e in (experiment, stored))
-                if field.metadata["fixed_by"] in ("train", stage) and ours != now:
+                fixed = field.metadata["fixed_by"]
+                if fixed in ("train", stage, *experiment.signal_names) and ours != now:
                     shown = (experiment_lib.shown(name, v) for v in (ours, now))
                     raise UserError(
                         "--{}: another process has begun with {} in {}; drop the flag, or give "

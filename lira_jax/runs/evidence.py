@@ -7,6 +7,7 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
@@ -144,7 +145,7 @@ class _Files:
     def _read(self, row: int) -> np.ndarray:
         file = self.views[row].signal(self.name, self.models[row])
         array = self.run.read(file)
-        if len(array) != self.num_examples or array.ndim < 2:
+        if len(array) != self.num_examples or array.ndim < 2 - is_plain(self.name):
             raise UserError(
                 f"{self.run.path / file} has shape "
                 f"{array.shape}, not of {self.num_examples} examples: it belongs to another run"

@@ -6,6 +6,7 @@ import pytest
 from lira_jax.evaluation import alarms
 from lira_jax.evaluation.assessment import ShadowScores, assess
 from lira_jax.evaluation.decisions import best_threshold
+from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.summary import evaluate
 
 
@@ -94,9 +95,9 @@ def test_noise_has_no_epsilon():
 def test_what_other_targets_and_examples_say_is_there(simulated):
     scores, members, _, _ = simulated
     found = assess(*simulated, priors=(0.2,))
-    decisions = alarms.decided(scores, members)
-    assert found.false_alarms == alarms.false_alarms(decisions, scores, members)
-    assert found.instability == alarms.instability(decisions, scores, members)
+    decisions = alarms.decided(Ranked.of(scores, members))
+    assert found.false_alarms == alarms.false_alarms(decisions, Ranked.of(scores, members))
+    assert found.instability == alarms.instability(decisions, Ranked.of(scores, members))
     assert found.transferred == {}  # some 750 non-members resolve no rate of the paper
     assert found.reproducibility is None  # and 75 members of both targets have no highest 1 %
     assert not found.tnr_at_fnr.is_known

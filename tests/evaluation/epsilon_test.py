@@ -7,12 +7,17 @@ from scipy import stats
 from lira_jax.errors import UserError
 from lira_jax.evaluation import epsilon_strategies as strategies
 from lira_jax.evaluation.epsilon import Epsilon, Setting, epsilon
+from lira_jax.evaluation.ranked import Ranked
 
 _SIMULATIONS = 200
 # An error rate of 5 % exceeds this in one test of 1000.
 _TOO_OFTEN = stats.binom.isf(0.001, _SIMULATIONS, 0.05) / _SIMULATIONS
 COINS = Setting(0.0, coin=0.5)
 NO_COINS = Setting(0.0)
+
+
+def _ranks(scores):
+    return np.unique(scores, return_inverse=True)[1].astype(np.uint32)
 
 
 def _randomised_response(rng, members, epsilon):
@@ -29,9 +34,11 @@ def _bounds(draw, size, setting, simulations=_SIMULATIONS):
         members = rng.random(size) < (0.5 if coin is None else coin)
         scores = draw(rng, members)
         if coin is None:
-            value.append(np.exp(epsilon(scores[None], members[None], setting, seed=i).value))
+            value.append(
+                np.exp(epsilon(Ranked.of(scores[None], members[None]), setting, seed=i).value)
+            )
         else:
-            made.append(strategies.guess(scores, members, coin, seed=i))
+            made.append(strategies.guess(_ranks(scores), members, coin, seed=i))
             value.append(strategies.guesses(made[-1], delta, error))
     one_run = strategies.one_run(made, delta, error) if coin == 0.5 else np.ones(simulations)
     return np.log(np.maximum(value, 1)), np.log(np.maximum(one_run, 1))
@@ -92,7 +99,7 @@ def test_bound_approaches_epsilon_with_many_examples(coin):
     members = rng.random(200_000) < 0.5
     scores = _randomised_response(rng, members, 2.0)
     for delta, least in ((0.0, 1.95), (1e-5, 1.93)):
-        found = epsilon(scores[None], members[None], Setting(delta, coin=coin))
+        found = epsilon(Ranked.of(scores[None], members[None]), Setting(delta, coin=coin))
         assert least < found.value < 2.0
         assert found.strategy == ("thresholds" if coin is None else "guesses")
 
@@ -119,7 +126,10 @@ def test_median_over_targets_holds_even_if_all_targets_are_the_same(setting):
         members = rng.random(600) < 0.5
         one = _randomised_response(rng, members, 2.0)
         exceeded += (
-            epsilon(one[None].repeat(3, 0), members[None].repeat(3, 0), setting, seed=i).value > 2
+            epsilon(
+                Ranked.of(one[None].repeat(3, 0), members[None].repeat(3, 0)), setting, seed=i
+            ).value
+            > 2
         )
     assert exceeded / _SIMULATIONS <= _TOO_OFTEN
 
@@ -130,8 +140,13 @@ def test_over_targets_is_the_median_at_half_the_error(setting):
     members = rng.random((5, 600)) < 0.5
     scores = rng.normal(size=members.shape) + members * np.arange(1, 6)[:, None]
     stricter = dataclasses.replace(setting, confidence=0.975)
-    each = [epsilon(s[None], m[None], stricter).value for s, m in zip(scores, members, strict=True)]
-    assert epsilon(scores, members, setting).value == pytest.approx(np.median(each), abs=1e-12)
+    each = [
+        epsilon(Ranked.of(s[None], m[None]), stricter).value
+        for s, m in zip(scores, members, strict=True)
+    ]
+    assert epsilon(Ranked.of(scores, members), setting).value == pytest.approx(
+        np.median(each), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("coin", [None, 0.5])
@@ -141,7 +156,7 @@ def test_more_confidence_or_delta_never_raises_the_bound(coin):
     scores = rng.normal(size=(1, 2000)) + 2 * members
 
     def bound(delta, confidence):
-        found = epsilon(scores, members, Setting(delta, confidence, coin))
+        found = epsilon(Ranked.of(scores, members), Setting(delta, confidence, coin))
         return np.array([found.value, found.one_run if coin else found.value])
 
     assert np.all(bound(0.0, 0.99) < bound(0.0, 0.95))
@@ -154,7 +169,7 @@ def test_nothing_but_the_order_of_the_scores_matters():
     members = rng.random((2, 500)) < 0.5
     scores = rng.normal(size=members.shape) + members
     for setting in (COINS, NO_COINS, Setting(1e-4, coin=0.5)):
-        bounds = [epsilon(of, members, setting) for of in (scores, np.exp(scores))]
+        bounds = [epsilon(Ranked.of(of, members), setting) for of in (scores, np.exp(scores))]
         assert repr(bounds[0]) == repr(bounds[1])  # NaN too
 
 
@@ -178,11 +193,11 @@ def test_a_bound_of_one_run_needs_fair_coins_where_delta_is_positive():
     rng = np.random.default_rng(7)
     members = rng.random((1, 500)) < 0.8
     scores = rng.normal(size=members.shape) + 3 * members
-    pure = epsilon(scores, members, Setting(0.0, coin=0.8))
+    pure = epsilon(Ranked.of(scores, members), Setting(0.0, coin=0.8))
     assert pure.one_run == pytest.approx(pure.value)
     assert pure.value > 1
-    assert np.isnan(epsilon(scores, members, Setting(1e-5, coin=0.8)).one_run)
-    assert np.isnan(epsilon(scores, members, Setting(0.0)).one_run)
+    assert np.isnan(epsilon(Ranked.of(scores, members), Setting(1e-5, coin=0.8)).one_run)
+    assert np.isnan(epsilon(Ranked.of(scores, members), Setting(0.0)).one_run)
 
 
 @pytest.mark.parametrize("setting", [COINS, NO_COINS, Setting(1e-5, coin=0.5)])
@@ -190,24 +205,26 @@ def test_targets_without_two_of_either_kind_have_no_say(setting):
     rng = np.random.default_rng(0)
     members = rng.random((4, 500)) < 0.5
     scores = 3 * members + rng.normal(size=members.shape)
-    expected = epsilon(scores, members, setting)
+    expected = epsilon(Ranked.of(scores, members), setting)
     assert expected.value > 0
     lonely = np.zeros((3, 500), bool)
     lonely[0, 7], lonely[1] = True, True  # one member, all members, none
     more = np.concatenate([scores, rng.normal(size=lonely.shape)])
-    assert repr(epsilon(more, np.concatenate([members, lonely]), setting)) == repr(expected)
-    nothing = epsilon(more[4:], lonely, setting)
+    assert repr(epsilon(Ranked.of(more, np.concatenate([members, lonely])), setting)) == repr(
+        expected
+    )
+    nothing = epsilon(Ranked.of(more[4:], lonely), setting)
     assert nothing.value == 0
     assert not nothing.one_run > 0
     # NaN is no score: as if the example were not there.
     blank = np.where(np.arange(500) < 20, np.nan, scores)
-    left = epsilon(scores[:, 20:], members[:, 20:], setting)
-    assert repr(epsilon(blank, members, setting)) == repr(left)
+    left = epsilon(Ranked.of(scores[:, 20:], members[:, 20:]), setting)
+    assert repr(epsilon(Ranked.of(blank, members), setting)) == repr(left)
 
 
 def test_tiny_targets_get_a_bound_of_zero():
     members = np.array([[True, True, False, False]])
     for setting in (COINS, NO_COINS, Setting(1e-5, coin=0.5)):
-        found = epsilon(members.astype(float), members, setting)
+        found = epsilon(Ranked.of(members.astype(float), members), setting)
         assert isinstance(found, Epsilon)
         assert found.value == 0

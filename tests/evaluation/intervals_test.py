@@ -3,7 +3,6 @@ import pytest
 from scipy import stats
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
 
 from lira_jax.evaluation.intervals import (
     clopper_pearson,
@@ -11,6 +10,7 @@ from lira_jax.evaluation.intervals import (
     rate,
     target_intervals,
 )
+from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.roc import auc, metrics, roc
 
 _SIMULATIONS = 400
@@ -18,12 +18,9 @@ _SIMULATIONS = 400
 _ENOUGH = stats.binom.ppf(0.005, _SIMULATIONS, 0.93) / _SIMULATIONS
 
 
-@pytest.fixture(autouse=True)
-def _one_blas_thread():
-    # The products here are tiny: threads that wait for a busy core take a hundred times longer than
-    # one.
-    with threadpool_limits(1):
-        yield
+def _over_targets(scores, members, **options):
+    ranked = Ranked.of(scores, members)
+    return target_intervals(ranked.all().curve(), ranked.rows, **options)
 
 
 def _binormal_truth(shift, sd_in=1.0, sd_out=1.0):
@@ -60,9 +57,7 @@ def test_intervals_over_unlike_targets_hold_their_coverage(num_targets, each, sh
     def draw(rng):
         scores = rng.normal(size=members.shape) + rng.normal(0, spread / 2, (num_targets, 1))
         scores += members * rng.normal(shift, spread, (num_targets, 1))
-        return target_intervals(
-            roc(scores.ravel(), members.ravel()), scores, members, resamples=100
-        )
+        return _over_targets(scores, members, resamples=100)
 
     coverage = _coverage(draw, truth)
     assert min(coverage.values()) >= _ENOUGH, coverage
@@ -144,7 +139,7 @@ def test_width_is_that_of_the_mean_of_the_targets(num_targets):
     members = np.tile(np.arange(1000) < 500, (num_targets, 1))
     scores = rng.normal(size=members.shape) + members * rng.normal(-1, 0.5, (num_targets, 1))
     curve = roc(scores.ravel(), members.ravel())
-    low, high = target_intervals(curve, scores, members)["auc"]
+    low, high = _over_targets(scores, members)["auc"]
     own = [roc_auc_score(m, s) for m, s in zip(members, scores, strict=True)]
     expected = 2 * stats.t.ppf(0.975, num_targets - 1) * np.std(own, ddof=1) / np.sqrt(num_targets)
     assert high - low == pytest.approx(expected, rel=0.07)
@@ -156,7 +151,7 @@ def test_above_one_half_an_interval_is_symmetric_on_the_logit_scale():
     members = np.tile(np.arange(400) < 200, (5, 1))
     scores = rng.normal(size=members.shape) + members * rng.normal(3, 1, (5, 1))
     curve = roc(scores.ravel(), members.ravel())
-    low, high = target_intervals(curve, scores, members)["auc"]
+    low, high = _over_targets(scores, members)["auc"]
     assert (logit(high) + logit(low)) / 2 == pytest.approx(logit(auc(curve)))
 
 
@@ -167,7 +162,7 @@ def test_equal_targets_are_no_proof_of_certainty():
     scores = np.stack([one, one])
     curve = roc(scores.ravel(), members.ravel())
     expected = example_intervals(curve)
-    for name, interval in target_intervals(curve, scores, members).items():
+    for name, interval in _over_targets(scores, members).items():
         assert interval == pytest.approx(expected[name], nan_ok=True)
 
 
@@ -177,7 +172,7 @@ def test_intervals_contain_their_metric_and_stay_in_the_unit_interval(shift):
     members = rng.random((3, 400)) < 0.5
     scores = rng.normal(size=members.shape) + members * shift * np.array([[0.5], [1], [2]])
     curve = roc(scores.ravel(), members.ravel())
-    for intervals in (example_intervals(curve), target_intervals(curve, scores, members)):
+    for intervals in (example_intervals(curve), _over_targets(scores, members)):
         assert np.isnan(intervals["tpr_at_1e-3"]).all()  # some 600 non-members
         for name, value in metrics(curve).items():
             low, high = intervals[name]
@@ -189,11 +184,11 @@ def test_intervals_contain_their_metric_and_stay_in_the_unit_interval(shift):
 
 def test_targets_of_which_some_have_no_members_are_resampled_without_warning():
     rng = np.random.default_rng(6)
-    members = [np.zeros(30, bool), np.ones(40, bool), np.arange(30) < 15]
-    scores = [rng.normal(size=m.size) + m for m in members]
-    curve = roc(np.concatenate(scores), np.concatenate(members))
-    low, high = target_intervals(curve, scores, members)["auc"]
-    assert 0 <= low < auc(curve) < high <= 1
+    members = np.stack([np.zeros(40, bool), np.ones(40, bool), np.arange(40) < 15])
+    scores = rng.normal(size=members.shape) + members
+    scores[[0, 2], 30:] = np.nan
+    low, high = _over_targets(scores, members)["auc"]
+    assert 0 <= low < auc(roc(scores.ravel(), members.ravel())) < high <= 1
 
 
 @pytest.mark.parametrize(("num_targets", "each"), [(1, 500), (2, 200), (8, 100), (32, 400)])

@@ -4,6 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 
 from lira_jax.evaluation import pooled_threshold
+from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.roc import roc, tpr_at_fpr
 
 
@@ -38,6 +39,6 @@ def test_infinite_scores_are_numbers():
 def test_each_target_has_its_own_and_nan_is_no_score():
     scores = np.array([[1.0, 2.0, np.nan, 4.0], [9.0, 8.0, 7.0, 6.0], [1.0, 1.0, 1.0, 1.0]])
     members = np.array([[0, 0, 0, 1], [1, 1, 0, 0], [1, 1, 1, 1]], bool)
-    found = pooled_threshold.of_targets(scores, members, 0)
-    assert found[:2].tolist() == [np.nextafter(2.0, 3), np.nextafter(7.0, 8)]
+    found = pooled_threshold.of_targets(Ranked.of(scores, members).rows, 0)
+    assert found[:2].tolist() == [2, 5]  # of the scores 1, 2, 4, 6, 7, 8, 9: above 2, and above 7
     assert np.isnan(found[2])

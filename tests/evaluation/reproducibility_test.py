@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from lira_jax.evaluation import reproducibility as lib
+from lira_jax.evaluation.ranked import Ranked
 
 
 def simulated(num_targets=5, num_examples=2000, common=1.0, seed=0):
@@ -15,7 +16,7 @@ def simulated(num_targets=5, num_examples=2000, common=1.0, seed=0):
 
 def test_pairs_are_compared_on_what_both_trained_on():
     scores, members = simulated()
-    found = lib.reproducibility(scores, members, top=0.1)
+    found = lib.reproducibility(Ranked.of(scores, members), top=0.1)
     jaccards, correlations = [], []
     for t in range(4):
         both = members[t] & members[t + 1]
@@ -32,7 +33,7 @@ def test_pairs_are_compared_on_what_both_trained_on():
 def test_orders_that_have_nothing_in_common_are_at_chance():
     gaps = []
     for seed in range(60):
-        found = lib.reproducibility(*simulated(4, 2000, 0.0, seed), top=0.1)
+        found = lib.reproducibility(Ranked.of(*simulated(4, 2000, 0.0, seed)), top=0.1)
         gaps.append((found.jaccard - found.jaccard_by_chance, found.spearman))
     error = np.std(gaps, 0) / np.sqrt(len(gaps))
     # The index of the expected intersection, by which chance goes, is a little above the mean.
@@ -43,7 +44,9 @@ def test_orders_that_have_nothing_in_common_are_at_chance():
 def test_equal_orders_agree_and_only_the_order_counts():
     scores, members = simulated()
     same = np.tile(scores[0], (5, 1))
-    found = lib.reproducibility(np.exp(same * np.arange(1, 6)[:, None]), members, top=0.1)
+    found = lib.reproducibility(
+        Ranked.of(np.exp(same * np.arange(1, 6)[:, None]), members), top=0.1
+    )
     assert (found.jaccard, found.spearman) == pytest.approx((1, 1))
 
 
@@ -63,7 +66,7 @@ def test_ties_at_the_border_are_broken_by_lot():
 
 def test_scores_that_do_not_vary_have_no_rank_correlation():
     _, members = simulated()
-    found = lib.reproducibility(np.zeros(members.shape), members)
+    found = lib.reproducibility(Ranked.of(np.zeros(members.shape), members))
     assert np.isnan(found.spearman)
     assert found.support == (2000,)
 
@@ -76,8 +79,8 @@ def test_support_counts_targets_without_a_false_positive():
     for t in range(5):
         highest = max(s for s, m in zip(scores[t], members[t], strict=True) if not m)
         expected += members[t] & (scores[t] > highest)
-    np.testing.assert_array_equal(lib.support(scores, members), expected)
-    found = lib.reproducibility(scores, members)
+    np.testing.assert_array_equal(lib.support(Ranked.of(scores, members)), expected)
+    found = lib.reproducibility(Ranked.of(scores, members))
     assert sum(found.support) == 2000
     assert sum(k * n for k, n in enumerate(found.support)) == expected.sum()
 
@@ -86,14 +89,14 @@ def test_a_missing_score_is_neither_found_nor_compared():
     scores, members = simulated()
     holes = scores.copy()
     holes[:, 1500:] = np.nan
-    found = lib.reproducibility(holes, members, top=0.1)
-    expected = lib.reproducibility(scores[:, :1500], members[:, :1500], top=0.1)
+    found = lib.reproducibility(Ranked.of(holes, members), top=0.1)
+    expected = lib.reproducibility(Ranked.of(scores[:, :1500], members[:, :1500]), top=0.1)
     assert found.jaccard == expected.jaccard
     assert found.support[0] == expected.support[0] + 500
 
 
 def test_too_few_common_members_or_targets_are_none():
-    assert lib.reproducibility(*simulated(1)) is None
-    assert lib.reproducibility(*simulated(4, 200)) is None
+    assert lib.reproducibility(Ranked.of(*simulated(1))) is None
+    assert lib.reproducibility(Ranked.of(*simulated(4, 200))) is None
     scores, members = simulated(2)
-    assert lib.reproducibility(scores, np.stack([members[0], ~members[0]])) is None
+    assert lib.reproducibility(Ranked.of(scores, np.stack([members[0], ~members[0]]))) is None

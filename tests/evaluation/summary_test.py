@@ -3,6 +3,7 @@ import pytest
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation.intervals import example_intervals, target_intervals
+from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.roc import metrics, roc
 from lira_jax.evaluation.summary import METRICS, evaluate
 
@@ -67,7 +68,8 @@ def test_several_targets_get_the_intervals_of_targets():
     scores, members = _attack()
     scores[0] -= members[0]  # unlike the others, so that targets differ more than examples
     summary = evaluate(scores, members)
-    expected = target_intervals(roc(scores.ravel(), members.ravel()), scores, members)
+    ranked = Ranked.of(scores, members)
+    expected = target_intervals(ranked.all().curve(), ranked.rows)
     own = summary.metrics["auc"]
     assert (own.low, own.high) == pytest.approx(expected["auc"])
     low, high = example_intervals(roc(scores.ravel(), members.ravel()))["auc"]

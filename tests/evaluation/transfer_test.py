@@ -5,6 +5,7 @@ import pytest
 
 from lira_jax.evaluation import transfer
 from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.roc import roc
 
 
@@ -34,7 +35,7 @@ def naive(scores, members, alpha):
 @pytest.mark.parametrize("num_targets", [2, 5, 6])
 def test_rates_equal_those_counted_at_the_others_median(num_targets):
     scores, members = simulated(num_targets)
-    found = transfer.transferred(scores, members)["1e-3"]
+    found = transfer.transferred(Ranked.of(scores, members))["1e-3"]
     called = naive(scores, members, 1e-3)
     assert found.tpr.value == np.mean(called[members])
     assert found.fpr.value == np.mean(called[~members])
@@ -54,7 +55,7 @@ def test_targets_alike_keep_the_false_positive_rate():
     rates = []
     for seed in range(20):
         scores, members = simulated(8, 4000, seed=seed)
-        rates.append(transfer.transferred(scores, members)["1e-3"].fpr.value)
+        rates.append(transfer.transferred(Ranked.of(scores, members))["1e-3"].fpr.value)
     # The threshold just above the third of 2000 non-members' scores has a mean FPR of 3 / 2001 or
     # less; the median of several lies between the nominal rate and that.
     assert 0.9e-3 < np.mean(rates) < 1.6e-3
@@ -62,18 +63,18 @@ def test_targets_alike_keep_the_false_positive_rate():
 
 def test_a_rate_that_all_nonmembers_together_do_not_resolve_is_left_out():
     scores, members = simulated()
-    assert list(transfer.transferred(scores, members)) == ["1e-3"]
+    assert list(transfer.transferred(Ranked.of(scores, members))) == ["1e-3"]
     scores, members = simulated(64)
-    found = transfer.transferred(scores, members)
+    found = transfer.transferred(Ranked.of(scores, members))
     assert list(found) == ["1e-3", "1e-5"]
     assert found["1e-5"].tpr.value < found["1e-3"].tpr.value
 
 
 def test_a_single_target_takes_what_shadows_give():
     scores, members = simulated(1)
-    assert transfer.transferred(scores, members) == {}
+    assert transfer.transferred(Ranked.of(scores, members)) == {}
     limits = np.array([[2.0, np.nan], [5.0, np.nan], [3.0, np.nan]])
-    found = transfer.transferred(scores, members, others=limits)
+    found = transfer.transferred(Ranked.of(scores, members), others=limits)
     assert list(found) == ["1e-3"]
     assert found["1e-3"].fpr.value == np.mean(scores[~members] >= 3.0)
 
@@ -83,8 +84,8 @@ def test_pairs_without_a_score_do_not_count():
     scores[:, :1000] = np.nan
     scores[1] = np.nan
     left = np.arange(6) != 1
-    expected = transfer.transferred(scores[left, 1000:], members[left, 1000:])["1e-3"]
-    assert transfer.transferred(scores, members)["1e-3"] == expected
+    expected = transfer.transferred(Ranked.of(scores[left, 1000:], members[left, 1000:]))["1e-3"]
+    assert transfer.transferred(Ranked.of(scores, members))["1e-3"] == expected
 
 
 def test_the_value_of_an_accusation():
@@ -103,6 +104,6 @@ def test_the_value_of_an_accusation():
 
 def test_priors_are_those_asked_for():
     scores, members = simulated()
-    found = transfer.transferred(scores, members, priors=(0.001, 0.5))["1e-3"]
+    found = transfer.transferred(Ranked.of(scores, members), priors=(0.001, 0.5))["1e-3"]
     assert list(found.ppv) == ["0.001", "0.5"]
     assert found.ppv["0.5"] == transfer.ppv(found.tpr, found.fpr, 0.5)

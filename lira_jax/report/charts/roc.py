@@ -150,7 +150,11 @@ def log_steps(
     """A ROC that a log axis can hold: it begins at `floor` with the TPR reached there."""
     assert found.roc is not None, "those without are not drawn"
     fpr, tpr = np.array(found.roc.fpr), np.array(found.roc.tpr)
-    whole = Roc(fpr, tpr, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
+    fp, tp = (
+        np.rint(r * n).astype(int)
+        for r, n in ((fpr, found.num_nonmembers), (tpr, found.num_members))
+    )
+    whole = Roc(fp, tp, np.zeros_like(fpr), found.num_members, found.num_nonmembers)
     few = thin(whole, ROC_POINTS)
     above = few.fpr > floor
     first = tpr[np.searchsorted(fpr, floor, side="right") - 1]
