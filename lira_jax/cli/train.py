@@ -43,11 +43,14 @@ def main() -> None:
         runs = setup.store(runs, dataset, keep, networks)
     flags.open_with(run_data.line(runs[0][0], dataset))
 
-    from lira_jax.runs import checkpoint  # after the cheap checks
+    from lira_jax.models import recipe  # after the cheap checks
+    from lira_jax.runs import checkpoint
     from lira_jax.signals import epochs
     from lira_jax.training import loop
 
     convolutional = any(network.convolutional for network in networks)
+    if convolutional and (by := recipe.convolutions(runs[0][1])):
+        flags.open_with(by)
     folders = [run.checkpoints() for run, _ in runs]
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
     number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))

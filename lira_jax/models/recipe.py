@@ -17,6 +17,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models import conv, own, table
+from lira_jax.models.onednn import operations
 
 
 class Batch(NamedTuple):
@@ -109,11 +110,27 @@ def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
     return members // e.batch_size
 
 
+def is_own_code(experiment: Experiment) -> bool:
+    """Whether the model or the recipe is the user's own, which may convolve in its own way."""
+    return bool(experiment.recipe) or ":" in experiment.model
+
+
+def convolutions(experiment: Experiment) -> str:
+    """A line on what computes the convolutions of an experiment; "" for code of the user's own."""
+    if is_own_code(experiment):
+        return ""
+    if jax.default_backend() == "cpu" and operations.available():
+        by_onednn = conv.usual_form(experiment.conv_form) == "onednn"
+        return "convolutions by " + ("oneDNN" if by_onednn else "XLA, as --conv_form asks")
+    faster = jax.default_backend() == "cpu" and operations.exists_here()
+    return "convolutions by XLA" + ("; faster: pip install 'lira_jax[onednn]'" if faster else "")
+
+
 def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = None) -> Context:
     """The context of an experiment.
 
     Args:
-      conv_form: a key of conv.FORMS; the usual one by default.
+      conv_form: a key of conv.FORMS; that of the experiment, or the usual one, by default.
 
     Raises:
       UserError: as `table.create`.
@@ -132,7 +149,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         dropout=e.dropout,
         drop_connect=e.drop_connect,
         dtype=e.compute_dtype,
-        conv_form=conv_form or conv.usual_form(),
+        conv_form=conv_form or conv.usual_form(e.conv_form),
     )
     return Context(
         experiment=e,
