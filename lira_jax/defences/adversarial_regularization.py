@@ -133,6 +133,8 @@ def recipe(context: Context, supervised: Callable[..., Recipe]) -> Recipe:
             f"{PLAIN_EPOCHS} epoch without the attack and {ATTACK_EPOCHS} of the attack; give "
             "more"
         )
+    if context.vocabulary:
+        raise UserError("--defence=adversarial_regularization: it is for classifiers, not for text")
     # The schedule is over the classifier's own steps.
     own = dataclasses.replace(context, total_steps=int((~turns).sum()))
     plain, shape = supervised(own), NETWORKS[e.adv_network]
