@@ -36,7 +36,7 @@ compared=()
 for defence in "${defences[@]}"; do
   echo "== $defence" >&2
   case "$defence" in
-    temperature* | round* | top_k* | argmax* | memguard*)
+    temperature* | round* | top_k* | argmax* | memguard* | laplace*)
       stage score "$base" --release="$defence" "$@"
       for shadows in same none; do
         stage attack "$base" --release="$defence" --shadows_defence=$shadows "$@"
