@@ -10,10 +10,9 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from lira_jax.attacks.shared import inputs as inputs_lib
@@ -21,6 +20,9 @@ from lira_jax.attacks.shared import leave_out, pairs
 from lira_jax.attacks.shared.blocks import MAX_THREADS
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """What has been learned for a target: (features [examples, features], group of each example) ->
@@ -49,7 +51,7 @@ def trained_attack(
     observed: np.ndarray | None = None,
     *,
     features: Callable[[np.ndarray], np.ndarray],
-    estimator: Callable[[int], BaseEstimator],
+    estimator: Callable[[int], "BaseEstimator"],
     per_class: bool = False,
     training_set: TrainingSet | None = None,
     even: bool = False,
@@ -133,6 +135,9 @@ def trained_attack(
         target = None if inputs.targets is None else int(inputs.targets[row])
         return judge_of(target)(features(inputs.of_target(row)), judged)
 
+    from sklearn.exceptions import ConvergenceWarning
+
+    estimator(0)  # imports its libraries, for only those that are there are limited below
     score = np.empty((inputs.num_targets, logits.shape[1]))
     workers = min(os.cpu_count() or 1, MAX_THREADS)
     with (
@@ -185,7 +190,7 @@ def caveat(
 
 
 def _learn(
-    make: Callable[[], BaseEstimator],
+    make: Callable[[], "BaseEstimator"],
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
@@ -204,7 +209,7 @@ def _learn(
       even: train on as many members as non-members: the first ones of either, in the order given.
     """
 
-    def fit(chosen: np.ndarray) -> BaseEstimator | None:
+    def fit(chosen: np.ndarray) -> "BaseEstimator | None":
         fewer = int(np.bincount(member[chosen], minlength=2).min())
         if fewer < FEWEST_PAIRS:
             return None
@@ -236,7 +241,7 @@ def _learn(
     return judge
 
 
-def _log_odds(classifier: BaseEstimator, x: np.ndarray) -> np.ndarray:
+def _log_odds(classifier: "BaseEstimator", x: np.ndarray) -> np.ndarray:
     out, member = classifier.predict_proba(x).astype(np.float64).T
     return np.log(np.maximum(member, 1 / LARGEST_ODDS)) - np.log(np.maximum(out, 1 / LARGEST_ODDS))
 
