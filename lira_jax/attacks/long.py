@@ -43,7 +43,8 @@ def long_attack(
     whose shadow outputs are within `distance` of its own. All models count in this choice, a target
     too: it is the same choice for every target and treats all models alike, so that a target that
     did not train on an example still ranks anywhere among its out shadows with the same
-    probability.
+    probability. Where models disagree and examples are many, an example can be attacked though it
+    has neighbours: each is compared with a bounded number of others (`count_neighbours`).
 
     Args:
       phi: float [models, examples, queries] or [models, examples]; query 0, the plain one, gives
