@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -68,6 +69,11 @@ def raw_logits(logits: np.ndarray) -> np.ndarray:
     return logits.astype(np.float64)
 
 
+def unchanged(features: np.ndarray) -> np.ndarray:
+    """Features of another signal as they are, float64 [..., features]; there may be one alone."""
+    return features.astype(np.float64)
+
+
 class _Network(MLPClassifier):
     """With batches of 16, as Hintersdorf et al. 2022 have them, where the pairs are few: with 200
     it would stop after a handful of steps, its weights still random."""
@@ -119,6 +125,13 @@ def xgboost(seed: int) -> BaseEstimator:
     )
 
 
+def logistic_regression(seed: int) -> BaseEstimator:
+    """With classes weighted alike, as Rezaei and Liu 2021 have it; on standardised features, for
+    the gradient's norms differ by powers of ten."""
+    classifier = LogisticRegression(class_weight="balanced", max_iter=1000, random_state=seed)
+    return make_pipeline(StandardScaler(), classifier)
+
+
 VARIANTS: dict[str, dict] = {
     # Shokri et al. 2017, section V-D: the label's class selects the network.
     "shokri": dict(
@@ -149,6 +162,7 @@ VARIANTS: dict[str, dict] = {
     "rezaei_nn": dict(
         features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
     ),
+    "logistic_regression": dict(features=confidences, estimator=logistic_regression),
     "random_forest": dict(features=confidences, estimator=random_forest),
     "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
     "xgboost": dict(features=confidences, estimator=xgboost),
