@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import pairs
@@ -66,6 +65,8 @@ def best_scale(shares: np.ndarray, members: np.ndarray) -> int:
       shares: float [pairs, scales].
       members: bool [pairs].
     """
+    from scipy.stats import rankdata
+
     inside = int(members.sum())
     outside = len(members) - inside
     if not inside or not outside:

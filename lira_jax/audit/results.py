@@ -18,6 +18,7 @@ from lira_jax.evaluation import transfer
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.calibrated import ALPHA, Calibrated
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.confidence_shapes import ConfidenceShapes
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
 from lira_jax.evaluation.groups import GROUPS, Confidence, GroupDecisions
@@ -228,6 +229,8 @@ class Results:
       calibration: how far the targets' maximum scores can be trusted, mean over targets.
       confidence: one of groups.GROUPS -> mean confidence of the targets on its pairs; empty where
         logits are unknown.
+      confidence_shapes: what confidences of one class look like, for members and non-members; None
+        where logits are unknown.
       risk: privacy risk scores; None too where there are no shadow members to learn from.
       exposure_by_source: source -> exposure, of the pool and the outliers put into it; empty
         without outliers.
@@ -261,6 +264,7 @@ class Results:
     accuracy: Accuracy | None = None
     calibration: Calibration | None = None
     confidence: dict[str, Confidence] = dataclasses.field(default_factory=dict)
+    confidence_shapes: ConfidenceShapes | None = None
     risk: PrivacyRisk | None = None
     exposure_by_source: dict[str, SourceExposure] = dataclasses.field(default_factory=dict)
     probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)

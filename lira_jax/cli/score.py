@@ -52,6 +52,8 @@ def main() -> None:
     flags.open_with(run_data.line(run, dataset))
 
     convolutional = any(one.convolutional for one in networks)
+    if convolutional and (by := recipe.convolutions(experiment)):
+        flags.open_with(by)
     views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]
 

@@ -94,10 +94,11 @@ class Programs:
         self.state = jax.eval_shape(init, 0)
         self.resident = e.data_on == "device"
         # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is
-        # many programs.
+        # many programs, unless oneDNN convolves.
+        by_xla = plan.conv_form != "onednn" or recipes.is_own_code(e)
         on_cpu = devices.devices.flat[0].platform == "cpu"
         convolutional = has_convolution(self.state)  # also of what only training needs
-        self.scan = self.resident and not by_step and not (convolutional and on_cpu)
+        self.scan = self.resident and not by_step and not (convolutional and on_cpu and by_xla)
         self.one_step = step.make_step(self.recipe, normalizer, e)
         if self.scan:
             train = step.scan_epoch(self.one_step)
@@ -200,10 +201,13 @@ class Programs:
         return draw
 
     def _evaluate_one(self, state, images, labels, index):
-        outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        classifies = self.network.classifies
-        loss = losses.cross_entropy(outputs, labels[index]) if classifies else None
-        return health.summarise(outputs, classifies), loss
+        inputs, network, loss = images[index], self.network, None
+        outputs = network.outputs(self.recipe.variables(state), inputs)
+        if network.classifies:
+            loss = losses.cross_entropy(outputs, labels[index])
+        elif network.reads_text:
+            loss, _ = losses.of_tokens(outputs, inputs)
+        return health.summarise(outputs, network.classifies), loss
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:
