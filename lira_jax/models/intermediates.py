@@ -19,7 +19,8 @@ class Layers(NamedTuple):
 
     Attributes:
       outputs: name -> [B, ...], of every layer that flax knows of; the layers of a block have its
-        name before theirs, as in Block_0.Dense_1.
+        name before theirs, as in Block_0.Dense_1. A ReLU that a layer of ours brings with it (Conv
+        with a slope, BatchNorm) is part of its output.
       inputs: name -> [B, ...], what goes into each fully connected layer, in the order of calls.
     """
 

@@ -13,6 +13,8 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
+from lira_jax.models import recipe as recipes
+from lira_jax.models.conv import usual_form
 from lira_jax.models.network import Network
 from lira_jax.runs import health
 from lira_jax.runs.directory import RunDirectory, View
@@ -72,6 +74,7 @@ class ChunkScorer:
             e.strategy,
             convolutional=network.convolutional,
             platform=devices.devices.flat[0].platform,
+            form="plain" if recipes.is_own_code(e) else usual_form(e.conv_form),
         )
         # As many as of a whole run, so that the blocks do not depend on what is left to do.
         width = chunks.width(self.strategy, e.models_per_chunk, e.num_models, devices)
@@ -85,7 +88,9 @@ class ChunkScorer:
         )
         self._shapes = measure.shapes(of_one, network, examples.x, examples.y)
         self._of_many = lift.lift(of_one, self.strategy, devices, shared=3)
-        batch = e.score_batch_size or usual_batch(devices, convolutional=network.convolutional)
+        batch = e.score_batch_size or usual_batch(
+            devices, convolutional=network.convolutional, output_shape=network.output_shape
+        )
         self._batch = max(1, batch // max(self.queries, table.images(measures)))
         self.num_examples = len(examples.y)
 
