@@ -2,6 +2,7 @@
 leaks into it."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ FAST = named("fast")
 NO_SIGNAL = ("zero_r",)
 
 
+@functools.cache
 def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
     """Logits with an example's own difficulty, shared by all models, and `gap` more on the label
     for members."""
