@@ -71,7 +71,9 @@ def _check_space(home: pathlib.Path, name: str, tree: Any) -> None:
 
 
 def _is_full(path: pathlib.Path) -> UserError:
-    return UserError(f"{path} could not be written: the disk is full; free some and run again")
+    return UserError(
+        f"{path} could not be written: the disk is full; free some space and run again"
+    )
 
 
 def _write_record(path: pathlib.Path, model_id: int, name: str) -> None:
