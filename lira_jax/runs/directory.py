@@ -17,6 +17,7 @@ from lira_jax import progress
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.runs import files
 from lira_jax.runs import records as records_lib
 from lira_jax.runs.folder import Folder
 from lira_jax.runs.health import Diagnosis
@@ -137,6 +138,7 @@ def figure(name: str, suffix: str) -> str:
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
+_IDENTITY = "run"
 
 
 def _diagnosis(model: int) -> str:
@@ -238,6 +240,23 @@ class RunDirectory(Folder):
                 f"--workdir={self.path}: it has checkpoints, and no manifest.json that says what "
                 "they were trained on; restore it, or start anew in another --workdir"
             )
+
+    def identity(self) -> str | None:
+        """What `settle_identity` has entered; None in runs of earlier versions."""
+        return self._manifest().get(_IDENTITY, {}).get("sha256")
+
+    def settle_identity(self, experiment: Experiment) -> None:
+        """Enters a hash of the masks and of the experiment that the run begins with.
+
+        Checkpoints say it, so that one of another run is none of this one's.
+        """
+        if self.identity() is not None:
+            return
+        with self._lock():
+            entries = self._manifest()
+            if _IDENTITY not in entries:
+                fields = {"keep": entries[KEEP]["sha256"], **experiment_lib.to_json(experiment)}
+                self.enter({_IDENTITY: {"sha256": files.sha256_of_json(fields)}})
 
     def working(
         self, stage: str, experiment: Experiment, models: Collection[int]
