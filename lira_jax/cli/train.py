@@ -110,6 +110,14 @@ def summary(last: dict[int, dict], found: dict[int, Diagnosis], kind: str) -> st
             for name, what in of.items()
             if f"{name}_accuracy" in mean
         )
+        return text
+    perplexity = {
+        what: np.exp(np.mean(known))
+        for name, what in of.items()
+        if (known := [r[f"{name}_loss"] for r in usable if r.get(f"{name}_loss") is not None])
+    }
+    if perplexity:  # of models of text; those of a recipe of the user's own have no such losses
+        text += ": perplexity " + ", ".join(f"{p:.4g} on {w}" for w, p in perplexity.items())
     return text
 
 

@@ -46,6 +46,19 @@ class Data:
     test_splits: str = _field(
         "", "tfds splits that form the test set, joined by +; empty for test if it exists."
     )
+    unit: str = _field(
+        "line",
+        "Of text, what carries a membership bit: line, document, or window:LENGTH, pieces of the "
+        "whole text of so many tokens, such as window:128.",
+    )
+    tokenizer: str = _field(
+        "bytes",
+        "Of text: bytes, bpe:SIZE (byte pair encoding trained on the pool, such as bpe:4096), a "
+        "tokenizer.json, or a folder with vocab.json and merges.txt.",
+    )
+    context: int = _field(
+        128, "Of lines and documents, the most tokens of a sequence; longer ones become several."
+    )
     num_examples: int = _field(
         0,
         "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are. "
@@ -129,6 +142,9 @@ class Model:
     )
     hidden: tuple[int, ...] = _field(
         (512, 256), "Units of each hidden layer of mlp, comma separated."
+    )
+    positions: str = _field(
+        "learned", "How a gpt knows of positions.", choices=("learned", "rotary")
     )
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
     initial: str = _field(
@@ -284,7 +300,7 @@ class Scoring:
         "phi,logits",
         "What is saved of every model, comma separated: phi, logits, another measured signal of "
         "lira_jax/signals/table.py, or one that a recipe of your own brings. More can be added at "
-        "any time.",
+        "any time. Of text the default is phi,token_losses.",
         fixed_by="nothing",
     )
     probes: str = _field(

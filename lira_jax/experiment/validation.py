@@ -32,6 +32,7 @@ def validate(experiment: Experiment) -> Experiment:
         "width",
         "shift",
         "cutout",
+        "context",
         "models_per_chunk",
         "checkpoint_every",
         "log_every",

@@ -42,6 +42,8 @@ class Network:
       signals: of the user's own recipe, name -> measure(outputs, labels); empty otherwise.
       normalizer: of the pool, which `outputs` applies.
       code: fingerprint of the user's own code, if it was asked for and there is such code.
+      reads_text: whether outputs are logits [B, L, vocabulary] of each token given those before it.
+      output_shape: of the outputs of one example.
     """
 
     init: Callable
@@ -55,6 +57,8 @@ class Network:
     signals: Mapping[str, Callable]
     normalizer: Normalizer
     code: "Fingerprint | None" = None
+    reads_text: bool = False
+    output_shape: tuple[int, ...] = ()
 
 
 def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None = None) -> Network:
@@ -124,7 +128,10 @@ def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) 
         layers=intermediates.none,
         shapes=shapes,
         convolutional=table.has_convolution(shapes),
-        classifies=result.shape == (2, dataset.num_classes),
+        classifies=result.shape == (2, dataset.num_classes) and not dataset.is_text,
+        reads_text=dataset.is_text
+        and result.shape == (2, *dataset.x.shape[1:], dataset.vocabulary),
+        output_shape=result.shape[1:],
         signals=signals,
         normalizer=normalizer,
     )

@@ -76,8 +76,9 @@ class Context:
 
     Attributes:
       experiment: all flags.
-      example_shape: of one input, (H, W, C) or (D,).
-      num_classes: K; labels are 0..K-1.
+      example_shape: of one input, (H, W, C), (D,) or, of text, (L,).
+      num_classes: K; labels are 0..K-1. Of text 1.
+      vocabulary: of text, the number of token ids; 0 for other data.
       total_steps: of the training of one model.
       module: the Linen module of --model; call `module.apply(variables, inputs, train=...)`.
       dtype: of the computation, jnp.float32 or jnp.bfloat16.
@@ -86,6 +87,7 @@ class Context:
     experiment: Experiment
     example_shape: tuple[int, ...]
     num_classes: int
+    vocabulary: int
     total_steps: int
     module: nn.Module
     dtype: Any
@@ -136,11 +138,13 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
     e = experiment
     module = table.create(
         e.model,
-        dataset.num_classes,
+        dataset.vocabulary or dataset.num_classes,
         depth=e.depth,
         width=e.width,
         hidden=e.hidden,
         activation=e.activation,
+        positions=e.positions,
+        text=dataset.is_text,
         initial=e.initial,
         dropout=e.dropout,
         drop_connect=e.drop_connect,
@@ -151,6 +155,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         experiment=e,
         example_shape=dataset.x.shape[1:],
         num_classes=dataset.num_classes,
+        vocabulary=dataset.vocabulary,
         total_steps=e.epochs * steps_per_epoch(e, len(dataset.x)),
         module=module,
         dtype=table.DTYPES[e.compute_dtype],

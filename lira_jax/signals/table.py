@@ -14,10 +14,11 @@ from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.models.network import Network
 from lira_jax.signals import merlin as merlin_lib
+from lira_jax.signals import sequence
 from lira_jax.signals.boundary_distance import boundary_distance
 from lira_jax.signals.gradient_norms import gradient_norms_w, gradient_norms_x
 from lira_jax.signals.layers import layers
-from lira_jax.signals.measure import Measure
+from lira_jax.signals.measure import Measure, Measurement
 from lira_jax.signals.merlin import merlin
 from lira_jax.signals.phi import phi
 
@@ -43,6 +44,7 @@ class Signal:
       options: (Experiment) -> the keywords, if there are any.
       argument: keyword of what is named behind the signal, as in layer=Dense_0; empty if nothing.
       images: of one example that pass through the model at a time, more where it is a large step.
+      text: whether it is of models of text alone.
     """
 
     summary: str
@@ -54,6 +56,13 @@ class Signal:
     options: Callable[[Experiment], dict] | None = None
     argument: str = ""
     images: int = 1
+    text: bool = False
+
+
+def _phi(batch: Measurement):
+    if batch.network.reads_text:
+        return sequence.phi(batch.outputs, batch.inputs)
+    return phi(batch.outputs, batch.labels)
 
 
 SIGNALS: dict[str, Signal] = {
@@ -62,7 +71,7 @@ SIGNALS: dict[str, Signal] = {
         "one number",
         f"{_LIRA}, equation 3",
         1,
-        measure=lambda batch: phi(batch.outputs, batch.labels),
+        measure=_phi,
     ),
     "logits": Signal(
         "the network's outputs before the softmax",
@@ -70,6 +79,14 @@ SIGNALS: dict[str, Signal] = {
         _LIRA,
         1,
         measure=lambda batch: batch.outputs,
+    ),
+    "token_losses": Signal(
+        "of text, log p of each token given those before it",
+        "tokens of the longest sequence",
+        f"{_LIRA}, appendix",
+        1,
+        measure=lambda batch: sequence.token_log_probabilities(batch.outputs, batch.inputs),
+        text=True,
     ),
     "gradient_norms_w": Signal(
         f"{_NORMS} the weights",
@@ -161,7 +178,15 @@ def measures(
                 f"--signals={name}: it is computed from {needs} when an attack asks for it; name "
                 f"{needs} instead"
             )
-        if not network.classifies:
+        fits = network.reads_text and (signal.text or name == "phi")
+        if not fits and signal.text:
+            raise UserError(f"--signals={name}: only models of text have it; name others")
+        if not fits and network.reads_text:
+            texts = ["phi", *(n for n, s in SIGNALS.items() if s.text)]
+            raise UserError(
+                f"--signals={name}: models of text do not have it; name {', '.join(texts)}"
+            )
+        if not fits and not network.classifies:
             others = ", ".join(network.signals) or "none"
             raise UserError(
                 f"--signals={name}: the network's outputs are no logits of the classes; name "

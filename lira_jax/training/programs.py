@@ -201,10 +201,13 @@ class Programs:
         return draw
 
     def _evaluate_one(self, state, images, labels, index):
-        outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        classifies = self.network.classifies
-        loss = losses.cross_entropy(outputs, labels[index]) if classifies else None
-        return health.summarise(outputs, classifies), loss
+        inputs, network, loss = images[index], self.network, None
+        outputs = network.outputs(self.recipe.variables(state), inputs)
+        if network.classifies:
+            loss = losses.cross_entropy(outputs, labels[index])
+        elif network.reads_text:
+            loss, _ = losses.of_tokens(outputs, inputs)
+        return health.summarise(outputs, network.classifies), loss
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:

@@ -64,7 +64,7 @@ def mean_gradient(loss_of: Callable, params, batch: Batch, key):
 
 
 def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
-    """Cross-entropy of the labels, descended by the optimiser of the flags.
+    """Cross-entropy of the labels, or of text's tokens, descended by the optimiser of the flags.
 
     Args:
       gradient: the gradient rule, as `mean_gradient`.
@@ -86,8 +86,14 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
                 mutable=["batch_stats"],
                 rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
             )
-            loss = losses.of_batch(logits, batch, e.label_smoothing)
-            return losses.weighted_mean(loss, batch.weights), updates.get("batch_stats", {})
+            weights = batch.weights
+            if context.vocabulary:
+                tokens = batch.inputs.astype(jnp.int32)
+                loss, count = losses.of_tokens(logits, tokens, e.label_smoothing)
+                weights *= count
+            else:
+                loss = losses.of_batch(logits, batch, e.label_smoothing)
+            return losses.weighted_mean(loss, weights), updates.get("batch_stats", {})
 
         (loss, batch_stats), slope = gradient(loss_of, state.params, batch, key)
         updates, opt_state = descent.update(slope, state.opt_state, state.params)
@@ -127,7 +133,9 @@ def check(recipe: Recipe, context: Context) -> None:
             )
     variables = traced("variables", recipe.variables, state)
     outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
-    shape, logits = getattr(outputs, "shape", None), (b, context.num_classes)
+    shape = getattr(outputs, "shape", None)
+    per_token = (*context.example_shape, context.vocabulary)
+    logits = (b, *(per_token if context.vocabulary else (context.num_classes,)))
     if not shape or shape[0] != b:
         raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
     if not e.recipe and not jnp.issubdtype(outputs.dtype, jnp.floating):
@@ -135,7 +143,7 @@ def check(recipe: Recipe, context: Context) -> None:
     if not e.recipe and shape != logits:
         raise fails(
             f"of a batch {list(batch.inputs.shape)} it returns {list(shape)}, not logits "
-            f"{list(logits)}; its last layer must have num_classes={context.num_classes} outputs"
+            f"{list(logits)}; its last layer must have num_classes={logits[-1]} outputs"
         )
     result = traced("step", recipe.step, state, batch, key)
     if not isinstance(result, tuple) or len(result) != 2:

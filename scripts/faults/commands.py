@@ -104,8 +104,12 @@ class Running:
                     start_new_session=True,
                 ).pid
         else:
+            # Until the child can take signals they wait.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             self.pid = os.fork()
-            if not self.pid:
+            if self.pid:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            else:
                 try:
                     _run(lines, log, folder)
                 except BaseException:

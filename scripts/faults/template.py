@@ -12,8 +12,8 @@ from lira_jax.runs import files
 
 RECIPE = (
     *("--dataset=digits", "--num_examples=60", "--num_models=4", "--model=mlp", "--hidden=8"),
-    *("--epochs=4", "--checkpoint_every=2", "--batch_size=30", "--augment=mirror", "--queries=2"),
-    *("--strategy=loop", "--workers=1"),
+    *("--epochs=30", "--checkpoint_every=15", "--batch_size=30", "--learning_rate=0.3"),
+    *("--augment=mirror", "--queries=2", "--strategy=loop", "--workers=1"),
 )
 ATTACKS = "--attacks=loss,phi"
 STAGES = ("train", "score", "attack", "report", "export")
