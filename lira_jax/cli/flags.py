@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from lira_jax import experiment as experiment_lib
 from lira_jax.cli import flagfiles, stop
 from lira_jax.data import masks
+from lira_jax.defences import releases
 from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
@@ -145,6 +146,12 @@ DEFINE_path(
     SHARED,
 )
 for _name, _default, _help in (
+    (
+        "release",
+        "",
+        "What the models release in the place of their logits: lira-score writes released/NAME/, "
+        "for each of a comma-separated list, and lira-attack attacks one. " + releases.help_text(),
+    ),
     (
         "model_ids",
         "all",

@@ -4,6 +4,8 @@ import sys
 
 from lira_jax.cli import flags
 from lira_jax.data import normalize
+from lira_jax.defences import releases
+from lira_jax.interop import release
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
@@ -14,11 +16,12 @@ SUMMARY = (
     "the signals asked for, phi and logits by default. Models that are scored already are passed "
     "over. Targets of another recipe are scored too."
 )
-SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", *flags.HOW_FLAGS]
+SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", "release", *flags.HOW_FLAGS]
 
 
 def main() -> None:
     workers.check(flags.FLAGS.workers)
+    asked = releases.parse(flags.FLAGS.release)
     flags.start_jax()
     directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
     with flags.settling() as runs:
@@ -70,6 +73,9 @@ def main() -> None:
         for (run, e), one in zip(runs, networks, strict=True):
             for name, examples in {"": dataset, **sets}.items():
                 scoring.score_models(e, one, examples, run, ids, view=views[name])
+    if not workers.inside():
+        for run, e in runs if asked else ():
+            release.release(run, e, ids, asked)
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
             number = table.queries(e.signal_names, e)

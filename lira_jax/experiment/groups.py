@@ -264,6 +264,54 @@ class Defence:
         "Defences in training, NAME or NAME:VALUE, comma separated; they go before the flags that "
         "they set.",
     )
+    dp_clip: float = _field(
+        1.0, "dp_sgd: largest norm of an example's gradient, over all parameters together."
+    )
+    dp_noise: float = _field(
+        1.0,
+        "dp_sgd: standard deviation of the noise in multiples of --dp_clip; 0 for clipping alone.",
+    )
+    dp_epsilon: float = _field(
+        0.0,
+        "dp_sgd: the epsilon that --dp_noise is chosen for when training begins, such as 8 (needs "
+        "the extra dp); 0 for the noise that is given.",
+    )
+    dp_delta: float = _field(1e-5, "dp_sgd: delta of the epsilon that is printed, a probability.")
+    dp_batches: str = _field(
+        "poisson",
+        "dp_sgd: how batches are drawn. poisson: each step takes each member with probability "
+        "batch_size / members, into a batch with room to spare. shuffled: an epoch is one pass, "
+        "its last batch short.",
+        choices=("poisson", "shuffled"),
+    )
+    adv_weight: float = _field(
+        3.0,
+        "adversarial_regularization: lambda, the weight of the attack's gain in the classifier's "
+        "loss.",
+    )
+    adv_attack_steps: int = _field(
+        2,
+        "adversarial_regularization: steps that train the attack, after which 2 train the "
+        "classifier. Epochs count both.",
+    )
+    adv_objective: str = _field(
+        "code",
+        "adversarial_regularization: code (the attack sees logits, by squared errors) or paper "
+        "(probabilities, by logarithms).",
+        choices=("code", "paper"),
+    )
+    adv_network: str = _field(
+        "purchase",
+        "adversarial_regularization: the attack's layers and learning rate, as for Purchase100 or "
+        "Texas100.",
+        choices=("purchase", "texas"),
+    )
+    dp_block: int = _field(
+        0,
+        "dp_sgd: examples of a model whose gradients are in memory at a time; 0 for as many as "
+        "64 MB hold.",
+        fixed_by="nothing",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

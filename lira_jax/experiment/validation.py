@@ -22,7 +22,7 @@ def validate(experiment: Experiment) -> Experiment:
         named = kind in ("file", "disjoint") and path != ""
         if choices and value not in (*choices, field.default) and not named:
             raise bad_choice(f"--{name}", value, choices)
-    for name in ("num_models", "epochs", "batch_size", "boundary_steps"):
+    for name in ("num_models", "epochs", "batch_size", "adv_attack_steps", "boundary_steps"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in (
         "seed",
@@ -37,9 +37,19 @@ def validate(experiment: Experiment) -> Experiment:
         "checkpoint_every",
         "log_every",
         "score_batch_size",
+        "dp_block",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay", "rotation", "mixup", "checkpoint_minutes"):
+    for name in (
+        "learning_rate",
+        "weight_decay",
+        "rotation",
+        "mixup",
+        "dp_noise",
+        "dp_epsilon",
+        "adv_weight",
+        "checkpoint_minutes",
+    ):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
@@ -47,6 +57,8 @@ def validate(experiment: Experiment) -> Experiment:
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
     for name in ("colour_jitter", "cutmix"):
         _require(0 <= getattr(e, name) <= 1, name, e, "give a number from 0 to 1")
+    _require(0 < e.dp_clip < math.inf, "dp_clip", e, "give a number > 0")
+    _require(0 < e.dp_delta < 1, "dp_delta", e, "give a probability, such as 1e-5")
     if e.mixup and e.cutmix:
         raise UserError(f"--mixup={e.mixup}: with --cutmix={e.cutmix} too; give one of them")
     if e.outliers and not e.outliers_from:
