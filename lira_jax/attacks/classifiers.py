@@ -64,6 +64,11 @@ def raw_logits(logits: np.ndarray) -> np.ndarray:
     return logits.astype(np.float64)
 
 
+def unchanged(features: np.ndarray) -> np.ndarray:
+    """Features of another signal as they are, float64 [..., features]; there may be one alone."""
+    return features.astype(np.float64)
+
+
 def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> "BaseEstimator":
     """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
     pairs."""
@@ -109,6 +114,17 @@ def xgboost(seed: int) -> "BaseEstimator":
     )
 
 
+def logistic_regression(seed: int) -> "BaseEstimator":
+    """With classes weighted alike, as Rezaei and Liu 2021 have it; on standardised features, for
+    the gradient's norms differ by powers of ten."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = LogisticRegression(class_weight="balanced", max_iter=1000, random_state=seed)
+    return make_pipeline(StandardScaler(), classifier)
+
+
 VARIANTS: dict[str, dict] = {
     # Shokri et al. 2017, section V-D: the label's class selects the network.
     "shokri": dict(
@@ -139,6 +155,7 @@ VARIANTS: dict[str, dict] = {
     "rezaei_nn": dict(
         features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
     ),
+    "logistic_regression": dict(features=confidences, estimator=logistic_regression),
     "random_forest": dict(features=confidences, estimator=random_forest),
     "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
     "xgboost": dict(features=confidences, estimator=xgboost),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from lira_jax.attacks.classifiers import unchanged
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared import leave_out, pairs
 from lira_jax.attacks.shared.blocks import MAX_THREADS
@@ -68,7 +69,7 @@ def trained_attack(
     on one thread, so the scores do not depend on the number of cores.
 
     Args:
-      logits: float [models, examples, classes].
+      logits: float [models, examples, classes], or any features.
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows (less
@@ -99,7 +100,7 @@ def trained_attack(
         missing.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
-    if logits.ndim != 3 or logits.shape[2] < 2:
+    if logits.ndim != 3 or logits.shape[2] < (1 if features is unchanged else 2):
         raise UserError(
             f"logits has shape {logits.shape}: give [models, examples, classes], 2 classes or more"
         )
