@@ -31,13 +31,18 @@ def seconds(run: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def rate(run: Callable[[], Any], at_least: float) -> float:
-    """Calls a second, over so many seconds and one call at least."""
-    calls, started = 0, time.perf_counter()
-    while not calls or time.perf_counter() - started < at_least:
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+"""Seconds that pass, or that the cores spend on this process: others' load hardly changes those."""
+
+
+def rate(run: Callable[[], Any], at_least: float, clock: str = "wall") -> float:
+    """Calls a second of a clock of CLOCKS, over so many seconds and one call at least."""
+    now = CLOCKS[clock]
+    calls, started = 0, now()
+    while not calls or now() - started < at_least:
         run()
         calls += 1
-    return calls / (time.perf_counter() - started)
+    return calls / (now() - started)
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -119,10 +124,12 @@ class Process:
         self._process.join()
 
 
-def rate_together(processes: Sequence[Process], name: Hashable, at_least: float) -> float:
+def rate_together(
+    processes: Sequence[Process], name: Hashable, at_least: float, clock: str = "wall"
+) -> float:
     """The sum of the rates of one contender, run in several processes at the same time."""
     for process in processes:
-        process._pipe.send((name, at_least))
+        process._pipe.send((name, at_least, clock))
     return sum(process._pipe.recv() for process in processes)
 
 
@@ -165,5 +172,5 @@ def _serve(pipe, build, case, pinned: bool) -> None:
     pipe.send((facts, first, failed))
     with contextlib.suppress(EOFError):
         while True:
-            name, at_least = pipe.recv()
-            pipe.send(rate(runs[name], at_least))
+            name, *how = pipe.recv()
+            pipe.send(rate(runs[name], *how))

@@ -58,7 +58,7 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
         programs.network,
         table.measures(e.signal_names, programs.network),
         augment.query_grid(queries),
-        plain=measure.SCORED_PLAIN,
+        plain=("logits",),
     )
     step = lift.lift(step, programs.plan.strategy, devices, shared=3)
     batch = batch or usual_batch(devices, convolutional=programs.network.convolutional)

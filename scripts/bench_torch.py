@@ -55,6 +55,27 @@ class Block(nn.Module):
         return y + (self.projection(active) if self.projection else x)
 
 
+class PostActivation(nn.Module):
+    """The block of ResNet-18 and 34."""
+
+    def __init__(self, inputs, features, stride):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, features, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(features),
+            nn.ReLU(),
+            nn.Conv2d(features, features, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(features),
+        )
+        self.projection = nn.Sequential()
+        if stride > 1 or inputs != features:
+            self.projection.append(nn.Conv2d(inputs, features, 1, stride, bias=False))
+            self.projection.append(nn.BatchNorm2d(features))
+
+    def forward(self, x):
+        return functional.relu(self.body(x) + self.projection(x))
+
+
 def mlp(e, shape):
     sizes = (shape[0] * shape[1] * shape[2], *e.hidden)
     layers = [
@@ -94,6 +115,21 @@ def wide_resnet(e, shape):
     )
 
 
+def resnet(e, shape):
+    layers = [ChannelsFirst(), nn.Conv2d(shape[-1], 64, 3, padding=1, bias=False)]
+    layers += [nn.BatchNorm2d(64), nn.ReLU()]
+    inputs = 64
+    for group, blocks in enumerate({18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}[e.depth]):
+        for block in range(blocks):
+            features = 64 << group
+            layers.append(PostActivation(inputs, features, 2 if group and not block else 1))
+            inputs = features
+    return nn.Sequential(*layers, GlobalMean()), nn.Linear(inputs, CLASSES)
+
+
+NETWORKS = {"mlp": mlp, "cnn": cnn, "wide_resnet": wide_resnet, "resnet": resnet}
+
+
 def random_view(images, index, shift):
     """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding."""
     batch, height, width = len(index), *images.shape[1:3]
@@ -119,9 +155,8 @@ def contenders(case) -> Contenders:
     e, device = case.experiment, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as XLA's default
-    build = {"mlp": mlp, "cnn": cnn, "wide_resnet": wide_resnet}[e.model]
     dtype = getattr(torch, e.compute_dtype)
-    networks = [Network(*build(e, case.shape), dtype) for _ in range(e.num_models)]
+    networks = [Network(*NETWORKS[e.model](e, case.shape), dtype) for _ in range(e.num_models)]
     networks = [
         network.to(device, memory_format=torch.channels_last).train() for network in networks
     ]

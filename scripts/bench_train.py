@@ -12,7 +12,9 @@ runs (training/programs.py). Contenders take turns for --rounds rounds of --seco
 medians and, round by round, ratios.
 
 --workers=2 adds, for JAX and for PyTorch, two processes at the same time that are pinned to one
-half of the cores each and have half of the models each; all others use all cores.
+half of the cores each and have half of the models each; all others use all cores and are left out
+with --one_process=false. On a machine with other load take --clock=cpu: rates are then of seconds
+of CPU time, and ratios hold although the machine is shared.
 
 PyTorch is no dependency: `pip install torch`, or --torch=false. On a GPU take --dtype=bfloat16, a
 --batch_size of 128 to 512 and --steps=50. Both frameworks' processes hold memory of the GPU at the
@@ -45,9 +47,14 @@ from lira_jax.training.programs import Plan, Programs
 
 ALONE = "one at a time"
 CLASSES = 10
-SHAPES = {"mlp": (28, 28, 1), "cnn": (32, 32, 3), "wide_resnet": (32, 32, 3)}
+SHAPES = {
+    "mlp": (28, 28, 1),
+    "cnn": (32, 32, 3),
+    "wide_resnet": (32, 32, 3),
+    "resnet": (32, 32, 3),
+}
 # So few that a turn on a slow CPU does not last minutes.
-STEPS = {"mlp": 16, "cnn": 2, "wide_resnet": 1}
+STEPS = {"mlp": 16, "cnn": 2, "wide_resnet": 1, "resnet": 1}
 
 
 class Case(NamedTuple):
@@ -157,17 +164,19 @@ def torch_contenders(case: Case) -> Contenders:
 def compare(case: Case, a) -> None:
     """Measures all contenders of one network and prints their table."""
     builds = [jax_contenders] + [torch_contenders] * (a.torch == "true")
-    sides = [("", case.images, [Process(build, case).wait()]) for build in builds]
-    about = "; ".join(side[0].facts["about"] for _, _, side in sides)
-    if a.workers > 1:
+    sides = []
+    if a.one_process == "true":
+        sides = [("", case.images, [Process(build, case).wait()]) for build in builds]
+    if a.workers > 1 or not sides:
         share = case._replace(
             experiment=dataclasses.replace(case.experiment, num_models=a.num_models // a.workers)
         )
         parts = [alternate.cores()[w :: a.workers] for w in range(a.workers)]
         started = [[Process(build, share, part) for part in parts] for build in builds]
         sides += [
-            (f", {a.workers} processes", share.images, [p.wait() for p in side]) for side in started
+            (f", {a.workers} pinned", share.images, [p.wait() for p in side]) for side in started
         ]
+    about = "; ".join(dict.fromkeys(side[0].facts["about"] for _, _, side in sides))
     parameters = {p.facts["parameters"] for _, _, side in sides for p in side}
     assert len(parameters) == 1, (
         f"our networks and PyTorch's differ in their numbers of parameters: {parameters}"
@@ -184,18 +193,20 @@ def compare(case: Case, a) -> None:
         for name, seconds in side[0].first.items():
             notes[name + suffix] = f"first run {seconds:.1f} s"
             measures[name + suffix] = functools.partial(
-                _images_per_second, side, name, images, a.seconds
+                _images_per_second, side, name, images, a.seconds, a.clock
             )
     found = alternate.in_turn(measures, a.rounds)
     for process in (p for _, _, side in sides for p in side):
         process.close()
     rivals = [name for name in found if name.startswith("PyTorch")]
     best = sorted(rivals, key=lambda name: statistics.median(found[name]))[-1:]
-    alternate.print_table(found, [ALONE, *best], "models x images/s", notes)
+    alone = [name for name in found if name.startswith(ALONE)][:1]
+    unit = "models x images/s" if a.clock == "wall" else "models x images/CPU s"
+    alternate.print_table(found, [*alone, *best], unit, notes)
 
 
-def _images_per_second(side: list[Process], name: str, images: int, seconds: float) -> float:
-    return images * alternate.rate_together(side, name, seconds)
+def _images_per_second(side: list[Process], name: str, images: int, *how) -> float:
+    return images * alternate.rate_together(side, name, *how)
 
 
 def main() -> None:
@@ -206,7 +217,7 @@ def main() -> None:
     add(
         "--models",
         default="mlp,cnn,wide_resnet",
-        help="networks to compare, of mlp, cnn, wide_resnet",
+        help="networks to compare, of mlp, cnn, wide_resnet, resnet",
     )
     add(
         "--strategies",
@@ -231,6 +242,7 @@ def main() -> None:
     add("--hidden", default="512,256", help="units of each hidden layer of mlp (default 512,256)")
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
     add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
+    add("--resnet_depth", type=int, default=18, choices=(18, 34), help="layers of resnet")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the computation")
     add("--augment", default="none", choices=("none", "mirror_shift"), help="of every contender")
     add(
@@ -239,6 +251,8 @@ def main() -> None:
         default=1,
         help="compare so many pinned processes with one (default 1: do not)",
     )
+    add("--one_process", default="true", choices=("true", "false"), help="compare it on all cores")
+    add("--clock", default="wall", choices=tuple(alternate.CLOCKS), help="of the rates")
     add("--torch", default="true", choices=("true", "false"), help="compare with PyTorch")
     add("--rounds", type=int, default=5, help="alternating rounds (default 5)")
     add("--seconds", type=float, default=2.0, help="least length of a turn (default 2)")
@@ -256,6 +270,7 @@ def main() -> None:
         "mlp": {"hidden": tuple(map(int, a.hidden.split(",")))},
         "cnn": {"width": a.cnn_width},
         "wide_resnet": {"depth": a.depth, "width": a.width},
+        "resnet": {"depth": a.resnet_depth},
     }
     for name in a.models.split(","):
         experiment = Experiment(

@@ -53,7 +53,7 @@ def noise(kind, num_models, num_examples, seed, queries=2, max_targets=32):
 
     Args:
       kind: of the masks; of disjoint ones the targets are the first half of the models, on the
-        examples that no shadow trained on.
+        examples that no shadow trained on; what learns does so from the others.
       num_models, num_examples: M and N.
       seed: of the masks and the scores.
       queries: of phi, each with noise of its own; logits are of the first.
@@ -73,7 +73,9 @@ def noise(kind, num_models, num_examples, seed, queries=2, max_targets=32):
     if kind == "disjoint":
         first, pool = masks_lib.first_shadow(num_models), masks_lib.targets_pool(keep)
         outside = Outside(everything.of(models=np.arange(first)), keep[:first])
-        evidence = Evidence(labels, keep, everything, outside)
+        shadows = Inside(np.arange(first, num_models))
+        theirs = Evidence(labels, keep, everything, shadows).select(~pool)
+        evidence = Evidence(labels, keep, everything, outside, theirs)
         return evidence.models(np.arange(first, num_models)).select(pool)
     spread = np.linspace(0, num_models, min(num_models, max_targets), endpoint=False).astype(int)
     return Evidence(labels, keep, everything, Inside(spread))

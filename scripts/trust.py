@@ -16,10 +16,12 @@ a command that has ended; leftover: temporary files after the next command.
 
 import argparse
 import collections
+import contextlib
 import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +64,8 @@ KINDS: dict[str, tuple[float, Callable[[Case], None]]] = {
 }
 """Kind -> how often it is tried beside the others, and a case of it."""
 
+Table = dict[str, collections.Counter[str]]
+
 
 def attempt(kind: str, number: int, seed: int, templates: list[template.Template]) -> Case:
     """Tries a case, which its seed and number repeat, but for the moments of signals."""
@@ -84,27 +88,20 @@ def main() -> None:
     asked = parser.parse_args()
     (HOME / "tmp").mkdir()
     os.chdir(HOME)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(_campaign(asked))
     finally:
         shutil.rmtree(HOME, ignore_errors=True)
 
 
-def _campaign(asked: argparse.Namespace) -> bool:
-    kinds = {k: KINDS[k][0] for k in asked.kinds.split(",")}
-    if "full disks" in kinds and (why := disks.why_not()):
-        print(f"full disks are skipped: {why}")
-        del kinds["full disks"]
-    began = time.monotonic()
-    templates = [
-        template.make(HOME / f"seed{seed}", HOME / "log", f"--seed={seed}", stages=stages)
-        for seed, stages in ((0, template.STAGES), (1, template.STAGES[:3]))
-    ]
-    templates[0].seconds.update(templates[1].seconds)  # programs come from the cache
-    if "data files" in kinds:
-        data_files.prepare(Case(HOME, random.Random(0), *templates))
-    print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
-    table = {kind: collections.Counter() for kind in kinds}
+def _try_all(
+    kinds: dict[str, float],
+    table: Table,
+    asked: argparse.Namespace,
+    templates: list[template.Template],
+) -> None:
+    """Tries cases until the time is over, and counts them."""
     until = time.monotonic() + 60 * asked.minutes
     while time.monotonic() < until:
         kind = max(kinds, key=lambda k: kinds[k] / (table[k]["tried"] + 0.5))
@@ -124,6 +121,25 @@ def _campaign(asked: argparse.Namespace) -> bool:
             for column, words in case.faults.items():
                 print(f"  {column}: {words}".replace("\n", "\n    "), flush=True)
         case.clean()
+
+
+def _campaign(asked: argparse.Namespace) -> bool:
+    kinds = {k: KINDS[k][0] for k in asked.kinds.split(",")}
+    if "full disks" in kinds and (why := disks.why_not()):
+        print(f"full disks are skipped: {why}")
+        del kinds["full disks"]
+    began = time.monotonic()
+    templates = [
+        template.make(HOME / f"seed{seed}", HOME / "log", f"--seed={seed}", stages=stages)
+        for seed, stages in ((0, template.STAGES), (1, template.STAGES[:3]))
+    ]
+    templates[0].seconds.update(templates[1].seconds)  # programs come from the cache
+    if "data files" in kinds:
+        data_files.prepare(Case(HOME, random.Random(0), *templates))
+    print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
+    table: Table = {kind: collections.Counter() for kind in kinds}
+    with contextlib.suppress(KeyboardInterrupt):  # the table tells what was tried until then
+        _try_all(kinds, table, asked, templates)
     print(f"\n{'':14}" + "".join(f"{name:>13}" for name in COLUMNS))
     table["all"] = sum(table.values(), collections.Counter())
     for kind, counts in table.items():

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
@@ -145,7 +145,7 @@ def _bavaria(
                         student.log_density(own - mean, variance, four, student.log_constant(four))
                     )
                 else:
-                    terms.append(stats.norm.logpdf(own, mean, np.sqrt(variance)))
+                    terms.append(scipy.stats.norm.logpdf(own, mean, np.sqrt(variance)))
             else:
                 moments = np.maximum(count, 1)[..., None], mean, ss
                 terms.append(log_density(*grand[bit].moments(), *moments, own))

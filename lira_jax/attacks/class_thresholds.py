@@ -6,13 +6,20 @@ Song and Mittal 2021, Systematic Evaluation of Privacy Risks of Machine Learning
 attacker knows.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared.pairs import TrainingSet, sample
+from lira_jax.attacks.shared.blocks import MAX_THREADS
+from lira_jax.attacks.shared.pairs import TrainingSet, by_class, sample
 from lira_jax.errors import UserError
+
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of some pairs of a shadow model and an example the metric, whether the example is a member, and
+its label, each [pairs]."""
 
 
 def class_threshold_attack(
@@ -56,10 +63,11 @@ def class_threshold_attack(
     inputs = inputs_lib.check(metric, keep, targets, observed)
     training_set = training_set or TrainingSet(inputs.phi, labels, inputs.keep)
     num_classes = 1 + int(max(np.max(labels), np.max(training_set.labels)))
-    score = np.empty((inputs.num_targets, len(labels)))
-    for row, (own, pairs) in enumerate(with_shadow_pairs(inputs, training_set, limit, seed)):
-        score[row] = own - class_thresholds(*pairs, num_classes)[labels]
-    return score
+
+    def attack(own: np.ndarray, shadow_pairs: Pairs) -> np.ndarray:
+        return own - class_thresholds(*shadow_pairs, num_classes)[labels]
+
+    return with_shadow_pairs(inputs, training_set, limit, seed, attack)
 
 
 def class_thresholds(
@@ -81,18 +89,18 @@ def class_thresholds(
     Raises:
       UserError: there are no members or no non-members at all.
     """
-    everywhere = _best_threshold(metric, members)
-    if np.isnan(everywhere):
+    if not members.any() or members.all():
         raise UserError(
             f"{np.count_nonzero(members)} of {len(members)} shadow pairs are members: thresholds "
             "need members and non-members, use more models (--num_models)"
         )
-    by_class = np.argsort(labels, kind="stable")
-    ends = np.cumsum(np.bincount(labels, minlength=num_classes))
     thresholds = np.array(
-        [_best_threshold(metric[pairs], members[pairs]) for pairs in np.split(by_class, ends[:-1])]
+        [_best_threshold(metric[pairs], members[pairs]) for pairs in by_class(labels, num_classes)]
     )
-    return np.where(np.isnan(thresholds), everywhere, thresholds)
+    lacking = np.isnan(thresholds)
+    if lacking.any():
+        thresholds[lacking] = _best_threshold(metric, members)
+    return thresholds
 
 
 def caveat(
@@ -120,19 +128,34 @@ def caveat(
 
 
 def with_shadow_pairs(
-    inputs: inputs_lib.Inputs, training_set: TrainingSet, limit: int, seed: int
-) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-    """For each target its own metric, float [examples], and its shadow pairs: their metric, whether
-    they are members, and their labels, each [pairs].
+    inputs: inputs_lib.Inputs,
+    training_set: TrainingSet,
+    limit: int,
+    seed: int,
+    attack: Callable[[np.ndarray, Pairs], np.ndarray],
+) -> np.ndarray:
+    """Runs an attack on each target, given the target's own metric and its shadow pairs.
+
+    Args:
+      inputs: of the attack, the metric as phi.
+      training_set: what the pairs are drawn from.
+      limit: most pairs.
+      seed: of the draw.
+      attack: (metric float [examples], pairs) -> float64 [examples]; called from several threads.
+
+    Returns:
+      float64 [targets, examples].
 
     Raises:
-      UserError: a target has none.
+      UserError: a target has no pairs.
     """
     judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
     known = inputs_lib.check(training_set.values, training_set.keep)
 
-    def pairs(target: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        models, examples = sample(known.keep, target, limit, seed)
+    def pairs(target: int | None) -> Pairs:
+        models, examples = sample(
+            known.keep, target, limit, seed, in_order=True, partner=known.partner
+        )
         if not models.size:
             raise UserError(
                 "without the target and its partner no shadow model is left to learn from: use "
@@ -144,13 +167,21 @@ def with_shadow_pairs(
             training_set.labels[examples],
         )
 
-    if inputs.targets is None:
-        shared = pairs(None)
-        for own in judged:
-            yield own[:, 0], shared
-    else:
-        for own, target in zip(judged, inputs.targets, strict=True):
-            yield own[:, 0], pairs(int(target))
+    of_all = pairs(None) if inputs.targets is None else None
+    score = np.empty(judged.shape[:2])
+
+    def of_target(row: int) -> None:
+        if inputs.targets is None:
+            assert of_all is not None
+            own = of_all
+        else:
+            own = pairs(int(inputs.targets[row]))
+        score[row] = attack(judged[row, :, 0], own)
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+        for _ in pool.map(of_target, range(len(judged))):
+            pass
+    return score
 
 
 def _best_threshold(metric: np.ndarray, members: np.ndarray) -> float:

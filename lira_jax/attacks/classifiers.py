@@ -4,23 +4,19 @@ trained.py trains and asks the classifiers of this file; a line of VARIANTS puts
 """
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+import scipy
 
 from lira_jax.errors import UserError
+
+if TYPE_CHECKING:  # scikit-learn takes a second to import; few commands train anything
+    from sklearn.base import BaseEstimator
 
 FLOOR = -30.0
 """Log-probabilities are cut here, so that one far outlier does not squeeze all others together when
 the features are standardised; a probability of e^-30 is beyond what float32 logits determine."""
-
-FEW_PAIRS = 1000
-"""A network learns from fewer pairs in smaller batches."""
 
 
 def confidences(logits: np.ndarray) -> np.ndarray:
@@ -36,7 +32,7 @@ def confidences(logits: np.ndarray) -> np.ndarray:
     Returns:
       float64 [..., classes], from FLOOR to 0.
     """
-    return np.maximum(log_softmax(logits.astype(np.float64), axis=-1), FLOOR)
+    return np.maximum(scipy.special.log_softmax(logits.astype(np.float64), axis=-1), FLOOR)
 
 
 def top3(logits: np.ndarray) -> np.ndarray:
@@ -60,7 +56,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     Returns:
       float64 [..., classes], of sum 1.
     """
-    return softmax(logits.astype(np.float64), axis=-1)
+    return scipy.special.softmax(logits.astype(np.float64), axis=-1)
 
 
 def raw_logits(logits: np.ndarray) -> np.ndarray:
@@ -68,41 +64,40 @@ def raw_logits(logits: np.ndarray) -> np.ndarray:
     return logits.astype(np.float64)
 
 
-class _Network(MLPClassifier):
-    """With batches of 16, as Hintersdorf et al. 2022 have them, where the pairs are few: with 200
-    it would stop after a handful of steps, its weights still random."""
-
-    def fit(self, X, y):
-        batch = 16 if len(X) < FEW_PAIRS else "auto"
-        return super(_Network, self.set_params(batch_size=batch)).fit(X, y)
+def unchanged(features: np.ndarray) -> np.ndarray:
+    """Features of another signal as they are, float64 [..., features]; there may be one alone."""
+    return features.astype(np.float64)
 
 
-def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> BaseEstimator:
+def network(seed: int, *, hidden: tuple[int, ...], standardised: bool = True) -> "BaseEstimator":
     """A ReLU network trained by Adam; it keeps the weights that are best on a tenth of the
     pairs."""
-    classifier = _Network(
-        hidden, early_stopping=True, n_iter_no_change=5, max_iter=50, random_state=seed
-    )
-    return make_pipeline(StandardScaler(), classifier) if standardised else classifier
+    from lira_jax.attacks import network_classifier
+
+    return network_classifier.make(seed, hidden, standardised=standardised)
 
 
-def random_forest(seed: int) -> BaseEstimator:
+def random_forest(seed: int) -> "BaseEstimator":
     """Each tree sees 30 % of the pairs: as good, in simulations, as trees that see them all, in 40
     % of the time.
 
     Leaves of ten pairs give graded probabilities; full trees would answer 0 or 1 by the nearest
     pair.
     """
+    from sklearn.ensemble import RandomForestClassifier
+
     return RandomForestClassifier(100, min_samples_leaf=10, max_samples=0.3, random_state=seed)
 
 
-def gradient_boosting(seed: int) -> BaseEstimator:
+def gradient_boosting(seed: int) -> "BaseEstimator":
     """Boosted trees on histograms, our choice (Rezaei and Liu 2021 have XGBoost alone); they stop
     growing when a tenth of the pairs no longer gains."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     return HistGradientBoostingClassifier(early_stopping=True, random_state=seed)
 
 
-def xgboost(seed: int) -> BaseEstimator:
+def xgboost(seed: int) -> "BaseEstimator":
     """Boosted trees of the xgboost package.
 
     Raises:
@@ -117,6 +112,17 @@ def xgboost(seed: int) -> BaseEstimator:
     return XGBClassifier(
         n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed
     )
+
+
+def logistic_regression(seed: int) -> "BaseEstimator":
+    """With classes weighted alike, as Rezaei and Liu 2021 have it; on standardised features, for
+    the gradient's norms differ by powers of ten."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = LogisticRegression(class_weight="balanced", max_iter=1000, random_state=seed)
+    return make_pipeline(StandardScaler(), classifier)
 
 
 VARIANTS: dict[str, dict] = {
@@ -149,6 +155,7 @@ VARIANTS: dict[str, dict] = {
     "rezaei_nn": dict(
         features=confidences, estimator=functools.partial(network, hidden=(128, 64)), even=True
     ),
+    "logistic_regression": dict(features=confidences, estimator=logistic_regression),
     "random_forest": dict(features=confidences, estimator=random_forest),
     "gradient_boosting": dict(features=confidences, estimator=gradient_boosting),
     "xgboost": dict(features=confidences, estimator=xgboost),

@@ -13,12 +13,14 @@ from lira_jax import progress
 from lira_jax.attacks import class_thresholds, thresholds, trained
 from lira_jax.attacks import lira as lira_lib
 from lira_jax.attacks.class_thresholds import class_threshold_attack
-from lira_jax.attacks.classifiers import VARIANTS
+from lira_jax.attacks.classifiers import VARIANTS, unchanged
+from lira_jax.attacks.merlin import merlin
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.inputs import by_query
 from lira_jax.attacks.shared.lists import Fewest
+from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.errors import UserError
 
@@ -119,7 +121,7 @@ def scalar(signals: Signals, name: str) -> np.ndarray:
       UserError: it is not saved, or has more numbers than one.
     """
     array = signals[name]
-    if name == "logits" or array.ndim not in (2, 3):
+    if array.ndim not in ((2,) if is_plain(name) else (2, 3)):
         raise UserError(f"{name} is not one number an example; take a scalar signal, such as hinge")
     return by_query(array)
 
@@ -132,6 +134,20 @@ def scalar_plain(signals: Signals, name: str) -> np.ndarray:
 def mean_of(signal: str) -> Scalar:
     """The mean of a scalar signal over the queries."""
     return Scalar(f"{signal}_mean", lambda s: scalar(s, signal).mean(2, dtype=np.float64))
+
+
+def features(signals: Signals, name: str) -> np.ndarray:
+    """A signal of any number of features, of the plain query: float [models, examples, features].
+
+    Raises:
+      UserError: it is not saved, or has more axes.
+    """
+    array = signals[name]
+    if array.ndim == 3 and not is_plain(name):
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3):
+        raise UserError(f"{name} is not one list of features an example")
+    return array[:, :, None] if array.ndim == 2 else array
 
 
 def plain_of(signal: str) -> Scalar:
@@ -277,7 +293,7 @@ def threshold_on(name: str) -> Run:
     """The target's own signal, of the plain query."""
 
     def run(e: Evidence) -> np.ndarray:
-        if name == "logits":
+        if is_plain(name):
             scalar(e.signals, name)
         return by_query(e.of_targets(name))[:, :, 0].astype(np.float64)
 
@@ -296,13 +312,10 @@ def learned(
         that it is learned once for the pool and all sets of probes.
     """
 
-    def run(e: Evidence) -> np.ndarray:
-        def read(s: Signals) -> np.ndarray:
-            return s["logits"]
-
+    def attack(e: Evidence, called: str, read: Read, variant: dict) -> np.ndarray:
         known = e.attack_training or e
-        kept = known.learned.setdefault(name, {}) if on_probes else None
-        with progress.bar(f"  {name}", e.targets.number, "targets", leave=False) as bar:
+        kept = known.learned.setdefault(called, {}) if on_probes else None
+        with progress.bar(f"  {called}", e.targets.number, "targets", leave=False) as bar:
             return trained.trained_attack(
                 read(e.signals),
                 e.labels,
@@ -311,8 +324,15 @@ def learned(
                 training_set=e.training_set(read),
                 learned=kept,
                 progress=bar.update,
-                **VARIANTS[name],
+                **variant,
             )
+
+    def run(e: Evidence) -> np.ndarray:
+        return attack(e, name, lambda s: s["logits"], VARIANTS[name])
+
+    def run_on(signal: str) -> Run:
+        variant = {**VARIANTS[name], "features": unchanged}
+        return lambda e: attack(e, f"{name}@{signal}", lambda s: features(s, signal), variant)
 
     def caveat(e: Evidence, scores: np.ndarray) -> str:
         if not VARIANTS[name].get("per_class"):
@@ -322,5 +342,27 @@ def learned(
 
     # Log-odds of 0: a probability of one half, where the papers decide.
     return Attack(
-        run, summary, source, ("logits",), fallback=0.0, slow=True, extra=extra, caveat=caveat
+        run,
+        summary,
+        source,
+        ("logits",),
+        fallback=0.0,
+        slow=True,
+        extra=extra,
+        caveat=caveat,
+        on_signal=name,
+        run_on=run_on,
     )
+
+
+def merlin_line(summary: str, source: str) -> Attack:
+    """MERLIN (merlin.py), on the signal of that name."""
+
+    def read(s: Signals) -> np.ndarray:
+        return s["merlin"]
+
+    def run(e: Evidence) -> np.ndarray:
+        own = e.targets.arguments(read)
+        return merlin(read(e.signals), e.keep, **own, training_set=e.training_set(read))
+
+    return Attack(run, summary, source, ("merlin",))

@@ -8,7 +8,7 @@ probability alpha, whichever example it is (Jalko et al. 2026, https://arxiv.org
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtr
+import scipy
 
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
@@ -68,4 +68,6 @@ def _student(x: np.ndarray, count: np.ndarray, mean: np.ndarray, ss: np.ndarray)
     """Upper tail of x [targets, examples] from the moments of its list, of the same shape."""
     freedom = np.where(count > 1, count - 1, np.nan)
     variance = np.maximum(ss / freedom, VARIANCE_FLOOR)
-    return stdtr(freedom, (mean - x) / np.sqrt(variance * (1 + 1 / np.maximum(count, 1))))
+    return scipy.special.stdtr(
+        freedom, (mean - x) / np.sqrt(variance * (1 + 1 / np.maximum(count, 1)))
+    )

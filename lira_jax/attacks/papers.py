@@ -28,6 +28,10 @@ PAPERS: dict[str, Paper] = {
         "To Trust or Not To Trust Prediction Scores for Membership Inference Attacks",
         "https://arxiv.org/abs/2111.09076",
     ),
+    "Jayaraman et al. 2021": Paper(
+        "Revisiting Membership Inference Under Realistic Assumptions",
+        "https://arxiv.org/abs/2005.10881",
+    ),
     "Lassila et al. 2025": Paper(
         "Practical Bayes-Optimal Membership Inference Attacks", "https://arxiv.org/abs/2505.24089"
     ),

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.attacks.class_thresholds import with_shadow_pairs
+from lira_jax.attacks.class_thresholds import Pairs, with_shadow_pairs
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared.pairs import TrainingSet
+from lira_jax.attacks.shared.pairs import TrainingSet, by_class
 from lira_jax.errors import UserError
 
 PAIRS_PER_BIN = 50
@@ -83,18 +83,17 @@ def privacy_risk_score(
             "no shadow model trained on any of the examples: members are needed to learn from"
         )
     num_classes = 1 + int(max(np.max(labels), np.max(training_set.labels)))
-    score = np.empty((inputs.num_targets, len(labels)))
-    shadow_pairs = with_shadow_pairs(inputs, training_set, limit, seed)
-    for row, (own, (shadow, members, classes)) in enumerate(shadow_pairs):
-        edges = _quantile_edges(shadow, classes, num_classes, bins)
-        cells = classes * bins + _bin(shadow, classes, edges)
-        of_members, of_nonmembers = (
-            np.bincount(cells[which], minlength=num_classes * bins).reshape(num_classes, bins)
-            for which in (members, ~members)
-        )
+    judged = by_class(np.asarray(labels), num_classes)
+
+    def attack(own: np.ndarray, shadow_pairs: Pairs) -> np.ndarray:
+        edges, of_members, of_nonmembers = _histograms(*shadow_pairs, num_classes, bins)
         risk = _posterior(of_members, of_nonmembers, prior)
-        score[row] = risk[labels, _bin(own, labels, edges)]
-    return score
+        score = np.empty(len(own))
+        for k, examples in enumerate(judged):
+            score[examples] = risk[k][np.searchsorted(edges[k], own[examples], side="right")]
+        return score
+
+    return with_shadow_pairs(inputs, training_set, limit, seed, attack)
 
 
 def caveat(score: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> str:
@@ -116,26 +115,46 @@ def caveat(score: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> str:
     )
 
 
-def _quantile_edges(
-    metric: np.ndarray, labels: np.ndarray, num_classes: int, bins: int
-) -> np.ndarray:
-    """Left edges of each class's bins but the first: float [classes, bins - 1], -inf for bins it
-    does without."""
-    ordered = metric[np.lexsort((metric, labels))]
-    count = np.bincount(labels, minlength=num_classes)[:, None]
-    start = np.cumsum(count)[:, None] - count
-    used = np.maximum(count // PAIRS_PER_BIN, np.minimum(count // FEWEST_PER_BIN, 2))
-    used = np.clip(used, 1, bins)
-    k = np.arange(1, bins)
-    edges = ordered[np.minimum(start + np.minimum(k, used - 1) * count // used, len(ordered) - 1)]
+def _histograms(
+    metric: np.ndarray, members: np.ndarray, labels: np.ndarray, num_classes: int, bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the shadow pairs of each class say.
+
+    Args:
+      metric, members, labels: of the pairs, [pairs].
+      num_classes: classes, K.
+      bins: of a class, at most.
+
+    Returns:
+      The left edges of each class's bins but the first, float [classes, bins - 1], rising, -inf for
+      bins it does without; and its members and its non-members in each bin, int [classes, bins].
+    """
+    edges = np.full((num_classes, bins - 1), -np.inf)
+    in_bin, members_in_bin = np.zeros((2, num_classes, bins), int)
+    for k, pairs in enumerate(by_class(labels, num_classes)):
+        if not len(pairs):
+            continue
+        order = pairs[np.argsort(metric[pairs])]
+        ordered = metric[order]
+        edges[k] = _edges(ordered, bins)
+        # Of n pairs in rising order so many lie below each edge, and none above the last bin.
+        below = np.concatenate([[0], np.searchsorted(ordered, edges[k]), [len(pairs)]])
+        members_below = np.concatenate([[0], np.cumsum(members[order])])[below]
+        in_bin[k], members_in_bin[k] = np.diff(below), np.diff(members_below)
+    return edges, members_in_bin, in_bin - members_in_bin
+
+
+def _edges(ordered: np.ndarray, bins: int) -> np.ndarray:
+    """Left edges of a class's bins but the first, float [bins - 1], from its metrics in rising
+    order; -inf, in front, for bins it does without."""
+    count = len(ordered)
+    used = max(count // PAIRS_PER_BIN, min(count // FEWEST_PER_BIN, 2))
+    used = min(max(used, 1), bins)
+    edges = ordered[np.arange(1, used) * count // used]
     # Ties at a class's lowest metric would make it an edge with nothing below: a lower metric of
     # the target's shares the bin of the lowest.
-    lowest = ordered[np.minimum(start, len(ordered) - 1)]
-    return np.where((k < used) & (edges > lowest), edges, -np.inf)
-
-
-def _bin(metric: np.ndarray, labels: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    return np.count_nonzero(metric[:, None] >= edges[labels], axis=1)
+    edges = edges[edges > ordered[0]]
+    return np.concatenate([np.full(bins - 1 - len(edges), -np.inf), edges])
 
 
 def _posterior(members: np.ndarray, nonmembers: np.ndarray, prior: float) -> np.ndarray:

@@ -4,8 +4,13 @@ import dataclasses
 import importlib.util
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from lira_jax.attacks.kinds import PHI_MEAN, Attack, Scalar, mean_of, plain_of
 from lira_jax.attacks.options import SEPARATOR, canonical, with_options
+from lira_jax.attacks.shared import failures
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.plain import MAY_FAIL
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 from lira_jax.errors import UserError, bad_choice
 
@@ -35,14 +40,19 @@ def named(text: str, compat: str = "") -> list[str]:
 
     Args:
       text: names, comma separated; all; or fast, which leaves out those that train something for
-        every target. An attack whose package is not installed is in neither.
+        every target. An attack whose package is not installed, or that reads a signal which
+        lira-score measures only if it is named, is in neither.
       compat: one of COMPATIBLE, whose attacks can have other options.
 
     Raises:
       UserError: a name is not in the table.
     """
     table = _table(compat)
-    installed = [n for n, a in ATTACKS.items() if not a.extra or importlib.util.find_spec(a.extra)]
+    installed = [
+        n
+        for n, a in ATTACKS.items()
+        if (not a.extra or importlib.util.find_spec(a.extra)) and {*a.needs} <= {"phi", "logits"}
+    ]
     if text == "all":
         return installed
     if text == "fast":
@@ -86,7 +96,25 @@ def on_signals(names: Iterable[str], table: Mapping[str, Attack]) -> dict[str, A
             by_model=False,
             statistic=_on(signal, attack.statistic),
         )
+        if signal in MAY_FAIL:
+            found[name] = dataclasses.replace(found[name], fewest=None, statistic=None)
+            if base != "threshold":  # which asks nothing of other models
+                found[name] = _leaving_out(found[name], signal)
     return found
+
+
+def _leaving_out(attack: Attack, signal: str) -> Attack:
+    """An attack on the examples that all models have a signal of."""
+
+    def caveat(e: Evidence, scores: np.ndarray) -> str:
+        told = [failures.caveat(e, signal), attack.caveat(e, scores) if attack.caveat else ""]
+        return "; ".join(text for text in told if text)
+
+    return dataclasses.replace(
+        attack,
+        run=failures.leaving_out(attack.run, signal),
+        caveat=caveat,
+    )
 
 
 def _on(signal: str, statistic: Scalar | None) -> Scalar | None:

@@ -24,6 +24,7 @@ from lira_jax.attacks.kinds import (
     by_hardness,
     class_threshold,
     learned,
+    merlin_line,
     of_lira,
     of_targets,
     on_phi,
@@ -273,6 +274,11 @@ ATTACKS: dict[str, Attack] = {
     "rezaei_nn": learned(
         "rezaei_nn", "a network (128, 64) on the confidence vector", "Rezaei and Liu 2021"
     ),
+    "logistic_regression": learned(
+        "logistic_regression",
+        "logistic regression on the confidence vector",
+        "Rezaei and Liu 2021, 5.3 and 5.4, on other signals",
+    ),
     "random_forest": learned(
         "random_forest", "a random forest on the confidence vector", "Rezaei and Liu 2021"
     ),
@@ -366,6 +372,10 @@ ATTACKS: dict[str, Attack] = {
         "the scaled logit, mean over queries",
         "tensorflow/privacy, mi_lira_2021 (global)",
         statistic=PHI_MEAN,
+    ),
+    "merlin": merlin_line(
+        "how often noise raises the loss, its scale chosen on other models",
+        "Jayaraman et al. 2021",
     ),
     "zero_r": of_targets(
         statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2", 0.0

@@ -10,17 +10,20 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from lira_jax.attacks.classifiers import unchanged
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import pairs
+from lira_jax.attacks.shared import leave_out, pairs
 from lira_jax.attacks.shared.blocks import MAX_THREADS
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """What has been learned for a target: (features [examples, features], group of each example) ->
@@ -49,7 +52,7 @@ def trained_attack(
     observed: np.ndarray | None = None,
     *,
     features: Callable[[np.ndarray], np.ndarray],
-    estimator: Callable[[int], BaseEstimator],
+    estimator: Callable[[int], "BaseEstimator"],
     per_class: bool = False,
     training_set: TrainingSet | None = None,
     even: bool = False,
@@ -66,7 +69,7 @@ def trained_attack(
     on one thread, so the scores do not depend on the number of cores.
 
     Args:
-      logits: float [models, examples, classes].
+      logits: float [models, examples, classes], or any features.
       labels: int [examples].
       keep: bool [models, examples], who trained on what.
       targets: indices of the models that are attacked, each with all others as its shadows (less
@@ -97,7 +100,7 @@ def trained_attack(
         missing.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
-    if logits.ndim != 3 or logits.shape[2] < 2:
+    if logits.ndim != 3 or logits.shape[2] < (1 if features is unchanged else 2):
         raise UserError(
             f"logits has shape {logits.shape}: give [models, examples, classes], 2 classes or more"
         )
@@ -111,12 +114,15 @@ def trained_attack(
     if not per_class:
         groups, judged = np.zeros_like(groups), np.zeros_like(judged)
     even = even and abs(known.keep.mean() - 0.5) > EVEN
+    partner = leave_out.with_partner(known.keep)
 
     assert learned is None or not per_class, "classifiers of other labels may be asked for"
     learned = {} if learned is None else learned
 
     def learn(target: int | None) -> Judge:
-        models, examples = pairs.sample(known.keep, target, limit, seed, by_kind=even)
+        models, examples = pairs.sample(
+            known.keep, target, limit, seed, by_kind=even, partner=partner
+        )
         x, member = features(known.values[models, examples]), known.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
         return _learn(make, x, member, groups[examples], np.unique(judged), even=even)
@@ -130,6 +136,9 @@ def trained_attack(
         target = None if inputs.targets is None else int(inputs.targets[row])
         return judge_of(target)(features(inputs.of_target(row)), judged)
 
+    from sklearn.exceptions import ConvergenceWarning
+
+    estimator(0)  # imports its libraries, for only those that are there are limited below
     score = np.empty((inputs.num_targets, logits.shape[1]))
     workers = min(os.cpu_count() or 1, MAX_THREADS)
     with (
@@ -182,7 +191,7 @@ def caveat(
 
 
 def _learn(
-    make: Callable[[], BaseEstimator],
+    make: Callable[[], "BaseEstimator"],
     x: np.ndarray,
     member: np.ndarray,
     groups: np.ndarray,
@@ -201,7 +210,7 @@ def _learn(
       even: train on as many members as non-members: the first ones of either, in the order given.
     """
 
-    def fit(chosen: np.ndarray) -> BaseEstimator | None:
+    def fit(chosen: np.ndarray) -> "BaseEstimator | None":
         fewer = int(np.bincount(member[chosen], minlength=2).min())
         if fewer < FEWEST_PAIRS:
             return None
@@ -233,7 +242,7 @@ def _learn(
     return judge
 
 
-def _log_odds(classifier: BaseEstimator, x: np.ndarray) -> np.ndarray:
+def _log_odds(classifier: "BaseEstimator", x: np.ndarray) -> np.ndarray:
     out, member = classifier.predict_proba(x).astype(np.float64).T
     return np.log(np.maximum(member, 1 / LARGEST_ODDS)) - np.log(np.maximum(out, 1 / LARGEST_ODDS))
 

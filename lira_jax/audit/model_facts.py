@@ -14,6 +14,7 @@ from lira_jax.audit.results import Accuracy, PrivacyRisk
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.confidence_shapes import confidence_shapes
 from lira_jax.evaluation.decisions import best_threshold
 from lira_jax.evaluation.ranked import Ranked
 
@@ -30,8 +31,8 @@ def model_facts(
       told: attacks that have been run, what their scores cannot say being told.
 
     Returns:
-      The four fields; without risk where no shadow trained on an example that is known, and empty
-      where logits or membership are unknown.
+      These fields, and confidence_shapes; without risk where no shadow trained on an example that
+      is known, and empty where logits or membership are unknown.
     """
     members = evidence.members
     if "logits" not in evidence.signals or members is None:
@@ -45,6 +46,9 @@ def model_facts(
             np.exp(evidence.statistic_of_targets(statistics.maximum_score)),
             members,
             correct,
+        ),
+        "confidence_shapes": confidence_shapes(
+            evidence.each_target("logits"), evidence.labels, members
         ),
     }
     if (

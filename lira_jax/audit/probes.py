@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
@@ -147,7 +147,7 @@ def _over_targets(alarms: np.ndarray, score: np.ndarray) -> FalsePositiveRate:
     else:
         # Targets see the same probes, so only they are independent; Student's t for the mean over
         # them.
-        margin = stats.t.ppf(0.975, len(own) - 1) * own.std(ddof=1) / np.sqrt(len(own))
+        margin = scipy.stats.t.ppf(0.975, len(own) - 1) * own.std(ddof=1) / np.sqrt(len(own))
         low, high = max(own.mean() - margin, 0), min(own.mean() + margin, 1)
     return FalsePositiveRate(
         value=float(own.mean()),

@@ -18,6 +18,7 @@ from lira_jax.evaluation import transfer
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.calibrated import ALPHA, Calibrated
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.confidence_shapes import ConfidenceShapes
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
 from lira_jax.evaluation.groups import GROUPS, Confidence, GroupDecisions
@@ -41,7 +42,10 @@ Version 1 had no `version`, no `thresholds`, and left out what was not known; ve
 thresholds for each example, of other models' and of agreement.
 """
 
-_ABOUT = ("targets", "models", "compat", "used_queries", "stop_at", "shadows", "target_run")
+_ABOUT = (
+    *("targets", "models", "compat", "used_queries", "stop_at", "release", "shadows_defence"),
+    *("shadows", "target_run"),
+)
 """What tells whose results they are."""
 
 CSV_COLUMNS = (
@@ -221,6 +225,9 @@ class Results:
       used_queries: how many of the saved queries the attacks were given; 0 for all.
       stop_at: where the models were stopped early, as --stop_at says; empty for the end.
       stop_epochs: how many epochs each target was trained for then; empty without stop_at.
+      release: what the targets release in the place of their logits, as the folder in released/ is
+        called; empty for the logits.
+      shadows_defence: same, or none where the shadow models do not; empty without a release.
       shadows: path of the run of the shadow models, where it is not that of the targets.
       target_run: path of the run of the targets then, as seen from the results.
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
@@ -228,6 +235,8 @@ class Results:
       calibration: how far the targets' maximum scores can be trusted, mean over targets.
       confidence: one of groups.GROUPS -> mean confidence of the targets on its pairs; empty where
         logits are unknown.
+      confidence_shapes: what confidences of one class look like, for members and non-members; None
+        where logits are unknown.
       risk: privacy risk scores; None too where there are no shadow members to learn from.
       exposure_by_source: source -> exposure, of the pool and the outliers put into it; empty
         without outliers.
@@ -255,12 +264,15 @@ class Results:
     used_queries: int = 0
     stop_at: str = ""
     stop_epochs: tuple[int, ...] = ()
+    release: str = ""
+    shadows_defence: str = ""
     shadows: str | None = None
     target_run: str | None = None
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     accuracy: Accuracy | None = None
     calibration: Calibration | None = None
     confidence: dict[str, Confidence] = dataclasses.field(default_factory=dict)
+    confidence_shapes: ConfidenceShapes | None = None
     risk: PrivacyRisk | None = None
     exposure_by_source: dict[str, SourceExposure] = dataclasses.field(default_factory=dict)
     probes: dict[str, ProbeResults] = dataclasses.field(default_factory=dict)

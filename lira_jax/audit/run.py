@@ -267,6 +267,9 @@ def audit_run(
     if loaded.stop_at:
         stopped = tuple(loaded.epochs)
         start = dataclasses.replace(start, stop_at=loaded.stop_at, stop_epochs=stopped)
+    if loaded.release:
+        by = "none" if loaded.naive else "same"
+        start = dataclasses.replace(start, release=loaded.release, shadows_defence=by)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     evaluated = can_be_evaluated(loaded.evidence.members)
@@ -379,6 +382,9 @@ def _probe_sets(
         return {}
     if names and loaded.stop_at:
         progress.note("left out --probes: they are scored when the models are finished")
+        return {}
+    if names and loaded.release:
+        progress.note("left out --probes: their outputs are not released")
         return {}
     if names and (foreign or outside):
         progress.note(

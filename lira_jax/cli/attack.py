@@ -20,6 +20,7 @@ from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.experiment import scored_epochs
 from lira_jax.interop import evidence as evidence_lib
+from lira_jax.interop import release
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
@@ -71,6 +72,12 @@ flags.DEFINE_path(
     "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
     "on the same data and masks (LiRA VI-E); its model with the target's own number is left out. "
     "Needs --out.",
+)
+flags.DEFINE_string(
+    "shadows_defence",
+    "same",
+    "With --release, what the shadow models release: same (an attacker who knows the defence), or "
+    "none (one who does not).",
 )
 flags.DEFINE_string(
     "compat",
@@ -159,7 +166,8 @@ SUMMARY = (
     "lira_analysis; then give --out."
 )
 SHOWN = [
-    *("attacks", "targets", "targets_queries", "shadows", "out", "compat"),
+    *("attacks", "targets", "targets_queries", "shadows", "release", "shadows_defence", "out"),
+    "compat",
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
@@ -213,6 +221,9 @@ def main() -> None:
             f"note: with {shadows} shadow models the variance of single examples is uncertain; "
             "below 64 lira_moderated or the attacks with a fixed variance are advised"
         )
+    if released := flags.FLAGS.release:
+        by = "do not" if flags.FLAGS.shadows_defence == "none" else "release the same"
+        progress.note(f"the targets release {released}, the shadow models {by}")
     if run is not None and shadow_run is not None:
         progress.note(
             f"the targets are the models of {run.path}, their shadow models those of "
@@ -298,6 +309,7 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
     asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
     order = check_order("--targets_queries", flags.FLAGS.targets_queries)
+    released, naive = _release()
     foreign = recognise(workdir)
     why = ""
     if foreign:
@@ -308,6 +320,8 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
         why = f"--targets={asked} is no model of the run"
     if os.path.isfile(out):
         raise UserError(f"--out={out}: it is a file; give a directory")
+    if released and foreign:
+        raise UserError(f"--release={released}: {why}; it is for a run of lira_jax")
     if why and not out:
         raise UserError(f"--out=: {why}; name a directory for the results")
     if why and RunDirectory(out).has_experiment():
@@ -321,8 +335,31 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
         source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
         runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
-        source = evidence_lib.read_own(runs, asked, shadows, order, stop_at=stop_at)
+        source = evidence_lib.read_own(
+            runs, asked, shadows, order, stop_at=stop_at, released=released, naive=naive
+        )
+        if released and not out:
+            folder = release.check(runs[0][0], released).folder
+            return source, runs[0][0].on_release(folder, naive)
     return source, RunDirectory(out or workdir)
+
+
+def _release() -> tuple[str, bool]:
+    """What the targets release, and whether the shadow models do not.
+
+    Raises:
+      UserError: a value of --shadows_defence that does not fit.
+    """
+    released, shadows = flags.FLAGS.release, flags.FLAGS.shadows_defence
+    if shadows not in ("same", "none"):
+        raise bad_choice("--shadows_defence", shadows, ("same", "none"))
+    if shadows == "none" and not released:
+        raise UserError("--shadows_defence=none: it is about --release; name one")
+    if released and (flags.FLAGS.at_epochs or flags.FLAGS.out == flags.FLAGS.workdir):
+        raise UserError(
+            f"--release={released}: not with --at_epochs or the run's own results as --out"
+        )
+    return released, shadows == "none"
 
 
 def check_out(out: RunDirectory) -> None:

@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from lira_jax import experiment as experiment_lib
 from lira_jax.cli import flagfiles, stop
 from lira_jax.data import masks
+from lira_jax.defences import releases
 from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
@@ -146,6 +147,12 @@ DEFINE_path(
 )
 for _name, _default, _help in (
     (
+        "release",
+        "",
+        "What the models release in the place of their logits: lira-score writes released/NAME/, "
+        "for each of a comma-separated list, and lira-attack attacks one. " + releases.help_text(),
+    ),
+    (
         "model_ids",
         "all",
         "Models to train or score: all, a slice such as 0:64, or a list such as 0,3,8:16. Several "
@@ -172,7 +179,8 @@ for _flag in flags.FLAGS.get_flags_for_module("absl.logging"):
     FLAGS.register_flag_by_module(LOGGING, _flag)
 
 SHARE_FLAGS = ("model_ids", "part", "workers")
-SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] == "score")
+_LATER = ("train", "data", "nothing")
+SCORE_FLAGS = tuple(n for n, f in FIELDS.items() if f.metadata["fixed_by"] not in _LATER)
 HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile

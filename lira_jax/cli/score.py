@@ -4,6 +4,8 @@ import sys
 
 from lira_jax.cli import flags
 from lira_jax.data import normalize
+from lira_jax.defences import releases
+from lira_jax.interop import release
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
@@ -14,11 +16,12 @@ SUMMARY = (
     "the signals asked for, phi and logits by default. Models that are scored already are passed "
     "over. Targets of another recipe are scored too."
 )
-SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", *flags.HOW_FLAGS]
+SHOWN = [*flags.SHARE_FLAGS, *flags.SCORE_FLAGS, "signals", "probes", "release", *flags.HOW_FLAGS]
 
 
 def main() -> None:
     workers.check(flags.FLAGS.workers)
+    asked = releases.parse(flags.FLAGS.release)
     flags.start_jax()
     directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
     with flags.settling() as runs:
@@ -40,7 +43,7 @@ def main() -> None:
         networks = [network.make(e, dataset, normalizer) for _, e in runs]
         code = [fingerprint.of(e, dataset) for _, e in runs]
         for (trained, e), one, own in zip(runs, networks, code, strict=True):
-            table.measures(experiment.signal_names, one)
+            scoring.check(experiment, one, dataset)
             trained.check_code(own, recipe.flag(e))
             diagnoses.check_trained(trained, e.num_models)
         sets = run_data.read_probes(experiment, dataset, normalizer)
@@ -52,6 +55,8 @@ def main() -> None:
     flags.open_with(run_data.line(run, dataset))
 
     convolutional = any(one.convolutional for one in networks)
+    if convolutional and (by := recipe.convolutions(experiment)):
+        flags.open_with(by)
     views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]
 
@@ -68,9 +73,13 @@ def main() -> None:
         for (run, e), one in zip(runs, networks, strict=True):
             for name, examples in {"": dataset, **sets}.items():
                 scoring.score_models(e, one, examples, run, ids, view=views[name])
+    if not workers.inside():
+        for run, e in runs if asked else ():
+            release.release(run, e, ids, asked)
     if ids and not workers.inside():
         for (run, e), kind in zip(runs, ("models", "targets"), strict=False):
-            queries = f"x {e.queries} {'query' if e.queries == 1 else 'queries'} each"
+            number = table.queries(e.signal_names, e)
+            queries = f"x {number} {'query' if number == 1 else 'queries'} each"
             for name, examples in {"": dataset, **sets}.items():
                 if scored := len(missing[run, name]):
                     what, where = ("probes", f" on {name}") if name else ("examples", "")

@@ -43,11 +43,14 @@ def main() -> None:
         runs = setup.store(runs, dataset, keep, networks)
     flags.open_with(run_data.line(runs[0][0], dataset))
 
-    from lira_jax.runs import checkpoint  # after the cheap checks
+    from lira_jax.models import recipe  # after the cheap checks
+    from lira_jax.runs import checkpoint
     from lira_jax.signals import epochs
     from lira_jax.training import loop
 
     convolutional = any(network.convolutional for network in networks)
+    if convolutional and (by := recipe.convolutions(runs[0][1])):
+        flags.open_with(by)
     folders = [run.checkpoints() for run, _ in runs]
     todo = [i for i in ids if not all(checkpoint.is_finished(f, i) for f in folders)]
     number = workers.count(flags.FLAGS.workers, convolutional=convolutional, models=len(todo))
@@ -78,7 +81,7 @@ def check_scoring(runs: flags.Runs, dataset: Dataset, networks: list["Network"])
     before = run.read_experiment() if run.has_experiment() else Experiment()
     if before.signals != experiment.signals:
         for network in networks:
-            table.measures(experiment.signal_names, network)
+            table.measures(experiment.signal_names, network, experiment)
     if before.probes != experiment.probes:
         run_data.read_probes(experiment, dataset, networks[0].normalizer)
 
@@ -107,6 +110,14 @@ def summary(last: dict[int, dict], found: dict[int, Diagnosis], kind: str) -> st
             for name, what in of.items()
             if f"{name}_accuracy" in mean
         )
+        return text
+    perplexity = {
+        what: np.exp(np.mean(known))
+        for name, what in of.items()
+        if (known := [r[f"{name}_loss"] for r in usable if r.get(f"{name}_loss") is not None])
+    }
+    if perplexity:  # of models of text; those of a recipe of the user's own have no such losses
+        text += ": perplexity " + ", ".join(f"{p:.4g} on {w}" for w, p in perplexity.items())
     return text
 
 

@@ -226,16 +226,17 @@ def check_size(shape: tuple[int, ...], *, augment: str, shift: int, queries: int
     """Raises UserError where the data cannot be augmented as asked.
 
     Args:
-      shape: of the examples, [N, H, W, C] or [N, D].
+      shape: of the examples, [N, H, W, C], [N, D] or, of text, [N, L].
     """
     if len(shape) == 2:
         if augment != "none":
             raise UserError(
-                f"--augment={augment}: features cannot be mirrored or shifted; use --augment=none"
+                f"--augment={augment}: features and text cannot be mirrored or shifted; use "
+                "--augment=none"
             )
         if queries != 1:
             raise UserError(
-                f"--queries={queries}: features have no augmented copies; use --queries=1"
+                f"--queries={queries}: features and text have no augmented copies; use --queries=1"
             )
         return
     side = min(shape[1:3])

@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 
+from lira_jax.data.text import sequences
 from lira_jax.errors import UserError
 
 _LARGEST = 1e30
@@ -25,8 +26,8 @@ class Dataset:
     """Examples that are in or out of training sets, and a test set that never is.
 
     Attributes:
-      x: uint8 or float32, images [N, H, W, C] or features [N, D]. The N examples that carry a
-        membership bit.
+      x: uint8 or float32, images [N, H, W, C] or features [N, D]; or int32 [N, L], token ids of
+        text, -1 after the last. The N examples that carry a membership bit.
       y: int32 [N], labels in 0..num_classes - 1.
       x_test: [N_test, ...], dtype and trailing axes of x; only for accuracy. None if there is no
         test set.
@@ -35,6 +36,7 @@ class Dataset:
       class_names: K names, or ().
       sources: int8 [N], where each example of x comes from: 0 the pool, 1, 2, ... kinds of outliers
         (outliers.py); None if none were put in.
+      vocabulary: of text, the number of token ids; 0 for images and features.
     """
 
     x: np.ndarray
@@ -44,11 +46,17 @@ class Dataset:
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     sources: np.ndarray | None = None
+    vocabulary: int = 0
 
     @property
     def is_image(self) -> bool:
         """Whether x holds images [N, H, W, C]; else it holds features [N, D]."""
         return self.x.ndim == 4
+
+    @property
+    def is_text(self) -> bool:
+        """Whether x holds token ids [N, L], whose labels are all 0."""
+        return self.vocabulary > 0
 
 
 def check(dataset: Dataset, source: str = "data set") -> Dataset:
@@ -79,6 +87,11 @@ def check(dataset: Dataset, source: str = "data set") -> Dataset:
 
 
 def _check(dataset: Dataset) -> Dataset:
+    if dataset.is_text:
+        sequences.check(dataset.x, dataset.vocabulary, "x")
+        if dataset.x_test is not None:
+            sequences.check(dataset.x_test, dataset.vocabulary, "x_test", fewest=1)
+        return dataset
     dataset = _numbered(dataset)
     x, y = _examples("x", dataset.x), _labels("y", dataset.y)
     _same_length("x", x, "y", y)

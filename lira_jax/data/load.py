@@ -11,7 +11,7 @@ from lira_jax import progress
 from lira_jax.data import dataset as datasets
 from lira_jax.data import duplicates
 from lira_jax.data.dataset import Dataset
-from lira_jax.data.readers import arrays, cifar, digits, folder, idx, tabular, tfds
+from lira_jax.data.readers import arrays, cifar, digits, folder, idx, tabular, text, tfds
 from lira_jax.data.readers.reading import reading
 from lira_jax.errors import UserError
 
@@ -25,6 +25,7 @@ READERS: dict[str, tuple[Callable[..., Dataset], str]] = {
     "cifar100": (cifar.read_cifar100, "cifar-100-python.tar.gz or the folder it unpacks to"),
     "idx": (idx.read, "a folder with train-images-idx3-ubyte and its companions, plain or .gz"),
     "folder": (folder.read, "a folder with a folder of images for each class"),
+    "text": (text.read, "a .txt or .jsonl file, a folder of them, or an .npz with UTF-8 bytes"),
     "tabular": (tabular.read, "a file of rows label,feature,feature,..., plain, .gz, .tgz or .npz"),
     "purchase100": (
         tabular.read_purchase100,
@@ -51,6 +52,7 @@ def load(
     data_dir: str = "",
     splits: str = "",
     test_splits: str = "",
+    as_tokens: text.Settings | None = None,
 ) -> Dataset:
     """Reads and checks a data set, then cuts it as asked.
 
@@ -67,6 +69,7 @@ def load(
       data_dir: Where tfds keeps its data sets; only for tfds:NAME, as are the next two.
       splits: The tfds splits that make up x, joined by "+"; "" for train.
       test_splits: The tfds splits that make up x_test; "" for test if there is one.
+      as_tokens: How text becomes sequences; only for text.
 
     Returns:
       The data set, as `lira_jax.data.dataset.check` leaves it.
@@ -81,7 +84,7 @@ def load(
         data = tfds.read(tfds_name, data_dir, splits, test_splits)
     else:
         _refuse(dataset, data_dir=data_dir, splits=splits, test_splits=test_splits)
-        data = _read(dataset, data_path)
+        data = _read(dataset, data_path, as_tokens or text.Settings())
     raw = data.x
     data = datasets.check(data, f"--data_path={data_path}" if data_path else f"--dataset={dataset}")
     raw = np.asarray(raw).reshape(data.x.shape)  # [N, H, W] has got a channel axis
@@ -118,7 +121,7 @@ def load_spec(spec: str, data_dir: str = "") -> Dataset:
     return load(spec, data_dir=data_dir) if name == "tfds" else load(name, path)
 
 
-def _read(dataset: str, data_path: str) -> Dataset:
+def _read(dataset: str, data_path: str, as_tokens: text.Settings) -> Dataset:
     if dataset not in READERS:
         near = difflib.get_close_matches(dataset, [*READERS, "tfds:NAME"], 1)
         hint = f"did you mean {near[0]}? There are" if near else "there are"
@@ -140,7 +143,7 @@ def _read(dataset: str, data_path: str) -> Dataset:
             raise UserError(
                 f"--data_path={data_path}: neither a file nor a folder; write the data to a file"
             )
-        return reader(path)
+        return reader(path, as_tokens) if reader is text.read else reader(path)
 
 
 def _refuse(dataset: str, **flags: str) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from lira_jax.errors import bad_choice
+from lira_jax.errors import UserError, bad_choice
 
 KINDS = ("pixel", "standard", "none")
 _BRIGHT = 128  # the largest value of images that use the range 0..255
@@ -29,11 +29,13 @@ def choose(x: np.ndarray) -> tuple[str, str]:
     constant input.
 
     Args:
-      x: [N, H, W, C] or [N, D], the whole pool.
+      x: [N, H, W, C], [N, D] or, of tokens, int32 [N, L]; the whole pool.
 
     Returns:
       The kind, one of KINDS, and what was seen, in words.
     """
+    if x.dtype == np.int32:
+        return "none", "for tokens"
     if x.ndim != 4:
         return "standard", "for features"
     seen = f"for {x.dtype} images {span(x)}"
@@ -73,10 +75,14 @@ def fit(x: np.ndarray, kind: str) -> Normalizer:
         its place).
 
     Raises:
-      UserError: another kind.
+      UserError: another kind, or one that does not fit tokens.
     """
     if kind not in (*KINDS, "auto"):
         raise bad_choice("--normalize", kind, ("auto", *KINDS))
+    if x.dtype == np.int32 and kind not in ("none", "auto"):
+        raise UserError(f"--normalize={kind}: token ids are no quantities; give none, or auto")
+    if kind == "auto" and x.dtype == np.int32:
+        kind = "none"
     if kind == "auto":
         kind = "pixel" if x.ndim == 4 and x.dtype == np.uint8 else "standard"
     if kind == "none":

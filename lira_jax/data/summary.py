@@ -6,12 +6,21 @@ import numpy as np
 
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import span
+from lira_jax.data.text import sequences
 
 
 def facts(dataset: Dataset) -> dict[str, Any]:
     """What the line says of the data, as plain JSON values."""
     counts = np.bincount(dataset.y, minlength=dataset.num_classes)
-    return {
+    of_text = {}
+    if dataset.is_text:
+        tokens = sequences.lengths(dataset.x)
+        of_text = {
+            "vocabulary": dataset.vocabulary,
+            "num_tokens": int(tokens.sum()),
+            "sequence_lengths": [int(tokens.min()), int(tokens.max())],
+        }
+    return of_text | {
         "shape": list(dataset.x.shape),
         "dtype": str(dataset.x.dtype),
         "range": span(dataset.x),
@@ -44,9 +53,15 @@ def line(facts: dict[str, Any], keep: np.ndarray | None = None) -> str:
     text = f"data: {count} examples"
     if facts.get("num_outliers"):
         text += f" (with {facts['num_outliers']} outliers)"
-    if "dtype" in facts:
+    if "vocabulary" in facts:
+        text = (
+            f"data: {count} sequences of {_between(facts['sequence_lengths'])} tokens, "
+            f"{facts['num_tokens']} in all, vocabulary {facts['vocabulary']}"
+        )
+    elif "dtype" in facts:
         text += f" {shape} {facts['dtype']} {facts['range']}"
-    text += f", {facts['num_classes']} classes of {_between(facts['class_sizes'])}"
+    if "vocabulary" not in facts:
+        text += f", {facts['num_classes']} classes of {_between(facts['class_sizes'])}"
     if facts.get("num_absent"):
         text += f" ({facts['num_absent']} of them have no example)"
     if "num_test" in facts:

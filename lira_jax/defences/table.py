@@ -24,7 +24,7 @@ class Defence:
       source: the paper with its year.
       value: what the number after the colon is, with its unit.
       default: the number if none is given; None: the flag that it would set decides.
-      fields: number -> the fields of the experiment that it sets.
+      fields: number, or None -> the fields of the experiment that it sets.
       own: flags that only this defence reads.
     """
 
@@ -32,11 +32,28 @@ class Defence:
     source: str
     value: str
     default: float | None
-    fields: Callable[[float], dict[str, Any]]
+    fields: Callable[[float | None], dict[str, Any]]
     own: tuple[str, ...] = ()
 
 
 DEFENCES: dict[str, Defence] = {
+    "dp_sgd": Defence(
+        "clips each example's gradient and adds noise, which proves an epsilon",
+        "Abadi et al. 2016",
+        "the noise in multiples of --dp_clip, as --dp_noise",
+        None,
+        # Other forms of convolutions batch over models, not over examples.
+        lambda v: {"conv_form": "plain"} | ({} if v is None else {"dp_noise": v}),
+        own=("dp_clip", "dp_noise", "dp_epsilon", "dp_delta", "dp_batches", "dp_block"),
+    ),
+    "adversarial_regularization": Defence(
+        "trains an attack beside the classifier, which learns to escape it",
+        "Nasr et al. 2018",
+        "lambda, weight of the attack's gain, as --adv_weight",
+        None,
+        lambda v: {} if v is None else {"adv_weight": v},
+        own=("adv_weight", "adv_attack_steps", "adv_objective", "adv_network"),
+    ),
     "label_smoothing": Defence(
         "moves probability mass from the label to all classes alike",
         "Szegedy et al. 2016",
@@ -157,7 +174,7 @@ def effective(experiment: Experiment) -> Experiment:
         )
     setter: dict[str, str] = {}
     for name, number in found.items():
-        fields = {} if number is None else DEFENCES[name].fields(number)
+        fields = DEFENCES[name].fields(number)
         for field in fields:
             if field in setter:
                 raise UserError(
@@ -169,6 +186,16 @@ def effective(experiment: Experiment) -> Experiment:
             e = experiment_lib.validate(dataclasses.replace(e, **fields))
         except UserError as error:
             raise UserError(f"--defence={name}:{number:g}: {error}") from None
+    if {"dp_sgd", "adversarial_regularization"} <= set(found):
+        raise UserError(
+            f"--defence={e.defence}: the attack of adversarial_regularization sees members without "
+            "noise, so that dp_sgd would prove nothing; drop one of them"
+        )
+    if found.get("dp_sgd") is not None and e.dp_epsilon:
+        raise UserError(
+            f"--dp_epsilon={e.dp_epsilon:g}: it chooses the noise, and --defence={e.defence} gives "
+            "it; drop one of them"
+        )
     return e
 
 

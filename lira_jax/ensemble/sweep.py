@@ -1,5 +1,6 @@
 """Sweeps models over examples in batches and streams the results to the host."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import jax
@@ -7,16 +8,20 @@ import numpy as np
 from jax.sharding import Mesh
 
 _BATCH, _CPU_CONVOLUTION_BATCH = 1024, 64
+_OUTPUTS = 1 << 20  # numbers that a model says of a batch; of text, the logits of each token
 
 
-def usual_batch(devices: Mesh, *, convolutional: bool) -> int:
-    """Images of one model in one scoring step, queries counted, where the user does not say.
+def usual_batch(devices: Mesh, *, convolutional: bool, output_shape: tuple[int, ...] = ()) -> int:
+    """Examples of one model in one scoring step, queries counted, where the user does not say.
 
     The activations of a convolutional network stay in a CPU's cache for small batches only
-    (docs/measurements/scoring_and_attack_speed.md).
+    (docs/measurements/scoring_and_attack_speed.md). `output_shape` is of one example's outputs.
     """
     on_cpu = devices.devices.flat[0].platform == "cpu"
-    return _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
+    usual = _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
+    if len(output_shape) < 2:
+        return usual
+    return max(1, min(usual, _OUTPUTS // math.prod(output_shape)))
 
 
 def sweep(step: Callable, state, images, labels, batch_size: int) -> Iterator:

@@ -7,7 +7,7 @@ called a member wrongly; over those that did, whether the answer is always the s
 import dataclasses
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.evaluation.pooled_threshold import at_fpr
 from lira_jax.evaluation.ranked import Ranked
@@ -91,7 +91,7 @@ def false_alarms(decisions: np.ndarray, ranked: Ranked) -> FalseAlarms | None:
     fpr = alarms.sum() / trials.sum()
     numbers, how_often = np.unique(trials, return_counts=True)
     counts = np.arange(numbers.max() + 1)
-    if_equal = how_often / trials.size @ stats.binom.pmf(counts, numbers[:, None], fpr)
+    if_equal = how_often / trials.size @ scipy.stats.binom.pmf(counts, numbers[:, None], fpr)
     observed = np.bincount(alarms, minlength=counts.size) / trials.size
     return FalseAlarms(
         never=float(observed[0]),

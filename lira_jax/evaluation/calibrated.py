@@ -6,7 +6,7 @@ Jalko et al. 2026, https://arxiv.org/abs/2605.25819. The p-values are those of a
 import dataclasses
 
 import numpy as np
-from scipy import special, stats
+import scipy
 
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.intervals import rate
@@ -177,7 +177,7 @@ def accuse(p_values: np.ndarray, fdr: float) -> np.ndarray:
     for row, own in zip(accused, p_values, strict=True):
         known = np.flatnonzero(~np.isnan(own))
         if known.size:
-            row[known] = stats.false_discovery_control(own[known]) <= fdr
+            row[known] = scipy.stats.false_discovery_control(own[known]) <= fdr
     return accused
 
 
@@ -232,7 +232,7 @@ def _place(own: Lists, alpha: float) -> np.ndarray:
     """How far the in mean lies above the threshold, in units of its spread, [examples]."""
     freedom = np.where(own.out_count > 1, own.out_count - 1, np.nan)
     counts, which = np.unique(freedom, return_inverse=True)
-    quantile = -special.stdtrit(counts, alpha)[which]
+    quantile = -scipy.special.stdtrit(counts, alpha)[which]
     spread = _spread(own.out_ss / freedom) * np.sqrt(1 + 1 / (freedom + 1))
     freedom = np.where(own.in_count > 2, own.in_count - 1, np.nan)
     return (own.in_mean - own.out_mean - quantile * spread) / _spread(own.in_ss / freedom)
@@ -246,7 +246,7 @@ def _tail(place: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Lieberman and Resnikoff's estimate of a normal tail; NaN where there is no place."""
     shape = np.maximum(count / 2 - 1, 0.5)
     below = np.clip((1 + place * np.sqrt(count) / np.maximum(count - 1, 1)) / 2, 0, 1)
-    return special.betainc(shape, shape, below)
+    return scipy.special.betainc(shape, shape, below)
 
 
 def _accusations(accused: np.ndarray, members: np.ndarray, fdr: float) -> Accusations:

@@ -8,8 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import softmax
-from scipy.stats import wasserstein_distance
+import scipy
 
 from lira_jax.errors import UserError
 
@@ -83,7 +82,7 @@ def confidence_and_correctness(
             f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and "
             "[examples]"
         )
-    probabilities = softmax(outputs, axis=1) if logits else outputs
+    probabilities = scipy.special.softmax(outputs, axis=1) if logits else outputs
     if not np.allclose(probabilities.sum(1), 1, atol=1e-3):
         raise UserError("the outputs do not sum to 1 over classes: are they logits?")
     return probabilities.max(1), probabilities.argmax(1) == labels
@@ -186,7 +185,7 @@ def earth_movers_distance(members: np.ndarray, others: np.ndarray) -> float:
 
     Hintersdorf et al. 2022, figure 4, has it of sets of one size; it needs none.
     """
-    return float(wasserstein_distance(members, others))
+    return float(scipy.stats.wasserstein_distance(members, others))
 
 
 def _binned(confidence, correct, bins):

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, betaincinv, expit, logit
+import scipy
 
 from lira_jax.evaluation.intervals import clopper_pearson
 from lira_jax.evaluation.ranked import Pairs
@@ -161,7 +161,7 @@ def guesses(made: Guesses, delta: float, error: float) -> float:
     mass = np.ones(tests)
     if delta:
         both_ends = 2 * np.unique(made.about).size
-        mass = betaincinv(
+        mass = scipy.special.betaincinv(
             made.about + 1, made.num_examples - made.about, MASS_SHARE * error / both_ends
         )
         error = (1 - MASS_SHARE) * error
@@ -196,7 +196,7 @@ def one_run(made: Sequence[Guesses], delta: float, error: float) -> np.ndarray:
     # The p-value rises with epsilon: the highest epsilon that it rejects is between 0 and what a
     # delta of 0 would give.
     low = np.zeros(len(made))
-    high = logit(np.clip(clopper_pearson(v, r, 1 - 2 * shares)[0], 0.5, None))
+    high = scipy.special.logit(np.clip(clopper_pearson(v, r, 1 - 2 * shares)[0], 0.5, None))
     for _ in range(30):
         middle = (low + high) / 2
         rejected = _p_value(middle, v, r, weight) <= shares
@@ -215,13 +215,13 @@ def _promising(made: Guesses, delta: float, error: float) -> int:
 
 def _p_value(epsilon: np.ndarray, v: np.ndarray, r: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Probability that v or more guesses are right; all [targets]."""
-    q = expit(epsilon)
+    q = scipy.special.expit(epsilon)
 
-    at_most = bdtr(np.maximum(v - 1.0, 0), r, q)
+    at_most = scipy.special.bdtr(np.maximum(v - 1.0, 0), r, q)
 
     def mean_mass(i: np.ndarray) -> np.ndarray:
         """P(v > W >= v - i) / i."""
-        below = np.where(i < v, bdtr(np.maximum(v - i - 1.0, 0), r, q), 0.0)
+        below = np.where(i < v, scipy.special.bdtr(np.maximum(v - i - 1.0, 0), r, q), 0.0)
         return (at_most - below) / i
 
     # The mass rises to the mode and then falls, so its mean over v - i, ..., v - 1 rises and falls
@@ -232,7 +232,7 @@ def _p_value(epsilon: np.ndarray, v: np.ndarray, r: np.ndarray, weight: np.ndarr
         raises = mean_mass(np.maximum(middle, 2)) > mean_mass(np.maximum(middle - 1, 1))
         raises &= middle > 1
         low, high = np.where(raises, middle, low), np.where(raises, high, middle)
-    beta = np.where(v > 0, bdtrc(np.maximum(v - 1.0, 0), r, q), 1.0)
+    beta = np.where(v > 0, scipy.special.bdtrc(np.maximum(v - 1.0, 0), r, q), 1.0)
     return beta + weight * mean_mass(low)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
-from scipy.special import betaincinv, expit, logit
+import scipy
 
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.ranked import Pairs
@@ -44,8 +43,8 @@ def clopper_pearson(
     """
     k, n = np.broadcast_arrays(np.asarray(successes, np.float64), trials)
     tail = (1 - confidence) / 2
-    low = np.where(k == 0, 0.0, betaincinv(np.maximum(k, 1), n - k + 1, tail))
-    high = np.where(k == n, 1.0, betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
+    low = np.where(k == 0, 0.0, scipy.special.betaincinv(np.maximum(k, 1), n - k + 1, tail))
+    high = np.where(k == n, 1.0, scipy.special.betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
     return low, high
 
 
@@ -73,7 +72,7 @@ def rate(successes: np.ndarray, trials: np.ndarray) -> Estimate:
     if trials.size > 1:
         residual = successes - value * trials
         error = np.sqrt(trials.size / (trials.size - 1) * (residual @ residual)) / total
-        half = stats.t.ppf((1 + _CONFIDENCE) / 2, trials.size - 1) * error
+        half = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, trials.size - 1) * error
         low, high = max(min(low, value - half), 0), min(max(high, value + half), 1)
     return Estimate(float(value), float(low), float(high))
 
@@ -147,7 +146,7 @@ def target_intervals(
         num_targets, np.full(num_targets, 1 / num_targets), size=resamples
     )
     resampled = _resampled_metrics(draws.astype(np.float64), tp, fp)
-    quantile = stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
+    quantile = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
     at_least = example_intervals(roc)
     intervals = {}
@@ -155,7 +154,7 @@ def target_intervals(
         half = quantile * unbiased * np.std(resampled[name])
         if 0.5 < metric < 1:
             half /= metric * (1 - metric)
-            low, high = expit(logit(metric) - half), expit(logit(metric) + half)
+            low, high = _on_logit_scale(metric, half)
         else:
             low, high = metric - half, metric + half
         inner_low, inner_high = at_least[name]
@@ -178,8 +177,14 @@ def _auc_interval(roc: Roc) -> Interval:
         pairs = min(roc.num_members, roc.num_nonmembers)
         low, high = clopper_pearson(round(area * pairs), pairs)
         return float(low), float(high)
-    half = stats.norm.ppf((1 + _CONFIDENCE) / 2) * np.sqrt(variance) / (area * (1 - area))
-    return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+    half = scipy.stats.norm.ppf((1 + _CONFIDENCE) / 2) * np.sqrt(variance) / (area * (1 - area))
+    return _on_logit_scale(area, half)
+
+
+def _on_logit_scale(share: float, half: float) -> Interval:
+    """What reaches as far below as above a share, on the scale of its logit."""
+    middle = scipy.special.logit(share)
+    return float(scipy.special.expit(middle - half)), float(scipy.special.expit(middle + half))
 
 
 def _alarms(ranks: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ learns it by heart.
 import dataclasses
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import exposure
@@ -104,7 +104,7 @@ def _against(numbers: np.ndarray, exposed: np.ndarray) -> list[float]:
     """Spearman's correlation, and the precision of each of TOP, of one target's members."""
     by_number, by_exposure = (np.argsort(-a, kind="stable") for a in (numbers, exposed))
     varied = len(numbers) > 1 and np.ptp(numbers) > 0 and np.ptp(exposed) > 0
-    found = [float(stats.spearmanr(numbers, exposed).statistic) if varied else np.nan]
+    found = [float(scipy.stats.spearmanr(numbers, exposed).statistic) if varied else np.nan]
     for top in TOP:
         size = round(top * len(exposed))
         common = np.intersect1d(by_number[:size], by_exposure[:size])
@@ -119,5 +119,5 @@ def _mean(values: np.ndarray) -> Estimate:
         return Estimate(np.nan)
     if known.size == 1:
         return Estimate(float(known[0]))
-    margin = stats.t.ppf(0.975, known.size - 1) * known.std(ddof=1) / np.sqrt(known.size)
+    margin = scipy.stats.t.ppf(0.975, known.size - 1) * known.std(ddof=1) / np.sqrt(known.size)
     return Estimate(float(known.mean()), float(known.mean() - margin), float(known.mean() + margin))

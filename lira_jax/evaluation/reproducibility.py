@@ -6,7 +6,7 @@
 import dataclasses
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.evaluation import pooled_threshold
 from lira_jax.evaluation.ranked import Ranked
@@ -112,7 +112,7 @@ def _in_top(scores: np.ndarray, number: int) -> np.ndarray:
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    ranks = [stats.rankdata(values) for values in (a, b)]
+    ranks = [scipy.stats.rankdata(values) for values in (a, b)]
     if any(np.ptp(r) == 0 for r in ranks):
         return np.nan
     return float(np.corrcoef(*ranks)[0, 1])

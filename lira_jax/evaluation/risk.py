@@ -7,7 +7,7 @@ Song and Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learnin
 import dataclasses
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.errors import UserError
 
@@ -193,8 +193,8 @@ def risk_by_class(
     return RiskByClass(
         risk=tuple(mean_risk.tolist()),
         generalization_gap=tuple(gap.tolist()),
-        pearson=float(stats.pearsonr(x, y).statistic) if varies else np.nan,
-        spearman=float(stats.spearmanr(x, y).statistic) if varies else np.nan,
+        pearson=float(scipy.stats.pearsonr(x, y).statistic) if varies else np.nan,
+        spearman=float(scipy.stats.spearmanr(x, y).statistic) if varies else np.nan,
     )
 
 

@@ -23,6 +23,13 @@ class Experiment(Compute, Scoring, Targets, Defence, Training, Model, Masks, Dat
     group it reads.
     """
 
+    @property
+    def signal_names(self) -> list[str]:
+        """The names in `signals`; of text, whose logits would fill disks, others by default."""
+        if self.dataset == "text" and self.signals == Scoring.signals:
+            return ["phi", "token_losses"]
+        return super().signal_names
+
 
 GROUPS = (Data, Masks, Model, Training, Defence, Targets, Scoring, Compute)
 FIELDS = {f.name: f for f in dataclasses.fields(Experiment)}

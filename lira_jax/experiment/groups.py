@@ -10,10 +10,10 @@ QUERY_SHIFTS = {1: None, 2: 0, 18: 1, 50: 2, 162: 4}
 def _field(default: Any, help: str, *, fixed_by: str = "train", choices: tuple[str, ...] = ()):
     """A documented field.
 
-    `fixed_by` names the stage whose first output depends on it: from then on a run directory
-    refuses another value. Fields fixed by "data" say where the data are: another value is taken if
-    the data there are the same. Fields fixed by "nothing" say how to compute, not what, or only add
-    to it.
+    `fixed_by` names the stage, or the signal, whose first output depends on it: from then on a run
+    directory refuses another value. Fields fixed by "data" say where the data are: another value is
+    taken if the data there are the same. Fields fixed by "nothing" say how to compute, not what, or
+    only add to it.
     """
     return dataclasses.field(
         default=default, metadata={"help": help, "fixed_by": fixed_by, "choices": choices}
@@ -45,6 +45,19 @@ class Data:
     )
     test_splits: str = _field(
         "", "tfds splits that form the test set, joined by +; empty for test if it exists."
+    )
+    unit: str = _field(
+        "line",
+        "Of text, what carries a membership bit: line, document, or window:LENGTH, pieces of the "
+        "whole text of so many tokens, such as window:128.",
+    )
+    tokenizer: str = _field(
+        "bytes",
+        "Of text: bytes, bpe:SIZE (byte pair encoding trained on the pool, such as bpe:4096), a "
+        "tokenizer.json, or a folder with vocab.json and merges.txt.",
+    )
+    context: int = _field(
+        128, "Of lines and documents, the most tokens of a sequence; longer ones become several."
     )
     num_examples: int = _field(
         0,
@@ -129,6 +142,9 @@ class Model:
     )
     hidden: tuple[int, ...] = _field(
         (512, 256), "Units of each hidden layer of mlp, comma separated."
+    )
+    positions: str = _field(
+        "learned", "How a gpt knows of positions.", choices=("learned", "rotary")
     )
     activation: str = _field("relu", "Activation function of mlp.", choices=("relu", "tanh"))
     initial: str = _field(
@@ -248,6 +264,54 @@ class Defence:
         "Defences in training, NAME or NAME:VALUE, comma separated; they go before the flags that "
         "they set.",
     )
+    dp_clip: float = _field(
+        1.0, "dp_sgd: largest norm of an example's gradient, over all parameters together."
+    )
+    dp_noise: float = _field(
+        1.0,
+        "dp_sgd: standard deviation of the noise in multiples of --dp_clip; 0 for clipping alone.",
+    )
+    dp_epsilon: float = _field(
+        0.0,
+        "dp_sgd: the epsilon that --dp_noise is chosen for when training begins, such as 8 (needs "
+        "the extra dp); 0 for the noise that is given.",
+    )
+    dp_delta: float = _field(1e-5, "dp_sgd: delta of the epsilon that is printed, a probability.")
+    dp_batches: str = _field(
+        "poisson",
+        "dp_sgd: how batches are drawn. poisson: each step takes each member with probability "
+        "batch_size / members, into a batch with room to spare. shuffled: an epoch is one pass, "
+        "its last batch short.",
+        choices=("poisson", "shuffled"),
+    )
+    adv_weight: float = _field(
+        3.0,
+        "adversarial_regularization: lambda, the weight of the attack's gain in the classifier's "
+        "loss.",
+    )
+    adv_attack_steps: int = _field(
+        2,
+        "adversarial_regularization: steps that train the attack, after which 2 train the "
+        "classifier. Epochs count both.",
+    )
+    adv_objective: str = _field(
+        "code",
+        "adversarial_regularization: code (the attack sees logits, by squared errors) or paper "
+        "(probabilities, by logarithms).",
+        choices=("code", "paper"),
+    )
+    adv_network: str = _field(
+        "purchase",
+        "adversarial_regularization: the attack's layers and learning rate, as for Purchase100 or "
+        "Texas100.",
+        choices=("purchase", "texas"),
+    )
+    dp_block: int = _field(
+        0,
+        "dp_sgd: examples of a model whose gradients are in memory at a time; 0 for as many as "
+        "64 MB hold.",
+        fixed_by="nothing",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -284,7 +348,7 @@ class Scoring:
         "phi,logits",
         "What is saved of every model, comma separated: phi, logits, another measured signal of "
         "lira_jax/signals/table.py, or one that a recipe of your own brings. More can be added at "
-        "any time.",
+        "any time. Of text the default is phi,token_losses.",
         fixed_by="nothing",
     )
     probes: str = _field(
@@ -296,6 +360,23 @@ class Scoring:
         fixed_by="nothing",
     )
 
+    boundary_step: float = _field(
+        0.02,
+        "Step of the signal boundary_distance towards another class, in the L2 norm of the "
+        "normalised input.",
+        fixed_by="boundary_distance",
+    )
+    boundary_steps: int = _field(
+        500,
+        "Steps after which the search of boundary_distance fails: the example then has none.",
+        fixed_by="boundary_distance",
+    )
+    merlin_scales: str = _field(
+        "0.001,0.003,0.01,0.03,0.1",
+        "Standard deviations of the noise of the signal merlin on each coordinate of the "
+        "normalised input, comma separated; the attack chooses one on other models.",
+        fixed_by="merlin",
+    )
     score_epochs: str = _field(
         "",
         "Epochs after which lira-train scores all models while they go on, for lira-attack's "
@@ -313,6 +394,15 @@ class Scoring:
     def signal_names(self) -> list[str]:
         """The names in `signals`."""
         return [name.strip() for name in self.signals.split(",") if name.strip()]
+
+    @property
+    def merlin_noise(self) -> list[float]:
+        """The numbers in `merlin_scales`.
+
+        Raises:
+          ValueError: one is none.
+        """
+        return [float(scale) for scale in self.merlin_scales.split(",")]
 
 
 @dataclasses.dataclass(frozen=True)

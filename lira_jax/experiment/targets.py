@@ -11,7 +11,10 @@ TARGET_FIELDS = tuple(
     f.name for group in (Model, Training, Defence) for f in dataclasses.fields(group)
 )
 """Fields that may be others in the targets' recipe than in the shadow models'."""
-FAMILY_FIELDS = ("depth", "width", "hidden", "activation", "initial", "dropout", "drop_connect")
+FAMILY_FIELDS = (
+    *("depth", "width", "hidden", "activation", "positions", "initial"),
+    *("dropout", "drop_connect"),
+)
 """Options of model families: of another family they mean something else, or nothing."""
 
 

@@ -22,7 +22,7 @@ def validate(experiment: Experiment) -> Experiment:
         named = kind in ("file", "disjoint") and path != ""
         if choices and value not in (*choices, field.default) and not named:
             raise bad_choice(f"--{name}", value, choices)
-    for name in ("num_models", "epochs", "batch_size"):
+    for name in ("num_models", "epochs", "batch_size", "adv_attack_steps", "boundary_steps"):
         _require(getattr(e, name) >= 1, name, e, "give a whole number of at least 1")
     for name in (
         "seed",
@@ -32,13 +32,24 @@ def validate(experiment: Experiment) -> Experiment:
         "width",
         "shift",
         "cutout",
+        "context",
         "models_per_chunk",
         "checkpoint_every",
         "log_every",
         "score_batch_size",
+        "dp_block",
     ):
         _require(getattr(e, name) >= 0, name, e, "give 0 or a positive whole number")
-    for name in ("learning_rate", "weight_decay", "rotation", "mixup", "checkpoint_minutes"):
+    for name in (
+        "learning_rate",
+        "weight_decay",
+        "rotation",
+        "mixup",
+        "dp_noise",
+        "dp_epsilon",
+        "adv_weight",
+        "checkpoint_minutes",
+    ):
         _require(
             math.isfinite(getattr(e, name)) and getattr(e, name) >= 0, name, e, "give a number >= 0"
         )
@@ -46,6 +57,8 @@ def validate(experiment: Experiment) -> Experiment:
         _require(0 <= getattr(e, name) < 1, name, e, "give a number from 0 up to, not including, 1")
     for name in ("colour_jitter", "cutmix"):
         _require(0 <= getattr(e, name) <= 1, name, e, "give a number from 0 to 1")
+    _require(0 < e.dp_clip < math.inf, "dp_clip", e, "give a number > 0")
+    _require(0 < e.dp_delta < 1, "dp_delta", e, "give a probability, such as 1e-5")
     if e.mixup and e.cutmix:
         raise UserError(f"--mixup={e.mixup}: with --cutmix={e.cutmix} too; give one of them")
     if e.outliers and not e.outliers_from:
@@ -80,6 +93,19 @@ def validate(experiment: Experiment) -> Experiment:
     _check_masks(e)
     if not e.signal_names:
         raise UserError(f"--signals={e.signals}: name at least one, such as phi,logits")
+    _require(
+        0 < e.boundary_step < math.inf, "boundary_step", e, "give a positive length, such as 0.02"
+    )
+    try:
+        scales = e.merlin_noise
+    except ValueError:
+        scales = []
+    _require(
+        bool(scales) and all(0 < s < math.inf for s in scales) and len({*scales}) == len(scales),
+        "merlin_scales",
+        e,
+        "give different positive numbers, comma separated, such as 0.01,0.03",
+    )
     return e
 
 

@@ -14,10 +14,16 @@ from lira_jax.attacks.shared.targets import Inside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.interop import read, targets
-from lira_jax.runs import diagnoses
-from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.evidence import Loaded, diagnose_outputs, load_evidence, with_shadows_of
+from lira_jax.interop import read, release, targets
+from lira_jax.runs import diagnoses, directory
+from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.evidence import (
+    Loaded,
+    diagnose_outputs,
+    load_evidence,
+    with_plain_shadows,
+    with_shadows_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +51,8 @@ def read_own(
     *,
     stop_at: str = "",
     quiet: bool = False,
+    released: str = "",
+    naive: bool = False,
 ) -> Source:
     """Evidence of a run of lira_jax.
 
@@ -55,6 +63,8 @@ def read_own(
       order: of the queries in a file of targets, one of queries.ORDERS.
       stop_at: where the models are stopped, as `stops.of_models` takes it; empty for the end.
       quiet: no notes on models that have diverged or learned nothing.
+      released: what the models release, as --release names it; empty for their logits.
+      naive: whether the shadow models do not.
 
     Raises:
       UserError: something is missing, damaged or does not fit together; the flag is named.
@@ -69,7 +79,16 @@ def read_own(
     elif own_targets and not outside:
         shadow_run, (run, experiment) = run, own_targets[0]
     named = "all" if outside else asked
-    loaded = load_evidence(run, experiment, named, outside, stop_at=stop_at, quiet=quiet)
+    view = POOL
+    if released:
+        other = {"--shadows": shadows, "--stop_at": stop_at, "--target_flagfile": shadow_run}
+        if clash := [flag for flag, given in other.items() if given]:
+            raise UserError(f"--release={released}: not with {clash[0]}; drop one of them")
+        view = directory.released(release.check(run, released).folder)
+    loaded = load_evidence(run, experiment, named, outside, stop_at=stop_at, view=view, quiet=quiet)
+    if naive:
+        plain = load_evidence(run, experiment, named, outside, quiet=True)
+        loaded = with_plain_shadows(loaded, plain)
     if outside and masks.is_disjoint(experiment.masks):
         raise UserError(f"--targets={asked}: not with disjoint masks; name models of the run")
     if shadow_run is not None:

@@ -39,10 +39,11 @@ class AlexNet(nn.Module):
                 stride,
                 padding,
                 use_bias=True,
+                slope=0.0,
                 dtype=self.dtype,
                 conv_form=self.conv_form,
             )
-            x = nn.relu(layer(x))
+            x = layer(x)
             if pooled:
                 x = pool(x, jnp.max)
         return classifier(self.num_classes)(x.reshape(x.shape[0], -1))

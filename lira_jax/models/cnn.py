@@ -11,6 +11,7 @@ from lira_jax.models.layers import classifier, global_mean, pool, require_images
 
 # The reference code starts from variance 1 / fan-in (objax's default), not He's 2 / fan-out.
 _INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+_SLOPE = 0.01  # of the leaky ReLU
 _POOLINGS: dict[str, Callable] = {"mean": jnp.mean, "max": jnp.max}
 
 
@@ -46,11 +47,12 @@ class Cnn(nn.Module):
             layer = Conv(
                 features,
                 use_bias=True,
+                slope=_SLOPE,
                 kernel_init=_INIT,
                 dtype=self.dtype,
                 conv_form=self.conv_form,
             )
-            return nn.leaky_relu(layer(x))
+            return layer(x)
 
         x = conv(x, self.width)
         for scale in range(3):

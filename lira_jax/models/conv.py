@@ -11,8 +11,8 @@ other ways:
     unrolled  under vmap, one ordinary weight gradient a model; forward and input gradient as plain
     shifted   the weight gradient as one matrix product for each kernel position, batched under vmap
     patches   im2col: everything is matrix products, at kernel-area times the memory traffic
-    onednn    on CPUs by oneDNN, one model after the other; as plain on other devices, for groups,
-              and where the extra onednn is not installed
+    onednn    on CPUs by oneDNN, one model after the other; as plain on other devices and where the
+              extra onednn is not installed
 
 "unrolled" writes the weight gradient out once for each element of a vmapped axis: it is meant for
 an axis of models, not for per-example gradients. Inside shard_map it needs check_vma=False, because
@@ -22,7 +22,7 @@ mode (jvp), and "grouped", "unrolled" and "onednn" no second derivative.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -32,16 +32,9 @@ from jax.custom_batching import custom_vmap
 
 from lira_jax.errors import bad_choice
 from lira_jax.models.onednn import operations
+from lira_jax.models.onednn.operations import Geometry
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-
-
-class _Geometry(NamedTuple):
-    """What is static about a convolution; hashable, as custom_vjp asks of such arguments."""
-
-    stride: int
-    pads: tuple[tuple[int, int], tuple[int, int]]
-    groups: int
 
 
 def conv(
@@ -64,11 +57,42 @@ def conv(
     Raises:
       UserError: for an unknown form.
     """
-    if form not in FORMS:
-        raise bad_choice("--conv_form", form, FORMS)
-    return FORMS[form](
-        x, kernel, _Geometry(stride, _pads(x, kernel.shape[:2], stride, padding), groups)
+    return _form(form)(
+        x, kernel, Geometry(stride, _pads(x, kernel.shape[:2], stride, padding), groups)
     )
+
+
+def conv_relu(
+    x,
+    kernel,
+    bias,
+    slope: float,
+    stride: int = 1,
+    padding: str | int = "SAME",
+    *,
+    groups: int = 1,
+    form: str = "plain",
+):
+    """`conv`, its bias and a leaky ReLU: in one pass over the result where the form is onednn.
+
+    Args:
+      bias: float32 [features].
+      slope: of the ReLU below zero; 0 for ReLU itself.
+    """
+    geometry = Geometry(stride, _pads(x, kernel.shape[:2], stride, padding), groups, slope)
+    if form == "onednn":
+        return _onednn(x, kernel, geometry, bias)
+    return _relu(_form(form)(x, kernel, geometry) + bias.astype(x.dtype), slope)
+
+
+def _form(name: str) -> Callable:
+    if name not in FORMS:
+        raise bad_choice("--conv_form", name, FORMS)
+    return FORMS[name]
+
+
+def _relu(x, slope: float):
+    return nn.leaky_relu(x, slope) if slope else nn.relu(x)
 
 
 def windows(
@@ -100,7 +124,7 @@ def _windows(x, size, stride, pads):
     ]
 
 
-def _plain(x, kernel, geometry: _Geometry):
+def _plain(x, kernel, geometry: Geometry):
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -111,7 +135,7 @@ def _plain(x, kernel, geometry: _Geometry):
     )
 
 
-def _patches(x, kernel, geometry: _Geometry):
+def _patches(x, kernel, geometry: Geometry):
     height, width, channels, features = kernel.shape
     parts = _windows(x, (height, width), geometry.stride, geometry.pads)
     patches = jnp.stack(parts, axis=3)
@@ -121,7 +145,7 @@ def _patches(x, kernel, geometry: _Geometry):
     return out.reshape(*out.shape[:3], features)
 
 
-def _shifted_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
+def _shifted_weight_gradient(x, dy, kernel_shape, geometry: Geometry):
     dy = dy.reshape(*dy.shape[:3], geometry.groups, -1)
     parts = _windows(x, kernel_shape[:2], geometry.stride, geometry.pads)
     parts = [part.reshape(*part.shape[:3], geometry.groups, -1) for part in parts]
@@ -129,19 +153,19 @@ def _shifted_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
     return jnp.stack(products).reshape(kernel_shape)
 
 
-def _plain_weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
+def _plain_weight_gradient(x, dy, kernel_shape, geometry: Geometry):
     kernel = jax.ShapeDtypeStruct(kernel_shape, dy.dtype)
     return jax.linear_transpose(lambda k: _plain(x, k, geometry), kernel)(dy)[0]
 
 
-def _plain_image_gradient(image, kernel, dy, geometry: _Geometry):
+def _plain_image_gradient(image, kernel, dy, geometry: Geometry):
     return jax.linear_transpose(lambda x: _plain(x, kernel, geometry), image)(dy)[0]
 
 
 def _under_vmap(rule: Callable) -> Callable:
     """A weight gradient that under vmap is rule(gradient, models, batched, x, dy, ...)."""
 
-    def weight_gradient(x, dy, kernel_shape, geometry: _Geometry):
+    def weight_gradient(x, dy, kernel_shape, geometry: Geometry):
         @custom_vmap
         def gradient(x, dy):
             return _plain_weight_gradient(x, dy, kernel_shape, geometry)
@@ -155,12 +179,12 @@ def _under_vmap(rule: Callable) -> Callable:
     return weight_gradient
 
 
-def _unrolled(gradient, models, batched, x, dy, kernel_shape, geometry: _Geometry):
+def _unrolled(gradient, models, batched, x, dy, kernel_shape, geometry: Geometry):
     each = [gradient(x[m] if batched[0] else x, dy[m] if batched[1] else dy) for m in range(models)]
     return jnp.stack(each)
 
 
-def _grouped(gradient, models, batched, x, dy, kernel_shape, geometry: _Geometry):
+def _grouped(gradient, models, batched, x, dy, kernel_shape, geometry: Geometry):
     # jax.vmap of the gradient would make one convolution that is grouped over features. The
     # gradient of a grouped convolution is one with batch groups, in which XLA recognises a backward
     # filter.
@@ -196,45 +220,68 @@ def _with_weight_gradient(weight_gradient: Callable) -> Callable:
     return apply
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _by_onednn(x, kernel, geometry):
+def _plain_relu(x, kernel, bias, geometry: Geometry):
+    """The convolution, and the bias and ReLU if there is a slope."""
+    y = _plain(x, kernel, geometry)
+    return y if geometry.slope is None else _relu(y + bias.astype(y.dtype), geometry.slope)
+
+
+def _result(x, kernel, geometry: Geometry) -> jax.ShapeDtypeStruct:
+    return jax.eval_shape(lambda x, k: _plain(x, k, geometry), x, kernel)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _by_onednn(x, kernel, bias, geometry):
+    output = _result(x, kernel, geometry)
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=lambda x, k: operations.conv(x, k, geometry.stride, geometry.pads),
-        default=lambda x, k: _plain(x, k, geometry),
+        bias,
+        cpu=lambda x, k, b: operations.conv(x, k, geometry, output, b),
+        default=lambda x, k, b: _plain_relu(x, k, b, geometry),
     )
 
 
-def _by_onednn_forward(x, kernel, geometry):
-    return _by_onednn(x, kernel, geometry), (x, kernel)
+def _by_onednn_forward(x, kernel, bias, geometry):
+    y = _by_onednn(x, kernel, bias, geometry)
+    return y, (x, kernel, None if geometry.slope is None else y)
 
 
 def _by_onednn_backward(geometry, saved, dy):
-    x, kernel = saved
-    stride, pads = geometry.stride, geometry.pads
+    x, kernel, y = saved
+    if slope := geometry.slope:
+        dy = jnp.where(y >= 0, dy, slope * dy)  # y has the sign of what the leaky ReLU was given
+    elif slope is not None:
+        dy = jnp.where(y > 0, dy, 0)
+
+    def elsewhere(x, dy):
+        dk = _plain_weight_gradient(x, dy, kernel.shape, geometry)
+        return dk if slope is None else (dk, dy.sum((0, 1, 2), jnp.float32))
+
     dx = lax.platform_dependent(
         kernel,
         dy,
-        cpu=lambda k, dy: operations.image_gradient(x, k, dy, stride, pads),
+        cpu=lambda k, dy: operations.image_gradient(x, k, dy, geometry),
         default=lambda k, dy: _plain_image_gradient(x, k, dy, geometry),
     )
     dk = lax.platform_dependent(
         x,
         dy,
-        cpu=lambda x, dy: operations.kernel_gradient(x, kernel, dy, stride, pads),
-        default=lambda x, dy: _plain_weight_gradient(x, dy, kernel.shape, geometry),
+        cpu=lambda x, dy: operations.kernel_gradient(x, kernel, dy, geometry),
+        default=elsewhere,
     )
-    return dx, dk
+    return (dx, dk, None) if slope is None else (dx, *dk)
 
 
 _by_onednn.defvjp(_by_onednn_forward, _by_onednn_backward)
 
 
-def _onednn(x, kernel, geometry: _Geometry):
-    if geometry.groups > 1 or not operations.supports(x):
-        return _plain(x, kernel, geometry)
-    return _by_onednn(x, kernel, geometry)
+def _onednn(x, kernel, geometry: Geometry, bias=None):
+    # Shapes or types that do not fit are refused by XLA's convolution, whatever the form.
+    output = _result(x, kernel, geometry)
+    if not operations.supports(x, kernel, output):
+        return _plain_relu(x, kernel, bias, geometry)
+    return _by_onednn(x, kernel, bias, geometry)
 
 
 FORMS = {
@@ -247,9 +294,25 @@ FORMS = {
 }
 
 
-def usual_form() -> str:
-    """The form where nothing is measured: onednn on a CPU if it is installed, else plain."""
+def usual_form(asked: str = "auto") -> str:
+    """The form where nothing is measured: onednn on a CPU if it is installed, else plain.
+
+    Args:
+      asked: of --conv_form; what it gives if that is no "auto".
+    """
+    if asked != "auto":
+        return asked
     return "onednn" if jax.default_backend() == "cpu" and operations.available() else "plain"
+
+
+def form_by_example() -> str:
+    """The form for gradients of one example at a time, many of them under vmap.
+
+    measured on CPUs (BUILD_NOTES.md): of XLA's, matrix products are the only ones
+    that stay fast in a compiled loop.
+    """
+    usual = usual_form()
+    return "patches" if usual == "plain" and jax.default_backend() == "cpu" else usual
 
 
 def he_normal(groups: int = 1) -> Callable:
@@ -260,8 +323,9 @@ def he_normal(groups: int = 1) -> Callable:
 class Conv(nn.Module):
     """A convolution in `dtype` that owns the float32 parameter `kernel` (and `bias`).
 
-    `size` is the side of a square, or height and width. The other fields are those of `conv`;
-    kernel_init defaults to `he_normal`.
+    `size` is the side of a square, or height and width. The other fields are those of `conv` and,
+    for a layer with a bias and a (leaky) ReLU after it, the slope of `conv_relu`; kernel_init
+    defaults to `he_normal`.
     """
 
     features: int
@@ -270,6 +334,7 @@ class Conv(nn.Module):
     padding: str | int = "SAME"
     groups: int = 1
     use_bias: bool = False
+    slope: float | None = None
     kernel_init: Callable | None = None
     dtype: Any = jnp.float32
     conv_form: str = "plain"
@@ -282,8 +347,10 @@ class Conv(nn.Module):
             "kernel", self.kernel_init or he_normal(self.groups), shape, jnp.float32
         )
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
-        y = conv(x, kernel, self.stride, self.padding, groups=self.groups, form=self.conv_form)
-        if self.use_bias:
-            bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
-            y = y + bias.astype(self.dtype)
-        return y
+        how: Any = {"groups": self.groups, "form": self.conv_form}
+        if not self.use_bias:
+            return conv(x, kernel, self.stride, self.padding, **how)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
+        if self.slope is not None:
+            return conv_relu(x, kernel, bias, self.slope, self.stride, self.padding, **how)
+        return conv(x, kernel, self.stride, self.padding, **how) + bias.astype(self.dtype)

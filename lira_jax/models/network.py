@@ -13,7 +13,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.models import modes, own, table
+from lira_jax.models import conv, intermediates, modes, own, table
 from lira_jax.models import recipe as recipes
 from lira_jax.models.recipe import Recipe
 
@@ -32,22 +32,33 @@ class Network:
       init: (key) -> variables, what checkpoints/NNNN/final holds.
       outputs: (variables, inputs) -> float32 [B, ...]. Inputs [B, ...] are raw, as in the data set;
         it normalises them. BatchNorm uses its running statistics.
+      evaluate: the same of normalised inputs, which have gradients.
+      by_example: the same as `evaluate`, where convolutions have the form that is fast for one
+        example at a time, many of them under vmap: per-example gradients.
+      layers: (variables, normalised inputs) -> what its layers give (intermediates.py).
       shapes: ShapeDtypeStructs of the variables.
       convolutional: whether the variables hold a kernel of a two-dimensional convolution.
       classifies: whether outputs are logits [B, num_classes].
       signals: of the user's own recipe, name -> measure(outputs, labels); empty otherwise.
       normalizer: of the pool, which `outputs` applies.
       code: fingerprint of the user's own code, if it was asked for and there is such code.
+      reads_text: whether outputs are logits [B, L, vocabulary] of each token given those before it.
+      output_shape: of the outputs of one example.
     """
 
     init: Callable
     outputs: Callable
+    evaluate: Callable
+    by_example: Callable
+    layers: Callable
     shapes: Any
     convolutional: bool
     classifies: bool
     signals: Mapping[str, Callable]
     normalizer: Normalizer
     code: "Fingerprint | None" = None
+    reads_text: bool = False
+    output_shape: tuple[int, ...] = ()
 
 
 def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None = None) -> Network:
@@ -62,15 +73,28 @@ def make(experiment: Experiment, dataset: Dataset, normalizer: Normalizer | None
     """
     normalizer = normalizer or normalize.fit(dataset.x, experiment.normalize)
     context = recipes.context(experiment, dataset)
+    flag = recipes.flag(experiment)
     if experiment.recipe:
-        return of_recipe(recipes.load(context), recipes.flag(experiment), dataset, normalizer)
+        network = of_recipe(recipes.load(context), flag, dataset, normalizer)
+        return dataclasses.replace(network, layers=intermediates.of(context.module, flag))
     init = initialiser(context.module, context.example_shape)
-    with own.blamed(recipes.flag(experiment)):
-        return _describe(init, evaluator(context.module), dataset, normalizer, {})
+    with own.blamed(flag):
+        network = _describe(init, evaluator(context.module), dataset, normalizer, {})
+        layers = intermediates.of(context.module, flag)
+        by_example = _by_example(experiment, dataset) or network.by_example
+        return dataclasses.replace(network, layers=layers, by_example=by_example)
+
+
+def _by_example(experiment: Experiment, dataset: Dataset) -> Callable | None:
+    """`Network.by_example` of a module of ours, made anew; None of one that takes no form."""
+    if ":" in experiment.model:
+        return None
+    evaluate = evaluator(recipes.context(experiment, dataset, conv.form_by_example()).module)
+    return lambda variables, inputs: evaluate(variables, inputs).astype(jnp.float32)
 
 
 def of_recipe(recipe: Recipe, flag: str, dataset: Dataset, normalizer: Normalizer) -> Network:
-    """The network that a recipe trains.
+    """The network that a recipe trains, without the names of its layers.
 
     Args:
       flag: that names code of the user's own, or "".
@@ -87,8 +111,11 @@ def of_recipe(recipe: Recipe, flag: str, dataset: Dataset, normalizer: Normalize
 
 
 def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) -> Network:
+    def evaluate(variables, inputs):
+        return outputs(variables, inputs).astype(jnp.float32)
+
     def of_raw(variables, inputs):
-        return outputs(variables, normalizer(inputs)).astype(jnp.float32)
+        return evaluate(variables, normalizer(inputs))
 
     shapes = jax.eval_shape(init, jax.random.key(0))
     examples = jax.ShapeDtypeStruct((2, *dataset.x.shape[1:]), dataset.x.dtype)
@@ -96,9 +123,15 @@ def _describe(init, outputs, dataset: Dataset, normalizer: Normalizer, signals) 
     return Network(
         init=init,
         outputs=of_raw,
+        evaluate=evaluate,
+        by_example=evaluate,
+        layers=intermediates.none,
         shapes=shapes,
         convolutional=table.has_convolution(shapes),
-        classifies=result.shape == (2, dataset.num_classes),
+        classifies=result.shape == (2, dataset.num_classes) and not dataset.is_text,
+        reads_text=dataset.is_text
+        and result.shape == (2, *dataset.x.shape[1:], dataset.vocabulary),
+        output_shape=result.shape[1:],
         signals=signals,
         normalizer=normalizer,
     )

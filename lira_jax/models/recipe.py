@@ -17,6 +17,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models import conv, own, table
+from lira_jax.models.onednn import operations
 
 
 class Batch(NamedTuple):
@@ -75,8 +76,9 @@ class Context:
 
     Attributes:
       experiment: all flags.
-      example_shape: of one input, (H, W, C) or (D,).
-      num_classes: K; labels are 0..K-1.
+      example_shape: of one input, (H, W, C), (D,) or, of text, (L,).
+      num_classes: K; labels are 0..K-1. Of text 1.
+      vocabulary: of text, the number of token ids; 0 for other data.
       total_steps: of the training of one model.
       module: the Linen module of --model; call `module.apply(variables, inputs, train=...)`.
       dtype: of the computation, jnp.float32 or jnp.bfloat16.
@@ -85,6 +87,7 @@ class Context:
     experiment: Experiment
     example_shape: tuple[int, ...]
     num_classes: int
+    vocabulary: int
     total_steps: int
     module: nn.Module
     dtype: Any
@@ -107,11 +110,27 @@ def steps_per_epoch(experiment: Experiment, num_examples: int) -> int:
     return members // e.batch_size
 
 
+def is_own_code(experiment: Experiment) -> bool:
+    """Whether the model or the recipe is the user's own, which may convolve in its own way."""
+    return bool(experiment.recipe) or ":" in experiment.model
+
+
+def convolutions(experiment: Experiment) -> str:
+    """A line on what computes the convolutions of an experiment; "" for code of the user's own."""
+    if is_own_code(experiment):
+        return ""
+    if jax.default_backend() == "cpu" and operations.available():
+        by_onednn = conv.usual_form(experiment.conv_form) == "onednn"
+        return "convolutions by " + ("oneDNN" if by_onednn else "XLA, as --conv_form asks")
+    faster = jax.default_backend() == "cpu" and operations.exists_here()
+    return "convolutions by XLA" + ("; faster: pip install 'lira_jax[onednn]'" if faster else "")
+
+
 def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = None) -> Context:
     """The context of an experiment.
 
     Args:
-      conv_form: a key of conv.FORMS; the usual one by default.
+      conv_form: a key of conv.FORMS; that of the experiment, or the usual one, by default.
 
     Raises:
       UserError: as `table.create`.
@@ -119,21 +138,24 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
     e = experiment
     module = table.create(
         e.model,
-        dataset.num_classes,
+        dataset.vocabulary or dataset.num_classes,
         depth=e.depth,
         width=e.width,
         hidden=e.hidden,
         activation=e.activation,
+        positions=e.positions,
+        text=dataset.is_text,
         initial=e.initial,
         dropout=e.dropout,
         drop_connect=e.drop_connect,
         dtype=e.compute_dtype,
-        conv_form=conv_form or conv.usual_form(),
+        conv_form=conv_form or conv.usual_form(e.conv_form),
     )
     return Context(
         experiment=e,
         example_shape=dataset.x.shape[1:],
         num_classes=dataset.num_classes,
+        vocabulary=dataset.vocabulary,
         total_steps=e.epochs * steps_per_epoch(e, len(dataset.x)),
         module=module,
         dtype=table.DTYPES[e.compute_dtype],

@@ -26,8 +26,10 @@ class SalemCnn(nn.Module):
     def __call__(self, x, train: bool):
         require_images("salem_cnn", x, smallest=4)
         for _ in range(2):
-            x = Conv(32, 5, use_bias=True, dtype=self.dtype, conv_form=self.conv_form)(x)
-            x = pool(nn.relu(x), jnp.max)
+            layer = Conv(
+                32, 5, use_bias=True, slope=0.0, dtype=self.dtype, conv_form=self.conv_form
+            )
+            x = pool(layer(x), jnp.max)
         x = nn.Dense(128, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         x = ACTIVATIONS[self.activation](x)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -21,6 +21,7 @@ from lira_jax.models.cnn import Cnn
 from lira_jax.models.conv import FORMS
 from lira_jax.models.densenet import DenseNet
 from lira_jax.models.efficientnet import EfficientNet
+from lira_jax.models.gpt import Gpt
 from lira_jax.models.inception import InceptionV3
 from lira_jax.models.layers import ACTIVATIONS
 from lira_jax.models.lenet import LeNet
@@ -33,11 +34,13 @@ from lira_jax.models.xception import Xception
 
 
 class Family(NamedTuple):
-    """`convolution`: whether it takes conv_form. `options`: flags it honours, and what 0 means."""
+    """`convolution`: whether it takes conv_form. `options`: flags it honours, and what 0 means.
+    `text`: whether it reads tokens."""
 
     build: Callable[..., nn.Module]
     convolution: bool
     options: dict[str, Any]
+    text: bool = False
 
 
 _DROPOUT = {"dropout": 0.0}
@@ -70,6 +73,10 @@ FAMILIES = {
     "inception_v3": Family(InceptionV3, True, {}),
     "xception": Family(Xception, True, {}),
     "alexnet": Family(AlexNet, True, {}),
+    "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, "positions": "learned"}, text=True),
+    "gpt2_small": Family(
+        Gpt, False, {"depth": 12, "width": 768, "positions": "learned"}, text=True
+    ),
     "salem_cnn": Family(SalemCnn, True, {"activation": "relu", **_DROPOUT}),
 }
 
@@ -84,6 +91,8 @@ def create(
     width: int = 0,
     hidden: tuple[int, ...] = (512, 256),
     activation: str = "relu",
+    positions: str = "learned",
+    text: bool = False,
     initial: str = "lecun_normal",
     dropout: float = 0.0,
     drop_connect: float = 0.0,
@@ -100,6 +109,8 @@ def create(
       width: width factor, filters or growth rate; 0 for the family's default.
       hidden: units of each hidden layer.
       activation: "relu" or "tanh".
+      positions: "learned" or "rotary", of a gpt.
+      text: whether it is to read tokens; num_classes is the size of the vocabulary then.
       initial: weights that mlp starts from, "lecun_normal" or "glorot_uniform".
       dropout: fraction of activations dropped in training.
       drop_connect: fraction of examples for which the last block is passed over in training.
@@ -121,7 +132,13 @@ def create(
         raise bad_choice("--model", name, [*FAMILIES, "package.module:function"])
 
     of_the_user = ":" in name
+    if not of_the_user and FAMILIES[name].text != text:
+        fitting = [family for family, line in FAMILIES.items() if line.text == text]
+        what = "text" if text else "images and features"
+        raise UserError(f"--model={name}: not for {what}; it may be {', '.join(fitting)}")
     options = {} if of_the_user else dict(FAMILIES[name].options)
+    given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
+    given["positions"] = positions
     given = {
         "depth": depth,
         "width": width,

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation.estimate import Estimate
@@ -35,7 +35,7 @@ def mean_estimate(values: list[float]) -> Estimate:
     if len(values) < 2:
         return Estimate(mean)
     half = float(
-        stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+        scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     )
     return Estimate(mean, mean - half, mean + half)
 

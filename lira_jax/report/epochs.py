@@ -23,6 +23,18 @@ def tables(results: Results) -> list[Table]:
     return found + ([_traces(results.loss_traces)] if results.loss_traces else [])
 
 
+def stopped(results: Results) -> str:
+    """Where the targets were stopped, in words; empty for the end of training."""
+    if not results.stop_at:
+        return ""
+    epochs = results.stop_epochs
+    if not epochs:
+        return results.stop_at
+    first, last = min(epochs), max(epochs)
+    which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+    return f"{results.stop_at}, after {which}"
+
+
 def _progress(rows: tuple[EpochRow, ...]) -> Table:
     def of_group(row: EpochRow, group: str) -> list[str]:
         decided, ranked = row.groups.get(group), row if group == "all" else getattr(row, group)

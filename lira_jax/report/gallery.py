@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.data.dataset import Dataset
 from lira_jax.report import histogram, picture
@@ -74,7 +74,7 @@ def _card(
         example=example,
         label=label,
         exposure=f"{exposure:.2f}" if np.isfinite(exposure) else "∞",
-        right=f"{100 * stats.norm.cdf(exposure):.1f} %"
+        right=f"{100 * scipy.stats.norm.cdf(exposure):.1f} %"
         if min(inside.size, outside.size) >= ENOUGH
         else "",
         image=image,

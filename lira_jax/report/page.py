@@ -17,13 +17,17 @@ from lira_jax.attacks.options import SEPARATOR
 from lira_jax.attacks.papers import links
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
+from lira_jax.evaluation.confidence_shapes import ConfidenceShapes
 from lira_jax.evaluation.exposure import densities
+from lira_jax.evaluation.groups import GROUPS
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
-from lira_jax.report import details, gallery, quadrants, sections, table_one, wording
+from lira_jax.report import details, epochs, gallery, quadrants, sections, table_one, wording
 from lira_jax.report.charts import variants
 from lira_jax.report.charts.chart import Chart
+from lira_jax.report.charts.confidence import histogram, mean_vectors
+from lira_jax.report.charts.epochs import charts as epoch_charts
 from lira_jax.report.charts.leakage import query_curve, shadow_curve
 from lira_jax.report.charts.models import (
     MOST_BOXES,
@@ -108,6 +112,10 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         most_boxes=MOST_BOXES,
         split=sections.split_table({name: attacks[name] for name in shown}),
         split_all=sections.split_table(attacks),
+        shape_classes=_shape_classes(material),
+        epochs=epochs.tables(material.results),
+        epochs_attack=material.results.epochs[0].attack if material.results.epochs else "",
+        stopped=epochs.stopped(material.results),
         risk=sections.risk_table(risk.precision_recall) if risk else None,
         risk_rmse=f"{risk.calibration.rmse:.3f}"
         if risk and not math.isnan(risk.calibration.rmse)
@@ -208,6 +216,15 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
             drawn["sources"] = source_exposure(
                 *densities(exposed.exposure, exposed.sources, exposed.source_names)
             )
+    if shapes := _shapes(results):
+        classes = len(shapes.vectors["all"].members)
+        named = [material.class_name(k) for k in range(classes)]
+        for group in ("correct", "misclassified"):
+            drawn[f"vectors-{group}"] = mean_vectors(shapes, group, named)
+        for group in GROUPS:
+            drawn[f"confidence-{group}"] = histogram(shapes, group)
+    if results.epochs:
+        drawn |= epoch_charts(results.epochs)
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
         drawn["risk-calibration"] = risk_calibration(results.risk.calibration)
@@ -264,6 +281,20 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
             )
         )
     return tiles
+
+
+def _shapes(results: Results) -> ConfidenceShapes | None:
+    """What confidences look like, where there is a section on right and wrong predictions."""
+    return results.confidence_shapes if sections.split_table(results.attacks) else None
+
+
+def _shape_classes(material: Material) -> dict[str, str]:
+    """The classes whose confidences are drawn; empty if none are."""
+    shapes = _shapes(material.results)
+    if shapes is None:
+        return {}
+    drawn = {"vector": shapes.vector_class, "histogram": shapes.histogram_class}
+    return {what: material.class_name(number) for what, number in drawn.items()}
 
 
 def _pool_spread_factor(factor: float) -> str:

@@ -16,9 +16,6 @@ import re
 import shutil
 from typing import Any
 
-import jax
-from orbax.checkpoint import v1 as ocp
-
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.runs import files, quiet
@@ -36,6 +33,8 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
     Raises:
       UserError: the disk is full; earlier checkpoints are untouched.
     """
+    from orbax.checkpoint import v1 as ocp  # it and JAX are slow to import: lira-status needs none
+
     home = _home(folder, model_id)
     home.mkdir(parents=True, exist_ok=True)
     _check_space(home, name, tree)
@@ -64,13 +63,17 @@ def _check_space(home: pathlib.Path, name: str, tree: Any) -> None:
     Raises:
       UserError: there is less space than the arrays take.
     """
+    import jax
+
     needs = sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(tree)) + _BESIDE
     if shutil.disk_usage(home).free < needs:
         raise _is_full(home / name)
 
 
 def _is_full(path: pathlib.Path) -> UserError:
-    return UserError(f"{path} could not be written: the disk is full; free some and run again")
+    return UserError(
+        f"{path} could not be written: the disk is full; free some space and run again"
+    )
 
 
 def _write_record(path: pathlib.Path, model_id: int, name: str) -> None:
@@ -150,6 +153,8 @@ def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
     Raises:
       UserError: it is damaged, or of another model.
     """
+    from orbax.checkpoint import v1 as ocp
+
     path = _home(folder, model_id) / name
     check(folder, model_id, name)
     try:

@@ -77,6 +77,7 @@ def read(e: Experiment, run: RunDirectory) -> Dataset:
         load,  # here, so that --help need not wait for scikit-learn
         outliers,
     )
+    from lira_jax.data.readers import text
 
     dataset = load.load(
         e.dataset,
@@ -87,6 +88,7 @@ def read(e: Experiment, run: RunDirectory) -> Dataset:
         data_dir=e.data_dir,
         splits=e.splits,
         test_splits=e.test_splits,
+        as_tokens=text.Settings(e.unit, e.tokenizer, e.context),
     )
     spec = functools.partial(load.load_spec, data_dir=e.data_dir)
     return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec, e.outliers_mode)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lira_jax.errors import UserError
 from lira_jax.progress import named_models
@@ -122,7 +122,7 @@ def _reasons(of_models: Mapping[int, str | None]) -> str:
 def _advice(run: RunDirectory, models: Sequence[int]) -> str:
     """How they would fit better, as the training loss tells."""
     records, labels = last_records(run), run.read(POOL.labels, (None,))
-    guess = float(stats.entropy(np.bincount(labels)))  # the loss of the classes' frequencies
+    guess = float(scipy.stats.entropy(np.bincount(labels)))  # the loss of the classes' frequencies
     losses = [records[m]["loss"] for m in models if records.get(m, {}).get("loss") is not None]
     if not losses or run.read_experiment().recipe:  # whose loss may be any
         return "more --epochs or another --learning_rate may fit better"

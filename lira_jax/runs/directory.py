@@ -34,6 +34,8 @@ DATA = "data.npz"
 """The examples that a run was begun with, where they were given as arrays."""
 METRICS = "metrics.jsonl"
 PLAN = "plan.json"
+PRIVACY = "privacy.json"
+"""What training with noise proves, as `defences.accounting.epsilon` gives it."""
 EXPOSURE = "exposure.npy"
 LT_IQR = "lt_iqr.npy"
 """How much the loss of an example moves in training, float32 [targets, examples]."""
@@ -75,7 +77,7 @@ class View:
         """Name of the dump of one model's signal, float32.
 
         phi is [examples, queries], logits [examples, classes] or [examples, queries, classes],
-        others are [examples, queries, ...].
+        other signals are [examples, queries, ...], or [examples, ...] of the plain query alone.
         """
         return f"{self._of_signal(name)}{model:04d}.npy"
 
@@ -113,6 +115,11 @@ def epoch(number: int) -> View:
     return View(f"epochs/{number:04d}")
 
 
+def released(name: str) -> View:
+    """The view of the pool by what the models release in the place of their logits."""
+    return View(f"{_RELEASED}{name}")
+
+
 def attack(name: str) -> str:
     """Name of the scores of an attack, float32 [targets, examples]."""
     return f"{_ATTACKS}{name}.npy"
@@ -143,7 +150,7 @@ def figure(name: str, suffix: str) -> str:
 
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
-_ATTACKS, _DIAGNOSIS, _CODE = "attacks/", "diagnosis/", "code"
+_ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
 
 
 def _diagnosis(model: int) -> str:
@@ -159,6 +166,7 @@ _WRITTEN_BY = {
     "signals": "lira-score --signals",
     "probes": "lira-score --probes",
     "epochs": "lira-train, once the model's folder in checkpoints/ is removed",
+    "released": "lira-score --release",
     "attacks": "lira-attack",
     EXPOSURE: "lira-attack",
     LT_IQR: "lira-attack --at_epochs",
@@ -166,8 +174,12 @@ _WRITTEN_BY = {
 }
 
 
-_FIRST_DUMPS = {"train": (KEEP,), "score": (*_SIGNAL_FOLDERS.values(), "signals/", "epochs/")}
-"""Stage -> what begins to exist once the fields that it fixes are fixed."""
+_FIRST_DUMPS = {
+    "train": (KEEP,),
+    "score": (*_SIGNAL_FOLDERS.values(), "signals/", "epochs/"),
+    **{name: (f"signals/{name}/",) for name in ("boundary_distance", "merlin")},
+}
+"""Stage, or signal -> what begins to exist once the fields that it fixes are fixed."""
 
 
 class RunDirectory(Folder):
@@ -258,7 +270,8 @@ class RunDirectory(Folder):
             stored = self.read_experiment() if self.has_experiment() else experiment
             for name, field in FIELDS.items():
                 ours, now = (getattr(e, name) for e in (experiment, stored))
-                if field.metadata["fixed_by"] in ("train", stage) and ours != now:
+                fixed = field.metadata["fixed_by"]
+                if fixed in ("train", stage, *experiment.signal_names) and ours != now:
                     shown = (experiment_lib.shown(name, v) for v in (ours, now))
                     raise UserError(
                         "--{}: another process has begun with {} in {}; drop the flag, or give "
@@ -281,6 +294,9 @@ class RunDirectory(Folder):
         changed = {n: getattr(asked, n) for n in given if getattr(asked, n) != getattr(stored, n)}
         if changed.get("normalize") == "auto":  # of which the run has what was chosen
             del changed["normalize"]
+        chosen = asked.dp_epsilon == stored.dp_epsilon != 0  # by which the run has its noise
+        if chosen and changed.get("dp_noise") == FIELDS["dp_noise"].default:
+            del changed["dp_noise"]
         for name, value in changed.items():
             if self._is_fixed(FIELDS[name].metadata["fixed_by"]):
                 flag, has = (experiment_lib.shown(name, v) for v in (value, getattr(stored, name)))
@@ -429,6 +445,19 @@ class RunDirectory(Folder):
                 found.append(json.loads(line))
         return [record for record in found if _is_record(record)]
 
+    def read_privacy(self) -> dict[str, Any] | None:
+        """What privacy.json holds; None if there is none.
+
+        Raises:
+          UserError: it is damaged.
+        """
+        return self._json(PRIVACY) if self._exists(PRIVACY) else None
+
+    def write_privacy(self, found: dict[str, Any]) -> None:
+        """Writes privacy.json."""
+        with self._lock():
+            self.write_checked_json(PRIVACY, found)
+
     def read_plan(self, where: str) -> dict | None:
         """The fields of the fastest Plan of several on such devices; None if none was timed."""
         match self.read_plans().get(where):
@@ -458,6 +487,14 @@ class RunDirectory(Folder):
     def targets(self) -> "RunDirectory":
         """The run directory inside this one of targets that another recipe trains."""
         return RunDirectory(self.path / "targets")
+
+    def on_release(self, name: str, naive: bool) -> "RunDirectory":
+        """Where the results of attacks on released outputs are.
+
+        Args:
+          naive: whether the shadow models are undefended.
+        """
+        return RunDirectory(self.path / _RELEASED / name / ("naive" if naive else ""))
 
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
@@ -29,6 +30,8 @@ class Loaded:
       queries: int [queries], those of the saved queries that it is about; None for all.
       stop_at: where the models were stopped, as `stops.of_models` takes it; empty for the end.
       epochs: that the targets were trained for; empty where that is not known.
+      release: what the targets release, the name of the view; empty for their logits.
+      naive: whether the shadow models do not.
     """
 
     evidence: Evidence
@@ -38,6 +41,8 @@ class Loaded:
     queries: np.ndarray | None = None
     stop_at: str = ""
     epochs: Sequence[int] = ()
+    release: str = ""
+    naive: bool = False
 
     def asking(self, queries: np.ndarray) -> "Loaded":
         """The same, of some of the queries, int [queries]."""
@@ -51,6 +56,7 @@ def load_evidence(
     outside: bool = False,
     *,
     stop_at: str = "",
+    view: View = POOL,
     quiet: bool = False,
 ) -> Loaded:
     """Evidence of all models but those that have diverged.
@@ -65,6 +71,7 @@ def load_evidence(
       targets: "all", or model ids.
       outside: whether targets from outside will take their place, for whom one model is enough.
       stop_at: where the models are stopped, as `stops.of_models` takes it; empty for the end.
+      view: where the outputs are, a released one or the pool's.
       quiet: no notes on models that have diverged or learned nothing.
 
     Raises:
@@ -80,6 +87,8 @@ def load_evidence(
     views = [stop.view for stop in stopped]
     signals = saved_signals(run, views, list(range(num_models)), labels)
     found = diagnose(run, keep, signals, views, quiet=quiet)
+    if view != POOL:  # whether a model can be used is seen in what it says itself
+        signals = saved_signals(run, view, list(range(num_models)), labels)
     healthy = [m for m, wrong in found.items() if wrong is None]
     if len(healthy) < 2 and not outside:
         raise UserError(
@@ -97,7 +106,8 @@ def load_evidence(
         asked = [t for t in asked if t in healthy]
         loaded = Loaded(everything.models(np.array(healthy)), healthy, asked)
     epochs = [stopped[int(target)].epoch for target in loaded.targets]
-    return dataclasses.replace(loaded, stop_at=stop_at, epochs=epochs)
+    release = view.name if view != POOL else ""
+    return dataclasses.replace(loaded, stop_at=stop_at, epochs=epochs, release=release)
 
 
 def saved_signals(
@@ -144,7 +154,7 @@ class _Files:
     def _read(self, row: int) -> np.ndarray:
         file = self.views[row].signal(self.name, self.models[row])
         array = self.run.read(file)
-        if len(array) != self.num_examples or array.ndim < 2:
+        if len(array) != self.num_examples or array.ndim < 2 - is_plain(self.name):
             raise UserError(
                 f"{self.run.path / file} has shape "
                 f"{array.shape}, not of {self.num_examples} examples: it belongs to another run"
@@ -304,6 +314,28 @@ def _same_queries(
         dataclasses.replace(shadows, signals=shadows.signals.plain()),
         judged.queries(slice(1)),
     )
+
+
+def with_plain_shadows(loaded: Loaded, plain: Loaded) -> Loaded:
+    """Targets with released outputs, attacked by one whose shadow models have no such defence.
+
+    Song and Mittal 2021, https://arxiv.org/abs/2003.10595, call such attacks non-adaptive.
+
+    Args:
+      loaded: of the released outputs.
+      plain: of the same models without the release.
+    """
+    judged = loaded.evidence.targets.apart(loaded.evidence.signals)
+    if isinstance(plain.evidence.targets, Inside):  # a target is no shadow of its own
+        judged = Counterparts(judged.outputs, plain.evidence.targets.models)
+    # Of the released outputs there may be the plain query alone.
+    shadows = dataclasses.replace(plain.evidence, signals=plain.evidence.signals.plain())
+    if shadows.attack_training is not None:
+        known = shadows.attack_training
+        known = dataclasses.replace(known, signals=known.signals.plain())
+        shadows = dataclasses.replace(shadows, attack_training=known)
+    evidence = dataclasses.replace(shadows, targets=judged.queries(slice(1)))
+    return dataclasses.replace(plain, evidence=evidence, release=loaded.release, naive=True)
 
 
 def load_probe(

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO, Any
@@ -31,6 +32,7 @@ CLAIMS = ".processes"
 """What the processes of the run are at work on (claims.py)."""
 SHA256 = "sha256"
 """What a JSON file that is checked says of the rest of itself."""
+_SETTLED = 2_000_000_000  # nanoseconds, the coarsest that file systems tell times by
 _RESTORE = "restore it, or start anew in another --workdir"
 
 
@@ -52,6 +54,8 @@ class Folder:
         self.path, self._written_by, self._remade = path, written_by, remade
         self._locked = False
         self._told: set[str] = set()
+        self._entries: dict[str, dict] = {}
+        self._read_in: tuple[int, int, int] | None = None
 
     def has(self, name: str) -> bool:
         """Whether the dump `name` is here, whole and in the manifest."""
@@ -250,6 +254,22 @@ class Folder:
     # Manifest
 
     def _manifest(self) -> dict[str, dict]:
+        """The entries, read again only where the file may be another than before: a run of many
+        dumps looks at it for each."""
+        try:
+            seen = self._file(MANIFEST).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        state = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+        if state == self._read_in:
+            return self._entries
+        self._entries = self._checked_manifest()
+        # Of a file that was just written, a further change may not show in its time.
+        settled = time.time_ns() - seen.st_mtime_ns > _SETTLED
+        self._read_in = state if settled else None
+        return self._entries
+
+    def _checked_manifest(self) -> dict[str, dict]:
         entries = self._json(MANIFEST) if self._exists(MANIFEST) else {}
         if not isinstance(entries, dict) or not all(itertools.starmap(_is_entry, entries.items())):
             raise UserError(

@@ -35,6 +35,8 @@ from lira_jax.runs.directory import (
 _MISSING = {
     "used_queries": 0,
     "stop_at": "",
+    "release": "",
+    "shadows_defence": "",
 }  # what it means that an earlier version did not write it
 _TABLES = (RESULTS_TABLE, VARIANTS_TABLE, EPOCHS_TABLE)
 """Made from results.json for other programs, which may rewrite them: nothing here reads them."""

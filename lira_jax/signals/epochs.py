@@ -45,7 +45,7 @@ class EpochScorer:
         self.epochs, self._run, self._labels = scored_epochs(e), run, dataset.y
         queries = e.epoch_queries or e.queries
         augment.check_size(dataset.x.shape, augment=e.augment, shift=e.shift, queries=queries)
-        measures = table.measures(e.signal_names, network)
+        measures = table.measures(e.signal_names, network, e)
         self._names = list(measures)
         self._score = ChunkScorer(
             e, network, measures, dataset, devices or lift.mesh(), queries=queries

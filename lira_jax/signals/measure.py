@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -11,9 +11,6 @@ import jax.numpy as jnp
 from lira_jax.data import augment
 from lira_jax.models.network import Network
 from lira_jax.runs import health
-
-SCORED_PLAIN = ("logits",)
-"""Signals of which the plain query alone is kept, unless all are asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,24 +22,36 @@ class Measurement:
       variables: of the model, as `network.init` gives them.
       inputs: [B, ...], one query each, raw as in the data set.
       labels: int [B].
+      block_bytes: what the gradients of a block of examples may take.
     """
 
     network: Network
     variables: Any
     inputs: Any
     labels: Any
+    block_bytes: int = 1 << 28
 
     @functools.cached_property
     def outputs(self) -> Any:
         """float32 [B, ...]: the forward pass, made once however many signals read it."""
         return self.network.outputs(self.variables, self.inputs)
 
+    @functools.cached_property
+    def normalised(self) -> Any:
+        """float32 [B, ...]: the inputs as the first layer sees them."""
+        return self.network.normalizer(self.inputs)
+
 
 Measure = Callable[[Measurement], Any]
 
 
 def make_step(
-    network: Network, measures: Mapping[str, Measure], grid, *, plain: tuple[str, ...]
+    network: Network,
+    measures: Mapping[str, Measure],
+    grid,
+    *,
+    plain: Collection[str],
+    block_bytes: int = 1 << 28,
 ) -> Callable:
     """Builds step(variables, images, labels, index) -> (signals, outputs) for ONE model.
 
@@ -50,7 +59,8 @@ def make_step(
       network: of the model.
       measures: name -> measure(Measurement) -> float32 [B, ...].
       grid: of the queries, as `augment.query_grid` gives it.
-      plain: names of which the plain query alone is returned.
+      plain: names of which the plain query alone is returned. If all are, no other is asked.
+      block_bytes: of a Measurement.
 
     Returns:
       A function of variables, images [N, ...] and labels [N] on the device and index int [B], which
@@ -58,19 +68,25 @@ def make_step(
       alone; outputs is the health.Summary [B] of the plain query's.
     """
 
+    asked = grid[:1] if all(name in plain for name in measures) else grid
+
     def step(variables, images, labels, index):
-        queries = augment.query_views(images, index, grid)
+        queries = augment.query_views(images, index, asked)
         per_example = len(queries) // len(index)
-        batch = Measurement(network, variables, queries, jnp.repeat(labels[index], per_example))
 
         def by_query(array):
             return array.reshape(len(index), per_example, *array.shape[1:])
 
+        own = labels[index]
+        batch = Measurement(network, variables, queries, jnp.repeat(own, per_example), block_bytes)
+        first = Measurement(network, variables, by_query(queries)[:, 0], own, block_bytes)
+        first.__dict__["outputs"] = by_query(batch.outputs)[:, 0]  # of the same forward pass
         signals = {
-            name: by_query(measure(batch).astype(jnp.float32)) for name, measure in measures.items()
+            name: measure(first) if name in plain else by_query(measure(batch))
+            for name, measure in measures.items()
         }
-        signals = {n: array[:, 0] if n in plain else array for n, array in signals.items()}
-        return signals, health.summarise(by_query(batch.outputs)[:, 0], network.classifies)
+        signals = {name: array.astype(jnp.float32) for name, array in signals.items()}
+        return signals, health.summarise(first.outputs, network.classifies)
 
     return step
 

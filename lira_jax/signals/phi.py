@@ -20,3 +20,19 @@ def phi(logits, labels):
     is_label = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
     own = jnp.sum(jnp.where(is_label, logits, 0), -1)
     return own - jax.nn.logsumexp(jnp.where(is_label, -jnp.inf, logits), -1)
+
+
+def loss(logits, labels):
+    """The cross-entropy -log p_y of one label each, as softplus(-phi).
+
+    The same number as through log_softmax, whose gradient p - onehot loses its digits where p_y is
+    near 1; that of this one keeps them, down to losses of e^-80.
+
+    Args:
+      logits: float32 [..., classes].
+      labels: int [...].
+
+    Returns:
+      float32 [...].
+    """
+    return jax.nn.softplus(-phi(logits, labels))

@@ -60,3 +60,47 @@ def epoch_batches(key, keep, epoch, *, steps: int, batch_size: int, passes: int)
     streams = jnp.stack([shuffled(first + p) for p in range(passes)])
     index = streams[position // members - first, position % members]
     return index.astype(jnp.int32).reshape(steps, batch_size)
+
+
+PADDING = -1
+"""An index that stands for no example: its place in the batch has weight 0."""
+
+
+def one_pass(key, keep, epoch, *, steps: int, batch_size: int):
+    """The batches of one epoch in which no member is twice: a shuffled pass, padded at its end.
+
+    Of a model with more members than places, some that are drawn at random are left out.
+
+    Args:
+      key, keep, epoch, steps, batch_size: as `epoch_batches`.
+
+    Returns:
+      int32 [steps, batch_size], indices of examples, or PADDING.
+    """
+    order = jax.random.uniform(jax.random.fold_in(key, epoch), keep.shape)
+    order = jnp.argsort(jnp.where(keep, order, 2))  # members first, in random order
+    missing = max(0, steps * batch_size - len(keep))
+    order = jnp.pad(order, (0, missing))[: steps * batch_size]
+    index = jnp.where(jnp.arange(len(order)) < jnp.sum(keep), order, PADDING)
+    return index.astype(jnp.int32).reshape(steps, batch_size)
+
+
+def poisson_batches(key, keep, epoch, *, steps: int, expected: int, places: int):
+    """The batches of one epoch, into each of which each member comes by a coin of its own.
+
+    Args:
+      key, keep, epoch, steps: as `epoch_batches`.
+      expected: mean number of members in a batch.
+      places: of a batch; a random part of the members that are drawn beyond them is left out.
+
+    Returns:
+      int32 [steps, places], indices of examples, or PADDING.
+    """
+    rate = expected / jnp.sum(keep)
+
+    def draw(step):
+        coins = jax.random.uniform(jax.random.fold_in(key, epoch * steps + step), keep.shape)
+        coins, index = jax.lax.top_k(-jnp.where(keep, coins, 2), places)
+        return jnp.where(-coins < rate, index, PADDING)
+
+    return jax.lax.map(draw, jnp.arange(steps)).astype(jnp.int32)

@@ -15,6 +15,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
 from lira_jax.defences import table as defences
 from lira_jax.ensemble import chunks, lift
+from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
 from lira_jax.models import recipe as recipes
@@ -48,7 +49,10 @@ def check(
     augment.check_images(shape, rotation=e.rotation, colour_jitter=e.colour_jitter, cutmix=e.cutmix)
     queries = max(e.queries, e.epoch_queries)
     augment.check_size(shape, augment=e.augment, shift=e.shift, queries=queries)
-    recipe = training_recipe.make(recipes.context(e, dataset))
+    context = recipes.context(e, dataset)
+    if context.vocabulary and e.mixup:
+        raise UserError(f"--mixup={e.mixup:g}: tokens of text cannot be averaged; drop it")
+    recipe = training_recipe.make(context)
     normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
     network = networks.of_recipe(recipe, recipes.flag(e), dataset, normalizer)
     planning.plan_by_rule(e, e.num_models, devices, network.shapes)
@@ -113,7 +117,9 @@ def _train(
     images, labels = dataset.x, dataset.y
     if experiment.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
-    job = planning.Job(experiment, dataset, keep, devices, network.normalizer, images, labels)
+    job = planning.Job(
+        defences.effective(experiment), dataset, keep, devices, network.normalizer, images, labels
+    )
     programs, width = planning.make(job, len(todo), network.shapes, run)
 
     begun = {i: checkpoint.latest_epoch(folder, i) for i in todo}

@@ -13,6 +13,7 @@ from lira_jax.data.normalize import Normalizer
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
+from lira_jax.models import recipe as recipes
 from lira_jax.models.conv import usual_form
 from lira_jax.models.onednn import operations
 from lira_jax.models.table import has_convolution
@@ -28,7 +29,7 @@ CACHED_WEIGHTS = 4_000_000
 WORTH_BATCHING = 4
 
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
-_ONEDNN = [("loop", "onednn"), ("map", "onednn"), ("vmap", "onednn")]
+_ONEDNN = [("loop", "onednn")]  # nothing else was faster (docs/measurements/convolutions_cpu.md)
 _CPU = [
     ("loop", "plain"),
     ("unroll", "plain"),
@@ -111,7 +112,7 @@ def plan_by_rule(experiment: Experiment, models: int, devices: Mesh, params) -> 
     form = "plain"
     if e.conv_form != "auto":
         form = e.conv_form
-    elif convolutional and ":" not in e.model:
+    elif convolutional and not recipes.is_own_code(e):
         form = usual_form()
     if form == "onednn" and not operations.available():
         raise UserError(
@@ -122,7 +123,7 @@ def plan_by_rule(experiment: Experiment, models: int, devices: Mesh, params) -> 
         e.strategy,
         convolutional=convolutional,
         platform=platform,
-        form="plain" if e.recipe else form,
+        form="plain" if recipes.is_own_code(e) else form,
     )
     if e.strategy == "auto" and strategy == "vmap" and not asked and platform == "cpu":
         asked = min(_in_cache(params), chunks.width(strategy, 0, models, devices))
@@ -143,7 +144,9 @@ def candidates(experiment: Experiment, models: int, devices: Mesh, params) -> li
     if has_convolution(params):
         known = _ACCELERATOR
         if on_cpu:
-            known = [*(_ONEDNN if usual_form() == "onednn" else ()), *_CPU]
+            known = _CPU
+            if usual_form(e.conv_form) == "onednn" and not recipes.is_own_code(e):
+                known = _ONEDNN
     elif on_cpu:
         first_width = min(first_width, max(2, _in_cache(params)))
         rule = plan_by_rule(e, models, devices, params).strategy
@@ -194,6 +197,8 @@ def _timings(job: Job, num_models: int, params) -> list[tuning.Timing]:
     """As many plans as a training of so many models is long enough to time, the fastest first."""
     e, devices = job.experiment, job.devices
     plans = candidates(e, num_models, devices, params)
+    if len(plans) == 1:
+        return []
     first = job.programs(plans[0])
     images = num_models * e.epochs * first.steps * e.batch_size
     if not tuning.worth_measuring(images * first.flops_per_image(), devices):

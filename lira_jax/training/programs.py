@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.normalize import Normalizer
+from lira_jax.defences import accounting
 from lira_jax.defences import table as defences
 from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
@@ -48,6 +49,7 @@ class Programs:
 
     Attributes:
       steps: of one epoch.
+      places: B, of a batch.
       recipe, network: of ONE model.
       state: shapes of ONE model's state.
       scan: whether an epoch is one program.
@@ -90,14 +92,16 @@ class Programs:
         self.recipe = training_recipe.make(recipes.context(e, dataset, plan.conv_form))
         self.network = network.of_recipe(self.recipe, recipes.flag(e), dataset, normalizer)
         self.steps = recipes.steps_per_epoch(e, len(dataset.y))
+        self.places = _places(e, members, self.steps)
         init = step.make_init(self.recipe, e.seed)
         self.state = jax.eval_shape(init, 0)
         self.resident = e.data_on == "device"
         # XLA:CPU must not see a convolution's gradient inside a compiled loop, so there an epoch is
-        # many programs.
+        # many programs, unless oneDNN convolves.
+        by_xla = plan.conv_form != "onednn" or recipes.is_own_code(e)
         on_cpu = devices.devices.flat[0].platform == "cpu"
         convolutional = has_convolution(self.state)  # also of what only training needs
-        self.scan = self.resident and not by_step and not (convolutional and on_cpu)
+        self.scan = self.resident and not by_step and not (convolutional and on_cpu and by_xla)
         self.one_step = step.make_step(self.recipe, normalizer, e)
         if self.scan:
             train = step.scan_epoch(self.one_step)
@@ -148,7 +152,7 @@ class Programs:
         """Shapes of the arguments of `train` for so many models."""
         x, y = self.dataset.x, self.dataset.y
         number = jax.ShapeDtypeStruct((), np.int32)
-        size = (self.experiment.batch_size,)
+        size = (self.places,)
         if self.resident:
             batch: Any = jax.ShapeDtypeStruct((self.steps, *size) if self.scan else size, np.int32)
             shared = lift.abstract_replicate((x, y), self.devices)
@@ -171,7 +175,7 @@ class Programs:
     def flops_per_image(self) -> float:
         """FLOP of a training step of one model, an image, as XLA counts them before optimising."""
         e, x, y = self.experiment, self.dataset.x, self.dataset.y
-        index = jax.ShapeDtypeStruct((e.batch_size,), jnp.int32)
+        index = jax.ShapeDtypeStruct((self.places,), jnp.int32)
         data = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (x, y))
         indices = (index,) * (1 + self.recipe.reference)
         cost = jax.jit(self.one_step).lower(self.state, 0, indices, 0, *data).cost_analysis()
@@ -183,6 +187,18 @@ class Programs:
 
         def passes(smallest: int) -> int:
             return batches.passes_in_epoch(smallest, self.steps, e.batch_size)
+
+        def draw_private(model_id, keep, epoch):
+            key = step.batch_key(e.seed, model_id)
+            if e.dp_batches == "shuffled":
+                return (batches.one_pass(key, keep, epoch, **shape),)
+            drawn = batches.poisson_batches(
+                key, keep, epoch, steps=self.steps, expected=e.batch_size, places=self.places
+            )
+            return (drawn,)
+
+        if step.pads(e):
+            return draw_private
 
         def epoch_of(key, keep, epoch, smallest: int):
             if e.drop_last:
@@ -200,10 +216,20 @@ class Programs:
         return draw
 
     def _evaluate_one(self, state, images, labels, index):
-        outputs = self.network.outputs(self.recipe.variables(state), images[index])
-        classifies = self.network.classifies
-        loss = losses.cross_entropy(outputs, labels[index]) if classifies else None
-        return health.summarise(outputs, classifies), loss
+        inputs, network, loss = images[index], self.network, None
+        outputs = network.outputs(self.recipe.variables(state), inputs)
+        if network.classifies:
+            loss = losses.cross_entropy(outputs, labels[index])
+        elif network.reads_text:
+            loss, _ = losses.of_tokens(outputs, inputs)
+        return health.summarise(outputs, network.classifies), loss
+
+
+def _places(e: Experiment, members: tuple[int, int], steps: int) -> int:
+    """Places of a batch: its size, or more where that is only the expected one."""
+    if not step.pads(e) or e.dp_batches == "shuffled":
+        return e.batch_size
+    return accounting.capacity(e.batch_size, *members, e.epochs * steps)
 
 
 def bytes_needed(compiled: jax.stages.Compiled) -> int:

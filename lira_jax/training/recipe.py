@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from lira_jax.defences import adversarial_regularization, dp_sgd
+from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.models import network, own
 from lira_jax.models import recipe as recipes
@@ -45,7 +47,15 @@ def make(context: Context) -> Recipe:
     Raises:
       UserError: the user's own recipe cannot be loaded, or does not do what a recipe must.
     """
-    recipe = recipes.load(context) if context.experiment.recipe else supervised(context)
+    e = context.experiment
+    if e.recipe:
+        recipe = recipes.load(context)
+    elif "dp_sgd" in defences.parse(e.defence):
+        recipe = _private(context)
+    elif "adversarial_regularization" in defences.parse(e.defence):
+        recipe = adversarial_regularization.recipe(context, supervised)
+    else:
+        recipe = supervised(context)
     if recipes.flag(context.experiment):
         check(recipe, context)
     return recipe
@@ -63,11 +73,14 @@ def mean_gradient(loss_of: Callable, params, batch: Batch, key):
     return jax.value_and_grad(loss_of, has_aux=True)(params, batch, key)
 
 
-def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
-    """Cross-entropy of the labels, descended by the optimiser of the flags.
+def supervised(
+    context: Context, gradient: Callable = mean_gradient, penalty: Callable | None = None
+) -> Recipe:
+    """Cross-entropy of the labels, or of text's tokens, descended by the optimiser of the flags.
 
     Args:
       gradient: the gradient rule, as `mean_gradient`.
+      penalty: (logits, batch) -> a scalar that the loss gains; None for none.
     """
     e, module = context.experiment, context.module
     initial = network.initialiser(module, context.example_shape)
@@ -86,8 +99,17 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
                 mutable=["batch_stats"],
                 rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
             )
-            loss = losses.of_batch(logits, batch, e.label_smoothing)
-            return losses.weighted_mean(loss, batch.weights), updates.get("batch_stats", {})
+            weights = batch.weights
+            if context.vocabulary:
+                tokens = batch.inputs.astype(jnp.int32)
+                loss, count = losses.of_tokens(logits, tokens, e.label_smoothing)
+                weights *= count
+            else:
+                loss = losses.of_batch(logits, batch, e.label_smoothing)
+            loss = losses.weighted_mean(loss, weights)
+            if penalty is not None:
+                loss += penalty(logits, batch)
+            return loss, updates.get("batch_stats", {})
 
         (loss, batch_stats), slope = gradient(loss_of, state.params, batch, key)
         updates, opt_state = descent.update(slope, state.opt_state, state.params)
@@ -98,6 +120,17 @@ def supervised(context: Context, gradient: Callable = mean_gradient) -> Recipe:
         return {"params": state.params, "batch_stats": state.batch_stats}
 
     return Recipe(init, step, variables, outputs=network.evaluator(module))
+
+
+def _private(context: Context) -> Recipe:
+    """The supervised recipe with the gradient rule of DP-SGD."""
+    e = context.experiment
+    rule = dp_sgd.gradient_rule(
+        clip=e.dp_clip, noise=e.dp_noise, expected=e.batch_size, block=e.dp_block
+    )
+    recipe = supervised(context, rule)
+    dp_sgd.check(recipe.variables(jax.eval_shape(recipe.init, jax.random.key(0))), e)
+    return recipe
 
 
 def check(recipe: Recipe, context: Context) -> None:
@@ -127,7 +160,9 @@ def check(recipe: Recipe, context: Context) -> None:
             )
     variables = traced("variables", recipe.variables, state)
     outputs = traced("outputs", recipe.outputs, variables, batch.inputs)
-    shape, logits = getattr(outputs, "shape", None), (b, context.num_classes)
+    shape = getattr(outputs, "shape", None)
+    per_token = (*context.example_shape, context.vocabulary)
+    logits = (b, *(per_token if context.vocabulary else (context.num_classes,)))
     if not shape or shape[0] != b:
         raise fails(f"outputs must return one array [B, ...], here of {b} rows, not {shape}")
     if not e.recipe and not jnp.issubdtype(outputs.dtype, jnp.floating):
@@ -135,7 +170,7 @@ def check(recipe: Recipe, context: Context) -> None:
     if not e.recipe and shape != logits:
         raise fails(
             f"of a batch {list(batch.inputs.shape)} it returns {list(shape)}, not logits "
-            f"{list(logits)}; its last layer must have num_classes={context.num_classes} outputs"
+            f"{list(logits)}; its last layer must have num_classes={logits[-1]} outputs"
         )
     result = traced("step", recipe.step, state, batch, key)
     if not isinstance(result, tuple) or len(result) != 2:

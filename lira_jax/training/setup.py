@@ -81,13 +81,17 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
       UserError: the data or the code are not those that a run began with.
     """
     from lira_jax.models import recipe
+    from lira_jax.training import privacy
 
     kind, seen = _scaling(*runs[0], dataset)
     if seen:
         progress.note(f"--normalize=auto is {kind} {seen}")
     elif not runs[0][0].has(KEEP) and (doubt := normalize.doubt(dataset.x, kind)):
         progress.note(f"note: {doubt}")
-    runs = [(run, dataclasses.replace(e, normalize=kind)) for run, e in runs]
+    runs = [
+        (run, privacy.settle(dataclasses.replace(e, normalize=kind), keep, begun=run.has(KEEP)))
+        for run, e in runs
+    ]
     run_data.check(dataset, runs[0][1], [run for run, _ in runs])
     for run, experiment in runs:
         run.store_experiment(experiment)
@@ -98,6 +102,7 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
         run.write_once(KEEP, keep)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
+        privacy.store(run, e, keep)
     return runs
 
 

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 
 from lira_jax.data import augment
 from lira_jax.data.normalize import Normalizer
+from lira_jax.defences import table as defences
 from lira_jax.experiment import Experiment
 from lira_jax.models.recipe import Batch, Recipe
+from lira_jax.training.batches import PADDING
 
 # Streams of a model's key; another number for one of them would change every result.
 _INIT, _BATCHES, _AUGMENT, _STEP, _REFERENCE, _AUGMENT_REFERENCE, _MIX = range(7)
@@ -30,6 +32,11 @@ def batch_key(seed: int, model_id):
 def reference_key(seed: int, model_id):
     """The key of one model's batches of non-members."""
     return jax.random.fold_in(model_key(seed, model_id), _REFERENCE)
+
+
+def pads(experiment: Experiment) -> bool:
+    """Whether batches have places without an example."""
+    return "dp_sgd" in defences.parse(experiment.defence)
 
 
 def make_init(recipe: Recipe, seed: int) -> Callable:
@@ -72,6 +79,9 @@ def make_step_on_batches(recipe: Recipe, normalize: Normalizer, experiment: Expe
 
 def _make_step(recipe: Recipe, normalize: Normalizer, e: Experiment) -> Callable:
     def batch_of(key, images, labels, index) -> Batch:
+        weights = jnp.ones(len(index), jnp.float32)
+        if pads(e):
+            weights, index = (index != PADDING).astype(jnp.float32), jnp.maximum(index, 0)
         view_key, cutout_key = jax.random.split(key)  # as fold_in by 0 and 1
         x = augment.random_view(
             view_key, images, index, augment=e.augment, shift=e.shift, padding=e.padding
@@ -85,7 +95,7 @@ def _make_step(recipe: Recipe, normalize: Normalizer, e: Experiment) -> Callable
         x = normalize(x)
         if e.augment == "mirror_shift_cutout":
             x = augment.random_cutout(cutout_key, x, e.cutout)
-        return Batch(x, labels[index], jnp.ones(len(index), jnp.float32))
+        return Batch(x, labels[index], weights)
 
     def mixed(key, batch: Batch) -> Batch:
         if not (e.mixup or e.cutmix):

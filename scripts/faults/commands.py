@@ -4,6 +4,7 @@ A fork saves the five seconds of imports. JAX starts its threads with its backen
 """
 
 import atexit
+import contextlib
 import dataclasses
 import faulthandler
 import os
@@ -17,6 +18,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
+import psutil
 import sklearn.datasets as _datasets  # noqa: F401
 
 from lira_jax.cli import attack, export, report, score, status, stop, train
@@ -102,8 +104,12 @@ class Running:
                     start_new_session=True,
                 ).pid
         else:
+            # Until the child can take signals they wait.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             self.pid = os.fork()
-            if not self.pid:
+            if self.pid:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            else:
                 try:
                     _run(lines, log, folder)
                 except BaseException:
@@ -153,15 +159,27 @@ class Running:
         os.waitpid(self.pid, 0)
 
     def leaves_processes(self) -> bool:
-        """Whether processes of its group live on; they are killed."""
-        for _ in range(100):
-            try:
-                os.killpg(self.pid, 0)
-            except ProcessLookupError:
-                return False
+        """Whether processes of its group live on for seconds; they are killed."""
+        until = time.monotonic() + 5
+        while _lives(self.pid):
+            if time.monotonic() > until:
+                os.killpg(self.pid, signal.SIGKILL)
+                return True
             time.sleep(0.01)
-        os.killpg(self.pid, signal.SIGKILL)
-        return True
+        return False
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of a group lives; one that nobody has waited for yet does not."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.info["status"] != "zombie":
+                return True
+    return False
 
 
 def run(*lines: Sequence[str], log: pathlib.Path, folder: pathlib.Path) -> list[Ended]:

@@ -6,7 +6,7 @@ import shutil
 from faults import damage
 from faults.case import Case
 
-FEW = 0.05  # of the cases also draw the page, which takes as long as eight others
+FEW = 0.02  # of the cases also draw the page, which takes as long as eight others
 ANOTHERS = "a file of another run"
 
 

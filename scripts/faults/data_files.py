@@ -22,7 +22,7 @@ SETS = {
     "idx": "idx",
     "cifar-10-batches-py": "cifar10",
     "images": "folder",
-    "texas": "texas100",
+    "texas": "tabular",
 }
 """Name below the data's folder -> --dataset."""
 CHECKED = ("x.npz", "packed.npz", "rows.csv.gz", "rows.tgz")

@@ -43,7 +43,7 @@ def fill(case: Case) -> None:
         case.words.append(f"{stage} with {free >> 10} KiB left")
         line = [word.replace(f"{case.work}", f"{work}") for word in whole.line(stage, case.work)]
         (ended,) = case.run(line)
-        if ended.status and "space" not in ended.said:
+        if ended.status and "disk is full" not in ended.said:
             case.fault("traceback", f"it does not tell of the disk: {ended.said[-500:]}")
         case.refused = bool(ended.status)
         _mount(disk, "remount,size=64m")

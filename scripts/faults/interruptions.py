@@ -5,12 +5,10 @@ import shutil
 import signal
 import time
 
-import psutil
-
 from faults.case import Case
 from faults.commands import Ended, Running
 
-STAGES = (*("train",) * 6, *("score",) * 4, *("attack",) * 4, *("export",) * 2, "report")
+STAGES = (*("train",) * 12, *("score",) * 8, *("attack",) * 8, *("export",) * 4, "report")
 COLD = 8.0  # seconds that a command takes with its imports
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 LIMIT = 5.0  # seconds from a signal to the end
@@ -18,7 +16,7 @@ LIMIT = 5.0  # seconds from a signal to the end
 
 def kill(case: Case) -> None:
     """Kills a command, or its process alone and not its workers, with SIGKILL."""
-    running, stage, _ = _begin(case)
+    running, stage = _begin(case)
     group = case.chance.random() < 0.7
     with contextlib.suppress(ProcessLookupError):
         running.kill(group=group)
@@ -30,7 +28,7 @@ def kill(case: Case) -> None:
 
 def stop(case: Case) -> None:
     """Stops a command by a signal: it says one line, and ends with its workers in 5 seconds."""
-    running, stage, family = _begin(case)
+    running, stage = _begin(case)
     number, group = case.chance.choice(list(STATUS)), case.chance.random() < 0.5
     case.words.append(f"{number.name} to " + ("the group" if group else "the process"))
     sent = time.monotonic()
@@ -49,37 +47,35 @@ def stop(case: Case) -> None:
         (one,) = [Ended(stage, status, said.partition("\x1d")[0])]
         if one.wrong:
             case.fault(one.wrong, one.said[-2000:])
-    time.sleep(0.05)
-    if any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family):
+    if running.leaves_processes():
         case.fault("orphan", f"of {running.lines}")
-    running.leaves_processes()
     _go_on(case, stage)
 
 
-def _begin(case: Case) -> tuple[Running, str, list[psutil.Process]]:
+def _begin(case: Case) -> tuple[Running, str]:
     """Starts a stage that has work to do, and waits for some time of its work."""
     chance, whole, work = case.chance, case.whole, case.work
     stage = chance.choice(STAGES)
     cold = chance.random() < 0.1
     workers = not cold and stage in ("train", "score") and chance.random() < 0.12
+    fresh = stage == "train" and chance.random() < 0.3
     if stage != "train":
         whole.copy(work)
+    elif not fresh:
+        shutil.copytree(f"{whole.path}.half", work)
     if stage == "score":
         for folder in ("scores", "logits"):
             shutil.rmtree(work / folder)
     line = whole.line(stage, work)
     if workers:
         line = [word for word in line if not word.startswith("--workers")] + ["--workers=2"]
-    longest = whole.seconds[stage] + (COLD if cold or workers else 0)
+    longest = whole.seconds[stage] * (1 + fresh) + (COLD if cold or workers else 0)
     seconds = longest * chance.random()
     case.words.append(f"{' '.join(line)}{' (cold)' if cold else ''}, after {seconds:.2f} s")
     running = case.start(line, cold=cold)
     # Before, a cold Python has not come to any code of ours.
     running.sleep(max(seconds, 0.4) if cold else seconds)
-    family = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(running.pid).children(recursive=True)
-    return running, stage, family
+    return running, stage
 
 
 def _go_on(case: Case, stage: str) -> None:

@@ -6,7 +6,7 @@ import time
 
 from faults.case import Case
 
-STAGES = ("train", "train", "train", "score", "attack", "report")
+STAGES = (*("train",) * 5, *("score",) * 4, *("attack",) * 4, "report")
 OTHER = {"train": "--seed=1", "score": "--queries=1", "attack": "--targets=0", "report": ""}
 
 

@@ -12,8 +12,8 @@ from lira_jax.runs import files
 
 RECIPE = (
     *("--dataset=digits", "--num_examples=60", "--num_models=4", "--model=mlp", "--hidden=8"),
-    *("--epochs=4", "--checkpoint_every=2", "--batch_size=30", "--augment=mirror", "--queries=2"),
-    *("--strategy=loop", "--workers=1"),
+    *("--epochs=30", "--checkpoint_every=15", "--batch_size=30", "--learning_rate=0.3"),
+    *("--augment=mirror", "--queries=2", "--strategy=loop", "--workers=1"),
 )
 ATTACKS = "--attacks=loss,phi"
 STAGES = ("train", "score", "attack", "report", "export")
@@ -24,10 +24,10 @@ class Template:
     """A finished run.
 
     Attributes:
-      path: of it.
+      path: of it; PATH.half is the same when two of its four models were trained.
       recipe: the flags of lira-train.
       numbers: hashes of all that it has computed.
-      seconds: stage -> how long it takes.
+      seconds: stage -> how long it takes; of training, the second half.
     """
 
     path: pathlib.Path
@@ -50,6 +50,10 @@ def make(
 ) -> Template:
     """Makes a run by some stages, each in a process of its own."""
     template = Template(path, (*RECIPE, *more), {}, {})
+    half = [*template.line("train", path), "--model_ids=0:2"]
+    (ended,) = commands.run(half, log=log, folder=path.parent)
+    assert ended.status == 0, ended.said
+    shutil.copytree(path, f"{path}.half")
     for stage in stages:
         (ended,) = commands.run(template.line(stage, path), log=log, folder=path.parent)
         assert ended.status == 0, ended.said

@@ -2,13 +2,14 @@
 leaks into it."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from lira_jax.attacks.options import with_options
-from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.selection import named, on_signals
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.saturation import compress
@@ -19,11 +20,12 @@ from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.evaluation.roc import auc, roc, tpr_at_fpr
 
-FAST = [name for name, attack in ATTACKS.items() if not attack.slow]
+FAST = named("fast")
 # A constant, and an attack that makes no guess at most of these examples.
 NO_SIGNAL = ("zero_r",)
 
 
+@functools.cache
 def evidence(num_models, num_examples, gap, seed=0, queries=2, pkeep=0.5):
     """Logits with an example's own difficulty, shared by all models, and `gap` more on the label
     for members."""

@@ -43,7 +43,7 @@ def test_noise_gives_chance_though_examples_are_recognised(name, num_models, num
 def test_leaving_only_the_target_out_is_biased_on_noise(monkeypatch):
     logits, labels, keep = _signatures(8, 300)
 
-    def others(keep, target, limit, seed, by_kind):
+    def others(keep, target, limit, seed, **_):
         return np.nonzero(np.arange(len(keep))[:, None] != np.full(keep.shape, target))
 
     monkeypatch.setattr(pairs, "sample", others)

@@ -54,6 +54,7 @@ def test_what_cannot_be_known_is_left_out():
     assert model_facts(dataclasses.replace(evidence, signals=phi)) == {}
     untrained = dataclasses.replace(evidence, keep=np.zeros_like(evidence.keep))
     apart = with_outside_targets(untrained, 2, evidence.keep[:2])
-    assert model_facts(apart).keys() == {"accuracy", "calibration", "confidence"}
+    known = {"accuracy", "calibration", "confidence", "confidence_shapes"}
+    assert model_facts(apart).keys() == known
     unknown = with_outside_targets(untrained, 2)
     assert model_facts(unknown) == {}

@@ -7,7 +7,7 @@ import pytest
 from null_scores import balanced
 from scipy.special import softmax
 
-from lira_jax.attacks import classifiers
+from lira_jax.attacks.network_classifier import Network
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.targets import Inside
@@ -124,9 +124,9 @@ def _area_between(first, second):
 
 
 def test_a_network_on_the_top_three_learns_from_the_pool_once_and_not_from_the_probes(monkeypatch):
-    evidence, fitted, fit = pool(num_models=4, num_examples=400), [], classifiers._Network.fit
+    evidence, fitted, fit = pool(num_models=4, num_examples=400), [], Network.fit
     monkeypatch.setattr(
-        classifiers._Network, "fit", lambda self, x, y: (fitted.append(len(y)), fit(self, x, y))[1]
+        Network, "fit", lambda self, x, y: (fitted.append(len(y)), fit(self, x, y))[1]
     )
     scores = ATTACKS["salem_top3"].run(evidence)
     for source in (evidence, dataclasses.replace(evidence)):  # which knows nothing yet

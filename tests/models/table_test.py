@@ -28,6 +28,7 @@ def _names(families):
     ]
 
 
+OF_IMAGES = _names(name for name, family in FAMILIES.items() if not family.text)
 CONVOLUTIONAL = _names(name for name, family in FAMILIES.items() if family.convolution)
 
 
@@ -109,7 +110,7 @@ def _in_bfloat16(name):
     return _shapes(name, 10, (side, side, 3), dtype="bfloat16", **SHALLOW.get(name, {}))
 
 
-@pytest.mark.parametrize("name", _names(FAMILIES))
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_bfloat16_computes_but_neither_stores_nor_answers(name):
     model, variables = _in_bfloat16(name)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
@@ -128,7 +129,7 @@ def test_bfloat16_computes_but_neither_stores_nor_answers(name):
     assert last == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize("name", _names(FAMILIES))
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_convolution_column_tells_the_truth(name):
     _, variables = _in_bfloat16(name)
     assert has_convolution(variables["params"]) == FAMILIES[name].convolution
@@ -348,6 +349,12 @@ def test_a_family_without_dropout_says_so():
         create("lenet", 3, dropout=0.5)
     with pytest.raises(UserError, match=r"--drop_connect=0\.2: --model=resnet"):
         create("resnet", 3, drop_connect=0.2)
+
+
+@pytest.mark.parametrize(("name", "text"), [("mlp", True), ("gpt_tiny", False)])
+def test_a_family_of_other_data_is_refused_with_those_that_fit(name, text):
+    with pytest.raises(UserError, match=f"--model={name}: not for"):
+        create(name, 10, text=text)
 
 
 def test_glorot_uniform_weights_are_keras_own():

@@ -9,6 +9,7 @@ import pytest
 from report import synthetic_run
 
 from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit.results import EpochRow
 from lira_jax.data import load
 from lira_jax.data.dataset import Dataset
 from lira_jax.evaluation.exposure import SourceExposure
@@ -92,6 +93,11 @@ def test_the_page_is_put_together_right(usual):
         "roc-linear",
         "accuracy",
         "classes",
+        "vectors-correct",
+        "vectors-misclassified",
+        "confidence-all",
+        "confidence-correct",
+        "confidence-misclassified",
         "risk-distribution",
         "risk-calibration",
         "shadows",
@@ -101,6 +107,32 @@ def test_the_page_is_put_together_right(usual):
         "statistics-roc",
     ]
     assert all(attrs["aria-label"] for attrs in parsed.all("div") if attrs.get("role") == "img")
+
+
+def test_epochs_have_their_charts_and_an_early_stop_its_word(usual):
+    found = usual[0]
+    attack = found.results.attacks["lira_online"]
+    rows = tuple(
+        EpochRow(
+            **vars(attack.row("lira_online")),
+            epoch=epoch,
+            correct=attack.correct,
+            misclassified=attack.misclassified,
+            groups=attack.groups,
+            misclassified_members=3.5,
+            test_loss=0.25,
+        )
+        for epoch in (5, 10)
+    )
+    results = dataclasses.replace(
+        found.results, epochs=rows, stop_at="best_test_loss", stop_epochs=(5, 10)
+    )
+    text, parsed = render(dataclasses.replace(found, results=results))
+    places = [attrs["data-chart"] for attrs in parsed.all("div") if "data-chart" in attrs]
+    epochs = [name.removeprefix("epochs-") for name in places if name.startswith("epochs-")]
+    assert epochs == ["loss", "attack", "far", "wrong"]  # accuracy and TPR are unknown
+    assert set(places) == json.loads(parsed.charts).keys()
+    assert "stopped early: best_test_loss, after epochs 5 to 10." in text
 
 
 def test_the_table_holds_the_results(usual):

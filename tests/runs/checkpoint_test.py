@@ -62,7 +62,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path, monkeyp
             "RESOURCE_EXHAUSTED: Error writing: No space left on device [os_error_code='28']"
         )
 
-    monkeypatch.setattr(checkpoint.ocp, "save", full)
+    monkeypatch.setattr(ocp, "save", full)
     with pytest.raises(UserError, match="the disk is full"):
         checkpoint.save(tmp_path, 0, checkpoint.epoch_name(10), TREE)
     assert [p.name for p in (tmp_path / "0000").iterdir()] == ["epoch_0005"]

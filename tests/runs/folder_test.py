@@ -217,3 +217,26 @@ def test_what_killed_writers_left_beside_a_file_is_swept(folder):
     folder.sweep_beside("nowhere/index.html")
     left = {p.name for p in folder.path.rglob("*") if p.is_file()}
     assert left == {"index.html", f".{host}@{os.getpid()}.a", ".c"}
+
+
+def test_a_manifest_that_stays_is_read_once_and_any_change_is_seen(folder, monkeypatch):
+    folder.write("a.npy", np.zeros(2))
+    manifest, read = folder.path / "manifest.json", []
+    monkeypatch.setattr(folder, "_checked_manifest", lambda: read.append(1) or {"a.npy": {}})
+    folder.dumps()
+    folder.dumps()
+    assert len(read) == 2  # it was just written: a further change may bear the same time
+    os.utime(manifest, ns=(10**18, 10**18))
+    for _ in range(3):
+        folder.dumps()
+    assert len(read) == 3
+    monkeypatch.undo()
+    other = Folder(folder.path, str, remade="")
+    other.write("b.npy", np.ones(3))
+    assert set(folder.dumps()) == {"a.npy", "b.npy"}
+    text = manifest.read_text()
+    for entry in ("c.npy", "d.npy"):  # of the same length, at once
+        manifest.write_text(text.replace("b.npy", entry))
+        assert set(folder.dumps()) == {"a.npy", entry}
+    manifest.unlink()
+    assert folder.dumps() == {}

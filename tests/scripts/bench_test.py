@@ -55,7 +55,7 @@ def test_training_is_compared_by_strategy_and_by_processes():
         *TINY,
     )
     names = {"one at a time", "vmap", "loop"}
-    assert _rows(printed) == names | {f"{name}, 2 processes" for name in names}
+    assert _rows(printed) == names | {f"{name}, 2 pinned" for name in names}
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_only_points_off_the_line_are_marked(capsys):
 
 
 @pytest.mark.usefixtures("scripts")
-@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet", "resnet"])
 def test_torch_networks_have_as_many_parameters(model):
     pytest.importorskip("torch", reason="PyTorch is no dependency")
     import bench_torch
@@ -171,15 +171,12 @@ def test_torch_networks_have_as_many_parameters(model):
         "mlp": {"hidden": (16, 8)},
         "cnn": {"width": 4},
         "wide_resnet": {"depth": 10, "width": 2},
+        "resnet": {"depth": 18},
     }[model]
     experiment, shape = Experiment(model=model, **options), bench_train.SHAPES[model]
     ours = network.make(
         experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10)
     ).shapes["params"]
-    body, head = {
-        "mlp": bench_torch.mlp,
-        "cnn": bench_torch.cnn,
-        "wide_resnet": bench_torch.wide_resnet,
-    }[model](experiment, shape)
+    body, head = bench_torch.NETWORKS[model](experiment, shape)
     theirs = [p.numel() for part in (body, head) for p in part.parameters()]
     assert sum(theirs) == sum(leaf.size for leaf in jax.tree.leaves(ours))

@@ -24,7 +24,8 @@ def null(monkeypatch):
 SLICE = (
     *(("lira_online", kind) for kind in ("balanced", "bernoulli", "pairs")),
     *(("lira_moderated", "bernoulli"), ("lira_moderated", "pairs"), ("base_online", "bernoulli")),
-    *(("lira_offline", "disjoint"), ("privacy_risk", "bernoulli")),
+    *(("lira_offline", "disjoint"), ("lira_offline_predicted", "disjoint")),
+    ("privacy_risk", "bernoulli"),
 )
 
 

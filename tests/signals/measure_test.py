@@ -28,6 +28,9 @@ def network(calls, classifies=True):
     return Network(
         init=None,
         outputs=outputs,
+        evaluate=outputs,
+        by_example=outputs,
+        layers=None,
         shapes=WEIGHTS,
         convolutional=False,
         classifies=classifies,

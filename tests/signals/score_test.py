@@ -19,7 +19,7 @@ from lira_jax.runs import checkpoint
 from lira_jax.runs import evidence as run_evidence
 from lira_jax.runs.directory import POOL, RunDirectory
 from lira_jax.runs.health import Diagnosis
-from lira_jax.signals import score
+from lira_jax.signals import chunk, score
 
 MODELS = 6
 E = Experiment(
@@ -104,6 +104,94 @@ def test_a_signal_of_the_recipe_has_its_own_folder_and_can_be_attacked(run, monk
     assert evidence.signals["margin"].shape == (MODELS, 60, 2)
     attacks = on_signals(["watson@margin"], ATTACKS)
     assert attacks["watson@margin"].run(evidence).shape == (MODELS, 60)
+
+
+WHITE = "gradient_norms_w,gradient_norms_x,boundary_distance,layers,merlin"
+WHITE_E = dataclasses.replace(
+    E, signals=WHITE, boundary_steps=20, boundary_step=0.1, merlin_scales="0.1", strategy="vmap"
+)
+
+
+def white(run, ids=range(MODELS), devices=1, **fields):
+    e = dataclasses.replace(WHITE_E, **fields)
+    run.store_experiment(e)
+    score.score_models(e, networks.make(e, data()), data(), run, list(ids), lift.mesh(devices))
+    return e
+
+
+@pytest.fixture(scope="module")
+def white_run(trained, tmp_path_factory):
+    run = RunDirectory(shutil.copytree(trained, tmp_path_factory.mktemp("white") / "run"))
+    white(run)
+    return run
+
+
+def test_white_box_signals_are_of_the_plain_query_and_have_their_shapes(white_run):
+    shapes = {n: np.array(white_run.read(POOL.signal(n, 1))).shape for n in WHITE_E.signal_names}
+    assert shapes == {
+        "gradient_norms_w": (60, 7),
+        "gradient_norms_x": (60, 7),
+        "boundary_distance": (60,),
+        "layers": (60, 8),
+        "merlin": (60, 1),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"ids": [2], "data_on": "host", "strategy": "loop", "score_batch_size": 700},
+        {"devices": 2, "models_per_chunk": 2},
+    ],
+    ids=["alone, from the host", "on two devices"],
+)
+def test_a_model_is_the_same_alone_in_a_chunk_and_on_several_devices(run, white_run, how):
+    white(run, **how)
+    for name in WHITE_E.signal_names:
+        ours, theirs = (np.array(r.read(POOL.signal(name, 2))) for r in (run, white_run))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5, err_msg=name)
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_signals(white_run, run):
+    whole = WHITE_E.signal_names
+    shutil.copytree(white_run.path, run.path, dirs_exist_ok=True)
+    for name in ("merlin", "layers"):
+        (run.path / POOL.signal(name, 4)).unlink()
+    white(run)
+    for name in whole:
+        ours, theirs = (np.array(r.read(POOL.signal(name, 4))) for r in (run, white_run))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_a_model_that_has_no_distance_of_an_example_has_not_diverged(run, capsys):
+    e = white(run, signals="boundary_distance", boundary_steps=1)
+    said = capsys.readouterr().err
+    assert "% of 60 examples of 6 models have none" in said
+    assert "--boundary_steps=1 of --boundary_step=0.1" in said
+    lost = np.isnan([run.read(POOL.signal("boundary_distance", m)) for m in range(MODELS)])
+    assert 0 < lost.sum() < lost.size
+    assert set(run.diagnoses().values()) == {Diagnosis()}
+    evidence = run_evidence.load_evidence(run, e, "all").evidence
+    np.testing.assert_array_equal(np.isnan(evidence.signals["boundary_distance"]), lost)
+
+
+def test_what_is_scored_already_is_not_computed_again_and_its_diagnosis_is_kept(run, monkeypatch):
+    scored(run, "phi")
+    found = Diagnosis("NaN or infinite outputs on 3 examples")
+    run.record_diagnosis(2, found)
+    seen = []
+    make_step = chunk.measure.make_step
+
+    def recording(network, measures, grid, **options):
+        seen.append((sorted(measures), list(options["plain"])))
+        return make_step(network, measures, grid, **options)
+
+    monkeypatch.setattr(chunk.measure, "make_step", recording)
+    scored(run, "phi,gradient_norms_x")
+    assert seen[-1] == (["gradient_norms_x"], ["gradient_norms_x"])
+    assert run.diagnoses()[2] == found
+    assert run.diagnoses()[3] == Diagnosis()
 
 
 def test_an_attack_on_phi_opens_no_logits(run, monkeypatch):

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,44 @@ def test_first_member_of_a_pass_is_uniform():
     counts = np.bincount(firsts, minlength=12)[::2]
     assert counts.sum() == 600
     assert ((counts - 100) ** 2 / 100).sum() < 20.5  # chi-square, 5 degrees of freedom, p = 0.001
+
+
+def test_one_pass_has_each_member_once_and_padding_at_its_end():
+    keep = np.arange(20) % 2 == 0
+    found = [
+        np.asarray(batches.one_pass(jax.random.key(0), keep, e, steps=3, batch_size=4))
+        for e in range(2)
+    ]
+    for index in found:
+        assert sorted(index[index != batches.PADDING]) == list(range(0, 20, 2))
+        assert (index.ravel()[10:] == batches.PADDING).all()
+    assert (found[0] != found[1]).any()
+    fewer = np.asarray(batches.one_pass(jax.random.key(0), keep, 0, steps=2, batch_size=4))
+    assert len(set(fewer.ravel())) == 8
+    assert keep[fewer].all()
+
+
+def test_poisson_batches_are_coin_flips_of_each_member():
+    keep = jnp.arange(40) < 30
+    draw = jax.jit(
+        lambda epoch: batches.poisson_batches(
+            jax.random.key(3), keep, epoch, steps=50, expected=6, places=30
+        )
+    )
+    index = np.concatenate([np.asarray(draw(e)) for e in range(20)])
+    taken = np.zeros((len(index), 41), bool)
+    np.put_along_axis(taken, index, True, 1)  # padding goes to the last column
+    taken = taken[:, :-1]
+    assert not taken[:, 30:].any()
+    assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in index)
+    sizes = taken.sum(1)
+    assert abs(sizes.mean() - 6) < 4 * np.sqrt(30 * 0.2 * 0.8 / 1000)
+    assert abs(sizes.var() / (30 * 0.2 * 0.8) - 1) < 0.2  # of a binomial
+    assert np.abs(taken[:, :30].mean(0) - 0.2).max() < 5 * np.sqrt(0.16 / 1000)
+    few = np.asarray(
+        batches.poisson_batches(jax.random.key(3), keep, 0, steps=50, expected=6, places=4)
+    )
+    np.testing.assert_array_equal((few >= 0).sum(1), np.minimum(sizes[:50], 4))
 
 
 def test_whole_batches_are_a_pass_that_leaves_out_the_rest_others_each_time():

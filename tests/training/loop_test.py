@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from orbax.checkpoint import v1 as ocp
 
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset, check
@@ -250,7 +251,7 @@ def test_a_chunk_of_which_one_model_is_left_goes_on(tmp_path, monkeypatch):
 def test_bfloat16_trains_with_float32_weights(tmp_path):
     experiment = dataclasses.replace(MLP, compute_dtype="bfloat16")
     _, outcomes = train(tmp_path, experiment)
-    saved = checkpoint.ocp.load(RunDirectory(tmp_path).checkpoints() / "0000" / "final")
+    saved = ocp.load(RunDirectory(tmp_path).checkpoints() / "0000" / "final")
     assert {a.dtype.name for a in jax.tree.leaves(saved)} == {"float32"}
     assert all(o.diagnosis.diverged is None for o in outcomes)
 
@@ -258,9 +259,7 @@ def test_bfloat16_trains_with_float32_weights(tmp_path):
 def test_batch_norm_statistics_belong_to_each_model(tmp_path):
     train(tmp_path, CONVOLUTIONAL, ids=[0, 1])
     folder = RunDirectory(tmp_path).checkpoints()
-    first, second = (
-        checkpoint.ocp.load(folder / f"000{i}" / "final")["batch_stats"] for i in (0, 1)
-    )
+    first, second = (ocp.load(folder / f"000{i}" / "final")["batch_stats"] for i in (0, 1))
     assert jax.tree.leaves(first)
     assert any(
         np.abs(a - b).max() > 1e-4

@@ -79,7 +79,7 @@ def test_a_compiler_that_fails_otherwise_is_heard():
 
 def test_the_rule_knows_what_a_cpu_is_slow_at(monkeypatch):
     mesh, e = lift.mesh(1), Experiment(num_models=16)
-    monkeypatch.setattr(planning, "usual_form", lambda: "plain")
+    monkeypatch.setattr(planning, "usual_form", lambda asked="auto": "plain")
     assert planning.plan_by_rule(e, 16, mesh, DENSE) == Plan("vmap", "plain", 16)
     assert planning.plan_by_rule(e, 16, mesh, KERNEL) == Plan("loop", "plain", 1)
     with pytest.raises(UserError, match="--strategy=map: on a CPU"):
@@ -90,7 +90,7 @@ def test_the_rule_knows_what_a_cpu_is_slow_at(monkeypatch):
 
 def test_onednn_is_taken_where_it_is_installed(monkeypatch):
     mesh, e = lift.mesh(1), Experiment(num_models=16)
-    monkeypatch.setattr(planning, "usual_form", lambda: "onednn")
+    monkeypatch.setattr(planning, "usual_form", lambda asked="auto": "onednn")
     monkeypatch.setattr(planning.operations, "available", lambda: True)
     assert planning.plan_by_rule(e, 16, mesh, KERNEL) == Plan("loop", "onednn", 1)
     assert planning.plan_by_rule(e, 16, mesh, DENSE).conv_form == "plain"
@@ -98,10 +98,10 @@ def test_onednn_is_taken_where_it_is_installed(monkeypatch):
     assert planning.plan_by_rule(own, 16, mesh, KERNEL).conv_form == "plain"
     looped = dataclasses.replace(e, strategy="map")  # is slow with XLA's convolutions alone
     assert planning.plan_by_rule(looped, 16, mesh, KERNEL).strategy == "map"
-    plans = planning.candidates(e, 16, mesh, KERNEL)
-    assert plans[0] == Plan("loop", "onednn", 1)
-    only = planning.candidates(dataclasses.replace(e, conv_form="onednn"), 16, mesh, KERNEL)
-    assert only == [plan for plan in plans if plan.conv_form == "onednn"]
+    for form in ("auto", "onednn"):
+        plans = planning.candidates(dataclasses.replace(e, conv_form=form), 16, mesh, KERNEL)
+        assert plans == [Plan("loop", "onednn", 1)]
+    assert {plan.conv_form for plan in planning.candidates(own, 16, mesh, KERNEL)} == {"plain"}
 
 
 def test_onednn_that_is_not_installed_is_refused(monkeypatch):

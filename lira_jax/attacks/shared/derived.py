@@ -12,6 +12,7 @@ import numpy as np
 from lira_jax.attacks import thresholds
 from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.blocks import over_blocks
+from lira_jax.attacks.shared.gradient_norm import NORMS, gradient_norm
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -86,6 +87,7 @@ def hinge(signals: Arrays, labels: np.ndarray) -> np.ndarray:
     return margin
 
 
+_A_B = "Carlini et al. 2022, appendix A-B"
 _FIGURE_8 = "Carlini et al. 2022, figure 8"
 
 DERIVED: dict[str, Derived] = {
@@ -95,6 +97,16 @@ DERIVED: dict[str, Derived] = {
         naive_logit, ("logits",), "log p_y - log(1 - p_y) by a float32 softmax", _FIGURE_8
     ),
     "hinge": Derived(hinge, ("logits",), "z_y less the largest other logit", _FIGURE_8),
+    **{
+        f"gradient_norm_{by}_{norm}": Derived(
+            gradient_norm(by, norm),
+            (f"gradient_norms_{by}",),
+            f"minus the logarithm of the {norm} norm of the loss gradient by the {of}",
+            _A_B,
+        )
+        for by, of in (("w", "weights"), ("x", "input"))
+        for norm in NORMS
+    },
 }
 
 

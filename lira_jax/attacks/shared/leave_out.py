@@ -21,7 +21,7 @@ target goes alone. `with_partner` tells from the masks which it is.
 import dataclasses
 
 import numpy as np
-from scipy.stats import binom
+import scipy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def with_partner(keep: np.ndarray) -> bool:
     num_in, size, num_examples = keep.sum(0), keep.sum(1), keep.shape[1]
     frequency = np.bincount(num_in) / len(num_in)
     mode = int(frequency.argmax())
-    alike = 2 * frequency[mode] > 1 + binom.pmf(mode, len(keep), keep.mean())
+    alike = 2 * frequency[mode] > 1 + scipy.stats.binom.pmf(mode, len(keep), keep.mean())
     # Both variances times the examples squared: whole numbers, so that rounding decides nothing.
     variance = num_examples * np.sum(num_in**2) - np.sum(num_in) ** 2
     return bool(alike or 2 * variance <= np.sum(size * (num_examples - size)))

@@ -13,7 +13,7 @@ pairs of examples that are no neighbours are seen not to be without a look at si
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 TILE = 1024
 """Examples on a side of a tile of the distance matrix: 4 MiB in float32, large enough that the
@@ -66,7 +66,7 @@ def count_neighbours(
     num_examples, least = logits.shape[1], np.float32(1 - distance)
     length, bound = _bounds(logits)
     points = _points(bound)
-    tree, radius = cKDTree(points), np.sqrt(2 * max(distance + _ROUNDING, 0))
+    tree, radius = scipy.spatial.cKDTree(points), np.sqrt(2 * max(distance + _ROUNDING, 0))
     count = np.zeros(num_examples, int)
     candidates = min(max(candidates, 2 * most), num_examples - 1)
     undecided, number = tree.indices, min(2 * most, candidates)  # in the tree's order: by place

@@ -29,7 +29,14 @@ class TrainingSet:
 
 
 def sample(
-    keep: np.ndarray, target: int | None, limit: int, seed: int = 0, *, by_kind: bool = False
+    keep: np.ndarray,
+    target: int | None,
+    limit: int,
+    seed: int = 0,
+    *,
+    by_kind: bool = False,
+    in_order: bool = False,
+    partner: bool | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws pairs of a shadow model and an example at random, without the target and, unless the
     masks are coin flips, without its partners.
@@ -49,31 +56,65 @@ def sample(
       seed: of the draw; targets draw differently.
       by_kind: draw up to half of the limit from members and from non-members each, so that where
         one kind is rare more of it is found.
+      in_order: the same pairs in the order of the models and examples, for statistics that do not
+        depend on it: they are read faster. Not with `by_kind`.
+      partner: whether a partner goes with the target; None reads it off the masks, which takes
+        longer than the draw.
 
     Returns:
-      (models, examples): int arrays [pairs], in random order; the pairs' membership is keep[models,
-        examples].
+      (models, examples): int arrays [pairs], in random order unless `in_order`; the pairs'
+        membership is keep[models, examples].
     """
     generator = np.random.default_rng([seed, _STREAM, 0 if target is None else target + 1])
-    allowed = np.ones(keep.shape, bool)
+    gone = np.empty(0, int)
     if target is not None:
-        allowed[target] = False
-    if target is not None and len(keep) > 1 and leave_out.with_partner(keep):
-        # `leave_out.partners` for one target, without its work for all.
-        ahead = (target + 1 + np.arange(len(keep) - 1)) % len(keep)
-        opposite = keep[ahead] != keep[target]
-        paired = np.flatnonzero(opposite.any(0))
-        allowed[ahead[opposite.argmax(0)[paired]], paired] = False
-    flat = np.flatnonzero(allowed)
-    if by_kind and limit < len(flat):
+        if partner is None:
+            partner = leave_out.with_partner(keep)
+        gone = _left_out(keep, target, partner)
+    left = keep.size - len(gone)
+    if by_kind and limit < left:
+        flat = np.delete(np.arange(keep.size), gone)
         kinds = [flat[keep.flat[flat]], flat[~keep.flat[flat]]]
         flat = np.concatenate(
             [generator.choice(kind, min(limit // 2, len(kind)), replace=False) for kind in kinds]
         )
         flat = generator.permutation(flat)
-    elif limit < len(flat):
-        flat = generator.choice(flat, limit, replace=False, shuffle=True)
+    elif limit < left:
+        drawn = generator.choice(left, limit, replace=False, shuffle=not in_order)
+        flat = _of_left(np.sort(drawn) if in_order else drawn, gone)
     else:
-        flat = generator.permutation(flat)
-    models, examples = np.unravel_index(flat, keep.shape)
+        flat = _of_left(np.arange(left) if in_order else generator.permutation(left), gone)
+    models, examples = np.divmod(flat, keep.shape[1])
     return models, examples
+
+
+def _left_out(keep: np.ndarray, target: int, partner: bool) -> np.ndarray:
+    """int [pairs], rising: the places in keep.flat of the target and, if so, of its partners."""
+    num_models, num_examples = keep.shape
+    own = target * num_examples + np.arange(num_examples)
+    if not partner:
+        return own
+    # `leave_out.partners` for one target: most examples have theirs among the next few models.
+    found, alone = [own], np.arange(num_examples)
+    for step in range(1, num_models):
+        model = (target + step) % num_models
+        opposite = keep[model, alone] != keep[target, alone]
+        found.append(model * num_examples + alone[opposite])
+        alone = alone[~opposite]
+        if not len(alone):
+            break
+    return np.sort(np.concatenate(found))
+
+
+def _of_left(number: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    """Numbers among the places that are left -> places, for places that are gone, rising."""
+    left_before = gone - np.arange(len(gone))
+    return number + np.searchsorted(left_before, number, side="right")
+
+
+def by_class(labels: np.ndarray, num_classes: int) -> list[np.ndarray]:
+    """The indices of each class, int [classes][of the class], rising."""
+    small = labels.astype(np.min_scalar_type(num_classes))  # for which numpy sorts by counting
+    order = np.argsort(small, kind="stable")
+    ends = np.cumsum(np.bincount(labels, minlength=num_classes))
+    return np.split(order, ends[:-1])

@@ -13,6 +13,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared import saturation, statistics
 from lira_jax.attacks.shared.derived import DERIVED
+from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.errors import UserError
 
 
@@ -161,8 +162,8 @@ class Signals(Mapping[str, np.ndarray]):
         return self.queries(slice(1))
 
     def queries(self, which: np.ndarray | slice) -> "Signals":
-        """The signals of some of the queries, int [queries] or a slice; logits are of the plain
-        query whatever is asked for, as is a signal that has no other."""
+        """The signals of some of the queries, int [queries] or a slice; those of the
+        plain query alone (plain.py) are so whatever is asked for."""
 
         def some(array: np.ndarray) -> np.ndarray:
             if array.shape[2] == 1:
@@ -170,7 +171,7 @@ class Signals(Mapping[str, np.ndarray]):
             return array[:, :, which] if isinstance(which, slice) else array.take(which, 2)
 
         saved = {
-            name: _Mapped(self, name, _all if name == "logits" else some) for name in self._saved
+            name: _Mapped(self, name, _all if is_plain(name) else some) for name in self._saved
         }
         return Signals(saved, self.labels)
 
@@ -214,7 +215,11 @@ _WHERE = ", if the model's outputs are logits of the classes"
 
 def missing(name: str, saved: Sequence[str]) -> UserError:
     """The error of a signal that is neither saved nor can be derived."""
-    near = difflib.get_close_matches(name, [*saved, *DERIVED, "phi", "logits"], n=1)
+    near = (
+        []
+        if is_plain(name)
+        else difflib.get_close_matches(name, [*saved, *DERIVED, "phi", "logits"], n=1)
+    )
     if near and near[0] != name:
         return UserError(f"there is no signal {name}: did you mean {near[0]}?")
     needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]

@@ -30,8 +30,8 @@ def log_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
       float64 [...], at most 0; higher = more likely a member.
     """
-    log_p, _ = _log_probabilities(logits)
-    return _of_label(log_p, labels)
+    below, _, log_total = _totals(logits)
+    return _of_label(below, labels) - log_total[..., 0]
 
 
 def correctness(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -64,7 +64,8 @@ def entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
       float64 [...], at most 0; higher = more likely a member.
     """
-    log_p, _ = _log_probabilities(logits)
+    below, _, log_total = _totals(logits)
+    log_p = below - log_total
     return np.sum(np.exp(log_p) * log_p, -1)
 
 
@@ -82,7 +83,8 @@ def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
       float64 [...], at most 0; higher = more likely a member.
     """
-    log_p, log_not_p = _log_probabilities(logits)
+    below, log_rest, log_total = _totals(logits)
+    log_p, log_not_p = _log_probabilities(below, log_rest, log_total)
     terms = np.exp(log_p) * log_not_p
     own = np.exp(_of_label(log_not_p, labels)) * _of_label(log_p, labels)
     np.put_along_axis(terms, _index(terms, labels), own[..., None], -1)
@@ -101,8 +103,8 @@ def maximum_score(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
       float64 [...], at most 0; higher = more likely a member.
     """
-    log_p, _ = _log_probabilities(logits)
-    return log_p.max(-1)
+    _, _, log_total = _totals(logits)
+    return 0 - log_total[..., 0]
 
 
 def zero_r(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -142,12 +144,13 @@ def of_models(statistic: Statistic, logits: np.ndarray, labels: np.ndarray) -> n
     return result
 
 
-def _log_probabilities(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log p_j and log(1 - p_j) of every class j, both [..., classes] and both to full relative
-    precision.
+def _totals(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What every probability is made of, float64.
 
-    Only the largest probability can come near 1, and then 1 - p is the sum of the others: it is
-    formed from their logits. The others are at most 1/2, where 1 - p loses nothing.
+    Returns:
+      below [..., classes], each logit less the largest; log_rest [..., 1], the log of what all
+      others make up beside the largest, (1 - p_top) / p_top; and log_total [..., 1], of both
+      together, so that log p_j = below_j - log_total.
     """
     logits = np.asarray(logits, np.float64)
     top = logits.argmax(-1)[..., None]
@@ -155,11 +158,26 @@ def _log_probabilities(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     others = below.copy()
     np.put_along_axis(others, top, -np.inf, -1)
     second = others.max(-1, keepdims=True)
-    # of (1 - p_top) / p_top
     log_rest = second + np.log(np.exp(others - second).sum(-1, keepdims=True))
-    log_total = np.log1p(np.exp(log_rest))
+    return below, log_rest, np.log1p(np.exp(log_rest))
+
+
+def _log_probabilities(
+    below: np.ndarray, log_rest: np.ndarray, log_total: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """log p_j and log(1 - p_j) of every class j, both [..., classes] and both to full relative
+    precision.
+
+    Only the largest probability can come near 1, and then 1 - p is the sum of the others: it is
+    formed from their logits. The others are at most 1/2, where 1 - p loses nothing.
+
+    Args:
+      below, log_rest, log_total: of `_totals`.
+    """
     log_p = below - log_total
-    p_of_others = np.exp(others - log_total)
+    top = below.argmax(-1)[..., None]
+    p_of_others = np.exp(log_p)
+    np.put_along_axis(p_of_others, top, 0, -1)
     log_not_p = np.log1p(-p_of_others)
     np.put_along_axis(log_not_p, top, log_rest - log_total, -1)
     return log_p, log_not_p

@@ -1,7 +1,7 @@
 """Student's t distribution, as attacks with a pooled variance need it."""
 
 import numpy as np
-from scipy.special import betaln
+import scipy
 
 LARGEST_FREEDOM = 1e12
 """More degrees of freedom count as this: t is the normal distribution to 12 digits."""
@@ -15,7 +15,7 @@ def log_constant(freedom: np.ndarray) -> np.ndarray:
     """
     # log Gamma((f + 1) / 2) - log Gamma(f / 2) through the beta function, whose logarithm keeps its
     # digits where those of the two Gammas are lost in their difference.
-    return -betaln(freedom / 2, 0.5) - 0.5 * np.log(freedom)
+    return -scipy.special.betaln(freedom / 2, 0.5) - 0.5 * np.log(freedom)
 
 
 def log_density(

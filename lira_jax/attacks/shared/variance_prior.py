@@ -10,7 +10,7 @@ its degrees of freedom, and s0^2 as much as d0.
 import dataclasses
 
 import numpy as np
-from scipy.special import digamma, polygamma
+import scipy
 
 from lira_jax.attacks.shared.student import LARGEST_FREEDOM
 
@@ -83,11 +83,11 @@ def list_terms(
     """
     used = count >= 2
     freedom = np.where(used, count - 1, 1)
-    offset = np.log(freedom / 2) - digamma(freedom / 2)
+    offset = np.log(freedom / 2) - scipy.special.digamma(freedom / 2)
     e = np.log(np.maximum(ss / freedom[..., None], floor))
     e += offset[..., None]
     e *= used[..., None]
-    return used, e, polygamma(1, freedom / 2) * used
+    return used, e, scipy.special.polygamma(1, freedom / 2) * used
 
 
 def fit(sums: Sums, floor: float, freedom: float | None = None) -> VariancePrior:
@@ -112,7 +112,7 @@ def fit(sums: Sums, floor: float, freedom: float | None = None) -> VariancePrior
         d0 = np.full(mean.shape, float(freedom))
     d0 = np.minimum(d0, LARGEST_FREEDOM)
     half = np.maximum(d0, np.finfo(float).tiny) / 2
-    return VariancePrior(d0, np.exp(mean + digamma(half) - np.log(half)), floor)
+    return VariancePrior(d0, np.exp(mean + scipy.special.digamma(half) - np.log(half)), floor)
 
 
 def inverse_trigamma(y: np.ndarray) -> np.ndarray:
@@ -126,8 +126,8 @@ def inverse_trigamma(y: np.ndarray) -> np.ndarray:
     target = np.where(positive, y, 1.0)
     x = 0.5 + 1 / target
     for _ in range(50):
-        trigamma = polygamma(1, x)
-        step = trigamma * (1 - trigamma / target) / polygamma(2, x)
+        trigamma = scipy.special.polygamma(1, x)
+        step = trigamma * (1 - trigamma / target) / scipy.special.polygamma(2, x)
         x += step
         if np.all(np.abs(step) <= 1e-12 * x):
             break

@@ -1,9 +1,12 @@
 """The pixels of one image file, as a viewer shows them."""
 
 import collections
+import contextlib
 import pathlib
 import re
 import struct
+import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -71,7 +74,7 @@ def decode(file: pathlib.Path, odd: collections.Counter[str]) -> np.ndarray:
         struct.error,
         PIL.Image.DecompressionBombError,
     )
-    with reading(file):
+    with reading(file), _warnings(odd):
         try:
             with PIL.Image.open(file, formats=FORMATS) as image:
                 if image.mode not in _GREY | _COLOUR or _is_deep(image):
@@ -97,6 +100,16 @@ def decode(file: pathlib.Path, odd: collections.Counter[str]) -> np.ndarray:
         except broken as error:
             raise OSError(f"{error or type(error).__name__}") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+@contextlib.contextmanager
+def _warnings(odd: collections.Counter[str]) -> Iterator[None]:
+    """Counts what Pillow warns of, such as metadata that are cut short; it is told in one line."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield
+    for warning in told:
+        odd[f"Pillow warns: {' '.join(str(warning.message).split())}"] += 1
 
 
 def _is_deep(image) -> str:

@@ -18,7 +18,7 @@ import jax
 
 _EXECUTE = 3
 _METADATA = 1
-_INTERNAL_ERROR = 13
+_OUT_OF_MEMORY, _INTERNAL_ERROR = 8, 13
 _HANDLER = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
 
 RANK = 4  # axes of images and kernels
@@ -132,9 +132,10 @@ def register(name: str, build: Callable[[str], Callable[[Sequence[int]], None]])
     Args:
       name: of the target.
       build: (key) -> function of the addresses of the operands, then the results, of one call. The
-        first result has RANK axes without jax.vmap. It must be cached, and safe in several threads.
+        first result has RANK axes without jax.vmap. The functions must be safe in several threads.
     """
     version = _version()
+    runs: dict[bytes, Callable[[Sequence[int]], None]] = {}
 
     def handle(address: int) -> int | None:
         frame = _CallFrame.from_address(address)
@@ -148,11 +149,15 @@ def register(name: str, build: Callable[[str], Callable[[Sequence[int]], None]])
                     return None
             if frame.stage == _EXECUTE:
                 span = _Span.from_address(frame.attributes.values[0])
-                run = build(ctypes.string_at(span.start, span.length).decode())
+                key = ctypes.string_at(span.start, span.length)
+                run = runs.get(key)
+                if run is None:
+                    run = runs[key] = build(key.decode())
                 _run_each(run, frame)
         except BaseException as error:  # must not be lost: XLA would take the memory as it is
             said = f"{type(error).__name__}: {error}".encode()
-            arguments = _ErrorArguments(ctypes.sizeof(_ErrorArguments), None, said, _INTERNAL_ERROR)
+            code = _OUT_OF_MEMORY if isinstance(error, MemoryError) else _INTERNAL_ERROR
+            arguments = _ErrorArguments(ctypes.sizeof(_ErrorArguments), None, said, code)
             return _Api.from_address(frame.api).make_error(ctypes.byref(arguments))
         return None
 

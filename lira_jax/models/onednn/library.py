@@ -13,6 +13,7 @@ import platform
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 PACKAGE = "onednn-cpu-gomp"
 
@@ -22,19 +23,26 @@ _ANY_FORMAT = 1
 _USER_SCRATCHPAD = 1
 _SCRATCHPAD_MD = 136
 SCRATCHPAD = 80
+_RELU = 0x20
 
 
 class Failed(RuntimeError):
     """A call of oneDNN returned an error status."""
 
 
-_STATUS = {1: "out of memory", 2: "invalid arguments", 3: "unimplemented", 5: "runtime error"}
+_OUT_OF_MEMORY = 1
+_STATUS = {2: "invalid arguments", 3: "unimplemented", 5: "runtime error"}
+
+
+def exists_here() -> bool:
+    """Whether the package has a file for this machine."""
+    return sys.platform == "linux" and platform.machine() == "x86_64"
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """oneDNN, loaded; None where the package is not installed or its file cannot be loaded here."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
+    if not exists_here():
         return None
     with contextlib.suppress(importlib.metadata.PackageNotFoundError, OSError):
         for file in importlib.metadata.files(PACKAGE) or ():
@@ -43,21 +51,28 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
-def _loaded() -> ctypes.CDLL:
-    found = library()
-    if found is None:
+@functools.cache
+def function(name: str, *types, result: Any = ctypes.c_int) -> Any:
+    """A function of oneDNN; the types of its arguments are checked if they are given."""
+    loaded = library()
+    if loaded is None:
         raise Failed("oneDNN is not installed")
+    found: Any = loaded[name]  # by index, each has types of its own
+    found.argtypes, found.restype = types or None, result
     return found
 
 
-def call(name: str, *arguments) -> None:
-    """Calls a function of oneDNN that returns a status.
-
-    Raises:
-      Failed: the status is not success.
-    """
-    if status := getattr(_loaded(), name)(*arguments):
+def check(status: int, name: str) -> None:
+    """Raises Failed or MemoryError if a function of this name returned an error status."""
+    if status == _OUT_OF_MEMORY:
+        raise MemoryError(f"oneDNN: {name}: out of memory")
+    if status:
         raise Failed(f"oneDNN: {name}: {_STATUS.get(status, f'status {status}')}")
+
+
+def call(name: str, *arguments) -> None:
+    """Calls a function of oneDNN that returns a status, which is checked."""
+    check(function(name)(*arguments), name)
 
 
 def made(name: str, *arguments) -> ctypes.c_void_p:
@@ -94,32 +109,45 @@ def description(
 
 
 @functools.cache
-def attributes() -> ctypes.c_void_p:
-    """Scratch memory comes from the caller, so that threads can share a primitive."""
+def attributes(slope: float | None = None) -> ctypes.c_void_p:
+    """Scratch memory comes from the caller, so that threads can share a primitive.
+
+    Args:
+      slope: of a leaky ReLU that the primitive applies to its result; none by default.
+    """
     found = made("dnnl_primitive_attr_create")
     call("dnnl_primitive_attr_set_scratchpad_mode", found, _USER_SCRATCHPAD)
+    if slope is not None:
+        after = made("dnnl_post_ops_create")
+        call("dnnl_post_ops_append_eltwise", after, _RELU, number(slope), number(0))
+        call("dnnl_primitive_attr_set_post_ops", found, after)
     return found
 
 
 def queried(primitive_desc: ctypes.c_void_p, what: int) -> ctypes.c_void_p:
-    query = _loaded().dnnl_primitive_desc_query_md
-    query.restype = ctypes.c_void_p
+    query = function("dnnl_primitive_desc_query_md", result=ctypes.c_void_p)
     return ctypes.c_void_p(query(primitive_desc, what, 0))
 
 
 def same(a: ctypes.c_void_p, b: ctypes.c_void_p) -> bool:
-    return bool(_loaded().dnnl_memory_desc_equal(a, b))
+    return bool(function("dnnl_memory_desc_equal")(a, b))
 
 
 def size(desc: ctypes.c_void_p) -> int:
     """Bytes of an array of this description."""
-    get = _loaded().dnnl_memory_desc_get_size
-    get.restype = ctypes.c_size_t
-    return get(desc)
+    return function("dnnl_memory_desc_get_size", result=ctypes.c_size_t)(desc)
 
 
 class _Argument(ctypes.Structure):
     _fields_ = (("role", ctypes.c_int), ("memory", ctypes.c_void_p))
+
+
+class _Arguments(NamedTuple):
+    """What one call at a time uses of a primitive."""
+
+    memories: list[int | None]
+    list: Any
+    stream: int | None
 
 
 class Primitive:
@@ -131,37 +159,38 @@ class Primitive:
     """
 
     def __init__(self, desc: ctypes.c_void_p, roles: Sequence[tuple[int, ctypes.c_void_p]]):
-        self.primitive = made("dnnl_primitive_create", desc)
+        self._primitive = made("dnnl_primitive_create", desc).value
         scratchpad = queried(desc, _SCRATCHPAD_MD)
-        self.scratch_bytes = size(scratchpad)
-        self.roles = [*roles, (SCRATCHPAD, scratchpad)]
-        self._of_thread = threading.local()
+        self._scratch_bytes = size(scratchpad)
+        self._roles = [*roles, (SCRATCHPAD, scratchpad)]
+        self._free: list[_Arguments] = []  # as many as there were calls at the same time
+        self._place = function("dnnl_memory_set_data_handle", ctypes.c_void_p, ctypes.c_void_p)
+        types = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+        self._execute = function("dnnl_primitive_execute", *types)
 
     def run(self, addresses: Sequence[int]) -> None:
         """Runs it on the memory at these addresses, one a role; waits for the result."""
-        mine = self._of_thread.__dict__
-        if not mine:
-            memories = [
-                made("dnnl_memory_create", desc, engine(), ctypes.c_void_p(None))
-                for _, desc in self.roles
-            ]
-            mine["memories"] = memories
-            mine["arguments"] = (_Argument * len(memories))(
-                *(_Argument(role, m) for (role, _), m in zip(self.roles, memories, strict=True))
-            )
-            mine["stream"] = made("dnnl_stream_create", engine(), _IN_ORDER)
-        place = _loaded().dnnl_memory_set_data_handle
-        for memory, address in zip(
-            mine["memories"], (*addresses, scratch("scratchpad", self.scratch_bytes)), strict=True
-        ):
-            place(memory, ctypes.c_void_p(address))
-        call(
-            "dnnl_primitive_execute",
-            self.primitive,
-            mine["stream"],
-            len(mine["memories"]),
-            mine["arguments"],
-        )
+        try:
+            mine = self._free.pop()
+        except IndexError:
+            mine = self._arguments()
+        place = self._place
+        places = (*addresses, scratch("scratchpad", self._scratch_bytes))
+        for memory, address in zip(mine.memories, places, strict=True):
+            place(memory, address)
+        status = self._execute(self._primitive, mine.stream, len(places), mine.list)
+        self._free.append(mine)
+        if status:
+            check(status, "dnnl_primitive_execute")
+
+    def _arguments(self) -> _Arguments:
+        memories = [
+            made("dnnl_memory_create", desc, engine(), ctypes.c_void_p(None)).value
+            for _, desc in self._roles
+        ]
+        pairs = zip(self._roles, memories, strict=True)
+        listed = (_Argument * len(memories))(*(_Argument(role, m) for (role, _), m in pairs))
+        return _Arguments(memories, listed, made("dnnl_stream_create", engine(), _IN_ORDER).value)
 
 
 _SCRATCH = threading.local()

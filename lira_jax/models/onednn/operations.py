@@ -6,7 +6,7 @@ those of a model alone, and a compiled loop is as fast as a Python loop.
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,9 +29,15 @@ def available() -> bool:
     return True
 
 
-def supports(x: jax.Array) -> bool:
-    """Whether arrays of this type and size can be given to it."""
-    return x.dtype.name in library.DTYPES and x.size > 0 and available()
+def exists_here() -> bool:
+    """Whether the extra onednn could be installed on this machine."""
+    return library.exists_here()
+
+
+def supports(*arrays) -> bool:
+    """Whether arrays of these types and sizes can be given to it."""
+    sizes = [a.size for a in arrays]
+    return {a.dtype.name for a in arrays} <= {*library.DTYPES} and all(sizes) and available()
 
 
 def _call(results, *operands, key: str) -> Any:
@@ -46,44 +52,55 @@ def _like(x: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(x.shape, x.dtype)
 
 
-def _output(image, kernel, stride: int, pads) -> jax.ShapeDtypeStruct:
-    height, width = (
-        (size + sum(pad) - window) // stride + 1
-        for size, window, pad in zip(image.shape[1:3], kernel.shape, pads, strict=False)
-    )
-    return jax.ShapeDtypeStruct((image.shape[0], height, width, kernel.shape[3]), image.dtype)
+class Geometry(NamedTuple):
+    """What is static about a convolution; hashable, as custom_vjp asks of such arguments.
+
+    Attributes:
+      stride: step in pixels along both axes.
+      pads: ((top, bottom), (left, right)), pixels.
+      groups: number of blocks of channels that do not mix.
+      slope: of the leaky ReLU after the bias; None without bias and ReLU.
+    """
+
+    stride: int
+    pads: tuple[tuple[int, int], tuple[int, int]]
+    groups: int = 1
+    slope: float | None = None
+
+    def key(self, kind: str, image, kernel, output) -> str:
+        """As `convolution.build` takes it."""
+        shapes = (_text(of.shape) for of in (image, kernel, output))
+        pads = _text([*self.pads[0], *self.pads[1]])
+        slope = "none" if self.slope is None else repr(self.slope)
+        sizes = (*shapes, str(self.stride), pads, str(self.groups))
+        return " ".join((kind, image.dtype.name, *sizes, slope))
 
 
-def _key(kind: str, image, kernel, output, stride: int, pads) -> str:
-    shapes = (_text(of.shape) for of in (image, kernel, output))
-    return " ".join((kind, image.dtype.name, *shapes, str(stride), _text([*pads[0], *pads[1]])))
-
-
-def conv(x, kernel, stride: int, pads) -> jax.Array:
+def conv(x, kernel, geometry: Geometry, output, bias=None) -> jax.Array:
     """Two-dimensional convolution.
 
     Args:
       x: [batch, height, width, channels].
-      kernel: [height, width, channels, features], of the dtype of x.
-      stride: step in pixels along both axes.
-      pads: ((top, bottom), (left, right)), pixels.
-
-    Returns:
-      [batch, height, width, features] in the dtype of x.
+      kernel: [height, width, channels / groups, features], of the dtype of x.
+      output: like the result, [batch, height, width, features] of the dtype of x.
+      bias: float32 [features], if there is a slope.
     """
-    output = _output(x, kernel, stride, pads)
-    return _call(output, x, kernel, key=_key("forward", x, kernel, output, stride, pads))
+    operands = (x, kernel) if bias is None else (x, kernel, bias)
+    return _call(_like(output), *operands, key=geometry.key("forward", x, kernel, output))
 
 
-def image_gradient(image, kernel, dy, stride: int, pads) -> jax.Array:
-    """The gradient with respect to x, which `image` is like; dy is that of the result."""
-    key = _key("image", image, kernel, dy, stride, pads)
+def image_gradient(image, kernel, dy, geometry: Geometry) -> jax.Array:
+    """The gradient with respect to x, which `image` is like; dy is that before the ReLU."""
+    key = geometry._replace(slope=None).key("image", image, kernel, dy)
     return _call(_like(image), dy, kernel, key=key)
 
 
-def kernel_gradient(x, kernel, dy, stride: int, pads) -> jax.Array:
-    """The gradient with respect to the kernel, which `kernel` is like."""
-    return _call(_like(kernel), x, dy, key=_key("kernel", x, kernel, dy, stride, pads))
+def kernel_gradient(x, kernel, dy, geometry: Geometry) -> Any:
+    """The gradient with respect to the kernel, which `kernel` is like, and of a bias: float32."""
+    results: Any = _like(kernel)
+    if geometry.slope is not None:
+        results = (results, jax.ShapeDtypeStruct(kernel.shape[3:], jnp.float32))
+    return _call(results, x, dy, key=geometry.key("kernel", x, kernel, dy))
 
 
 def norm_workspace(x, epsilon: float) -> jax.ShapeDtypeStruct:

@@ -29,6 +29,35 @@ def test_the_pairs_left_out_are_the_target_and_its_partners():
         np.testing.assert_array_equal(left, expected)
 
 
+def naive(keep, target, limit, seed):
+    """The draw by a list of all pairs that are left."""
+    generator = np.random.default_rng([seed, pairs._STREAM, 0 if target is None else target + 1])
+    allowed = np.ones(keep.shape, bool)
+    if target is not None:
+        allowed[target] = False
+        if leave_out.with_partner(keep):
+            for i, model in enumerate(leave_out.partners(keep, np.array([target]))[0]):
+                allowed[model, i] &= model < 0
+    flat = np.flatnonzero(allowed)
+    if limit < len(flat):
+        flat = generator.choice(flat, limit, replace=False, shuffle=True)
+    else:
+        flat = generator.permutation(flat)
+    return np.unravel_index(flat, keep.shape)
+
+
+@pytest.mark.parametrize("kind", ["balanced", "bernoulli"])
+@pytest.mark.parametrize("limit", [1, 77, 12000, 10**9])  # numpy draws few and many otherwise
+def test_the_draw_is_that_from_a_list_of_all_pairs(kind, limit):
+    keep = masks.draw(kind, 9 if kind == "bernoulli" else 8, 3000, seed=4)
+    for target in (None, 0, 5):
+        expected = naive(keep, target, limit, 6)
+        np.testing.assert_array_equal(pairs.sample(keep, target, limit, 6), expected)
+        models, examples = pairs.sample(keep, target, limit, 6, in_order=True)
+        flat = np.sort(np.ravel_multi_index(expected, keep.shape))
+        np.testing.assert_array_equal(models * 3000 + examples, flat)
+
+
 def test_of_coin_flips_the_target_alone_is_left_out():
     keep = masks.draw("bernoulli", 7, 60, seed=3)
     models, examples = pairs.sample(keep, 2, 10**9)

@@ -20,3 +20,12 @@ def test_grey_levels_are_told_apart():
     np.testing.assert_array_equal(levels[0], np.arange(17))
     assert len(np.unique(levels[1])) == 17
     np.testing.assert_allclose(levels[1] / 255, levels[0] / 16, atol=0.5 / 255)
+
+
+def test_without_scikit_learns_file_its_reader_is_asked(monkeypatch):
+    found = digits.read()
+    monkeypatch.setattr(digits.importlib.util, "find_spec", lambda name: None)
+    asked = digits.read()
+    np.testing.assert_array_equal(asked.x, found.x)
+    np.testing.assert_array_equal(asked.y, found.y)
+    assert asked.y.dtype == found.y.dtype

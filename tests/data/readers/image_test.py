@@ -2,6 +2,7 @@
 
 import collections
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -77,17 +78,19 @@ def test_images_are_turned_as_exif_says(tmp_path, orientation, format):
     np.testing.assert_allclose(found.astype(int), seen(SMOOTH), atol=3)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.filterwarnings("error")
 def test_exif_data_without_sense_is_passed_over_or_told(tmp_path):
-    path = tmp_path / "1.jpg"
+    path, odd = tmp_path / "1.jpg", collections.Counter()
     for exif in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
         _saved(path, SMOOTH, exif=exif)
         try:
-            found = image.decode(path, collections.Counter())
+            found = image.decode(path, odd)
         except UserError as error:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
         else:
             assert found.shape == SMOOTH.shape
+    assert odd
+    assert all(re.fullmatch("Pillow warns: .+", what) for what in odd)
 
 
 def _png(kind, channels, depth=16):
@@ -189,7 +192,7 @@ def test_other_modes_are_refused(tmp_path, mode):
         _decode(path)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "format", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "TGA", "QOI"]
 )

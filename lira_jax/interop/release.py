@@ -1,0 +1,133 @@
+"""Released outputs: what an outsider is given of the run's own models, as a view of the run.
+
+They are taken as another tool's outputs are: probabilities become logits, those of 0 at a floor
+(arrays.py), and phi is computed from these.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lira_jax import progress
+from lira_jax.defences import releases
+from lira_jax.defences.releases import RELEASES, Chosen
+from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
+from lira_jax.interop import arrays
+from lira_jax.runs import directory
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+
+_STREAM = 0x6D656D67  # sets MemGuard's random numbers apart from other uses of the same seed
+
+
+def release(
+    run: RunDirectory, experiment: Experiment, ids: Sequence[int], asked: Sequence[Chosen]
+) -> None:
+    """Writes released/NAME/ of models that are scored; what is there already is passed over.
+
+    Args:
+      ids: of the models.
+      asked: the releases.
+
+    Raises:
+      UserError: the models have no logits, or one is not scored.
+    """
+    labels = run.read(POOL.labels, (None,))
+    for chosen in asked:
+        view = directory.released(chosen.folder)
+        todo = [i for i in ids if not all(run.has(view.signal(n, i)) for n in ("phi", "logits"))]
+        run.write_once(view.labels, labels)
+        for model in progress.each(f"release {chosen.folder}", todo, "models"):
+            logits = run.read(POOL.signal("logits", model))
+            if len(logits) != len(labels) or logits.ndim not in (2, 3):
+                raise UserError(
+                    f"--release: {POOL.signal('logits', model)} has shape {logits.shape}: there "
+                    "must be logits [examples, classes]"
+                )
+            if RELEASES[chosen.name].of_logits is None:
+                given = _guarded(run, experiment, model, logits, chosen.number)
+            else:
+                given = released(np.asarray(logits), chosen)
+            by_query = given if given.ndim == 3 else given[:, None]
+            run.write(view.signal("logits", model), given)
+            run.write(view.signal("phi", model), arrays.phi_from_logits(by_query, labels))
+
+
+def released(logits: np.ndarray, chosen: Chosen) -> np.ndarray:
+    """Logits of what a model releases by a rule that is not fitted.
+
+    Args:
+      logits: float32 [..., classes].
+
+    Returns:
+      float32 of the same shape, finite.
+    """
+    line = RELEASES[chosen.name]
+    assert line.of_logits is not None, "the others are fitted to the members"
+    given = line.of_logits(logits, chosen.number or 0)
+    if line.gives_logits:
+        return given
+    said_nothing = ~given.any(-1, keepdims=True)
+    given = np.where(said_nothing, 1 / given.shape[-1], given)
+    with np.errstate(divide="ignore"):
+        log_p = np.log(given)
+    forms = ("examples, classes", "examples, queries, classes")
+    return arrays.as_logits(log_p, forms, f"--release={chosen.name}")[0].astype(np.float32)
+
+
+def known_to_defender(keep: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What g is fitted on: as many own members as others, of at most half of these.
+
+    Args:
+      keep: bool [examples], the members of the model.
+
+    Returns:
+      int [examples], members and as many non-members.
+    """
+    members, others = np.flatnonzero(keep), np.flatnonzero(~keep)
+    number = min(len(members), len(others) // 2)
+    return np.concatenate([rng.permutation(members)[:number], rng.permutation(others)[:number]])
+
+
+def _guarded(
+    run: RunDirectory, e: Experiment, model: int, logits: np.ndarray, budget: float | None
+) -> np.ndarray:
+    """MemGuard's logits of one model, float32 [examples, classes] or of each query."""
+    import jax  # after the cheap checks
+
+    from lira_jax.defences import memguard
+
+    keep = run.read(KEEP, (e.num_models, len(logits)))[model]
+    rng = np.random.default_rng([e.seed, _STREAM, model])
+    known = known_to_defender(keep, rng)
+    if not len(known):
+        raise UserError(
+            f"--release=memguard: model {model} has no members or fewer than 2 non-members, so "
+            "there is nothing to tell apart"
+        )
+    plain = logits if logits.ndim == 2 else logits[:, 0]
+    fit_key, coin_key = jax.random.split(jax.random.key(int(rng.integers(2**31))))
+    net = jax.jit(memguard.fit)(plain[known], keep[known], fit_key)
+    flat = np.asarray(logits).reshape(-1, logits.shape[-1])
+    given = jax.jit(jax.vmap(memguard.noisy, (None, 0)))(net, flat)
+    if budget is not None:
+        coins = jax.random.split(coin_key, len(flat))
+        choose = jax.vmap(memguard.within_budget, (None, 0, 0, 0, None))
+        given = jax.jit(choose)(net, flat, given, coins, budget)
+    return np.asarray(given, np.float32).reshape(logits.shape)
+
+
+def check(run: RunDirectory, spec: str) -> Chosen:
+    """The one release that an attack is on.
+
+    Raises:
+      UserError: several are named, or it is not there.
+    """
+    asked = releases.parse(spec)
+    if len(asked) != 1:
+        raise UserError(f"--release={spec}: an attack is on one release; name one")
+    if not run.saved_signals(directory.released(asked[0].folder)):
+        raise UserError(
+            f"--release={spec}: it is not in {run.path}; run lira-score --release={spec} first"
+        )
+    return asked[0]

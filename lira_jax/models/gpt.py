@@ -1,0 +1,99 @@
+"""A GPT: a pre-norm transformer decoder on token ids.
+
+Radford et al. 2019 (GPT-2), https://cdn.openai.com/better-language-models/language-models.pdf;
+rotary positions of Su et al. 2021, https://arxiv.org/abs/2104.09864.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+POSITIONS = ("learned", "rotary")
+_STD = 0.02
+_SMALL, _LARGE = 32, 64  # size of a head, of narrow models and of others
+
+
+class Gpt(nn.Module):
+    """Logits of each token given those before it.
+
+    Attributes:
+      num_classes: size of the vocabulary.
+      depth: blocks.
+      width: of the residual stream.
+      positions: "learned", or "rotary".
+    """
+
+    num_classes: int
+    depth: int = 12
+    width: int = 768
+    positions: str = "learned"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        """Args:
+          x: [B, L] token ids, a number below 0 after the last token.
+
+        Returns:
+          float32 [B, L, vocabulary]; those at t are of token t, given those before it.
+        """
+        normal = nn.initializers.normal(_STD)
+        embed = nn.Embed(
+            self.num_classes, self.width, embedding_init=normal, dtype=self.dtype, name="tokens"
+        )
+        start = self.param("start", normal, (self.width,))
+        tokens = jnp.maximum(x.astype(jnp.int32), 0)
+        h = embed(tokens[:, :-1])
+        first = jnp.broadcast_to(start.astype(h.dtype), (len(x), 1, self.width))
+        h = jnp.concatenate([first, h], 1)
+        if self.positions == "learned":
+            h += self.param("positions", normal, (x.shape[1], self.width)).astype(h.dtype)
+        for block in range(self.depth):
+            h = Block(self.depth, self.positions == "rotary", self.dtype, name=f"block_{block}")(h)
+        h = nn.LayerNorm(dtype=self.dtype, name="norm")(h)
+        return embed.attend(h).astype(jnp.float32)
+
+
+class Block(nn.Module):
+    """Attention, then two dense layers, each on the normalised stream and added to it."""
+
+    depth: int
+    rotary: bool
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, h):
+        width = h.shape[-1]
+        head = _SMALL if width < 4 * _LARGE else _LARGE
+        heads = max(1, width // head)
+        shape = (*h.shape[:2], heads, width // heads)
+
+        def dense(units: int, name: str, scale: float = 1.0):
+            init = nn.initializers.normal(_STD * scale)
+            return nn.Dense(units, dtype=self.dtype, kernel_init=init, name=name)
+
+        into = (2 * self.depth) ** -0.5  # of layers whose result is added to the stream (GPT-2)
+        y = nn.LayerNorm(dtype=self.dtype, name="norm_attention")(h)
+        q, k, v = (a.reshape(shape) for a in jnp.split(dense(3 * width, "qkv")(y), 3, -1))
+        if self.rotary:
+            q, k = rotated(q), rotated(k)
+        y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
+        h += dense(width, "attention", into)(y.reshape(h.shape))
+        y = nn.LayerNorm(dtype=self.dtype, name="norm_dense")(h)
+        y = nn.gelu(dense(4 * width, "wide")(y))
+        return h + dense(width, "narrow", into)(y)
+
+
+def rotated(x):
+    """Turns pairs of numbers of each head by angles that grow with the position (Su et al. 2021).
+
+    Args:
+      x: [B, L, heads, size], size even.
+    """
+    length, size = x.shape[1], x.shape[-1]
+    angles = jnp.arange(length)[:, None] * 10000.0 ** (-jnp.arange(0, size, 2) / size)
+    cos, sin = (f(angles)[:, None, :].astype(x.dtype) for f in (jnp.cos, jnp.sin))
+    a, b = jnp.split(x, 2, -1)
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)

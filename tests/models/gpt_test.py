@@ -1,0 +1,54 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lira_jax.models import table
+from lira_jax.models.gpt import rotated
+
+
+@pytest.fixture(scope="module", params=["learned", "rotary"])
+def model(request):
+    module = table.create("gpt_tiny", 11, depth=1, width=16, positions=request.param, text=True)
+    tokens = np.random.default_rng(0).integers(0, 11, (3, 6)).astype(np.int32)
+    variables = module.init(jax.random.key(1), tokens, train=False)
+    return jax.jit(lambda x: module.apply(variables, x, train=False)), tokens
+
+
+def test_a_token_changes_what_is_said_of_later_ones_alone(model):
+    apply, tokens = model
+    before = np.array(apply(tokens))
+    assert before.shape == (3, 6, 11)
+    for t in range(6):
+        other = tokens.copy()
+        other[:, t] = (other[:, t] + 1) % 11
+        changed = (np.array(apply(other)) != before).any((0, 2))
+        assert not changed[: t + 1].any()
+        assert changed[t + 1 :].all()
+
+
+def test_padding_says_nothing(model):
+    apply, tokens = model
+    padded = tokens.copy()
+    padded[:, 4:] = -1
+    np.testing.assert_array_equal(apply(padded)[:, :4], apply(tokens)[:, :4])
+
+
+def test_rotary_attention_knows_differences_of_positions_alone():
+    rng = np.random.default_rng(0)
+    q, k = (rng.normal(size=8).astype(np.float32) for _ in "qk")
+    at = [rotated(jnp.tile(a, (1, 7, 1, 1)))[0, :, 0] for a in (q, k)]
+    products = np.array(at[0] @ at[1].T)
+    for shift in range(1, 4):
+        np.testing.assert_allclose(np.diagonal(products, shift), products[0, shift], rtol=1e-4)
+    assert abs(products[0, 1] - products[0, 3]) > 1e-2
+
+
+def test_gpt2_small_has_the_published_size():
+    """124.4 M with 1024 positions and a vocabulary of 50257 (Radford et al. 2019)."""
+    module = table.create("gpt2_small", 50257, text=True)
+    shapes = jax.eval_shape(
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, 1024), jnp.int32), train=False)
+    )
+    count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    assert count - 768 == 124_439_808  # less the vector that stands before the first token
