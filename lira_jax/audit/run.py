@@ -376,7 +376,8 @@ def _probe_sets(
                 f"--probes={asked}: {run.path} is not scored on {name}; run lira-score "
                 f"--probes={asked} first, or name others"
             )
-    foreign = shadow_run is not None and shadow_run.targets().path.resolve() != run.path.resolve()
+    real = os.path.realpath
+    foreign = shadow_run is not None and real(shadow_run.targets().path) != real(run.path)
     outside = any(isinstance(target, str) for target in loaded.targets)
     if names and not _readable("--probes", "logits", loaded.evidence):
         return {}
