@@ -7,16 +7,21 @@ to the host) passes as many images a second through a network as the forward pas
 alone does, and 18 queries of an example cost no more than 18 times one. All are lifted to many
 models as lira-score does it by default; a batch of scoring has as many images as lira-score's, and
 in more rows as many as --batches says. Contenders take turns for --rounds rounds of --seconds; the
-table has medians and, round by round, ratios.
+table has medians and, round by round, ratios. --torch=true adds PyTorch, eager and compiled, with
+batches of scoring of 1 query. Under `taskset -c 0` all have one core, as a worker of lira-score;
+--clock=cpu is for a machine with other load.
 
 With --signals=gradient_norms_w,merlin the table says instead what each signal costs, in forward
-passes of lira-score's own, and what its program holds; --torch adds PyTorch's per-example gradients
-(vmap of grad of torch.func, the L2 norm alone) of the same networks on the same cores.
+passes of lira-score's own, and what its program holds; --torch=true then adds PyTorch's per-example
+gradients (vmap of grad of torch.func, the L2 norm alone) of the same networks on the same cores.
 """
 
 import argparse
 import dataclasses
+import importlib.util
+import statistics
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import alternate
 import jax
@@ -28,6 +33,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import chunks, hardware, lift
 from lira_jax.ensemble.sweep import sweep, usual_batch
 from lira_jax.experiment import Experiment
+from lira_jax.launch.pinned import keep_freed_memory
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.signals import chunk, measure, score, table
@@ -102,10 +108,24 @@ def training_forward(programs: Programs) -> Callable[[], None]:
     return run
 
 
-def compare(
-    experiment: Experiment, num_images: int, batches: list[int], rounds: int, seconds: float
-) -> None:
+class Case(NamedTuple):
+    """What PyTorch scores: images x [N, H, W, C] and labels y, in batches of one size."""
+
+    experiment: Experiment
+    x: np.ndarray
+    y: np.ndarray
+    batch: int
+
+
+def torch_scoring(case: Case) -> alternate.Contenders:
+    import bench_torch  # torch is imported there and nowhere else
+
+    return bench_torch.scoring(case)
+
+
+def compare(experiment: Experiment, a) -> None:
     """Measures one network and prints its table."""
+    num_images, batches = a.images, [int(b) for b in a.batches.split(",") if b]
     rng, devices = np.random.default_rng(0), lift.mesh()
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
@@ -130,18 +150,32 @@ def compare(
     for run, _ in runs.values():
         run()  # compiles
     count = experiment.num_models
-    measures = {
-        name: lambda run=run, images=images: count * images * alternate.rate(run, seconds)
+    how = (a.seconds, a.clock)
+    measures: dict[Any, Callable[[], float]] = {
+        name: lambda run=run, images=images: count * images * alternate.rate(run, *how)
         for name, (run, images) in runs.items()
     }
-    found = alternate.in_turn(measures, rounds)
+    about = [f"JAX {jax.__version__}, {hardware.describe(devices)}"]
+    if a.torch == "true":
+        case = Case(experiment, dataset.x, dataset.y, usual)
+        cores = alternate.cores()
+        rival = alternate.Process(torch_scoring, case, cores if len(cores) == 1 else ()).wait()
+        about.append(rival.facts["about"])
+        for name in rival.first:
+            measures[name] = lambda name=name: (
+                count * num_images * alternate.rate_together([rival], name, *how)
+            )
+    found = alternate.in_turn(measures, a.rounds)
     what = (
         f"{count} x {experiment.model}, images {SHAPES[experiment.model]}, "
         f"{experiment.compute_dtype}"
     )
     print(f"\n{what}, {whole.plan.strategy}, batches of scoring of {usual} images")
-    print(f"JAX {jax.__version__}, {hardware.describe(devices)}")
-    alternate.print_table(found, [base, one], "models x images/s", {})
+    print("; ".join(about))
+    rivals = [name for name in found if name.startswith("PyTorch")]
+    best = sorted(rivals, key=lambda name: statistics.median(found[name]))[-1:]
+    unit = "models x images/s" if a.clock == "wall" else "models x images/CPU s"
+    alternate.print_table(found, [base, one, *best], unit, {})
     print(
         f"18 queries cost {18 * alternate.ratio(found[one], found[many]):.1f} times what one costs"
     )
@@ -181,13 +215,11 @@ def per_example_in_torch(experiment: Experiment, x: np.ndarray, chunk: int) -> C
     return run
 
 
-def compare_signals(
-    experiment: Experiment, num_images: int, rounds: int, seconds: float, clock: str, torch: bool
-) -> None:
+def compare_signals(experiment: Experiment, a: argparse.Namespace) -> None:
     """Measures what signals cost of one network and prints their table."""
     e, rng, devices = experiment, np.random.default_rng(0), lift.mesh()
-    x = rng.integers(0, 256, (num_images, *SHAPES[e.model]), dtype=np.uint8)
-    dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
+    x = rng.integers(0, 256, (a.images, *SHAPES[e.model]), dtype=np.uint8)
+    dataset = Dataset(x, np.arange(a.images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
     programs = make_programs(e, dataset, devices)
     images, labels = lift.replicate((dataset.x, dataset.y), devices)
     variables = chunks_of_variables(programs)
@@ -203,7 +235,7 @@ def compare_signals(
             devices,
             queries=1,
         )
-        size = min(scorer.batch, num_images)
+        size = min(scorer.batch, a.images)
         held = (
             scorer.program.lower(variables[0], images, labels, np.arange(size, dtype=np.int32))
             .compile()
@@ -219,7 +251,7 @@ def compare_signals(
 
         runs[name] = run
     base = ["phi"]
-    if torch:
+    if a.torch == "true":
         base.append("torch.func")
         size = 16 if model.convolutional else 64
         runs["torch.func"] = per_example_in_torch(e, x, size)
@@ -228,13 +260,13 @@ def compare_signals(
         run()  # compiles
     found = alternate.in_turn(
         {
-            name: lambda run=run: e.num_models * num_images * alternate.rate(run, seconds, clock)
+            name: lambda run=run: e.num_models * a.images * alternate.rate(run, a.seconds, a.clock)
             for name, run in runs.items()
         },
-        rounds,
+        a.rounds,
     )
     print(f"\n{e.num_models} x {e.model}, images {SHAPES[e.model]}, {programs.plan.strategy}")
-    print(f"JAX {jax.__version__}, {hardware.describe(devices)}, seconds of the {clock} clock")
+    print(f"JAX {jax.__version__}, {hardware.describe(devices)}, seconds of the {a.clock} clock")
     alternate.print_table(found, base, "models x images/s", notes)
     for name in e.signal_names:
         print(f"{name} costs {alternate.ratio(found['phi'], found[name]):.1f} forward passes")
@@ -245,7 +277,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--models", default="mlp,cnn,wide_resnet", help="networks, of mlp, cnn, wide_resnet")
+    add(
+        "--models", default="mlp,cnn,wide_resnet", help="networks, of mlp, cnn, wide_resnet, resnet"
+    )
     add("--num_models", type=int, default=4, help="models that are scored (default 4)")
     add(
         "--batch_size",
@@ -263,22 +297,26 @@ def main() -> None:
     add("--cnn_width", type=int, default=16, help="filters of the first layer of cnn (default 16)")
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
     add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
+    add("--resnet_depth", type=int, default=18, choices=(18, 34), help="layers of resnet")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the computation")
     add("--signals", default="", help="measure what these signals cost instead, comma separated")
-    add("--torch", action="store_true", help="with --signals: PyTorch's gradients too")
-    add(
-        "--clock", default="wall", choices=tuple(alternate.CLOCKS), help="with --signals: its clock"
-    )
     add("--boundary_steps", type=int, default=500, help="of the signal boundary_distance")
     add("--rounds", type=int, default=5, help="alternating rounds (default 5)")
     add("--seconds", type=float, default=2.0, help="least length of a turn (default 2)")
+    add("--clock", default="wall", choices=tuple(alternate.CLOCKS), help="of the rates")
+    add("--torch", default="false", choices=("true", "false"), help="compare with PyTorch")
     a = parser.parse_args()
+    if len(alternate.cores()) == 1:  # before XLA starts its threads
+        keep_freed_memory()
+    if a.torch == "true" and not importlib.util.find_spec("torch"):
+        parser.error("--torch=true: PyTorch is not installed; pip install torch")
     if a.images % a.batch_size:
         parser.error(f"--images={a.images}: give a multiple of --batch_size={a.batch_size}")
     options = {
         "mlp": {},
         "cnn": {"width": a.cnn_width},
         "wide_resnet": {"depth": a.depth, "width": a.width},
+        "resnet": {"depth": a.resnet_depth},
     }
     for name in a.models.split(","):
         experiment = Experiment(
@@ -289,14 +327,10 @@ def main() -> None:
             **options[name],
         )
         if a.signals:
-            experiment = dataclasses.replace(
-                experiment, signals=a.signals, boundary_steps=a.boundary_steps, queries=1
-            )
-            compare_signals(experiment, a.images, a.rounds, a.seconds, a.clock, a.torch)
-            continue
-        compare(
-            experiment, a.images, [int(b) for b in a.batches.split(",") if b], a.rounds, a.seconds
-        )
+            signals = {"signals": a.signals, "boundary_steps": a.boundary_steps, "queries": 1}
+            compare_signals(dataclasses.replace(experiment, **signals), a)
+        else:
+            compare(experiment, a)
 
 
 if __name__ == "__main__":

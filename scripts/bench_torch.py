@@ -193,6 +193,39 @@ def contenders(case) -> Contenders:
     )
 
 
+def scoring(case) -> Contenders:
+    """Logits and phi of all examples under fresh networks of a bench_score.Case, on the host."""
+    e, device = case.experiment, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = getattr(torch, e.compute_dtype)
+    networks = [
+        Network(*NETWORKS[e.model](e, case.x.shape[1:]), dtype)
+        .to(device, memory_format=torch.channels_last)
+        .eval()
+        for _ in range(e.num_models)
+    ]
+    images, labels = torch.from_numpy(case.x).to(device), torch.from_numpy(case.y).long().to(device)
+
+    @torch.inference_mode()
+    def score(forward):
+        for network in networks:
+            for index in torch.arange(len(labels), device=device).split(case.batch):
+                logits = forward(network, images[index].float() * (1 / 127.5) - 1)
+                own = labels[index][:, None]
+                others = logits.scatter(1, own, -torch.inf).logsumexp(1)
+                (logits.gather(1, own)[:, 0] - others).cpu(), logits.cpu()
+
+    def outputs(network, x):
+        return network(x)
+
+    return Contenders(
+        {"about": f"PyTorch {torch.__version__}, {device}, {torch.get_num_threads()} threads"},
+        {
+            "PyTorch, eager": functools.partial(score, outputs),
+            "PyTorch, compiled": functools.partial(score, torch.compile(outputs)),
+        },
+    )
+
+
 def _optimizer(network, e):
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]

@@ -66,6 +66,13 @@ RELEASES: dict[str, Release] = {
     "argmax": Release(
         "the predicted label alone", "Choquette-Choo et al. 2021", "", None, outputs.argmax
     ),
+    "laplace": Release(
+        "the mean of the softmax under a Laplace approximation of the last layer",
+        "Hintersdorf et al. 2022",
+        "variance of the prior, > 0; without one it is chosen on held-out non-members",
+        None,
+        None,
+    ),
     "memguard": Release(
         "noise that makes a classifier of members say one half and keeps the label",
         "Jia et al. 2019",

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-from scipy import special
+import scipy
 
 from lira_jax.evaluation.groups import GROUPS
 
@@ -69,7 +69,7 @@ def confidence_shapes(
         correct = said.argmax(-1) == labels
         for of_class, where in ((VECTOR_CLASS, vectors), (of_histogram, histograms)):
             rows = np.flatnonzero(labels == of_class)
-            confidence = special.softmax(said[rows].astype(np.float64), axis=-1)
+            confidence = scipy.special.softmax(said[rows].astype(np.float64), axis=-1)
             right = correct[rows]
             groups = zip(GROUPS, (np.ones_like(right), right, ~right), strict=True)
             for group, chosen in groups:

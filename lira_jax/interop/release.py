@@ -9,15 +9,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.defences import releases
+from lira_jax.defences import laplace, releases
 from lira_jax.defences.releases import RELEASES, Chosen
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import arrays
 from lira_jax.runs import directory
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.runs.evidence import plain_logits
 
-_STREAM = 0x6D656D67  # sets MemGuard's random numbers apart from other uses of the same seed
+_STREAM = 0x6D656D67  # sets these random numbers apart from other uses of the same seed
+_FEATURES = "layers"
+"""The signal that the Laplace approximation is fitted to."""
 
 
 def release(
@@ -44,8 +47,10 @@ def release(
                     f"--release: {POOL.signal('logits', model)} has shape {logits.shape}: there "
                     "must be logits [examples, classes]"
                 )
-            if RELEASES[chosen.name].of_logits is None:
+            if chosen.name == "memguard":
                 given = _guarded(run, experiment, model, logits, chosen.number)
+            elif chosen.name == "laplace":
+                given = _averaged(run, experiment, model, plain_logits(logits), chosen.number)
             else:
                 given = released(np.asarray(logits), chosen)
             by_query = given if given.ndim == 3 else given[:, None]
@@ -67,12 +72,16 @@ def released(logits: np.ndarray, chosen: Chosen) -> np.ndarray:
     given = line.of_logits(logits, chosen.number or 0)
     if line.gives_logits:
         return given
+    return _of_probabilities(given, chosen.name)
+
+
+def _of_probabilities(given: np.ndarray, name: str) -> np.ndarray:
     said_nothing = ~given.any(-1, keepdims=True)
     given = np.where(said_nothing, 1 / given.shape[-1], given)
     with np.errstate(divide="ignore"):
         log_p = np.log(given)
     forms = ("examples, classes", "examples, queries, classes")
-    return arrays.as_logits(log_p, forms, f"--release={chosen.name}")[0].astype(np.float32)
+    return arrays.as_logits(log_p, forms, f"--release={name}")[0].astype(np.float32)
 
 
 def known_to_defender(keep: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -115,6 +124,41 @@ def _guarded(
         choose = jax.vmap(memguard.within_budget, (None, 0, 0, 0, None))
         given = jax.jit(choose)(net, flat, given, coins, budget)
     return np.asarray(given, np.float32).reshape(logits.shape)
+
+
+def _averaged(
+    run: RunDirectory, e: Experiment, model: int, logits: np.ndarray, variance: float | None
+) -> np.ndarray:
+    """The last-layer Laplace approximation's logits of one model, float32 [examples, classes]."""
+
+    def features(view: View) -> np.ndarray:
+        saved = run.read(view.signal(_FEATURES, model))
+        return saved[:, 0].reshape(len(saved), -1)
+
+    if not run.has(POOL.signal(_FEATURES, model)):
+        raise UserError(
+            "--release=laplace: it needs what goes into the last layer; run lira-score "
+            f"--signals={e.signals},{_FEATURES}"
+        )
+    phi, keep = features(POOL), run.read(KEEP, (e.num_models, len(logits)))[model]
+    rng = np.random.default_rng([e.seed, _STREAM, model])
+    members = phi[keep], logits[keep]
+    if variance is None:
+        held = known_to_defender(keep, rng)
+        held = held[~keep[held]]
+        if not len(held):
+            raise UserError(
+                f"--release=laplace: model {model} has fewer than 2 non-members to choose the "
+                "prior's variance on; give it, as laplace:10"
+            )
+        labels = run.read(POOL.labels)[held]
+        noise, view = None, directory.probes("noise")
+        if run.has(view.signal(_FEATURES, model)) and run.has(view.signal("logits", model)):
+            noise = features(view), plain_logits(run.read(view.signal("logits", model)))
+        others = phi[held], logits[held], labels
+        variance = laplace.choose_variance(members, others, noise, rng)
+    posterior = laplace.fit(*members, variance)
+    return _of_probabilities(laplace.probabilities(posterior, phi, logits, rng), "laplace")
 
 
 def check(run: RunDirectory, spec: str) -> Chosen:

@@ -70,7 +70,7 @@ def export(
     """
     if layout not in FORMATS:
         raise bad_choice("--format", layout, FORMATS)
-    out = pathlib.Path(out).resolve()
+    out = pathlib.Path(os.path.realpath(out))  # which a loop of links does not stop
     _check_replaceable(out)
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (experiment.num_models, len(labels)))
@@ -214,6 +214,8 @@ def _hparams(experiment: Experiment, model: int) -> dict:
 
 
 def _check_replaceable(out: pathlib.Path) -> None:
+    if out.is_symlink():  # all links are followed by now
+        raise UserError(f"--out={out}: its links go round in a circle; give a folder")
     if not out.exists():
         return
     if not out.is_dir():

@@ -1,6 +1,7 @@
 """What a page is made of, read from a run directory; whatever is missing stays None."""
 
 import dataclasses
+import os
 from collections.abc import Collection
 from typing import Any
 
@@ -84,7 +85,9 @@ def read_results(run: directory.RunDirectory) -> Material:
     target_run = directory.RunDirectory(run.path / (results.target_run or "."))
     metrics = _last_records(run, results.models)
     target_metrics = _last_records(target_run, results.targets)
-    return Material(run.path.resolve().name, results, stored, metrics, target_metrics)
+    return Material(
+        os.path.basename(os.path.realpath(run.path)), results, stored, metrics, target_metrics
+    )
 
 
 def _stored(run: directory.RunDirectory) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.runs import files, quiet
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.plain_path import plain
 
 FINAL = "final"
@@ -42,7 +43,7 @@ def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
     try:
         with quiet.unless_it_fails():
             ocp.save(plain(home) / temporary.name, tree, overwrite=True)
-        _write_record(temporary, model_id, name)
+        _write_record(temporary, folder, model_id, name)
         shutil.rmtree(home / name, ignore_errors=True)
         os.rename(temporary, home / name)
     except Exception as error:  # the same cause comes as OSError or as tensorstore's ValueError
@@ -76,8 +77,9 @@ def _is_full(path: pathlib.Path) -> UserError:
     )
 
 
-def _write_record(path: pathlib.Path, model_id: int, name: str) -> None:
-    record = {"model": model_id, "name": name, "sha256": files.sha256_of_folder(path)}
+def _write_record(path: pathlib.Path, folder: pathlib.Path, model_id: int, name: str) -> None:
+    run = RunDirectory(folder.parent).identity()
+    record = {"model": model_id, "name": name, "run": run, "sha256": files.sha256_of_folder(path)}
     with open(path / RECORD, "w") as file:
         json.dump(record, file)
         file.flush()
@@ -124,7 +126,7 @@ def check(folder: pathlib.Path, model_id: int, name: str) -> None:
     """Checks a checkpoint against its hash, and that it is of this model.
 
     Raises:
-      UserError: it is not what was saved, or another model's.
+      UserError: it is not what was saved, or another model's, or another run's.
     """
     path = _home(folder, model_id) / name
     if not (path / RECORD).exists():  # of an earlier version
@@ -133,8 +135,12 @@ def check(folder: pathlib.Path, model_id: int, name: str) -> None:
         regular(path / RECORD)
         record = json.loads((path / RECORD).read_text())
         of, digest = (record["model"], record["name"]), record["sha256"]
+        run = record.get("run")
     except (ValueError, KeyError, TypeError):
-        of, digest = (model_id, name), None
+        of, digest, run = (model_id, name), None, None
+    ours = RunDirectory(folder.parent).identity()
+    if None not in (run, ours) and run != ours:
+        raise UserError(f"{path} is of another run: delete it and run lira-train again")
     if of != (model_id, name):
         raise UserError(f"{path} is {of[1]} of model {of[0]}: delete it and run lira-train again")
     if digest != files.sha256_of_folder(path, apart=[RECORD]):

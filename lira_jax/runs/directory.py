@@ -5,7 +5,6 @@ folder.py says how they are written and checked (manifest.json, the hashes of al
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import re
@@ -18,6 +17,8 @@ from lira_jax import progress
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
+from lira_jax.runs import files
+from lira_jax.runs import records as records_lib
 from lira_jax.runs.folder import Folder
 from lira_jax.runs.health import Diagnosis
 from lira_jax.runs.provenance import provenance
@@ -130,20 +131,6 @@ def attack_of(file: str) -> str | None:
     return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
 
 
-def _is_record(record: Any) -> bool:
-    """Whether a line of metrics.jsonl may be one of ours: of a model and epoch, with metrics."""
-    if not isinstance(record, dict):
-        return False
-    counts = [record.get(name) for name in ("model", "epoch")]
-    words = [record.get(name) for name in ("diverged", "learned_nothing")]
-    rest = [v for n, v in record.items() if n not in ("diverged", "learned_nothing")]
-    return (
-        all(type(count) is int and count >= 0 for count in counts)
-        and all(word is None or isinstance(word, str) for word in words)
-        and all(v is None or isinstance(v, (int, float)) for v in rest)
-    )
-
-
 def figure(name: str, suffix: str) -> str:
     """Name of a picture of the report."""
     return f"report/{name}{suffix}"
@@ -151,6 +138,7 @@ def figure(name: str, suffix: str) -> str:
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
+_IDENTITY = "run"
 
 
 def _diagnosis(model: int) -> str:
@@ -252,6 +240,23 @@ class RunDirectory(Folder):
                 f"--workdir={self.path}: it has checkpoints, and no manifest.json that says what "
                 "they were trained on; restore it, or start anew in another --workdir"
             )
+
+    def identity(self) -> str | None:
+        """What `settle_identity` has entered; None in runs of earlier versions."""
+        return self._manifest().get(_IDENTITY, {}).get("sha256")
+
+    def settle_identity(self, experiment: Experiment) -> None:
+        """Enters a hash of the masks and of the experiment that the run begins with.
+
+        Checkpoints say it, so that one of another run is none of this one's.
+        """
+        if self.identity() is not None:
+            return
+        with self._lock():
+            entries = self._manifest()
+            if _IDENTITY not in entries:
+                fields = {"keep": entries[KEEP]["sha256"], **experiment_lib.to_json(experiment)}
+                self.enter({_IDENTITY: {"sha256": files.sha256_of_json(fields)}})
 
     def working(
         self, stage: str, experiment: Experiment, models: Collection[int]
@@ -424,7 +429,7 @@ class RunDirectory(Folder):
 
     def append_metrics(self, records: list[dict]) -> None:
         """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
-        lines = "".join(json.dumps(r) + "\n" for r in records)
+        lines = records_lib.to_lines(records)
         with self._lock(), open(self.path / METRICS, "ab+") as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
@@ -432,18 +437,18 @@ class RunDirectory(Folder):
             file.write(lines.encode())
 
     def read_metrics(self) -> list[dict]:
-        """The records of metrics.jsonl; a line cut short by a kill is passed over, as any other.
-
-        A record tells of nothing that results depend on, so a damaged one need not stop anybody.
-        """
+        """The records of metrics.jsonl; a line cut short by a kill, or changed, is passed over."""
         if not self._exists(METRICS):
             return []
         regular(self._file(METRICS))
-        found = []
-        for line in self._file(METRICS).read_bytes().split(b"\n"):
-            with contextlib.suppress(ValueError, RecursionError):
-                found.append(json.loads(line))
-        return [record for record in found if _is_record(record)]
+        found, changed = records_lib.from_lines(self._file(METRICS).read_bytes())
+        if changed and METRICS not in self._told:
+            self._told.add(METRICS)
+            progress.remark(
+                f"{self._file(METRICS)}: lines that were changed after they were written are "
+                f"passed over: {changed}"
+            )
+        return found
 
     def read_privacy(self) -> dict[str, Any] | None:
         """What privacy.json holds; None if there is none.

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import os
 import pathlib
 import platform
 import re
@@ -262,7 +263,7 @@ def processes(path: pathlib.Path) -> list[tuple[int, str]]:
             if (
                 stage in STAGES
                 and workdirs
-                and ((entry / "cwd").resolve() / workdirs[-1]).resolve() == path.resolve()
+                and os.path.realpath(entry / "cwd" / workdirs[-1]) == os.path.realpath(path)
             ):
                 found.append((int(entry.name), stage))
     return sorted(found)

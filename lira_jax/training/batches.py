@@ -10,6 +10,8 @@ batches.
 import jax
 import jax.numpy as jnp
 
+from lira_jax.training import shuffle
+
 
 def passes_in_epoch(fewest_members: int, steps: int, batch_size: int) -> int:
     """How many passes over its members one epoch of any model can touch."""
@@ -30,9 +32,8 @@ def whole_batches(key, keep, epoch, *, steps: int, batch_size: int):
     Returns:
       int32 [steps, batch_size], indices of examples.
     """
-    order = jax.random.uniform(jax.random.fold_in(key, epoch), keep.shape)
-    members_first = jnp.argsort(jnp.where(keep, order, 2))
-    index = members_first[jnp.arange(steps * batch_size) % jnp.sum(keep)]
+    order = shuffle.members_first(jax.random.fold_in(key, epoch), keep)
+    index = order[jnp.arange(steps * batch_size) % jnp.sum(keep)]
     return index.astype(jnp.int32).reshape(steps, batch_size)
 
 
@@ -52,12 +53,9 @@ def epoch_batches(key, keep, epoch, *, steps: int, batch_size: int, passes: int)
     members = jnp.sum(keep)
     position = epoch * steps * batch_size + jnp.arange(steps * batch_size)
     first = position[0] // members
-
-    def shuffled(number):
-        order = jax.random.uniform(jax.random.fold_in(key, number), keep.shape)
-        return jnp.argsort(jnp.where(keep, order, 2))  # members first, in random order
-
-    streams = jnp.stack([shuffled(first + p) for p in range(passes)])
+    streams = jnp.stack(
+        [shuffle.members_first(jax.random.fold_in(key, first + p), keep) for p in range(passes)]
+    )
     index = streams[position // members - first, position % members]
     return index.astype(jnp.int32).reshape(steps, batch_size)
 

@@ -29,6 +29,7 @@ RESERVED = (
     "compile_seconds",
     "flops_per_second",
     "flop_utilisation",
+    "sha256",
 )
 """Fields of metrics.jsonl that no metric of a step may be named like; neither may chunk_..."""
 

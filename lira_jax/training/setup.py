@@ -100,6 +100,7 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
         run.settle_code(network.code, recipe.flag(e))
         run.write_once(POOL.labels, dataset.y)
         run.write_once(KEEP, keep)
+        run.settle_identity(e)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
         privacy.store(run, e, keep)

@@ -23,6 +23,8 @@ class Case:
       whole, other: finished runs, of --seed=0 and --seed=1.
       words: what was done.
       faults: column of the table -> what is wrong.
+      refused: whether a command said no.
+      begun: how many processes were started.
     """
 
     home: pathlib.Path
@@ -32,6 +34,7 @@ class Case:
     words: list[str] = dataclasses.field(default_factory=list)
     faults: dict[str, str] = dataclasses.field(default_factory=dict)
     refused: bool = False
+    begun: int = 0
 
     @property
     def work(self) -> pathlib.Path:
@@ -45,8 +48,9 @@ class Case:
 
     def start(self, *lines: list[str], cold: bool = False) -> Running:
         """Starts commands; see `commands.Running`."""
-        number = len(list(self.home.glob("log*")))
-        return Running(*lines, log=self.home / f"log{number}", folder=self.folder, cold=cold)
+        self.begun += 1
+        log = self.home / f"log{self.begun}"
+        return Running(*lines, log=log, folder=self.folder, cold=cold)
 
     def run(self, *lines: list[str]) -> list[Ended]:
         """Runs commands, and looks at how they end."""

@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import psutil
 import sklearn.datasets as _datasets  # noqa: F401
@@ -32,7 +33,7 @@ from lira_jax.signals import score as _score  # noqa: F401
 from lira_jax.training import loop as _loop  # noqa: F401
 
 ROOT = pathlib.Path(__file__).parents[2]
-MODULES = {
+MODULES: dict[str, Any] = {
     "train": train,
     "score": score,
     "attack": attack,
@@ -218,6 +219,8 @@ def _call(main) -> int:
     try:
         main()
     except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -5,12 +5,15 @@ import pathlib
 import pickle
 import shutil
 import struct
+import sys
 import tarfile
 
 import numpy as np
 
-from faults import damage
+from faults import commands, damage
 from faults.case import Case
+from lira_jax.data import load
+from lira_jax.errors import UserError
 
 SETS = {
     "x.npz": "npz",
@@ -27,10 +30,26 @@ SETS = {
 """Name below the data's folder -> --dataset."""
 CHECKED = ("x.npz", "packed.npz", "rows.csv.gz", "rows.tgz")
 """Of these the format has checksums, so what is read of damaged content is right or refused."""
+ONLY_READ = 0.8
+"""Share of the cases in which nothing is trained."""
 RECIPE = (
     *("--num_models=2", "--model=mlp", "--hidden=4", "--epochs=1", "--strategy=loop"),
     *("--workers=1", "--queries=1"),
 )
+
+
+class Reading:
+    """Stands for a command that reads a data set, and does nothing more."""
+
+    @staticmethod
+    def cli() -> None:
+        try:
+            load.load(*sys.argv[1:])
+        except UserError as error:
+            sys.exit(f"lira-read: error: {error}")
+
+
+commands.MODULES["read"] = Reading
 
 
 def bad_data(case: Case) -> None:
@@ -46,6 +65,10 @@ def bad_data(case: Case) -> None:
     else:
         way = damage.at_random(file, chance)
     case.words.append(f"{SETS[name]}: {way.__name__} {file.name}")
+    if chance.random() < ONLY_READ:
+        (ended,) = case.run(["read", SETS[name], str(path)])
+        case.refused = bool(ended.status)
+        return
     data = [f"--dataset={SETS[name]}", f"--data_path={path}"]
     line = ["train", f"--workdir={work}", *data, *RECIPE]
     (ended,) = case.run(line)

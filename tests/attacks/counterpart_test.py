@@ -14,7 +14,7 @@ from lira_jax.attacks.shared.targets import Counterparts, Inside
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 
 TABLE = {
-    **{name: attack for name, attack in ATTACKS.items() if not attack.slow},
+    **{n: a for n, a in ATTACKS.items() if not a.slow and set(a.needs) <= {"phi", "logits"}},
     "random_forest": ATTACKS["random_forest"],
     **{f"{name} (tf_privacy)": attack for name, attack in COMPATIBLE["tf_privacy"].items()},
 }

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from null_scores import assert_chance, auc, balanced, lists, noise
-from scipy.interpolate import PchipInterpolator
+from attacks.shared import smoothed_share_test
+from null_scores import assert_chance, auc, balanced, noise
 from scipy.spatial.distance import cdist
 
 from lira_jax.attacks import long
@@ -12,43 +12,6 @@ from lira_jax.attacks.shared import blocks
 from lira_jax.errors import UserError
 
 ALL = dict(distance=0.1, neighbours=np.inf)  # attacks every example
-
-
-def _naive_p(loss, keep, own, targets, partner=True):
-    p = np.empty(own.shape)
-    for row, i in np.ndindex(own.shape):
-        losses = loss[lists(keep[:, i], None if targets is None else targets[row], partner)[1], i]
-        knots = np.unique(losses)
-        share = [np.mean(losses <= x) for x in knots]
-        p[row, i] = (
-            1
-            if own[row, i] >= knots[-1]
-            else PchipInterpolator([0, *knots], [0, *share])(own[row, i])
-        )
-    return p
-
-
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("num_models", [3, 4, 12])
-def test_p_values_equal_scipys_interpolation_of_the_shadows_left(num_models, ties):
-    rng = np.random.default_rng(1)
-    loss = rng.exponential(1, (num_models, 60)) * 10.0 ** rng.integers(-3, 2, 60)
-    if ties:
-        loss = np.maximum(loss.round(1), 0.1)
-    keep = rng.random(loss.shape) < 0.5
-    keep[:2] = False  # two out shadows at least, so that one is left
-    targets = rng.permutation(num_models)
-    for partner in (True, False):
-        got = long.p_values(loss, keep, targets, loss[targets], partner)
-        expected = _naive_p(loss, keep, loss[targets], targets, partner)
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
-    outside = rng.exponential(1, (5, 60))
-    np.testing.assert_allclose(
-        long.p_values(loss, keep, None, outside),
-        _naive_p(loss, keep, outside, None),
-        rtol=1e-9,
-        atol=1e-12,
-    )
 
 
 @pytest.mark.parametrize("neighbours", [0, 0.5, 1, 1.3, 7, 40, np.inf])
@@ -145,7 +108,9 @@ def test_outside_targets_are_judged_by_all_models():
     score = long_attack(
         phi[:8], rng.normal(size=(8, 20, 3)), keep, observed=phi[8:, :, None], **ALL
     )
-    np.testing.assert_allclose(np.exp(-score), _naive_p(loss[:8], keep, loss[8:], None), rtol=1e-9)
+    np.testing.assert_allclose(
+        np.exp(-score), smoothed_share_test.naive(loss[:8], keep, loss[8:], None), rtol=1e-9
+    )
 
 
 def test_only_the_plain_query_counts_and_blocks_do_not_matter(monkeypatch):

@@ -113,9 +113,10 @@ def test_outside_targets_are_judged_by_one_classifier_of_all_models():
     outside = logits[:3] + 0.5
     fits, done = [], []
 
-    def estimator(seed):
-        fits.append(seed)
-        return LogisticRegression()
+    class Counted(LogisticRegression):
+        def fit(self, x, member):
+            fits.append(len(x))
+            return super().fit(x, member)
 
     score = trained_attack(
         logits,
@@ -123,7 +124,7 @@ def test_outside_targets_are_judged_by_one_classifier_of_all_models():
         keep,
         observed=outside,
         features=classifiers.confidences,
-        estimator=estimator,
+        estimator=lambda seed: Counted(),
         progress=lambda: done.append(1),
     )
     expected = [
@@ -134,8 +135,14 @@ def test_outside_targets_are_judged_by_one_classifier_of_all_models():
 
 
 class _Recorder(LogisticRegression):
+    """Tells what it is fitted to; one is made, too, that is not."""
+
+    def __init__(self, fitted=None, seed=0):
+        super().__init__()
+        self.fitted, self.seed = fitted, seed
+
     def fit(self, x, member):
-        self.x, self.member = x.astype(int), member
+        self.fitted.append((self.seed, x.astype(int), member))
         return super().fit(x - x.mean(0), member)
 
 
@@ -143,14 +150,11 @@ def test_a_classifier_never_sees_the_target_nor_its_partners():
     _, labels, keep = _signatures(8, 100)
     logits = np.stack(np.broadcast_arrays(np.arange(8)[:, None], np.arange(100), 0.0), axis=-1)
     seen = []
-
-    def estimator(seed):
-        seen.append(_Recorder())
-        return seen[-1]
-
-    trained_attack(logits, labels, keep, [5], features=lambda logits: logits, estimator=estimator)
-    models, examples = seen[0].x[:, :2].T
-    np.testing.assert_array_equal(seen[0].member, keep[models, examples])
+    recorder = dict(features=lambda logits: logits, estimator=lambda seed: _Recorder(seen))
+    trained_attack(logits, labels, keep, [5], **recorder)
+    ((_, x, member),) = seen
+    models, examples = x[:, :2].T
+    np.testing.assert_array_equal(member, keep[models, examples])
     pairs = {(m, i) for i in range(100) for side in lists(keep[:, i], 5) for m in side}
     assert sorted(zip(models.tolist(), examples.tolist(), strict=True)) == sorted(pairs)
 
@@ -196,23 +200,11 @@ def test_too_few_pairs_and_wrong_shapes_are_refused():
 
 def test_targets_and_seeds_make_different_classifiers():
     logits, labels, keep = _signatures(8, 60)
-    seeds = []
-
-    def estimator(seed):
-        seeds.append(seed)
-        return LogisticRegression()
-
+    seen = []
+    options = dict(features=classifiers.top3, estimator=lambda seed: _Recorder(seen, seed))
     for seed in (0, 1):
-        trained_attack(
-            logits,
-            labels,
-            keep,
-            [2, 4, 7],
-            features=classifiers.top3,
-            estimator=estimator,
-            seed=seed,
-        )
-    assert len(set(seeds)) == 6
+        trained_attack(logits, labels, keep, [2, 4, 7], **options, seed=seed)
+    assert len(seen) == len({seed for seed, _, _ in seen}) == 6
 
 
 def _uneven(num_in, num_models=12, num_examples=300, gain=0.0):

@@ -43,7 +43,8 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     assert all(earlier < later for earlier, later in itertools.pairwise(known))
     assert known[-1] == {
         *("attacks", "calibrated", "pool_spread_factor"),
-        *("accuracy", "calibration", "confidence", "risk", "exposure_by_source"),
+        *("accuracy", "calibration", "confidence", "confidence_shapes", "risk"),
+        "exposure_by_source",
         *("probes", "ablation", "num_shadows", "num_queries", "statistics"),
     }
     assert found == written[-1]

@@ -306,6 +306,10 @@ def test_a_file_in_the_way_is_one_line(tmp_path, shared):
         export(run, experiment, tmp_path / "out", "tf_privacy")
     with pytest.raises(UserError, match="Not a directory; give a folder that can be made"):
         export(run, experiment, tmp_path / "out/below", "tf_privacy")
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "loop", tmp_path / "loop/below"):
+        with pytest.raises(UserError, match="give a folder"):
+            export(run, experiment, path, "tf_privacy")
 
 
 @pytest.mark.parametrize("earlier", [False, True])

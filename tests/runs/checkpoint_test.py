@@ -6,7 +6,9 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from lira_jax.errors import UserError
+from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
+from lira_jax.runs.directory import KEEP, RunDirectory
 
 TREE = {"params": {"kernel": np.arange(6.0).reshape(2, 3), "bias": np.zeros(3)}, "batch_stats": {}}
 
@@ -113,3 +115,21 @@ def test_what_killed_writers_began_goes_and_the_newest_checkpoint_stays(tmp_path
     assert [p.name for p in (tmp_path / "0007").iterdir()] == ["final"]
     checkpoint.tidy(tmp_path, 8)
     assert not (tmp_path / "0008").exists()
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_one_of_an_earlier_version_is_not(tmp_path):
+    ours, other = (RunDirectory(tmp_path / name) for name in ("ours", "other"))
+    for run, seed in ((ours, 0), (other, 1)):
+        checkpoint.save(run.checkpoints(), 3, checkpoint.FINAL, TREE)  # before there is an identity
+        run.write(KEEP, np.eye(2, dtype=bool))
+        run.settle_identity(Experiment(seed=seed))
+        checkpoint.check(run.checkpoints(), 3, checkpoint.FINAL)
+        checkpoint.save(run.checkpoints(), 3, checkpoint.FINAL, TREE)
+        checkpoint.check(run.checkpoints(), 3, checkpoint.FINAL)
+    before = ours.identity()
+    ours.settle_identity(Experiment(seed=5))
+    assert before == ours.identity() != other.identity()
+    shutil.rmtree(ours.checkpoints() / "0003")
+    shutil.copytree(other.checkpoints() / "0003", ours.checkpoints() / "0003")
+    with pytest.raises(UserError, match="final is of another run: delete it"):
+        checkpoint.load_final(ours.checkpoints(), 3, TREE)

@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import json
 import multiprocessing
 import os
 
@@ -295,6 +296,19 @@ def test_metrics_survive_a_cut_line(run):
     assert run.read_metrics() == [{"model": 0, "epoch": 1}]
     run.append_metrics([{"model": 1, "epoch": 1}, {"model": 2, "epoch": 1}])  # the resumed training
     assert [r["model"] for r in run.read_metrics()] == [0, 1, 2]
+
+
+def test_a_changed_line_of_metrics_is_passed_over_aloud(run, capsys):
+    run.append_metrics([{"model": m, "epoch": 1, "loss": 2.5, "diverged": None} for m in range(3)])
+    path = run.path / "metrics.jsonl"
+    first, second, third = path.read_text().splitlines()
+    earlier = {n: v for n, v in json.loads(third).items() if n != "sha256"}
+    path.write_text("\n".join([first, second.replace("2.5", "1.5"), json.dumps(earlier), ""]))
+    assert [(r["model"], r["loss"]) for r in run.read_metrics()] == [(0, 2.5), (2, 2.5)]
+    assert all("sha256" not in r for r in run.read_metrics())
+    said = capsys.readouterr().err
+    assert said.endswith("changed after they were written are passed over: 1\n")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ def scripts(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
-def _run(script, *flags, rounds=("--rounds=2",)):
+def _run(script, *flags, rounds=("--rounds=2",), seconds=("--seconds=0",)):
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(SCRIPTS.parent)}
     done = subprocess.run(
-        [sys.executable, SCRIPTS / script, *flags, *rounds, "--seconds=0"],
+        [sys.executable, SCRIPTS / script, *flags, *rounds, *seconds],
         env=environment,
         capture_output=True,
         text=True,
@@ -66,6 +66,13 @@ def test_training_is_compared_where_the_device_allows():
     assert _rows(printed) >= {"one at a time", "loop, plain"}
     assert "map, plain" not in _rows(printed)  # which is refused on a CPU
     assert "left out" not in printed
+
+
+@pytest.mark.slow
+def test_a_step_is_timed_by_form():
+    tiny = ("--width=2", "--batch_size=4", "--steps=1", "--torch=false", "--forms=plain,shifted")
+    printed = _run("bench_step.py", *tiny, seconds=())
+    assert re.findall(r"^ours, (\w+) +[\d.]+ ms a step$", printed, re.M) == ["plain", "shifted"]
 
 
 @pytest.mark.slow

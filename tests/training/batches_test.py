@@ -23,7 +23,7 @@ def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
-    num_examples=st.integers(4, 40),
+    num_examples=st.sampled_from([4, 13, 40]),  # few, for each is compiled
     members=st.integers(1, 39),
     batch_size=st.integers(1, 9),
     epochs=st.integers(1, 4),

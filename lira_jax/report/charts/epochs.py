@@ -34,10 +34,10 @@ def charts(rows: Sequence[EpochRow]) -> dict[str, Chart]:
     drawn = {
         "epochs-accuracy": ("accuracy", logged("accuracy"), ".0%"),
         "epochs-loss": ("mean loss", logged("loss"), ""),
-        "epochs-attack": ("balanced accuracy of the attack", decided("balanced_accuracy"), ".1%"),
+        "epochs-attack": ("balanced accuracy", decided("balanced_accuracy"), ".1%"),
         "epochs-far": ("false alarm rate", decided("far"), ".0%"),
         "epochs-tpr": ("TPR at 0.1 % FPR", ranked, ".2~%"),
-        "epochs-wrong": ("misclassified members of a target", wrong, ""),
+        "epochs-wrong": ("misclassified members", wrong, ""),
     }
     found = {
         name: _lines(epochs, curves, title, form) for name, (title, curves, form) in drawn.items()
