@@ -1,10 +1,15 @@
 """Online LiRA on all targets at once, against other tools' per-example loop for one target.
 
     python scripts/bench_attack.py [--models=256] [--examples=50000] [--queries=18]
+    python scripts/bench_attack.py --write=RUN [--classes=10] [...]
 
 Prints the median seconds of both, measured alternately in one run, their ratio per target, and the
 peak memory. The loop is timed on some of the examples and scaled: its cost is exactly linear in
 them.
+
+With --write it times nothing, and writes a run of that size with made-up outputs instead, for
+`lira-attack --workdir=RUN` to be timed on: an example's logits are its own, plus noise of each
+model and less of each query, plus 1.5 on the label's where the model trained on it.
 """
 
 import argparse
@@ -16,8 +21,13 @@ import time
 import numpy as np
 import scipy.stats
 
+from lira_jax import progress
 from lira_jax.attacks.lira import lira
 from lira_jax.data import masks
+from lira_jax.experiment import Experiment
+from lira_jax.interop.arrays import phi_from_logits
+from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.health import Diagnosis
 
 
 def loop_over_examples(phi, keep, target, examples):
@@ -31,6 +41,35 @@ def loop_over_examples(phi, keep, target, examples):
         pr_out = scipy.stats.norm.logpdf(own, np.median(outside, 0), np.std(outside, 0) + 1e-30)
         scores[row] = (pr_in - pr_out).mean()
     return scores
+
+
+def write(path, num_models, num_examples, num_queries, num_classes):
+    """A run directory as lira-score leaves it, of made-up outputs."""
+    run, keep = RunDirectory(path), masks.draw("balanced", num_models, num_examples)
+    run.store_experiment(
+        Experiment(
+            dataset="cifar10",
+            num_models=num_models,
+            num_examples=num_examples,
+            queries=num_queries,
+        )
+    )
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, num_classes, num_examples).astype(np.int32)
+    run.write(POOL.labels, labels)
+    run.write(KEEP, keep)
+    every = np.arange(num_examples)
+    own = 2 * rng.normal(size=(num_examples, 1, num_classes))
+    own[every, 0, labels] += 2
+    for model in progress.each("write", range(num_models), "models"):
+        rng = np.random.default_rng([1, model])
+        logits = own + rng.normal(size=own.shape)
+        logits = logits + 0.3 * rng.normal(size=(num_examples, num_queries, num_classes))
+        logits[every, :, labels] += 1.5 * keep[model][:, None]
+        logits = logits.astype(np.float32)
+        run.write(POOL.signal("phi", model), phi_from_logits(logits, labels))
+        run.write(POOL.signal("logits", model), logits[:, 0])
+        run.record_diagnosis(model, Diagnosis())
 
 
 def seconds(function, *arguments):
@@ -51,7 +90,12 @@ def main():
         "--queries", type=int, default=18, help="queries of an example (default 18)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    parser.add_argument("--write", default="", help="write a run of this size, and time nothing")
+    parser.add_argument("--classes", type=int, default=10, help="of such a run (default 10)")
     a = parser.parse_args()
+    if a.write:
+        write(a.write, a.models, a.examples, a.queries, a.classes)
+        return
     keep = masks.draw("balanced", a.models, a.examples)
     phi = np.random.default_rng(0).normal(size=(a.models, a.examples, a.queries)).astype(np.float32)
     some = np.arange(min(2000, a.examples))

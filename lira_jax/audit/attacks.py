@@ -1,8 +1,9 @@
 """Runs attacks on evidence and measures what they find: the protocol that all attacks share."""
 
 import dataclasses
+import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,14 +11,12 @@ from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.shared.lists import Fewest, TooFewScores
+from lira_jax.audit.attack_notes import AttackNotes
+from lira_jax.audit.beside import Beside
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults, ShadowScores, assess
 from lira_jax.evaluation.epsilon import Setting
 from lira_jax.evaluation.transfer import PRIORS
-
-FLOOR = "zero_r"
-"""The attack whose scores are meant to be all the same."""
 
 
 class CannotBeMade(UserError):
@@ -72,75 +71,50 @@ def run_attacks(
       CannotBeMade: an attack was passed over, naming it; with what the others find.
       UserError: none of the attacks can be made.
     """
-    members, results, left_out = evidence.members, {}, {}
+    members, results = evidence.members, {}
     if not can_be_evaluated(members):
         members = None
-    unscored: dict[tuple[int, bool, Fewest | None], list[str]] = {}
-    undecided: dict[str, UserError] = {}
-    caveats: dict[str, list[str]] = {}
     evidence.read(
         signal for name in names for signal in table[name].needs if not table[name].by_model
     )
-    correct = maximum_score = None
-    if "logits" in evidence.signals:
-        correct = evidence.statistic_of_targets(statistics.correctness) == 1
-        if members is not None:
-            maximum_score = np.exp(evidence.statistic_of_targets(statistics.maximum_score))
-    with progress.bar("attack", len(names), "attacks") as bar:
+    notes = AttackNotes(evidence)
+    judge = None if members is None else _Judge(evidence, members, shadows, priors, bound)
+    with (
+        progress.bar("attack", len(names), "attacks") as bar,
+        Beside(evidence.targets.number * len(evidence.labels)) as beside,
+    ):
+
+        def end(name: str, started: float, found: AttackResults | None) -> None:
+            if found is not None:
+                results[name] = found
+            seconds = time.monotonic() - started
+            if seconds > 30:
+                progress.note(f"{name} took {seconds:.0f} s")
+            bar.update()
+
         for name in names:
             bar.set_postfix_str(name)
             started = time.monotonic()
             try:
                 scores = table[name].run(evidence)
             except UserError as error:
-                left_out[name] = error
-            else:
-                save(name, scores)
-                lacking = np.isnan(scores)
-                number = int(lacking.any(0).sum())
-                if number:
-                    partly = bool((lacking.any(0) & ~lacking.all(0)).any())
-                    group = (number, partly, table[name].fewest)
-                    unscored.setdefault(group, []).append(name)
-                if told := _caveat(name, table[name], evidence, scores):
-                    caveats.setdefault(told, []).append(name)
-                if members is not None:
-                    of_shadows = threshold = None
-                    try:
-                        if shadows is not None:
-                            of_shadows = _on_shadows(table[name], shadows)
-                    except UserError as error:
-                        threshold = table[name].fallback
-                        if threshold is None and table[name].threshold is None:
-                            undecided[name] = error
-                    if table[name].threshold is not None:
-                        threshold = table[name].threshold
-                    found = assess(
-                        scores,
-                        members,
-                        evidence.labels,
-                        correct,
-                        threshold,
-                        of_shadows,
-                        priors,
-                        maximum_score,
-                        bound,
-                    )
-                    if statistic := table[name].statistic:
-                        found = dataclasses.replace(found, statistic=statistic.name)
-                    results[name] = found
-                seconds = time.monotonic() - started
-                if seconds > 30:
-                    progress.note(f"{name} took {seconds:.0f} s")
-            bar.update()
-    for (number, partly, fewest), attacks in unscored.items():
-        progress.note(
-            f"{', '.join(attacks)}: {number} of {len(evidence.labels)} examples have "
-            f"{fewest.lack if fewest else 'no score'}{' for some targets' if partly else ''}; they "
-            f"are left out{' there' if partly else ''}"
-        )
-    for told, attacks in caveats.items():
-        progress.note(f"{', '.join(attacks)}: {told}")
+                notes.left_out[name] = error
+                bar.update()
+                continue
+            save(name, scores)
+            notes.look_at(name, table[name], scores)
+            if judge is None:
+                end(name, started, None)
+                continue
+            limits = judge.limits(table[name])
+            if limits.error:
+                notes.undecided[name] = limits.error
+            beside.start(
+                functools.partial(judge.assess, table[name], scores, limits),
+                functools.partial(end, name, started),
+            )
+    notes.tell_of_scores()
+    left_out = notes.left_out
     if left_out and not skip_failures:
         name = next(iter(left_out))
         message = f"--attacks={name}: {left_out[name]}"
@@ -148,48 +122,69 @@ def run_attacks(
             raise UserError(message)
         raise CannotBeMade(message, results)
     if len(left_out) == len(names):
-        raise UserError(f"--attacks: none of them can be made: {_why_none(evidence, left_out)}")
-    for why, which in _by_error(left_out).items():
-        progress.note(f"left out {', '.join(which)}: {why}")
-    for why, which in _by_error(undecided).items():
-        progress.note(f"no threshold from shadow models for {', '.join(which)}: {why}")
+        raise UserError(f"--attacks: none of them can be made: {notes.why_none()}")
+    notes.tell_of_errors()
     return results
 
 
-def _on_shadows(attack: Attack, shadows: Evidence) -> ShadowScores:
-    """What the attack says of shadow models.
+@dataclasses.dataclass(frozen=True)
+class _Limits:
+    """What an attack's decisions go by: its own threshold, what it says of shadow models, or
+    neither."""
 
-    Raises:
-      UserError: there are too few of them.
-    """
-    members = shadows.members
-    assert members is not None, "shadows are models of the run"
-    return ShadowScores(attack.run(shadows), members)
-
-
-def _caveat(name: str, attack: Attack, evidence: Evidence, scores: np.ndarray) -> str:
-    """What the scores cannot say, in words; empty if nothing."""
-    if attack.caveat and (told := attack.caveat(evidence, scores)):
-        return told
-    known = scores[~np.isnan(scores)]
-    if name == FLOOR or known.size < 2 or known.min() < known.max():
-        return ""
-    return "every example has one and the same score, which says nothing of any"
+    threshold: float | None = None
+    of_shadows: ShadowScores | None = None
+    error: UserError | None = None
 
 
-def _by_error(left_out: Mapping[str, UserError]) -> dict[str, list[str]]:
-    """What is wrong -> the attacks of which that is wrong."""
-    found: dict[str, list[str]] = {}
-    for name, error in left_out.items():
-        why = error.reason if isinstance(error, TooFewScores) else str(error)
-        found.setdefault(why, []).append(name)
-    return found
+class _Judge:
+    """Assesses attacks on targets of known membership."""
 
+    def __init__(
+        self,
+        evidence: Evidence,
+        members: np.ndarray,
+        shadows: Evidence | None,
+        priors: Sequence[float],
+        bound: Setting | None,
+    ):
+        self.labels, self.members, self.shadows = evidence.labels, members, shadows
+        self.priors, self.bound = priors, bound
+        self.correct = self.maximum_score = None
+        if "logits" in evidence.signals:
+            self.correct = evidence.statistic_of_targets(statistics.correctness) == 1
+            largest = evidence.statistic_of_targets(statistics.maximum_score)
+            self.maximum_score = np.exp(largest)
 
-def _why_none(evidence: Evidence, left_out: Mapping[str, UserError]) -> str:
-    """What is wrong with most of the attacks, and what can be attacked instead."""
-    why = max(_by_error(left_out).items(), key=lambda item: len(item[1]))[0]
-    own = [name for name in evidence.signals.saved if name not in ("phi", "logits")]
-    if own and "phi" not in evidence.signals.saved:
-        why += f"; or attack {own[0]}, such as --attacks=lira_online@{own[0]},threshold@{own[0]}"
-    return why
+    def limits(self, attack: Attack) -> _Limits:
+        """Runs the attack on shadow models, where thresholds come from them."""
+        found = _Limits()
+        if self.shadows is not None:
+            assert self.shadows.members is not None, "shadows are models of the run"
+            try:
+                scores = ShadowScores(attack.run(self.shadows), self.shadows.members)
+                found = _Limits(of_shadows=scores)
+            except UserError as error:  # there are too few of them
+                found = _Limits(attack.fallback)
+                if attack.fallback is None and attack.threshold is None:
+                    return _Limits(error=error)
+        if attack.threshold is None:
+            return found
+        return dataclasses.replace(found, threshold=attack.threshold)
+
+    def assess(self, attack: Attack, scores: np.ndarray, limits: _Limits) -> AttackResults:
+        """What the attack finds, by its scores [targets, examples]."""
+        found = assess(
+            scores,
+            self.members,
+            self.labels,
+            self.correct,
+            limits.threshold,
+            limits.of_shadows,
+            self.priors,
+            self.maximum_score,
+            self.bound,
+        )
+        if attack.statistic is None:
+            return found
+        return dataclasses.replace(found, statistic=attack.statistic.name)

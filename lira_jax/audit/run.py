@@ -16,9 +16,10 @@ from lira_jax.attacks.shared import saturation
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import missing
 from lira_jax.attacks.shared.targets import Counterparts, Outside
+from lira_jax.audit import accusations
 from lira_jax.audit.ablation import ablation
 from lira_jax.audit.attacks import CannotBeMade, can_be_evaluated, run_attacks
-from lira_jax.audit.calibrated import accused, calibrated
+from lira_jax.audit.calibrated import calibrated
 from lira_jax.audit.epochs import over_epochs, traces
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.number_of_queries import check_query_counts, number_of_queries
@@ -284,6 +285,7 @@ def audit_run(
         found.switch(results.texts())
         known(results)
 
+    tables: dict[str, str] = {}
     with out.at_work("attack"), ResultSet(out, start.about()) as found:
         try:
             results = audit_evidence(
@@ -300,42 +302,16 @@ def audit_run(
                 after=after,
                 logged=None if run is None else stops.logged(run),
             )
-            out.remove(directory.ACCUSATIONS)  # those of other targets, or under another bound
-            if request.fdr is not None and not results.attacks:
-                _accuse(loaded, request, out)
+            if request.fdr is not None and not evaluated:
+                attacks = [table_of(request.attacks, request.compat)[n] for n in request.attacks]
+                tables = accusations.tables(loaded, attacks, request.fdr)
             return results
         finally:
             if found.waiting and not evaluated:
                 # What was found of other targets must not stand beside these scores.
-                found.switch({})
-
-
-def _accuse(loaded: Loaded, request: Request, out: RunDirectory) -> None:
-    """Writes accusations.csv, for targets of whom there is nothing to evaluate."""
-    table = table_of(request.attacks, request.compat)
-    attacks = [table[name] for name in request.attacks]
-    found = accused(loaded.evidence, attacks, request.fdr or 0.0)
-    if not found:
-        progress.note(
-            f"--fdr={request.fdr:g} accuses nobody: no attack here judges by a statistic that has "
-            "p-values; add one that does, such as --attacks=lira_online"
-        )
-        return
-    ids = np.arange(len(loaded.evidence.labels))
-    if loaded.examples is not None:
-        ids = np.flatnonzero(loaded.examples)
-    lines = ["statistic,target,example,p_value"]
-    for name, (who, p) in found.items():
-        lines += [
-            f"{name},{row},{ids[example]},{p[row, example]:.6g}"
-            for row, example in np.argwhere(who)
-        ]
-        progress.note(
-            f"{name}: {int(who.sum())} of {int((~np.isnan(p)).sum())} examples are accused, of "
-            f"whom at most {100 * (request.fdr or 0):g} % are expected to be accused wrongly"
-        )
-    out.write_text(directory.ACCUSATIONS, "\n".join(lines) + "\n")
-    progress.note(f"accusations are in {out.path / directory.ACCUSATIONS}")
+                found.switch(tables)
+                for name in tables:
+                    progress.note(f"accusations are in {out.path / name}")
 
 
 def _coin(run: RunDirectory, loaded: Loaded) -> float | None:

@@ -7,7 +7,17 @@ import scipy
 
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.ranked import Pairs
-from lira_jax.evaluation.roc import TPR_AT, Roc, auc, best_point, deviations, metrics, overlap, thin
+from lira_jax.evaluation.roc import (
+    TPR_AT,
+    Roc,
+    auc,
+    best_point,
+    deviations,
+    metrics,
+    most,
+    overlap,
+    thin,
+)
 
 Interval = tuple[float, float]
 _CONFIDENCE = 0.95
@@ -190,22 +200,38 @@ def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dic
       tp: float64 [targets, thresholds], its true alarms; the last threshold alarms everybody.
       fp: its false alarms.
     """
-    found: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("auc", "balanced_accuracy", *TPR_AT)
-    }
+    # Groups can be so small that a resample has no members.
+    num_in, num_out = (_product(draws, counts[:, -1:])[:, 0] for counts in (tp, fp))
+    drawn = (num_in > 0) & (num_out > 0)
+    draws, num_in, num_out = draws[drawn], num_in[drawn, None], num_out[drawn, None]
+    rates = np.array(list(TPR_AT.values()))
+    allowed = most(rates, num_out)
+    tpr, best = np.empty((len(draws), len(rates))), np.empty(len(draws))
     for first in range(0, len(draws), _RESAMPLES):
-        part = draws[first : first + _RESAMPLES]
-        tpr, fpr = _product(part, tp), _product(part, fp)
-        # Groups can be so small that a resample has no members.
-        drawn = (tpr[:, -1] > 0) & (fpr[:, -1] > 0)
-        tpr, fpr = (rate[drawn] / rate[drawn, -1:] for rate in (tpr, fpr))
-        rows = np.arange(len(tpr))
-        found["auc"].append(np.trapezoid(tpr, fpr, axis=1))
-        found["balanced_accuracy"].append((1 + np.max(tpr - fpr, axis=1)) / 2)
-        allowed = [np.searchsorted(row, list(TPR_AT.values()), side="right") - 1 for row in fpr]
-        for name, steps in zip(TPR_AT, np.reshape(allowed, (-1, len(TPR_AT))).T, strict=True):
-            found[name].append(tpr[rows, steps])
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+        part = slice(first, first + _RESAMPLES)
+        hits, alarms = _product(draws[part], tp), _product(draws[part], fp)
+        each = zip(alarms, allowed[part], strict=True)
+        steps = [np.searchsorted(own, at, side="right") - 1 for own, at in each]
+        tpr[part] = np.take_along_axis(hits, np.array(steps), axis=1) / num_in[part]
+        hits /= num_in[part]
+        alarms /= num_out[part]
+        hits -= alarms
+        best[part] = hits.max(1)
+    areas = np.sum(_product(draws, _areas(tp, fp)) * draws, axis=1) / (num_in * num_out)[:, 0]
+    of_rates = dict(zip(TPR_AT, tpr.T, strict=True))
+    return {"auc": areas, "balanced_accuracy": (1 + best) / 2, **of_rates}
+
+
+def _areas(tp: np.ndarray, fp: np.ndarray) -> np.ndarray:
+    """How many pairs of a member of one target and a non-member of another are in order, by the
+    trapezoid rule, [targets, targets]: of resampled targets the area is a bilinear form in it."""
+    heights, widths = (tp[:, 1:] + tp[:, :-1]) / 2, np.diff(fp, axis=1)
+    found = np.zeros((len(tp), len(fp)))
+    length = max(1, _PRODUCT // found.size)
+    for first in range(0, widths.shape[1], length):
+        part = slice(first, first + length)
+        found += heights[:, part] @ widths[:, part].T
+    return found
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -215,8 +241,10 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     attacks are, a product on several threads takes up to 40 times the CPU time.
     """
     found = np.empty((len(a), b.shape[1]))
-    width = max(1, _PRODUCT // a.size)
-    for first in range(0, b.shape[1], width):
-        part = slice(first, first + width)
-        np.matmul(a, b[:, part], out=found[:, part])
+    for top in range(0, len(a), _RESAMPLES):
+        rows = slice(top, top + _RESAMPLES)
+        width = max(1, _PRODUCT // a[rows].size)
+        for first in range(0, b.shape[1], width):
+            columns = slice(first, first + width)
+            np.matmul(a[rows], b[:, columns], out=found[rows, columns])
     return found

@@ -42,11 +42,16 @@ class Roc:
 
     def step(self, fpr: float | np.ndarray) -> np.ndarray:
         """The last points whose FPR is at most these."""
-        # Rounded as fp / num_nonmembers is, so that no step is missed by a rounding error.
-        allowed = np.floor(np.multiply(fpr, self.num_nonmembers))
-        allowed += (allowed + 1) / self.num_nonmembers <= fpr
-        allowed -= allowed / self.num_nonmembers > fpr
-        return np.searchsorted(self.fp, allowed.astype(self.fp.dtype), side="right") - 1
+        allowed = most(fpr, self.num_nonmembers).astype(self.fp.dtype)
+        return np.searchsorted(self.fp, allowed, side="right") - 1
+
+
+def most(share: float | np.ndarray, number: float | np.ndarray) -> np.ndarray:
+    """The largest whole k for which k / number, as it is rounded, is at most a share."""
+    found = np.floor(np.multiply(share, number))
+    found += (found + 1) / number <= share
+    found -= found / number > share
+    return found
 
 
 def roc(scores: np.ndarray, members: np.ndarray) -> Roc:

@@ -14,6 +14,8 @@ _SHOWN = {
     "tpr_at_1e-3": "TPR@0.1%",
     "tpr_at_1e-4": "TPR@0.01%",
 }
+_WHERE_KNOWN = {"tpr_at_1e-5": "TPR@0.001%"}
+"""Shown where it is known of a row; fewer than 100,000 non-members cannot tell it."""
 
 
 def parts(results: Results, more: bool = False) -> dict[str, str]:
@@ -65,12 +67,13 @@ def _table(table: details.Table) -> str:
 
 def _attacks(results: Results) -> str:
     """The table of all attacks, and what a reader of it must know."""
-    rows = [["attack", *_SHOWN.values(), "calibrated@1% (FPR)"]]
+    shown = _columns(found.metrics for found in results.attacks.values())
+    rows = [["attack", *shown.values(), "calibrated@1% (FPR)"]]
     for name, found in results.attacks.items():
         own = results.calibration_of(name)
         rates = own and own.at["1e-2"]
         calibrated = f"{_cell('tpr', rates.tpr)} ({details.percent(rates.fpr)})" if rates else "-"
-        rows.append([name, *_row(found.metrics), calibrated])
+        rows.append([name, *_row(found.metrics, shown), calibrated])
     lines = [_grid(rows)]
     if results.calibrated:
         lines.append(
@@ -83,11 +86,22 @@ def _attacks(results: Results) -> str:
 
 def _metrics(rows: Iterable[tuple[str, Mapping[str, Estimate]]]) -> str:
     """Metrics with their 95 % intervals; percent but for the AUC."""
-    return _grid([["attack", *_SHOWN.values()], *([name, *_row(found)] for name, found in rows)])
+    rows = list(rows)
+    shown = _columns(found for _, found in rows)
+    return _grid(
+        [["attack", *shown.values()], *([name, *_row(found, shown)] for name, found in rows)]
+    )
 
 
-def _row(metrics: Mapping[str, Estimate]) -> list[str]:
-    return [_cell(metric, metrics[metric]) for metric in _SHOWN]
+def _columns(rows: Iterable[Mapping[str, Estimate]]) -> dict[str, str]:
+    """Metric -> the heading of its column, of those that a table of these rows has."""
+    rows = list(rows)
+    further = {m: head for m, head in _WHERE_KNOWN.items() if any(r[m].is_known for r in rows)}
+    return _SHOWN | further
+
+
+def _row(metrics: Mapping[str, Estimate], shown: Iterable[str]) -> list[str]:
+    return [_cell(metric, metrics[metric]) for metric in shown]
 
 
 def _false_positives(probes: Mapping[str, ProbeResults]) -> str:

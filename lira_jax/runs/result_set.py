@@ -2,7 +2,8 @@
 
     attacks/manifest.json           whose results they are, and the sha256 of each file of the set
     attacks/NAME.npy, exposure.npy  scores
-    results.csv, results.json       what was found of them
+    results.csv, results.json       what was found of them, where the membership is known
+    accusations.csv                 whom they accuse, where it is not, with --fdr
 
 The files wait under temporary names until all are there. Then the set's manifest is written first
 and the run's manifest last: a process that is killed in between leaves files that do not match,
@@ -19,6 +20,7 @@ from lira_jax import progress
 from lira_jax.errors import UserError
 from lira_jax.runs import files
 from lira_jax.runs.directory import (
+    ACCUSATIONS,
     EPOCHS_TABLE,
     EXPOSURE,
     LT_IQR,
@@ -76,8 +78,8 @@ class ResultSet:
         """Gives all that was kept its name.
 
         Args:
-          texts: results.json and its tables; those of an earlier set that are not among them are
-            removed.
+          texts: results.json and its tables, or accusations.csv; those of an earlier set that are
+            not among them are removed.
 
         Raises:
           UserError: the disk is full; the set before it is still whole.
@@ -97,7 +99,7 @@ class ResultSet:
             )
             for name in self.waiting:
                 os.replace(self._temporary(name), self.run.path / name)
-            for name in [*foreign, *({RESULTS, *_TABLES} - set(texts))]:
+            for name in [*foreign, *({RESULTS, ACCUSATIONS, *_TABLES} - set(texts))]:
                 self.run.remove(name)
             dumps = {n: e for n, e in new.items() if n not in texts}
             self.run.enter(dumps, without=foreign)
@@ -117,7 +119,7 @@ class ResultSet:
 
 
 def check(run: RunDirectory) -> None:
-    """Checks that results.json and all scores are of one set.
+    """Checks that results.json, or accusations.csv, and all scores are of one set.
 
     Raises:
       UserError: they are not.
@@ -126,9 +128,11 @@ def check(run: RunDirectory) -> None:
         return
     said = run.read_json(RESULT_SET, "lira-attack")
     known = {name: entry["sha256"] for name, entry in scores(run).items()}
-    if (run.path / RESULTS).exists():
-        known[RESULTS] = files.sha256(run.path / RESULTS)
     of = said.get("sha256_of", {}) if isinstance(said, dict) else {}
+    for name in (RESULTS, ACCUSATIONS):
+        # Earlier versions wrote accusations apart from the set.
+        if (run.path / name).exists() and (name in of or name == RESULTS):
+            known[name] = files.sha256(run.path / name)
     for name in sorted(of.keys() | known.keys()):
         if of.get(name) != known.get(name):
             raise UserError(

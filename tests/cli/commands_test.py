@@ -340,6 +340,8 @@ def test_a_target_from_outside_is_attacked_with_our_shadows(finished, tmp_path):
     assert accused[0] == "statistic,target,example,p_value"
     number = sum(int(n) for n in re.findall(r"(\d+) of 120 examples are accused", unknown.stderr))
     assert len(accused) == number + 1
+    found = json.loads((tmp_path / "unknown/attacks/manifest.json").read_text())
+    assert "accusations.csv" in found["sha256_of"]
     assert "membership is unknown" in unknown.stderr
     assert not (tmp_path / "unknown/results.csv").exists()
     for name in ("lira_offline_fixed", "loss"):

@@ -62,6 +62,21 @@ def test_metrics_are_percentages_but_for_the_auc_and_a_dash_where_unknown(tmp_pa
     assert choice == "loss is the only attack that was run."
 
 
+def test_the_lowest_rate_has_a_column_in_tables_whose_pairs_tell_it(tmp_path):
+    found = Results.read(synthetic_run.write(tmp_path / "run", extras=True).path)
+    shown = terminal.parts(found)
+    assert not any("TPR@0.001%" in text for text in shown.values())  # of some hundred non-members
+    row = found.num_shadows[0]
+    known = {**row.metrics, "tpr_at_1e-5": Estimate(0.0123, 0.01, 0.02)}
+    rows = (dataclasses.replace(row, metrics=known), *found.num_shadows[1:])
+    now = terminal.parts(dataclasses.replace(found, num_shadows=rows))
+    (title,) = (title for title in shown if now[title] != shown[title])
+    head, _, first, *others = now[title].splitlines()
+    assert head.endswith("TPR@0.001%")
+    assert first.endswith("1.23 [1.00, 2.00]")
+    assert all(line.endswith("  -") for line in others)
+
+
 def test_the_table_says_how_the_attack_of_the_answer_was_chosen(tmp_path):
     found = Results.read(synthetic_run.write(tmp_path / "run").path)
     text = terminal.parts(found)[""]

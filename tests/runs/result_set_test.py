@@ -49,6 +49,21 @@ def test_scores_of_the_same_stay_and_those_of_others_leave(run, capsys):
     assert "had scores of 2 attacks on other targets" in capsys.readouterr().err
 
 
+def test_accusations_are_of_the_set_and_leave_it_where_results_come(run):
+    with ResultSet(run, ONE) as found:
+        found.save("attacks/loss.npy", np.zeros((1, 4)))
+        found.switch({"accusations.csv": "statistic\n"})
+    assert files(run) >= {"accusations.csv", "attacks/loss.npy"}
+    result_set.check(run)
+    (run.path / "accusations.csv").write_text("others\n")
+    with pytest.raises(UserError, match=r"accusations\.csv is not what"):
+        result_set.check(run)
+    write(run, ONE, ["loss"], 1.0)
+    assert "accusations.csv" not in files(run)
+    (run.path / "accusations.csv").write_text("of an earlier version, apart from the set\n")
+    result_set.check(run)
+
+
 def test_nothing_changes_before_the_switch(run):
     write(run, ALL, ["loss"], 1.0)
     before = {name: (run.path / name).read_bytes() for name in files(run)}
