@@ -101,7 +101,7 @@ def summary(last: dict[int, dict], found: dict[int, Diagnosis], kind: str) -> st
     mean = {
         name: f"{np.mean(known):.1%}"
         for name in ("train_accuracy", "out_accuracy", "test_accuracy")
-        if (known := [r[name] for r in usable if r[name] is not None])
+        if (known := [r[name] for r in usable if r.get(name) is not None])
     }
     of = {"train": "members", "out": "non-members of the pool", "test": "the test set"}
     if mean:

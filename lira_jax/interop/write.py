@@ -270,7 +270,8 @@ def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
     A stale model of an earlier export would be read as one more shadow model, hence a whole new
     folder.
     """
-    temporary, old = (out.with_name(f".{out.name}.{os.getpid()}.{role}") for role in ("new", "old"))
+    temporary = files.temporary_name(out)
+    old = temporary.with_name(f"{temporary.name}.old")
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
@@ -285,6 +286,10 @@ def _replacing(out: pathlib.Path) -> Iterator[pathlib.Path]:
             old.rename(out)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+    for left in out.parent.iterdir():  # of killed writers
+        ours = left.name.removesuffix(".old").endswith(f".{out.name}")
+        if ours and files.is_abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _save(path: pathlib.Path, array: np.ndarray) -> None:

@@ -14,6 +14,8 @@ STAGES = ("train", "train", "score", "attack", "export", "report")
 
 def why_not() -> str:
     """Why no small disk can be mounted here; empty if it can. Mounts are for this process alone."""
+    if not shutil.which("mount"):
+        return "there is no program mount"
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS):
         return f"unshare: {os.strerror(ctypes.get_errno())}"
     done = subprocess.run(

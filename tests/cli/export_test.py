@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 
@@ -312,6 +313,15 @@ def test_a_file_in_the_way_is_one_line(tmp_path, shared):
             export(run, experiment, path, "tf_privacy")
 
 
+def test_what_a_killed_export_has_left_is_swept(tmp_path, shared):
+    run, experiment, *_ = shared
+    left = [f".{platform.node()}@99999999.{name}" for name in ("out", "out.old", "other")]
+    for name in left:
+        (tmp_path / name / "experiment-0_4").mkdir(parents=True)
+    export(run, experiment, tmp_path / "out", "tf_privacy")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [left[2], "out"]
+
+
 @pytest.mark.parametrize("earlier", [False, True])
 def test_an_export_that_fails_changes_nothing(tmp_path, earlier):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
@@ -329,7 +339,7 @@ def test_an_export_that_fails_changes_nothing(tmp_path, earlier):
 
 def test_an_earlier_export_stays_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
     def rename(path, target):
-        if path.suffix == ".new":
+        if path.name.endswith(".out"):
             raise OSError(errno.EBUSY, "Device or resource busy")
         os.rename(path, target)
 
