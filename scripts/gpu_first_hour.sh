@@ -39,7 +39,7 @@ bench=(python "$here/scripts/bench_train.py" --models=wide_resnet --augment=mirr
 shadows=("$here/scripts/train_shadows.sh")
 if [[ $mode == --tiny ]]; then
   bench+=(--depth=10 --width=1 --num_models=2 --batch_size=8 --steps=2 --rounds=1 --seconds=0.1 --strategies=loop)
-  small=(--dataset=digits --data_path= --num_examples=200 --num_models=4 --epochs=1 --batch_size=32 --shift=1 --queries=2 --workers=1 --attacks=loss,lira_online)
+  small=(--dataset=digits --data_path= --num_examples=200 --num_models=8 --epochs=1 --batch_size=32 --shift=1 --queries=2 --workers=1 --attacks=loss,lira_online_fixed)
   wrn=("$here/configs/cifar10_wrn28_2.flags" "$out/wrn28_2" "${small[@]}" --depth=10 --width=1)
   fast=("$here/configs/cifar10_fast.flags" "$out/fast" "${small[@]}" --width=4)
 else
