@@ -10,9 +10,14 @@ in more rows as many as --batches says. Contenders take turns for --rounds round
 table has medians and, round by round, ratios. --torch=true adds PyTorch, eager and compiled, with
 batches of scoring of 1 query. Under `taskset -c 0` all have one core, as a worker of lira-score;
 --clock=cpu is for a machine with other load.
+
+With --signals=gradient_norms_w,merlin the table says instead what each signal costs, in forward
+passes of lira-score's own, and what its program holds; --torch=true then adds PyTorch's per-example
+gradients (vmap of grad of torch.func, the L2 norm alone) of the same networks on the same cores.
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import statistics
 from collections.abc import Callable
@@ -31,7 +36,7 @@ from lira_jax.experiment import Experiment
 from lira_jax.launch.pinned import keep_freed_memory
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
-from lira_jax.signals import measure, table
+from lira_jax.signals import chunk, measure, score, table
 from lira_jax.training import planning
 from lira_jax.training.programs import Programs
 
@@ -176,6 +181,97 @@ def compare(experiment: Experiment, a) -> None:
     )
 
 
+def per_example_in_torch(experiment: Experiment, x: np.ndarray, chunk: int) -> Callable[[], None]:
+    """torch.func's gradients of one example at a time, and their L2 norms, model after model.
+
+    Args:
+      x: uint8 [images, ...].
+      chunk: examples side by side.
+    """
+    import bench_torch
+    import torch
+    from torch.nn import functional
+
+    build = {"mlp": bench_torch.mlp, "cnn": bench_torch.cnn}[experiment.model]
+    parts = build(experiment, x.shape[1:])
+    network = bench_torch.Network(*parts, torch.float32).eval()
+    weights = {name: p.detach() for name, p in network.named_parameters()}
+    inputs = torch.from_numpy(x).float() / 127.5 - 1
+    labels = torch.arange(len(x)) % CLASSES
+
+    def loss(weights, image, label):
+        logits = torch.func.functional_call(network, weights, (image[None],))
+        return functional.cross_entropy(logits, label[None])
+
+    gradients = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))
+
+    def run():
+        for _ in range(experiment.num_models):
+            for start in range(0, len(x), chunk):
+                part = slice(start, start + chunk)
+                found = gradients(weights, inputs[part], labels[part])
+                sum(g.flatten(1).square().sum(1) for g in found.values()).sqrt()
+
+    return run
+
+
+def compare_signals(experiment: Experiment, a: argparse.Namespace) -> None:
+    """Measures what signals cost of one network and prints their table."""
+    e, rng, devices = experiment, np.random.default_rng(0), lift.mesh()
+    x = rng.integers(0, 256, (a.images, *SHAPES[e.model]), dtype=np.uint8)
+    dataset = Dataset(x, np.arange(a.images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
+    programs = make_programs(e, dataset, devices)
+    images, labels = lift.replicate((dataset.x, dataset.y), devices)
+    variables = chunks_of_variables(programs)
+    model = network.make(e, dataset)
+    runs, notes = {}, {}
+    for name in dict.fromkeys(["phi", *e.signal_names]):
+        one = dataclasses.replace(e, signals=name)
+        scorer = chunk.ChunkScorer(
+            one,
+            model,
+            score.check(one, model, dataset),
+            dataset,
+            devices,
+            queries=1,
+        )
+        size = min(scorer.batch, a.images)
+        held = (
+            scorer.program.lower(variables[0], images, labels, np.arange(size, dtype=np.int32))
+            .compile()
+            .memory_analysis()
+        )
+        if held is not None:
+            notes[name] = f"{held.temp_size_in_bytes / 2**20:.0f} MiB in batches of {size}"
+
+        def run(scorer=scorer):
+            for of_models in variables:
+                for _ in sweep(scorer.program, of_models, images, labels, scorer.batch):
+                    pass
+
+        runs[name] = run
+    base = ["phi"]
+    if a.torch == "true":
+        base.append("torch.func")
+        size = 16 if model.convolutional else 64
+        runs["torch.func"] = per_example_in_torch(e, x, size)
+        notes["torch.func"] = f"weights' gradients, chunks of {size}"
+    for run in runs.values():
+        run()  # compiles
+    found = alternate.in_turn(
+        {
+            name: lambda run=run: e.num_models * a.images * alternate.rate(run, a.seconds, a.clock)
+            for name, run in runs.items()
+        },
+        a.rounds,
+    )
+    print(f"\n{e.num_models} x {e.model}, images {SHAPES[e.model]}, {programs.plan.strategy}")
+    print(f"JAX {jax.__version__}, {hardware.describe(devices)}, seconds of the {a.clock} clock")
+    alternate.print_table(found, base, "models x images/s", notes)
+    for name in e.signal_names:
+        print(f"{name} costs {alternate.ratio(found['phi'], found[name]):.1f} forward passes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -203,6 +299,8 @@ def main() -> None:
     add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
     add("--resnet_depth", type=int, default=18, choices=(18, 34), help="layers of resnet")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the computation")
+    add("--signals", default="", help="measure what these signals cost instead, comma separated")
+    add("--boundary_steps", type=int, default=500, help="of the signal boundary_distance")
     add("--rounds", type=int, default=5, help="alternating rounds (default 5)")
     add("--seconds", type=float, default=2.0, help="least length of a turn (default 2)")
     add("--clock", default="wall", choices=tuple(alternate.CLOCKS), help="of the rates")
@@ -228,7 +326,11 @@ def main() -> None:
             compute_dtype=a.dtype,
             **options[name],
         )
-        compare(experiment, a)
+        if a.signals:
+            signals = {"signals": a.signals, "boundary_steps": a.boundary_steps, "queries": 1}
+            compare_signals(dataclasses.replace(experiment, **signals), a)
+        else:
+            compare(experiment, a)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import importlib.util
 import math
 from typing import Any
 
-from scipy import stats
+import scipy
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
@@ -35,7 +35,8 @@ def capacity(batch_size: int, fewest: int, most: int, steps: int) -> int:
     """
     tail = SURPLUS / steps
     largest = max(
-        stats.binom.isf(tail, members, min(1, batch_size / members)) for members in (fewest, most)
+        scipy.stats.binom.isf(tail, members, min(1, batch_size / members))
+        for members in (fewest, most)
     )
     return min(most, -(-int(largest) // 8) * 8)
 

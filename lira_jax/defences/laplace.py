@@ -8,7 +8,7 @@ posterior around what training found; what is released is the mean of the softma
 import dataclasses
 
 import numpy as np
-from scipy import linalg, special
+import scipy
 
 DRAWS, DRAWS_OF_SEARCH = 100, 10
 VARIANCES = np.logspace(0, 3, 100)
@@ -49,7 +49,7 @@ def fit(features: np.ndarray, logits: np.ndarray, variance: float) -> Posterior:
       logits: float [N, classes], of the same.
       variance: of the prior.
     """
-    x, p = features.astype(np.float64), special.softmax(logits.astype(np.float64), -1)
+    x, p = features.astype(np.float64), scipy.special.softmax(logits.astype(np.float64), -1)
     n, tau = len(x), 1 / variance
     a, g = x.T @ x / n, np.diag(p.mean(0)) - p.T @ p / n
     root, keep = np.sqrt(n), np.sqrt(tau)
@@ -76,7 +76,7 @@ def probabilities(
     total = np.zeros(logits.shape)
     for _ in range(draws):
         f = logits + np.einsum("nij,nj->ni", roots, rng.normal(size=logits.shape))
-        total += special.softmax(f, -1)
+        total += scipy.special.softmax(f, -1)
     return total / draws
 
 
@@ -107,4 +107,4 @@ def choose_variance(
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
-    return linalg.cho_solve(linalg.cho_factor(matrix), np.eye(len(matrix)))
+    return scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix), np.eye(len(matrix)))

@@ -1,7 +1,7 @@
 """Defences of what a model releases: functions of its logits, of many examples at once."""
 
 import numpy as np
-from scipy import special
+import scipy
 
 
 def temperature(logits: np.ndarray, value: float) -> np.ndarray:
@@ -23,7 +23,7 @@ def rounded(logits: np.ndarray, value: float) -> np.ndarray:
     Returns:
       float64 of the same shape. They need not sum to 1; where all would be 0, nothing is said.
     """
-    return np.round(special.softmax(logits.astype(np.float64), -1), int(value))
+    return np.round(scipy.special.softmax(logits.astype(np.float64), -1), int(value))
 
 
 def top_k(logits: np.ndarray, value: float) -> np.ndarray:
@@ -34,7 +34,7 @@ def top_k(logits: np.ndarray, value: float) -> np.ndarray:
     Returns:
       float64 of the same shape.
     """
-    p, k = special.softmax(logits.astype(np.float64), -1), int(value)
+    p, k = scipy.special.softmax(logits.astype(np.float64), -1), int(value)
     if k >= p.shape[-1]:
         return p
     order = np.argsort(-p, -1, kind="stable")

@@ -238,7 +238,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b by products so small that BLAS computes each on one thread.
 
     Its threads wait for one another by spinning: where other threads are at work, as those of other
-    attacks are, a product on several threads takes up to 40 times the CPU time.
+    attacks are, a product on several threads took some 20 times the CPU time.
     """
     found = np.empty((len(a), b.shape[1]))
     for top in range(0, len(a), _RESAMPLES):

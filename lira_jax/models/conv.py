@@ -308,8 +308,8 @@ def usual_form(asked: str = "auto") -> str:
 def form_by_example() -> str:
     """The form for gradients of one example at a time, many of them under vmap.
 
-    measured on CPUs (BUILD_NOTES.md): of XLA's, matrix products are the only ones
-    that stay fast in a compiled loop.
+    Measured on CPUs (BUILD_NOTES.md): of XLA's, matrix products are the only ones that stay fast in
+    a compiled loop, as which blocks of examples are computed.
     """
     usual = usual_form()
     return "patches" if usual == "plain" and jax.default_backend() == "cpu" else usual

@@ -89,7 +89,9 @@ def _by_example(experiment: Experiment, dataset: Dataset) -> Callable | None:
     """`Network.by_example` of a module of ours, made anew; None of one that takes no form."""
     if ":" in experiment.model:
         return None
-    evaluate = evaluator(recipes.context(experiment, dataset, conv.form_by_example()).module)
+    asked = experiment.conv_form
+    form = conv.form_by_example() if asked == "auto" else asked
+    evaluate = evaluator(recipes.context(experiment, dataset, form).module)
     return lambda variables, inputs: evaluate(variables, inputs).astype(jnp.float32)
 
 

@@ -42,6 +42,8 @@ class ChunkScorer:
 
     Attributes:
       strategy: as `lift.lift` takes it.
+      program: lifted, (variables, images, labels, index) -> (signals, outputs).
+      batch: examples in a step.
       num_examples: of the view.
       queries: that are asked of each example: one if all signals are of the plain query.
     """
@@ -87,11 +89,11 @@ class ChunkScorer:
             block_bytes=_block_bytes(devices) // side_by_side,
         )
         self._shapes = measure.shapes(of_one, network, examples.x, examples.y)
-        self._of_many = lift.lift(of_one, self.strategy, devices, shared=3)
+        self.program = lift.lift(of_one, self.strategy, devices, shared=3)
         batch = e.score_batch_size or usual_batch(
             devices, convolutional=network.convolutional, output_shape=network.output_shape
         )
-        self._batch = max(1, batch // max(self.queries, table.images(measures)))
+        self.batch = max(1, batch // max(self.queries, table.images(measures)))
         self.num_examples = len(examples.y)
 
     def __call__(
@@ -119,7 +121,7 @@ class ChunkScorer:
         shapes = {file: (self.num_examples, *self._shapes[n]) for file, n in names.items()}
         seen: list[list[Said]] = [[] for _ in left]
         with run.rows_writers(shapes, np.float32) as write:
-            swept = sweep(self._of_many, variables, images, labels, self._batch)
+            swept = sweep(self.program, variables, images, labels, self.batch)
             for signals, outputs in swept:
                 for row, (i, own) in enumerate(left.items()):
                     of_model = {name: array[row] for name, array in signals.items()}
