@@ -8,9 +8,11 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks import options
+from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
+from lira_jax.audit import known_membership
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import EPOCHS_ATTACK, Request, audit_run
@@ -24,11 +26,13 @@ from lira_jax.interop import release
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
+from lira_jax.report.known_membership import tables as tables_of_known
 from lira_jax.runs import data as run_data
 from lira_jax.runs import result_set
 from lira_jax.runs.directory import (
     EPOCHS_TABLE,
     EXPOSURE,
+    KNOWN_TABLE,
     RESULTS,
     RESULTS_TABLE,
     VARIANTS_TABLE,
@@ -127,6 +131,41 @@ flags.DEFINE_string(
     "number; best_test_loss, of each model the epoch with the least loss on the test set; or "
     "accuracy:0.76, the one whose accuracy on the test set is nearest. Empty for the end.",
 )
+flags.DEFINE_string(
+    "protocol",
+    "shadows",
+    "shadows: attacks learn from shadow models. known: the attacker knows the membership of most "
+    "of the target's own examples, and has no shadow models (Rezaei and Liu 2021); prints tables "
+    "and writes known.csv, and no other flag but those of known, --targets, --release and --out "
+    "counts.",
+)
+flags.DEFINE_float(
+    "known",
+    0.8,
+    "With --protocol=known, the share of the members and of the non-members of each class that the "
+    "attacker knows, the first in the order of the data.",
+)
+flags.DEFINE_list(
+    "known_ways",
+    ["all"],
+    "With --protocol=known, what the attacker looks at; all is what is saved. "
+    + " ".join(
+        f"{name}: {way.summary}, of the signal {way.signal} (table {way.table})."
+        for name, way in known_membership.WAYS.items()
+    ),
+)
+flags.DEFINE_list(
+    "known_classifiers",
+    ["network"],
+    "With --protocol=known, what learns from confidences and layers, of several the best on "
+    f"validation data: {', '.join(CLASSIFIERS)}. Distances and gradients have logistic regression.",
+)
+flags.DEFINE_list(
+    "known_sampling",
+    ["none"],
+    "With --protocol=known, how uneven members and non-members are made even, of several the best "
+    f"on validation data: {', '.join(SAMPLINGS)}.",
+)
 flags.DEFINE_float(
     "fdr",
     None,
@@ -170,6 +209,7 @@ SHOWN = [
     "compat",
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
+    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
@@ -198,6 +238,12 @@ def main() -> None:
         delta=flags.FLAGS.delta,
         confidence=flags.FLAGS.confidence,
     )
+    protocol = flags.FLAGS.protocol
+    if protocol not in ("shadows", "known"):
+        raise bad_choice("--protocol", protocol, ("shadows", "known"))
+    if protocol == "known":
+        _known_membership()
+        return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
@@ -250,6 +296,24 @@ def main() -> None:
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+
+
+def _known_membership() -> None:
+    """Attacks as one who knows most members (Rezaei and Liu 2021)."""
+    share = flags.FLAGS.known
+    if not 0 < share < 1:
+        raise UserError(f"--known={share:g}: give a fraction between 0 and 1, such as 0.8")
+    source, out = read_evidence()
+    evidence, run = source.loaded.evidence, source.run
+    asked = known_membership.ways(flags.FLAGS.known_ways, evidence.signals.saved)
+    classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
+    fit = known_membership.learner(classifiers, sampling, seed=0)
+    if run is not None:
+        flags.open_with(run_data.line(run))
+    found, confidences = known_membership.run(evidence, asked, fit, share)
+    for table in tables_of_known(found, confidences, share):
+        print(f"\n{table.title}\n{terminal.of_table(table)}")
+    out.write_text(KNOWN_TABLE, known_membership.to_csv(found))
 
 
 def after(epoch: int) -> Loaded:

@@ -60,7 +60,7 @@ def of_attacks(results: Results) -> list[Table]:
     found = [
         _decisions(attacks),
         _groups(attacks),
-        _confidence(results.confidence),
+        confidence(results.confidence),
         Table(
             "Mean maximum prediction score by decision",
             *_columns(
@@ -288,7 +288,7 @@ def _groups(attacks: Attacks) -> Table:
     )
 
 
-def _confidence(found: Mapping[str, Confidence]) -> Table:
+def confidence(found: Mapping[str, Confidence]) -> Table:
     """A row a group."""
     return Table(
         "Mean confidence of the targets, in percent",

@@ -30,7 +30,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
     found = {"": _attacks(results)}
     further = [*details.of_attacks(results), *table_one.table_one(results)] if more else []
     for table in details.calibrated(results) + further:
-        found[table.title] = _table(table)
+        found[table.title] = of_table(table)
     if results.exposure_by_source:
         found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
             results.exposure_by_source
@@ -39,7 +39,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
         found["False positives on probes, percent (Hintersdorf et al. 2022)"] = _false_positives(
             results.probes
         )
-        found |= {table.title: _table(table) for table in details.of_probes(results.probes)}
+        found |= {table.title: of_table(table) for table in details.of_probes(results.probes)}
     if results.ablation:
         found["What each component of LiRA adds (Carlini et al. 2022, table II)"] = _metrics(
             (row.attack, row.metrics) for row in results.ablation
@@ -52,7 +52,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
         found["With fewer queries (Carlini et al. 2022, table III)"] = _metrics(
             (f"{row.num_queries:4d} {row.attack}", row.metrics) for row in results.num_queries
         )
-    found |= {table.title: _table(table) for table in epochs.tables(results)}
+    found |= {table.title: of_table(table) for table in epochs.tables(results)}
     if results.statistics:
         found["On statistics of the plain query (Carlini et al. 2022, figure 8)"] = _metrics(
             (f"{row.attack}@{row.statistic}", row.metrics) for row in results.statistics
@@ -60,7 +60,7 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
     return found
 
 
-def _table(table: details.Table) -> str:
+def of_table(table: details.Table) -> str:
     text = _grid([list(table.columns), *map(list, table.rows)])
     return f"{text}\n{table.note}" if table.note else text
 

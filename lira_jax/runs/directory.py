@@ -43,6 +43,7 @@ LT_IQR = "lt_iqr.npy"
 RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
+KNOWN_TABLE = "known.csv"
 VARIANTS_TABLE = "variants.csv"
 EPOCHS_TABLE = "epochs.csv"
 RESULT_SET = "attacks/manifest.json"
@@ -159,6 +160,7 @@ _WRITTEN_BY = {
     EXPOSURE: "lira-attack",
     LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
+    KNOWN_TABLE: "lira-attack --protocol=known",
 }
 
 

@@ -1,0 +1,136 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from lira_jax.attacks import known_classifiers
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.targets import Inside
+from lira_jax.audit import known_membership as known
+from lira_jax.errors import UserError
+from lira_jax.report.known_membership import tables
+
+
+def test_the_first_of_each_kind_are_known_and_the_rest_are_judged():
+    seen = []
+
+    def fit(features, members):
+        seen.append((features[members, 0].tolist(), features[~members, 0].tolist()))
+        return lambda own: np.ones(len(own))
+
+    members = np.tile([True, False], 20)
+    decided, counted, skipped = known.judge(
+        np.arange(40.0)[:, None], members, np.zeros(40, int), np.ones(40, bool), fit, share=0.8
+    )
+    assert seen == [(list(range(0, 32, 2)), list(range(1, 33, 2)))]
+    assert np.flatnonzero(counted).tolist() == list(range(32, 40))
+    np.testing.assert_array_equal(decided, counted)
+    assert skipped == 0
+
+
+def test_each_class_has_a_classifier_of_its_own_and_small_ones_have_none():
+    """Members are above in one class and below in the other: one threshold would find nothing."""
+    labels = np.repeat([0, 1, 2], [60, 60, 28])
+    members = np.arange(148) % 2 == 0
+    side = np.where(labels == 0, 1, -1) * np.where(members, 1, -1)
+    fit = known_classifiers.logistic_regression
+    decided, counted, skipped = known.judge(
+        side[:, None].astype(float), members, labels, np.ones(148, bool), fit
+    )
+    assert skipped == 1
+    assert not counted[labels == 2].any()
+    assert counted.sum() == 24
+    np.testing.assert_array_equal(decided[counted], members[counted])
+
+
+def test_groups_apart_learn_apart_and_examples_without_a_signal_are_left_out():
+    rng = np.random.default_rng(0)
+    members = rng.random(200) < 0.5
+    correct = np.arange(200) < 100
+    features = np.where(members == correct, 1.0, -1.0)[:, None]  # the other way round in the rest
+    features[::10] = np.nan
+    fit = known_classifiers.logistic_regression
+    decided, counted, _ = known.judge(
+        features, members, np.zeros(200, int), correct, fit, apart=True
+    )
+    assert not counted[::10].any()
+    assert counted[correct].any()
+    assert counted[~correct].any()
+    np.testing.assert_array_equal(decided[counted], members[counted])
+
+
+def evidence(leak, targets=2, examples=240, seed=0):
+    """Two classes; logits of members are larger by `leak`."""
+    rng = np.random.default_rng(seed)
+    labels, keep = np.arange(examples) % 2, rng.random((targets, examples)) < 0.5
+    logits = rng.normal(size=(targets, examples, 2)).astype(np.float32)
+    rows = np.arange(examples)
+    for target in range(targets):
+        logits[target, rows, labels] += leak * keep[target]
+    return Evidence.of_arrays(labels, keep, Inside(np.arange(targets)), logits=logits)
+
+
+def found(leak, **options):
+    given = evidence(leak, **options)
+    asked = known.ways(["softmax"], given.signals.saved)
+    fit = known.learner(["logistic_regression"], ["none"], seed=0)
+    return known.run(given, asked, fit, 0.8)
+
+
+def test_the_leak_is_found_and_the_naive_attack_is_what_accuracies_say():
+    given = evidence(3.0)
+    of_ways, confidences = found(3.0)
+    assert of_ways["softmax"].groups["all"].class_balanced_accuracy > 0.75
+    right = np.array([given.signals["logits"][t].argmax(-1) == given.labels for t in range(2)])
+    naive = np.mean(
+        [(right[t][given.keep[t]].mean() + 1 - right[t][~given.keep[t]].mean()) / 2 for t in (0, 1)]
+    )
+    assert of_ways["naive"].groups["all"].balanced_accuracy == pytest.approx(naive)
+    assert of_ways["naive"].groups["correct"].class_balanced_accuracy == pytest.approx(0.5)
+    assert confidences["all"].members > confidences["all"].nonmembers
+
+
+def test_noise_is_at_chance():
+    """Balanced accuracies of independent draws about one half, within their standard error."""
+    values = [
+        found(0.0, targets=1, seed=seed)[0]["softmax"].groups["all"].class_balanced_accuracy
+        for seed in range(30)
+    ]
+    assert abs(np.mean(values) - 0.5) < 4 * np.std(values) / np.sqrt(30)
+
+
+def test_the_table_and_the_file_have_a_row_for_each_way():
+    of_ways, confidences = found(1.0)
+    first, second = tables(of_ways, confidences, 0.8)
+    assert [row[0] for row in first.rows] == ["naive, table 3", "softmax, table 3 and 4"]
+    assert all(len(row) == len(first.columns) for row in first.rows)
+    assert [row[0] for row in second.rows] == ["all", "correct", "misclassified"]
+    rows = list(csv.DictReader(io.StringIO(known.to_csv(of_ways))))
+    assert len(rows) == 6
+    written = float(rows[3]["class_balanced_accuracy"])
+    assert written == of_ways["softmax"].groups["all"].class_balanced_accuracy
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["gradients"], "it is one of all"), (["layers"], "run lira-score --signals=logits,layers")],
+)
+def test_a_way_that_cannot_be_gone_is_refused_with_the_command(names, message):
+    with pytest.raises(UserError, match=message):
+        known.ways(names, ["logits"])
+    assert list(known.ways(["all"], ["logits", "layers"])) == ["softmax", "layers"]
+
+
+def test_unknown_classifiers_and_samplings_are_refused():
+    with pytest.raises(UserError, match="--known_classifiers=svm"):
+        known.learner(["svm"], ["none"], 0)
+    with pytest.raises(UserError, match="--known_sampling=half"):
+        known.learner(["network"], ["half"], 0)
+
+
+def test_signals_that_are_not_there_are_named():
+    given = evidence(0.0)
+    alone = Evidence.of_arrays(given.labels, given.keep, given.targets, phi=np.zeros((2, 240, 1)))
+    with pytest.raises(UserError, match="lira-score --signals=phi,logits"):
+        known.run(alone, {}, known_classifiers.network, 0.8)
