@@ -184,8 +184,7 @@ def run(
     """All ways on all targets, the naive attack first, and the targets' mean confidences.
 
     Raises:
-      UserError: the targets' membership is unknown, there are no logits, or no class is large
-        enough.
+      UserError: the targets' membership is unknown, or there are no logits.
     """
     members = evidence.members
     if members is None:
@@ -212,12 +211,16 @@ def run(
             decided, counted, skipped = judge(features, *own, chosen, share=share, apart=way.apart)
             failed = int(np.isnan(features).any(-1).sum())
             found[name].append((_figures(decided, counted, *own), skipped, failed))
+    means = {name: _mean(of_targets) for name, of_targets in found.items()}
+    for name, known in means.items():
+        if not known.groups["all"].num_classes:
+            progress.note(
+                f"{name}: no class has members and non-members enough to learn from; nothing is "
+                "judged"
+            )
     said = np.array([own.max(-1) for own in p])
     of_label = np.array([np.take_along_axis(own, labels[:, None], -1)[:, 0] for own in p])
-    return (
-        {name: _mean(of_targets) for name, of_targets in found.items()},
-        groups.confidence(of_label, said, members, correct),
-    )
+    return means, groups.confidence(of_label, said, members, correct)
 
 
 def _figures(

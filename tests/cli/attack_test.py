@@ -167,3 +167,14 @@ def test_variants_of_an_attack_stand_beside_each_other_everywhere(run, capsys):
     assert np.any(plain != taylor)
     call(attack, f"--workdir={run.path}", "--compat=rmia", "--attacks=rmia_online")
     assert np.any(run.read(directory.attack("rmia_online")) != plain)
+
+
+def test_the_protocol_of_known_members_writes_its_own_table_alone(run, capsys):
+    before = content(run.path)
+    call(attack, f"--workdir={run.path}", "--protocol=known", "--targets=0,1")
+    said = capsys.readouterr()
+    assert "naive, table 3" in said.out
+    assert "softmax: no class has members and non-members enough" in said.out + said.err
+    assert set(content(run.path)) - set(before) == {"known.csv"}
+    with pytest.raises(UserError, match="--known=1: give a fraction"):
+        call(attack, f"--workdir={run.path}", "--protocol=known", "--known=1")
