@@ -22,7 +22,7 @@ class Values(flags.FlagValues):
         Raises:
           flags.Error: a file is none, too large, or no UTF-8 text.
         """
-        for word, after in zip(argv, [*argv[1:], ""], strict=True):
+        for word, after in zip(argv, [*argv[1:], ""], strict=False):
             if word in _NAMES:
                 _check(after)
             elif named := _named_in(word):

@@ -52,7 +52,7 @@ def asked(*arguments, stored=None):
 
 def test_help_is_of_the_flags_that_matter_in_the_groups_of_the_experiment():
     text = flags.help_text("lira-train", train.SUMMARY, ["workdir", *train.SHOWN])
-    groups = [group.__name__ for group in GROUPS if group.__name__ != "Scoring"]
+    groups = [group.__name__ for group in GROUPS]
     headings = [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == ["Run", *groups]
     masks = text[text.index("\nMasks:") : text.index("\nModel:")]

@@ -30,6 +30,8 @@ def programs(*, logits=LOGITS, classifies=True, tested=True, **fields):
         outputs=lambda model, images: jnp.asarray(logits)[model][images[:, 0]],
         classifies=classifies,
         convolutional=True,
+        reads_text=False,
+        output_shape=(4,),
     )
     one = types.SimpleNamespace(
         network=network, recipe=types.SimpleNamespace(variables=lambda state: state)
