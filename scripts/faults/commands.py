@@ -69,8 +69,10 @@ class Ended:
             return "hang"
         if "Traceback (most recent" in self.said or self.status < 0 or _RAW.search(self.said):
             return "traceback"
-        if self.status and not (self.stage == "status" and not self.said):
-            lines = self.said.strip().splitlines()
+        lines = self.said.strip().splitlines()
+        if self.stage == "status" and all(line.startswith("note: ") for line in lines):
+            return ""  # status 1 says that something is damaged, and standard output what
+        if self.status:
             told = [line for line in lines if re.match(r"lira-\w+: error: ", line)]
             return "" if len(told) == 1 and told == lines[-1:] else "traceback"
         return ""

@@ -46,6 +46,7 @@ def case(scripts, tmp_path):
         ("score", -signal.SIGSEGV, "", "traceback"),
         ("score", None, "", "hang"),
         ("status", 1, "", ""),  # something is damaged, as it says on standard output
+        ("status", 1, "note: lines are passed over\n", ""),
     ],
 )
 def test_an_end_is_judged_by_its_status_and_by_what_is_said(scripts, stage, status, said, wrong):
