@@ -54,7 +54,7 @@ def living(folder: pathlib.Path, *, sweep: bool = False) -> list[Claim]:
       sweep: remove the others, which only the owner of the run's lock may do.
     """
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(p for p in folder.glob("*.json") if p.is_file()):  # no pipe
         with contextlib.suppress(FileNotFoundError):  # its process has ended just now
             if _is_held(path):
                 found.append(_read(path))

@@ -432,6 +432,8 @@ class RunDirectory(Folder):
     def append_metrics(self, records: list[dict]) -> None:
         """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
         lines = records_lib.to_lines(records)
+        if self._exists(METRICS):
+            regular(self._file(METRICS))
         with self._lock(), open(self.path / METRICS, "ab+") as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)

@@ -324,6 +324,8 @@ class Folder:
                 raise UserError(
                     f"--workdir={self.path}: it is a file, or below one; give a directory"
                 ) from None
+            with contextlib.suppress(FileNotFoundError):
+                regular(self.path / LOCK)  # to open a pipe may take for ever
             with contextlib.suppress(FileNotFoundError):  # its last owner has removed it
                 file = open(self.path / LOCK, "w")  # noqa: SIM115, the caller closes it
                 try:

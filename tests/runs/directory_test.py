@@ -363,3 +363,19 @@ def test_a_folder_or_pipe_in_the_place_of_a_file_is_one_line(run):
         with pytest.raises(UserError, match="a pipe or a device, not a file"):
             run.read_metrics() if name == "metrics.jsonl" else run.read(name)
         (run.path / name).unlink()
+
+
+def test_a_pipe_in_the_place_of_the_lock_or_of_a_claim_holds_nobody_up(run):
+    run.append_metrics([{"model": 0, "epoch": 1}])
+    (run.path / ".lock").unlink()
+    os.mkfifo(run.path / ".lock")
+    with pytest.raises(UserError, match=r"\.lock: a pipe or a device, not a file"):
+        run.append_metrics([{"model": 0, "epoch": 2}])
+    (run.path / ".lock").unlink()
+    (run.path / ".processes").mkdir(exist_ok=True)
+    os.mkfifo(run.path / ".processes/train.host@1.0.json")
+    assert run.claims() == []
+    (run.path / "metrics.jsonl").unlink()
+    os.mkfifo(run.path / "metrics.jsonl")
+    with pytest.raises(UserError, match=r"metrics\.jsonl: a pipe or a device, not a file"):
+        run.append_metrics([{"model": 0, "epoch": 2}])
