@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import os
 import signal
@@ -226,7 +227,10 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
             if error.errno is None:
                 raise
             path = error.filename if isinstance(error.filename, str) else FLAGS.workdir
-            _fail(name, f"{path}: {error.strerror}", 1)
+            why = error.strerror
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                why = "the disk is full; free some space and run the same command again"
+            _fail(name, f"{path}: {why}", 1)
         except MemoryError as error:
             _fail(name, f"memory does not suffice{f' ({error})' if str(error) else ''}", 1)
         except KeyboardInterrupt:

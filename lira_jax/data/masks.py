@@ -118,7 +118,7 @@ def _one_sided(keep: np.ndarray) -> str:
 
 def _read_array(kind: str) -> np.ndarray:
     """The array in the file that a kind of masks names."""
-    path = pathlib.Path(kind.partition(":")[2]).expanduser()
+    path = pathlib.Path(os.path.expanduser(kind.partition(":")[2]))
     flag = f"--masks={kind}"
     with reading(flag):
         if numpy_file.is_archive(path):
@@ -170,7 +170,7 @@ def check_same(kind: str, keep: np.ndarray) -> None:
       UserError: they are not the same.
     """
     path = kind.partition(":")[2]
-    if not path or not pathlib.Path(path).expanduser().exists():
+    if not path or not os.path.exists(os.path.expanduser(path)):
         return
     if kind.startswith(FILE):
         same = np.array_equal(_read(kind, keep.shape, float(keep.mean())), keep)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -48,12 +49,12 @@ def _where_they_are(e: Experiment, run: RunDirectory) -> Experiment:
     begun = run.data_fingerprint() is not None
     for spec in e.outliers_from.split(",") if begun else ():
         name, _, path = spec.partition(":")
-        if path and name.strip() != "tfds" and not pathlib.Path(path).expanduser().exists():
+        if path and name.strip() != "tfds" and not os.path.exists(os.path.expanduser(path)):
             raise UserError(
                 f"--outliers_from={spec}: no such file or folder; if the data were moved, give "
                 "--outliers_from=NEW, with all its kinds in their order"
             )
-    if not begun or not e.data_path or pathlib.Path(e.data_path).expanduser().exists():
+    if not begun or not e.data_path or os.path.exists(os.path.expanduser(e.data_path)):
         return e
     if pathlib.Path(e.data_path).name == DATA and (run.path / DATA).exists():
         return dataclasses.replace(e, data_path=str(run.path / DATA))

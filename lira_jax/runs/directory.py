@@ -176,7 +176,7 @@ class RunDirectory(Folder):
     """Reads and writes the files of one run."""
 
     def __init__(self, path: str | os.PathLike):
-        path = pathlib.Path(path).expanduser()
+        path = pathlib.Path(os.path.expanduser(path))
         super().__init__(path, lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
 
     # The experiment

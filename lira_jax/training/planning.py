@@ -29,7 +29,7 @@ CACHED_WEIGHTS = 4_000_000
 WORTH_BATCHING = 4
 
 _DENSE = [("vmap", "plain"), ("loop", "plain"), ("map", "plain")]
-_ONEDNN = [("loop", "onednn")]  # nothing else was faster (docs/measurements/convolutions_cpu.md)
+_ONEDNN = [("loop", "onednn")]  # of a prototype, nothing else was faster
 _CPU = [
     ("loop", "plain"),
     ("unroll", "plain"),

@@ -379,3 +379,8 @@ def test_a_pipe_in_the_place_of_the_lock_or_of_a_claim_holds_nobody_up(run):
     os.mkfifo(run.path / "metrics.jsonl")
     with pytest.raises(UserError, match=r"metrics\.jsonl: a pipe or a device, not a file"):
         run.append_metrics([{"model": 0, "epoch": 2}])
+
+
+def test_the_home_of_a_user_that_there_is_not_is_a_name_like_others(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert not RunDirectory("~no-such-user/run").has_experiment()

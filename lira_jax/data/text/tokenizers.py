@@ -1,5 +1,6 @@
 """Tokenizers: text to token ids and back."""
 
+import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -81,7 +82,7 @@ def make(name: str, pool: Sequence[str]) -> Tokenizer:
                 "tokens, such as bpe:4096"
             )
         return Library(_train(int(size), pool))
-    path = pathlib.Path(name).expanduser()
+    path = pathlib.Path(os.path.expanduser(name))
     if not path.exists():
         raise UserError(
             f"{_FLAG}={name}: neither bytes nor bpe:SIZE, and no such file; give a tokenizer.json, "
