@@ -172,12 +172,17 @@ _FIRST_DUMPS = {
 """Stage, or signal -> what begins to exist once the fields that it fixes are fixed."""
 
 
+def _written_by(name: str) -> str:
+    """The command that writes a file; of a name that a damaged manifest has, all that may."""
+    return _WRITTEN_BY.get(name.split("/")[0], "lira-train, lira-score or lira-attack")
+
+
 class RunDirectory(Folder):
     """Reads and writes the files of one run."""
 
     def __init__(self, path: str | os.PathLike):
         path = pathlib.Path(os.path.expanduser(path))
-        super().__init__(path, lambda name: _WRITTEN_BY[name.split("/")[0]], RESULTS)
+        super().__init__(path, _written_by, RESULTS)
 
     # The experiment
 

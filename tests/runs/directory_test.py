@@ -384,3 +384,9 @@ def test_a_pipe_in_the_place_of_the_lock_or_of_a_claim_holds_nobody_up(run):
 def test_the_home_of_a_user_that_there_is_not_is_a_name_like_others(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert not RunDirectory("~no-such-user/run").has_experiment()
+
+
+def test_a_name_that_no_command_writes_is_told_as_missing(run):
+    """As of a manifest in which a letter has changed."""
+    with pytest.raises(UserError, match="attackc/loss.npy is missing: run the stage that writes"):
+        run.read("attackc/loss.npy")
