@@ -388,5 +388,5 @@ def test_the_home_of_a_user_that_there_is_not_is_a_name_like_others(monkeypatch,
 
 def test_a_name_that_no_command_writes_is_told_as_missing(run):
     """As of a manifest in which a letter has changed."""
-    with pytest.raises(UserError, match="attackc/loss.npy is missing: run the stage that writes"):
+    with pytest.raises(UserError, match=r"attackc/loss\.npy is missing: run the stage"):
         run.read("attackc/loss.npy")
