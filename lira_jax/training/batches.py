@@ -75,8 +75,7 @@ def one_pass(key, keep, epoch, *, steps: int, batch_size: int):
     Returns:
       int32 [steps, batch_size], indices of examples, or PADDING.
     """
-    order = jax.random.uniform(jax.random.fold_in(key, epoch), keep.shape)
-    order = jnp.argsort(jnp.where(keep, order, 2))  # members first, in random order
+    order = shuffle.members_first(jax.random.fold_in(key, epoch), keep).astype(jnp.int32)
     missing = max(0, steps * batch_size - len(keep))
     order = jnp.pad(order, (0, missing))[: steps * batch_size]
     index = jnp.where(jnp.arange(len(order)) < jnp.sum(keep), order, PADDING)
