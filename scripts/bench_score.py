@@ -72,7 +72,7 @@ def scoring(programs: Programs, queries: int, batch: int = 0) -> Callable[[], No
         plain=("logits",),
     )
     step = lift.lift(step, programs.plan.strategy, devices, shared=3)
-    batch = batch or usual_batch(devices, convolutional=programs.network.convolutional)
+    batch = batch or usual_batch(devices, programs.network)
     images, labels = lift.replicate((dataset.x, dataset.y), devices)
     chunks = chunks_of_variables(programs)
 
@@ -130,7 +130,7 @@ def compare(experiment: Experiment, a) -> None:
     x = rng.integers(0, 256, (num_images, *SHAPES[experiment.model]), dtype=np.uint8)
     dataset = Dataset(x, np.arange(num_images, dtype=np.int32) % CLASSES, num_classes=CLASSES)
     whole = make_programs(experiment, dataset, devices)
-    usual = usual_batch(devices, convolutional=whole.network.convolutional)
+    usual = usual_batch(devices, whole.network)
     # So few examples that the same number of images passes, in as many batches.
     fewer = num_images // usual * (usual // 18) or max(1, num_images // 18)
     eighteenth = make_programs(

@@ -2,26 +2,30 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
+if TYPE_CHECKING:
+    from lira_jax.models.network import Network
+
 _BATCH, _CPU_CONVOLUTION_BATCH = 1024, 64
 _OUTPUTS = 1 << 20  # numbers that a model says of a batch; of text, the logits of each token
 
 
-def usual_batch(devices: Mesh, *, convolutional: bool, output_shape: tuple[int, ...] = ()) -> int:
+def usual_batch(devices: Mesh, network: "Network") -> int:
     """Examples of one model in one scoring step, queries counted, where the user does not say.
 
     The activations of a convolutional network stay in a CPU's cache for small batches only
-    (docs/measurements/scoring_and_attack_speed.md). `output_shape` is of one example's outputs.
+    (docs/measurements/scoring_and_attack_speed.md).
     """
     on_cpu = devices.devices.flat[0].platform == "cpu"
-    usual = _CPU_CONVOLUTION_BATCH if convolutional and on_cpu else _BATCH
-    if len(output_shape) < 2:
+    usual = _CPU_CONVOLUTION_BATCH if network.convolutional and on_cpu else _BATCH
+    if len(network.output_shape) < 2:
         return usual
-    return max(1, min(usual, _OUTPUTS // math.prod(output_shape)))
+    return max(1, min(usual, _OUTPUTS // math.prod(network.output_shape)))
 
 
 def sweep(step: Callable, state, images, labels, batch_size: int) -> Iterator:

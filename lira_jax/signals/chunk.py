@@ -90,9 +90,7 @@ class ChunkScorer:
         )
         self._shapes = measure.shapes(of_one, network, examples.x, examples.y)
         self.program = lift.lift(of_one, self.strategy, devices, shared=3)
-        batch = e.score_batch_size or usual_batch(
-            devices, convolutional=network.convolutional, output_shape=network.output_shape
-        )
+        batch = e.score_batch_size or usual_batch(devices, network)
         self.batch = max(1, batch // max(self.queries, table.images(measures)))
         self.num_examples = len(examples.y)
 

@@ -66,11 +66,7 @@ def _outputs(
     programs: Programs, state, images, labels, models: int
 ) -> list[tuple[Summary, np.ndarray | None]]:
     """What the first so many models say of some examples, and their losses [examples]."""
-    batch = usual_batch(
-        programs.devices,
-        convolutional=programs.network.convolutional,
-        output_shape=programs.network.output_shape,
-    )
+    batch = usual_batch(programs.devices, programs.network)
     swept, losses = zip(*sweep(programs.evaluate, state, images, labels, batch), strict=True)
     together = health.concatenate(swept, axis=1)
     known = None if losses[0] is None else np.concatenate(losses, axis=1)

@@ -1,5 +1,7 @@
 """A sweep gives what one call on all examples would give, whatever the batch."""
 
+import types
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,4 +70,7 @@ def test_one_program_serves_all_batches_and_the_next_is_sent_before_the_last_is_
 
 def test_only_convolutions_on_a_cpu_are_scored_in_small_batches():
     mesh = lift.mesh(1)
-    assert usual_batch(mesh, convolutional=True) < usual_batch(mesh, convolutional=False)
+    dense, convolutional = (
+        types.SimpleNamespace(convolutional=kind, output_shape=(10,)) for kind in (False, True)
+    )
+    assert usual_batch(mesh, convolutional) < usual_batch(mesh, dense)
