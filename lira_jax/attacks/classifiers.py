@@ -4,6 +4,7 @@ trained.py trains and asks the classifiers of this file; a line of VARIANTS puts
 """
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,15 +104,24 @@ def xgboost(seed: int) -> "BaseEstimator":
     Raises:
       UserError: the package is not installed.
     """
+    return xgb_classifier()(
+        n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed
+    )
+
+
+def xgb_classifier() -> Callable[..., "BaseEstimator"]:
+    """The class of the xgboost package.
+
+    Raises:
+      UserError: the package is not installed.
+    """
     try:
         from xgboost import XGBClassifier
     except ImportError:
         raise UserError(
             "the xgboost attack needs a package that is not installed: pip install xgboost"
         ) from None
-    return XGBClassifier(
-        n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed
-    )
+    return XGBClassifier
 
 
 def logistic_regression(seed: int) -> "BaseEstimator":

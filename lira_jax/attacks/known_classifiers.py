@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lira_jax.attacks import classifiers
 from lira_jax.errors import UserError
 
 Score = Callable[[np.ndarray], np.ndarray]
@@ -53,12 +54,7 @@ def logistic_regression(features: np.ndarray, members: np.ndarray, seed: int = 0
     Raises:
       UserError: fewer than FEWEST members or non-members.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = LogisticRegression(class_weight="balanced", max_iter=1000)
-    return _fitted(make_pipeline(StandardScaler(), model), features, members)
+    return _fitted(classifiers.logistic_regression(seed), features, members)
 
 
 def network(features: np.ndarray, members: np.ndarray, seed: int = 0) -> Score:
@@ -100,13 +96,7 @@ def xgboost(features: np.ndarray, members: np.ndarray, seed: int = 0, *, tries: 
 
     Arguments and errors as `random_forest`; also if the package xgboost is not installed.
     """
-    try:
-        from xgboost import XGBClassifier
-    except ImportError:
-        raise UserError(
-            "the xgboost attack needs a package that is not installed: pip install xgboost"
-        ) from None
-    model = XGBClassifier(n_jobs=1, random_state=seed)
+    model = classifiers.xgb_classifier()(n_jobs=1, random_state=seed)
     scoring = "balanced_accuracy"
     return _searched(model, _BOOSTING, features, members, seed, tries, scoring, repeats=2)
 

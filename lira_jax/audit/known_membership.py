@@ -11,12 +11,14 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import scipy
 
 from lira_jax import progress
 from lira_jax.attacks import known_classifiers as classifiers
+from lira_jax.attacks.classifiers import probabilities
 from lira_jax.attacks.known_classifiers import Fit
+from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.audit.model_facts import mean_confidences
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation import groups
 from lira_jax.evaluation.groups import GROUPS, Confidence, GroupDecisions
@@ -47,12 +49,8 @@ class Way:
     features: Callable[[np.ndarray], np.ndarray] = lambda signal: signal.reshape(len(signal), -1)
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return scipy.special.softmax(logits.astype(np.float64), -1)
-
-
 WAYS = {
-    "softmax": Way("logits", "the vector of confidences", "3 and 4", features=_softmax),
+    "softmax": Way("logits", "the vector of confidences", "3 and 4", features=probabilities),
     "layers": Way("layers", "the last hidden layer", "5"),
     "boundary_distance": Way(
         "boundary_distance", "the distance to the boundary", "6", apart=True, linear=True
@@ -195,9 +193,7 @@ def run(
             "lira-score --signals=phi,logits"
         )
     labels, names = evidence.labels, [NAIVE, *asked]
-    p = [_softmax(logits) for logits in evidence.each_target("logits")]
-    predicted = np.array([own.argmax(-1) for own in p])
-    correct = predicted == labels
+    correct = evidence.statistic_of_targets(statistics.correctness) == 1
     found: dict[str, list[tuple[dict[str, GroupDecisions], int, int]]] = {n: [] for n in names}
     signals = {name: evidence.each_target(way.signal) for name, way in asked.items()}
     for target in progress.each("known members", range(len(members)), "targets"):
@@ -218,9 +214,7 @@ def run(
                 f"{name}: no class has members and non-members enough to learn from; nothing is "
                 "judged"
             )
-    said = np.array([own.max(-1) for own in p])
-    of_label = np.array([np.take_along_axis(own, labels[:, None], -1)[:, 0] for own in p])
-    return means, groups.confidence(of_label, said, members, correct)
+    return means, mean_confidences(evidence, members, correct)
 
 
 def _figures(

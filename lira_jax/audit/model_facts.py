@@ -16,6 +16,7 @@ from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.confidence_shapes import confidence_shapes
 from lira_jax.evaluation.decisions import best_threshold
+from lira_jax.evaluation.groups import Confidence
 from lira_jax.evaluation.ranked import Ranked
 
 
@@ -41,12 +42,7 @@ def model_facts(
     found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
         "calibration": _calibration(evidence, members, shadows),
-        "confidence": groups.confidence(
-            np.exp(evidence.statistic_of_targets(statistics.log_confidence)),
-            np.exp(evidence.statistic_of_targets(statistics.maximum_score)),
-            members,
-            correct,
-        ),
+        "confidence": mean_confidences(evidence, members, correct),
         "confidence_shapes": confidence_shapes(
             evidence.each_target("logits"), evidence.labels, members
         ),
@@ -59,6 +55,23 @@ def model_facts(
         except UserError as error:
             progress.note(f"left out the privacy risk: {error}")
     return found
+
+
+def mean_confidences(
+    evidence: Evidence, members: np.ndarray, correct: np.ndarray
+) -> dict[str, Confidence]:
+    """Mean confidence of the targets on all, rightly and wrongly classified examples.
+
+    Args:
+      evidence: with logits.
+      members, correct: bool [targets, examples].
+    """
+    return groups.confidence(
+        np.exp(evidence.statistic_of_targets(statistics.log_confidence)),
+        np.exp(evidence.statistic_of_targets(statistics.maximum_score)),
+        members,
+        correct,
+    )
 
 
 def _privacy_risk(
