@@ -112,10 +112,12 @@ class Masks:
         "apply that need no shadow model which trained on the example; 2 models are one target "
         "and one shadow), disjoint:PATH (the targets' half is what a .npy file says, bool "
         "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
-        "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
+        "Privacy Meter's), official (the pool is the training set and the test set; all models "
+        "train on the former, so only --protocol=known attacks them; 1 model is enough), or "
+        "file:PATH (a .npy file, bool [num_models, examples of the pool]).",
         choices=(
             *("balanced", "bernoulli", "tf_privacy", "disjoint", "disjoint:PATH"),
-            *("pairs", "file:PATH"),
+            *("pairs", "official", "file:PATH"),
         ),
     )
     pkeep: float = _field(
