@@ -211,8 +211,8 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
         settings["masks"] = masks.absolute(settings["masks"])
         if settings["masks"] == masks.OFFICIAL:
             raise UserError(
-                f"masks={masks.OFFICIAL}: models of one training set are no shadows of one another; "
-                "use lira-train and lira-attack --protocol=known, or other masks"
+                f"masks={masks.OFFICIAL}: models of one training set are no shadows of one "
+                "another; use lira-train and lira-attack --protocol=known, or other masks"
             )
     if "queries" not in settings:
         settings["queries"] = _QUERIES.get(settings.get("augment", "none"), 18)
