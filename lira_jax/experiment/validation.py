@@ -43,6 +43,7 @@ def validate(experiment: Experiment) -> Experiment:
     for name in (
         "learning_rate",
         "weight_decay",
+        "clip_norm",
         "rotation",
         "mixup",
         "dp_noise",

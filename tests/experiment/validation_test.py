@@ -31,6 +31,7 @@ from lira_jax.experiment import Experiment
         ("drops", (3,), "--drops=3: --schedule=cosine has no steps; give --schedule=step"),
         ("drop_factor", 1.0, "--drop_factor=1"),
         ("beta2", 1.0, "--beta2=1"),
+        ("clip_norm", -1.0, "--clip_norm=-1"),
         ("padding", "zeros", "--padding=zeros: did you mean zero"),
         ("epoch_queries", 1, "--epoch_queries=1: say which epochs to score"),
         ("score_epochs", "101", "--score_epochs=101: '101' is none of the 100 epochs"),
