@@ -83,6 +83,19 @@ flags.DEFINE_string(
     "With --release, what the shadow models release: same (an attacker who knows the defence), or "
     "none (one who does not).",
 )
+flags.DEFINE_path(
+    "examples",
+    "",
+    "Attack these examples of the pool alone: a .npy file with bool [examples], or their numbers. "
+    "Empty for all but a defence's --reference.",
+)
+flags.DEFINE_path(
+    "shadow_examples",
+    "",
+    "Attacks that learn do so from these examples: a file as --examples. With --shadows the shadow "
+    "models may have trained on other examples than the targets, and these are their members and "
+    "non-members (Song and Mittal 2021).",
+)
 flags.DEFINE_string(
     "compat",
     "",
@@ -206,7 +219,7 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "release", "shadows_defence", "out"),
-    "compat",
+    *("examples", "shadow_examples", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
     *("protocol", "known", "known_ways", "known_classifiers", "known_sampling"),
@@ -319,7 +332,7 @@ def _known_membership() -> None:
 def after(epoch: int) -> Loaded:
     """What is attacked of the models as they were after an epoch."""
     asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
-    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True}
+    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True, **_named_examples()}
     loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
     if number := flags.FLAGS.use_queries:
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
@@ -386,6 +399,9 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
         raise UserError(f"--out={out}: it is a file; give a directory")
     if released and foreign:
         raise UserError(f"--release={released}: {why}; it is for a run of lira_jax")
+    if foreign and (given := [f for f in ("examples", "shadow_examples") if flags.FLAGS[f].value]):
+        flag = given[0]
+        raise UserError(f"--{flag}={flags.FLAGS[flag].value}: {why}; it is for a run of lira_jax")
     if why and not out:
         raise UserError(f"--out=: {why}; name a directory for the results")
     if why and RunDirectory(out).has_experiment():
@@ -400,12 +416,24 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     else:
         runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
         source = evidence_lib.read_own(
-            runs, asked, shadows, order, stop_at=stop_at, released=released, naive=naive
+            runs,
+            asked,
+            shadows,
+            order,
+            stop_at=stop_at,
+            released=released,
+            naive=naive,
+            **_named_examples(),
         )
         if released and not out:
             folder = release.check(runs[0][0], released).folder
             return source, runs[0][0].on_release(folder, naive)
     return source, RunDirectory(out or workdir)
+
+
+def _named_examples() -> dict[str, Any]:
+    """Files of the examples that are attacked, and that attacks learn from."""
+    return {"judged": flags.FLAGS.examples, "known": flags.FLAGS.shadow_examples}
 
 
 def _release() -> tuple[str, bool]:

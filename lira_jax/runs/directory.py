@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # commands that read start without waiting for JAX
 EXPERIMENT = "experiment.json"
 KEEP = "keep.npy"
 """Who trained on what, bool [models, examples]."""
+REFERENCE = "reference.npy"
+"""The defender's own non-members, bool [examples], which are not attacked."""
 SOURCES = "sources.npy"
 """Where each example comes from, an index of `data.outliers.names`, int [examples]."""
 DATA = "data.npz"
@@ -150,6 +152,7 @@ _WRITTEN_BY = {
     KEEP: "lira-train",
     "labels.npy": "lira-train",
     SOURCES: "lira-train",
+    REFERENCE: "lira-train",
     "scores": "lira-score",
     "logits": "lira-score",
     "signals": "lira-score --signals",
