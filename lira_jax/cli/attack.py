@@ -1,8 +1,8 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
 import dataclasses
-import os
-from typing import Any
+import functools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,33 +12,24 @@ from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit import known_membership
+from lira_jax.audit import half_known, known_membership
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import EPOCHS_ATTACK, Request, audit_run
 from lira_jax.cli import flags
+from lira_jax.cli.attacked import Attacker, after, attackers, read_evidence
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.experiment import scored_epochs
-from lira_jax.interop import evidence as evidence_lib
-from lira_jax.interop import release
-from lira_jax.interop.queries import ORDERS, check_order
-from lira_jax.interop.read import recognise
+from lira_jax.interop.evidence import Source
+from lira_jax.interop.queries import ORDERS
 from lira_jax.report import terminal
+from lira_jax.report.attackers import adaptive_and_naive
+from lira_jax.report.attackers import half_known as of_half_known
 from lira_jax.report.known_membership import tables as tables_of_known
 from lira_jax.runs import data as run_data
-from lira_jax.runs import result_set
-from lira_jax.runs.directory import (
-    EPOCHS_TABLE,
-    EXPOSURE,
-    KNOWN_TABLE,
-    RESULTS,
-    RESULTS_TABLE,
-    VARIANTS_TABLE,
-    RunDirectory,
-)
-from lira_jax.runs.evidence import Loaded
+from lira_jax.runs.directory import HALF_KNOWN_TABLE, KNOWN_TABLE, RunDirectory
 
 flags.DEFINE_string(
     "attacks",
@@ -80,8 +71,9 @@ flags.DEFINE_path(
 flags.DEFINE_string(
     "shadows_defence",
     "same",
-    "With --release, what the shadow models release: same (an attacker who knows the defence), or "
-    "none (one who does not).",
+    "With --release, what the shadow models release: same (an attacker who knows the defence), "
+    "none (one who does not), or both, one after the other, in one table. Of a defence in "
+    "training, both are the run's own models and those of an undefended run that --shadows names.",
 )
 flags.DEFINE_path(
     "examples",
@@ -149,8 +141,9 @@ flags.DEFINE_string(
     "shadows",
     "shadows: attacks learn from shadow models. known: the attacker knows the membership of most "
     "of the target's own examples, and has no shadow models (Rezaei and Liu 2021); prints tables "
-    "and writes known.csv, and no other flag but those of known, --targets, --release and --out "
-    "counts.",
+    "and writes known.csv. half_known: he knows half of the members and as many non-members "
+    "(Song and Mittal 2021), and half_known.csv is written. No flag counts with these but those of "
+    "known, --targets, --release, --examples and --out.",
 )
 flags.DEFINE_float(
     "known",
@@ -226,6 +219,7 @@ SHOWN = [
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
+PROTOCOLS = ("shadows", "known", "half_known")
 
 
 def main() -> None:
@@ -252,42 +246,30 @@ def main() -> None:
         confidence=flags.FLAGS.confidence,
     )
     protocol = flags.FLAGS.protocol
-    if protocol not in ("shadows", "known"):
-        raise bad_choice("--protocol", protocol, ("shadows", "known"))
-    if protocol == "known":
-        _known_membership()
+    if protocol not in PROTOCOLS:
+        raise bad_choice("--protocol", protocol, PROTOCOLS)
+    asked = attackers()
+    if protocol != "shadows":
+        (_known_membership if protocol == "known" else _half_known)(asked[0])
         return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
-    source, out = read_evidence()
+    found = [_attack(request, attack, attacker) for attacker in asked]
+    if len(found) == 2 and all(results.attacks for results in found):
+        table = adaptive_and_naive(*found)
+        print(f"\n{table.title}\n{terminal.of_table(table)}")
+
+
+def _attack(request: Request, epochs_attack: str, attacker: Attacker) -> Results:
+    """All attacks by one attacker."""
+    source, out = read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     if run is not None:
         flags.open_with(run_data.line(run))
-    if loaded.epochs and loaded.stop_at:
-        first, last = min(loaded.epochs), max(loaded.epochs)
-        which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
-        progress.note(f"the targets are as they were after {which}, shadow models by the same rule")
-    shadows = loaded.evidence.num_shadows
-    if shadows == 1:
-        progress.note(
-            "note: with 1 shadow model nothing is known of the variance of single examples; "
-            "attacks that need it are left out"
-        )
-    elif shadows < FEW_SHADOWS - 1:
-        progress.note(
-            f"note: with {shadows} shadow models the variance of single examples is uncertain; "
-            "below 64 lira_moderated or the attacks with a fixed variance are advised"
-        )
-    if released := flags.FLAGS.release:
-        by = "do not" if flags.FLAGS.shadows_defence == "none" else "release the same"
-        progress.note(f"the targets release {released}, the shadow models {by}")
-    if run is not None and shadow_run is not None:
-        progress.note(
-            f"the targets are the models of {run.path}, their shadow models those of "
-            f"{shadow_run.path}"
-        )
+    for line in _notes(source):
+        progress.note(line)
     printed = set()
 
     def show(results: Results) -> None:
@@ -300,23 +282,71 @@ def main() -> None:
 
     if (asked := flags.FLAGS.at_epochs) and run is not None:
         epochs = scored(run, asked)
-        request = dataclasses.replace(request, epochs=epochs, epochs_attack=attack)
+        request = dataclasses.replace(request, epochs=epochs, epochs_attack=epochs_attack)
     results = audit_run(
-        loaded, request, out, run=run, shadow_run=shadow_run, known=show, after=after
+        loaded,
+        request,
+        out,
+        run=run,
+        shadow_run=shadow_run,
+        known=show,
+        after=functools.partial(after, attacker),
     )
     if not results.attacks:
         progress.note(
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+    return results
 
 
-def _known_membership() -> None:
+def _notes(source: Source) -> Iterator[str]:
+    """What is said beforehand of who is attacked with what."""
+    loaded = source.loaded
+    if loaded.epochs and loaded.stop_at:
+        first, last = min(loaded.epochs), max(loaded.epochs)
+        which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+        yield f"the targets are as they were after {which}, shadow models by the same rule"
+    shadows = loaded.evidence.num_shadows
+    if shadows == 1:
+        yield (
+            "note: with 1 shadow model nothing is known of the variance of single examples; "
+            "attacks that need it are left out"
+        )
+    elif shadows < FEW_SHADOWS - 1:
+        yield (
+            f"note: with {shadows} shadow models the variance of single examples is uncertain; "
+            "below 64 lira_moderated or the attacks with a fixed variance are advised"
+        )
+    if loaded.release:
+        by = "do not" if loaded.naive else "release the same"
+        yield f"the targets release {flags.FLAGS.release}, the shadow models {by}"
+    if loaded.examples is not None and flags.FLAGS.examples:
+        yield f"{loaded.examples.sum()} of {len(loaded.examples)} examples are attacked"
+    if source.run is not None and source.shadow_run is not None:
+        yield (
+            f"the targets are the models of {source.run.path}, their shadow models those of "
+            f"{source.shadow_run.path}"
+        )
+
+
+def _half_known(attacker: Attacker) -> None:
+    """Attacks as one who knows half of the members (Song and Mittal 2021)."""
+    source, out = read_evidence(attacker)
+    if source.run is not None:
+        flags.open_with(run_data.line(source.run))
+    found = half_known.run(source.loaded.evidence)
+    table = of_half_known(found)
+    print(f"\n{table.title}\n{terminal.of_table(table)}")
+    out.write_text(HALF_KNOWN_TABLE, half_known.to_csv(found))
+
+
+def _known_membership(attacker: Attacker) -> None:
     """Attacks as one who knows most members (Rezaei and Liu 2021)."""
     share = flags.FLAGS.known
     if not 0 < share < 1:
         raise UserError(f"--known={share:g}: give a fraction between 0 and 1, such as 0.8")
-    source, out = read_evidence()
+    source, out = read_evidence(attacker)
     evidence, run = source.loaded.evidence, source.run
     asked = known_membership.ways(flags.FLAGS.known_ways, evidence.signals.saved)
     classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
@@ -327,16 +357,6 @@ def _known_membership() -> None:
     for table in tables_of_known(found, confidences, share):
         print(f"\n{table.title}\n{terminal.of_table(table)}")
     out.write_text(KNOWN_TABLE, known_membership.to_csv(found))
-
-
-def after(epoch: int) -> Loaded:
-    """What is attacked of the models as they were after an epoch."""
-    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
-    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True, **_named_examples()}
-    loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
-    if number := flags.FLAGS.use_queries:
-        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
-    return loaded
 
 
 def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
@@ -379,98 +399,6 @@ def _not_evaluated(members: np.ndarray | None) -> str:
     if not members.any():
         return "the targets trained on none of the examples, and a ROC needs members"
     return "no attack could be made"
-
-
-def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
-    """Reads what the flags name; where results go comes second."""
-    workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
-    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
-    order = check_order("--targets_queries", flags.FLAGS.targets_queries)
-    released, naive = _release()
-    foreign = recognise(workdir)
-    why = ""
-    if foreign:
-        why = f"{workdir} is another tool's run directory"
-    elif shadows:
-        why = "--shadows is given"
-    elif evidence_lib.names_a_file(asked):
-        why = f"--targets={asked} is no model of the run"
-    if os.path.isfile(out):
-        raise UserError(f"--out={out}: it is a file; give a directory")
-    if released and foreign:
-        raise UserError(f"--release={released}: {why}; it is for a run of lira_jax")
-    if foreign and (given := [f for f in ("examples", "shadow_examples") if flags.FLAGS[f].value]):
-        flag = given[0]
-        raise UserError(f"--{flag}={flags.FLAGS[flag].value}: {why}; it is for a run of lira_jax")
-    if why and not out:
-        raise UserError(f"--out=: {why}; name a directory for the results")
-    if why and RunDirectory(out).has_experiment():
-        raise UserError(
-            f"--out={out}: {why}, and in that directory are the results of a run's own models; "
-            "name another"
-        )
-    if out and not RunDirectory(out).has_experiment():
-        check_out(RunDirectory(out))
-    if foreign:
-        source = evidence_lib.read_foreign(workdir, asked, shadows, order)
-    else:
-        runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
-        source = evidence_lib.read_own(
-            runs,
-            asked,
-            shadows,
-            order,
-            stop_at=stop_at,
-            released=released,
-            naive=naive,
-            **_named_examples(),
-        )
-        if released and not out:
-            folder = release.check(runs[0][0], released).folder
-            return source, runs[0][0].on_release(folder, naive)
-    return source, RunDirectory(out or workdir)
-
-
-def _named_examples() -> dict[str, Any]:
-    """Files of the examples that are attacked, and that attacks learn from."""
-    return {"judged": flags.FLAGS.examples, "known": flags.FLAGS.shadow_examples}
-
-
-def _release() -> tuple[str, bool]:
-    """What the targets release, and whether the shadow models do not.
-
-    Raises:
-      UserError: a value of --shadows_defence that does not fit.
-    """
-    released, shadows = flags.FLAGS.release, flags.FLAGS.shadows_defence
-    if shadows not in ("same", "none"):
-        raise bad_choice("--shadows_defence", shadows, ("same", "none"))
-    if shadows == "none" and not released:
-        raise UserError("--shadows_defence=none: it is about --release; name one")
-    if released and (flags.FLAGS.at_epochs or flags.FLAGS.out == flags.FLAGS.workdir):
-        raise UserError(
-            f"--release={released}: not with --at_epochs or the run's own results as --out"
-        )
-    return released, shadows == "none"
-
-
-def check_out(out: RunDirectory) -> None:
-    """Checks that lira-attack overwrites nothing in a folder but its own results.
-
-    Raises:
-      UserError: naming the file in its way.
-    """
-    found = [
-        name
-        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EPOCHS_TABLE, EXPOSURE)
-        if (out.path / name).exists()
-    ]
-    found += ["attacks"] if any(out.path.glob("attacks/*")) else []
-    if found and not result_set.scores(out):
-        raise UserError(
-            f"--out={out.path}: {found[0]} in it is not from lira-attack, which would overwrite "
-            "it; name another directory"
-        )
 
 
 def cli() -> None:

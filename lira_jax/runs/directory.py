@@ -46,10 +46,13 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 KNOWN_TABLE = "known.csv"
+HALF_KNOWN_TABLE = "half_known.csv"
 VARIANTS_TABLE = "variants.csv"
 EPOCHS_TABLE = "epochs.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
+NAIVE = "naive"
+"""Under results against a defence, those of an attacker who does not know it."""
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -164,6 +167,7 @@ _WRITTEN_BY = {
     LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
     KNOWN_TABLE: "lira-attack --protocol=known",
+    HALF_KNOWN_TABLE: "lira-attack --protocol=half_known",
 }
 
 
@@ -511,7 +515,7 @@ class RunDirectory(Folder):
         Args:
           naive: whether the shadow models are undefended.
         """
-        return RunDirectory(self.path / _RELEASED / name / ("naive" if naive else ""))
+        return RunDirectory(self.path / _RELEASED / name / (NAIVE if naive else ""))
 
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""
