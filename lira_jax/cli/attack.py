@@ -8,28 +8,24 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks import options
-from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit import half_known, known_membership
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import EPOCHS_ATTACK, Request, audit_run
-from lira_jax.cli import flags
-from lira_jax.cli.attacked import Attacker, after, attackers, read_evidence
+from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.experiment import scored_epochs
 from lira_jax.interop.evidence import Source
-from lira_jax.interop.queries import ORDERS
 from lira_jax.report import terminal
 from lira_jax.report.attackers import adaptive_and_naive
-from lira_jax.report.attackers import half_known as of_half_known
-from lira_jax.report.known_membership import tables as tables_of_known
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import HALF_KNOWN_TABLE, KNOWN_TABLE, RunDirectory
+from lira_jax.runs.directory import (
+    RunDirectory,
+)
 
 flags.DEFINE_string(
     "attacks",
@@ -46,47 +42,6 @@ flags.DEFINE_string(
     + " Where these are: "
     + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
     + ".",
-)
-flags.DEFINE_path(
-    "targets",
-    "all",
-    "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
-    "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
-    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep, or another "
-    "tool's run directory or model folder. A file needs --out.",
-)
-flags.DEFINE_string(
-    "targets_queries",
-    "ours",
-    f"Order of the queries in such a file, one of {', '.join(ORDERS)}; ours is [x, mirrored x], of "
-    "each the plain crop first, then the shifts (dy, dx) row by row.",
-)
-flags.DEFINE_path(
-    "shadows",
-    "",
-    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
-    "on the same data and masks (LiRA VI-E); its model with the target's own number is left out. "
-    "Needs --out.",
-)
-flags.DEFINE_string(
-    "shadows_defence",
-    "same",
-    "With --release, what the shadow models release: same (an attacker who knows the defence), "
-    "none (one who does not), or both, one after the other, in one table. Of a defence in "
-    "training, both are the run's own models and those of an undefended run that --shadows names.",
-)
-flags.DEFINE_path(
-    "examples",
-    "",
-    "Attack these examples of the pool alone: a .npy file with bool [examples], or their numbers. "
-    "Empty for all but a defence's --reference.",
-)
-flags.DEFINE_path(
-    "shadow_examples",
-    "",
-    "Attacks that learn do so from these examples: a file as --examples. With --shadows the shadow "
-    "models may have trained on other examples than the targets, and these are their members and "
-    "non-members (Song and Mittal 2021).",
 )
 flags.DEFINE_string(
     "compat",
@@ -106,12 +61,6 @@ flags.DEFINE_list(
     "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
     "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
 )
-flags.DEFINE_integer(
-    "use_queries",
-    0,
-    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
-    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
-)
 flags.DEFINE_bool(
     "statistics",
     False,
@@ -128,49 +77,6 @@ flags.DEFINE_string(
     "at_epochs_attack",
     EPOCHS_ATTACK,
     "The attack of --at_epochs, one for all epochs and chosen before any is seen.",
-)
-flags.DEFINE_string(
-    "stop_at",
-    "",
-    "Attack the models as they were after an epoch that is scored (lira-train --score_epochs): its "
-    "number; best_test_loss, of each model the epoch with the least loss on the test set; or "
-    "accuracy:0.76, the one whose accuracy on the test set is nearest. Empty for the end.",
-)
-flags.DEFINE_string(
-    "protocol",
-    "shadows",
-    "shadows: attacks learn from shadow models. known: the attacker knows the membership of most "
-    "of the target's own examples, and has no shadow models (Rezaei and Liu 2021); prints tables "
-    "and writes known.csv. half_known: he knows half of the members and as many non-members "
-    "(Song and Mittal 2021), and half_known.csv is written. No flag counts with these but those of "
-    "known, --targets, --release, --examples and --out.",
-)
-flags.DEFINE_float(
-    "known",
-    0.8,
-    "With --protocol=known, the share of the members and of the non-members of each class that the "
-    "attacker knows, the first in the order of the data.",
-)
-flags.DEFINE_list(
-    "known_ways",
-    ["all"],
-    "With --protocol=known, what the attacker looks at; all is what is saved. "
-    + " ".join(
-        f"{name}: {way.summary}, of the signal {way.signal} (table {way.table})."
-        for name, way in known_membership.WAYS.items()
-    ),
-)
-flags.DEFINE_list(
-    "known_classifiers",
-    ["network"],
-    "With --protocol=known, what learns from confidences and layers, of several the best on "
-    f"validation data: {', '.join(CLASSIFIERS)}. Distances and gradients have logistic regression.",
-)
-flags.DEFINE_list(
-    "known_sampling",
-    ["none"],
-    "With --protocol=known, how uneven members and non-members are made even, of several the best "
-    f"on validation data: {', '.join(SAMPLINGS)}.",
 )
 flags.DEFINE_float(
     "fdr",
@@ -215,11 +121,10 @@ SHOWN = [
     *("examples", "shadow_examples", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
-    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling"),
+    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "tables"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
-PROTOCOLS = ("shadows", "known", "half_known")
 
 
 def main() -> None:
@@ -246,11 +151,11 @@ def main() -> None:
         confidence=flags.FLAGS.confidence,
     )
     protocol = flags.FLAGS.protocol
-    if protocol not in PROTOCOLS:
-        raise bad_choice("--protocol", protocol, PROTOCOLS)
-    asked = attackers()
+    if protocol not in attack_known.PROTOCOLS:
+        raise bad_choice("--protocol", protocol, attack_known.PROTOCOLS)
+    asked = attack_source.attackers()
     if protocol != "shadows":
-        (_known_membership if protocol == "known" else _half_known)(asked[0])
+        (attack_known.main if protocol == "known" else attack_known.half)()
         return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
     found = [_attack(request, attack, attacker) for attacker in asked]
@@ -259,9 +164,9 @@ def main() -> None:
         print(f"\n{table.title}\n{terminal.of_table(table)}")
 
 
-def _attack(request: Request, epochs_attack: str, attacker: Attacker) -> Results:
+def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attacker) -> Results:
     """All attacks by one attacker."""
-    source, out = read_evidence(attacker)
+    source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
@@ -290,7 +195,7 @@ def _attack(request: Request, epochs_attack: str, attacker: Attacker) -> Results
         run=run,
         shadow_run=shadow_run,
         known=show,
-        after=functools.partial(after, attacker),
+        after=functools.partial(attack_source.after, attacker),
     )
     if not results.attacks:
         progress.note(
@@ -328,35 +233,6 @@ def _notes(source: Source) -> Iterator[str]:
             f"the targets are the models of {source.run.path}, their shadow models those of "
             f"{source.shadow_run.path}"
         )
-
-
-def _half_known(attacker: Attacker) -> None:
-    """Attacks as one who knows half of the members (Song and Mittal 2021)."""
-    source, out = read_evidence(attacker)
-    if source.run is not None:
-        flags.open_with(run_data.line(source.run))
-    found = half_known.run(source.loaded.evidence)
-    table = of_half_known(found)
-    print(f"\n{table.title}\n{terminal.of_table(table)}")
-    out.write_text(HALF_KNOWN_TABLE, half_known.to_csv(found))
-
-
-def _known_membership(attacker: Attacker) -> None:
-    """Attacks as one who knows most members (Rezaei and Liu 2021)."""
-    share = flags.FLAGS.known
-    if not 0 < share < 1:
-        raise UserError(f"--known={share:g}: give a fraction between 0 and 1, such as 0.8")
-    source, out = read_evidence(attacker)
-    evidence, run = source.loaded.evidence, source.run
-    asked = known_membership.ways(flags.FLAGS.known_ways, evidence.signals.saved)
-    classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
-    fit = known_membership.learner(classifiers, sampling, seed=0)
-    if run is not None:
-        flags.open_with(run_data.line(run))
-    found, confidences = known_membership.run(evidence, asked, fit, share)
-    for table in tables_of_known(found, confidences, share):
-        print(f"\n{table.title}\n{terminal.of_table(table)}")
-    out.write_text(KNOWN_TABLE, known_membership.to_csv(found))
 
 
 def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:

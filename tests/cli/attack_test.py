@@ -220,8 +220,7 @@ def test_the_protocol_of_half_of_the_members_writes_its_own_table(run, capsys):
     before = content(run.path)
     call(attack, f"--workdir={run.path}", "--protocol=half_known", "--targets=0,1")
     assert "network, label" in capsys.readouterr().out
-    changed = {n for n, c in content(run.path).items() if before.get(n) != c}
-    assert changed == {HALF_KNOWN_TABLE}
+    assert set(content(run.path)) - set(before) == {HALF_KNOWN_TABLE}
     rows = (run.path / HALF_KNOWN_TABLE).read_text().splitlines()
     assert rows[0] == "attack,target,balanced_accuracy"
     assert len(rows) == 1 + 2 * 9
@@ -240,3 +239,16 @@ def test_named_examples_alone_have_scores(run, tmp_path):
     assert np.isnan(exposed[1::2]).all()
     found = Results.read(tmp_path / "out")
     assert found.num_examples == (N + 1) // 2
+
+
+def test_a_table_of_known_members_that_others_wrote_is_not_overwritten(run, tmp_path):
+    out = tmp_path / "out"
+    flags = (f"--workdir={run.path}", "--protocol=known", "--targets=0", f"--out={out}")
+    for _ in range(2):  # its own may be written again
+        call(attack, *flags)
+        assert (out / "known.csv").read_text().startswith("way,group,mix,")
+    (out / "manifest.json").unlink()
+    (out / "known.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"known\.csv in it is not from lira-attack"):
+        call(attack, *flags)
+    assert (out / "known.csv").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""What lira-attack reads, as its flags name it, who attacks it, and where the results go."""
+"""What lira-attack reads, and where it may write: the flags that name both."""
 
 import dataclasses
 import os
@@ -9,12 +9,13 @@ from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop import release
-from lira_jax.interop.queries import check_order
+from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.runs import result_set
 from lira_jax.runs.directory import (
     EPOCHS_TABLE,
     EXPOSURE,
+    KNOWN_TABLE,
     NAIVE,
     RESULTS,
     RESULTS_TABLE,
@@ -22,6 +23,62 @@ from lira_jax.runs.directory import (
     RunDirectory,
 )
 from lira_jax.runs.evidence import Loaded
+
+flags.DEFINE_path(
+    "targets",
+    "all",
+    "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
+    "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
+    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep, or another "
+    "tool's run directory or model folder. A file needs --out.",
+)
+flags.DEFINE_string(
+    "targets_queries",
+    "ours",
+    f"Order of the queries in such a file, one of {', '.join(ORDERS)}; ours is [x, mirrored x], of "
+    "each the plain crop first, then the shifts (dy, dx) row by row.",
+)
+flags.DEFINE_path(
+    "shadows",
+    "",
+    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
+    "on the same data and masks (LiRA VI-E); its model with the target's own number is left out. "
+    "Needs --out.",
+)
+flags.DEFINE_string(
+    "shadows_defence",
+    "same",
+    "With --release, what the shadow models release: same (an attacker who knows the defence), "
+    "none (one who does not), or both, one after the other, in one table. Of a defence in "
+    "training, both are the run's own models and those of an undefended run that --shadows names.",
+)
+flags.DEFINE_path(
+    "examples",
+    "",
+    "Attack these examples of the pool alone: a .npy file with bool [examples], or their numbers. "
+    "Empty for all but a defence's --reference.",
+)
+flags.DEFINE_path(
+    "shadow_examples",
+    "",
+    "Attacks that learn do so from these examples: a file as --examples. With --shadows the shadow "
+    "models may have trained on other examples than the targets, and these are their members and "
+    "non-members (Song and Mittal 2021).",
+)
+flags.DEFINE_string(
+    "stop_at",
+    "",
+    "Attack the models as they were after an epoch that is scored (lira-train --score_epochs): its "
+    "number; best_test_loss, of each model the epoch with the least loss on the test set; or "
+    "accuracy:0.76, the one whose accuracy on the test set is nearest. Empty for the end.",
+)
+flags.DEFINE_integer(
+    "use_queries",
+    0,
+    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
+    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
+)
+
 
 DEFENCES = ("same", "none", "both")
 """What --shadows_defence can be."""
@@ -139,10 +196,20 @@ def check_out(out: RunDirectory) -> None:
     ]
     found += ["attacks"] if any(out.path.glob("attacks/*")) else []
     if found and not result_set.scores(out):
-        raise UserError(
-            f"--out={out.path}: {found[0]} in it is not from lira-attack, which would overwrite "
-            "it; name another directory"
-        )
+        raise _in_its_way(out, found[0])
+
+
+def check_known(out: RunDirectory, table: str = KNOWN_TABLE) -> None:
+    """As `check_out`, of what is written of an attacker who knows members of the target."""
+    if (out.path / table).exists() and not out.is_own(table):
+        raise _in_its_way(out, table)
+
+
+def _in_its_way(out: RunDirectory, name: str) -> UserError:
+    return UserError(
+        f"--out={out.path}: {name} in it is not from lira-attack, which would overwrite it; name "
+        "another directory"
+    )
 
 
 def after(attacker: Attacker, epoch: int) -> Loaded:
