@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lira_jax import progress
 from lira_jax.attacks.class_thresholds import class_thresholds
@@ -105,7 +106,8 @@ def _network(features: np.ndarray, members: np.ndarray) -> Callable[[np.ndarray]
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    with warnings.catch_warnings():
+    # A fit is many small products, which several BLAS threads slow down.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # it stops after max_iter passes
         model = MLPClassifier((512, 256, 128), max_iter=40, random_state=0)
         return model.fit(features, members).predict
