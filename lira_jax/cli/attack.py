@@ -18,14 +18,10 @@ from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
-from lira_jax.experiment import scored_epochs
 from lira_jax.interop.evidence import Source
 from lira_jax.report import terminal
 from lira_jax.report.attackers import adaptive_and_naive
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import (
-    RunDirectory,
-)
 
 flags.DEFINE_string(
     "attacks",
@@ -187,7 +183,7 @@ def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attack
                 printed.add(title)
 
     if (asked := flags.FLAGS.at_epochs) and run is not None:
-        epochs = scored(run, asked)
+        epochs = attack_source.scored(run, asked)
         request = dataclasses.replace(request, epochs=epochs, epochs_attack=epochs_attack)
     results = audit_run(
         loaded,
@@ -234,26 +230,6 @@ def _notes(source: Source) -> Iterator[str]:
             f"the targets are the models of {source.run.path}, their shadow models those of "
             f"{source.shadow_run.path}"
         )
-
-
-def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
-    """The epochs that --at_epochs names.
-
-    Raises:
-      UserError: one is not scored.
-    """
-    known = scored_epochs(run.read_experiment())
-    if not known:
-        raise UserError(
-            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
-            "train with --score_epochs"
-        )
-    if asked == "all":
-        return known
-    for word in asked.split(","):
-        if word.strip() not in map(str, known):
-            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
-    return tuple(sorted({int(word) for word in asked.split(",")}))
 
 
 def _counts(flag: str) -> list[int]:

@@ -46,6 +46,7 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 KNOWN_TABLE = "known.csv"
+KNOWN_EPOCHS_TABLE = "known_epochs.csv"
 HALF_KNOWN_TABLE = "half_known.csv"
 VARIANTS_TABLE = "variants.csv"
 EPOCHS_TABLE = "epochs.csv"
@@ -167,6 +168,7 @@ _WRITTEN_BY = {
     LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
     KNOWN_TABLE: "lira-attack --protocol=known",
+    KNOWN_EPOCHS_TABLE: "lira-attack --protocol=known --at_epochs",
     HALF_KNOWN_TABLE: "lira-attack --protocol=half_known",
 }
 
