@@ -19,9 +19,10 @@ from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.inputs import by_query
-from lira_jax.attacks.shared.lists import Fewest
+from lira_jax.attacks.shared.lists import OUT, Fewest
 from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.window_comparison import window_comparison
 from lira_jax.errors import UserError
 
 Run = Callable[[Evidence], np.ndarray]
@@ -66,6 +67,7 @@ class Attack:
       options: what a user can give it beside its name (options.py).
       build: (value of each option) -> the attack with these, if there are options.
       by_model: whether it reads the signals of a model after the other's and keeps none of them.
+      text: whether it is on models of text alone.
     """
 
     run: Run
@@ -84,6 +86,7 @@ class Attack:
     options: tuple[Option, ...] = ()
     build: "Callable[[Mapping[str, Value]], Attack] | None" = None
     by_model: bool = False
+    text: bool = False
 
 
 def optional(build: Callable[[Mapping[str, Value]], Attack], *options: Option) -> Attack:
@@ -353,6 +356,32 @@ def learned(
         on_signal=name,
         run_on=run_on,
     )
+
+
+def of_text(name: str, summary: str, source: str, *needs: str) -> Attack:
+    """One threshold on a signal of sequences, of the same name."""
+    return Attack(
+        threshold_on(name),
+        summary,
+        source,
+        needs,
+        statistic=plain_of(name),
+        by_model=True,
+        text=True,
+    )
+
+
+def windows_of_text(summary: str, source: str) -> Attack:
+    """WBC (window_comparison.py), on the log-probabilities of tokens."""
+
+    def read(s: Signals) -> np.ndarray:
+        return s["token_losses"][:, :, 0]
+
+    def run(e: Evidence) -> np.ndarray:
+        number = e.signals["num_tokens"][0]
+        return window_comparison(read(e.signals), number, e.keep, **e.targets.arguments(read))
+
+    return Attack(run, summary, source, ("token_losses",), fewest=OUT, text=True)
 
 
 def merlin_line(summary: str, source: str) -> Attack:

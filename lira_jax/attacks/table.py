@@ -27,12 +27,14 @@ from lira_jax.attacks.kinds import (
     merlin_line,
     of_lira,
     of_targets,
+    of_text,
     on_phi,
     on_plain,
     on_queries,
     scalar_plain,
     statistic,
     threshold_on,
+    windows_of_text,
 )
 from lira_jax.attacks.long import long_attack, long_fraction
 from lira_jax.attacks.moderated import moderated
@@ -376,6 +378,29 @@ ATTACKS: dict[str, Attack] = {
     "merlin": merlin_line(
         "how often noise raises the loss, its scale chosen on other models",
         "Jayaraman et al. 2021",
+    ),
+    # On text alone
+    "zlib": of_text(
+        "zlib",
+        "of text, the loss by the bytes that zlib makes of it",
+        "Carlini et al. 2021, 5.2",
+        "phi",
+    ),
+    "min_k": of_text(
+        "min_k",
+        "of text, mean log p of the least likely fifth of the tokens",
+        "Shi et al. 2024, Min-K% Prob",
+        "token_losses",
+    ),
+    "min_k_plus": of_text(
+        "min_k_plus",
+        "of text, the same of log p standardised by all tokens that could stand there",
+        "Zhang et al. 2025, Min-K%++, equation 3",
+        "token_z",
+    ),
+    "wbc": windows_of_text(
+        "of text, share of windows that the target knows better than out shadows",
+        "Chen et al. 2026, WBC",
     ),
     "zero_r": of_targets(
         statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2", 0.0

@@ -247,6 +247,9 @@ def main() -> None:
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
     source, out = read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if "token_losses" in loaded.evidence.signals.saved:
+        of_text = named(flags.FLAGS.attacks, compat, of_text=True)
+        request = dataclasses.replace(request, attacks=of_text)
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
