@@ -22,7 +22,7 @@ workdir=$here/runs/$(basename "${config%.flags}")
 if [[ $# -gt 0 && $1 != -* ]]; then workdir=$1; shift; fi
 
 # A flag that belongs to another stage is no typo.
-others=workers,attacks,protocol,known,known_ways,known_classifiers,known_sampling,targets,shadows,compat,ablation,num_shadows,num_queries,statistics,at_epochs,at_epochs_attack,stop_at,shadows_defence,fdr,delta,confidence,prior,details,compare,compare_attack
+others=workers,attacks,protocol,known,known_ways,known_classifiers,known_sampling,known_tries,known_trees,tables,targets,shadows,compat,ablation,num_shadows,num_queries,statistics,at_epochs,at_epochs_attack,stop_at,shadows_defence,fdr,delta,confidence,prior,details,compare,compare_attack
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 
 # A signal to this script alone ends the stage too; one from a terminal has reached it already.

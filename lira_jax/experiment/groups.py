@@ -112,10 +112,12 @@ class Masks:
         "apply that need no shadow model which trained on the example; 2 models are one target "
         "and one shadow), disjoint:PATH (the targets' half is what a .npy file says, bool "
         "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
-        "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
+        "Privacy Meter's), official (the pool is the training set and the test set; all models "
+        "train on the former, so only --protocol=known attacks them; 1 model is enough), or "
+        "file:PATH (a .npy file, bool [num_models, examples of the pool]).",
         choices=(
             *("balanced", "bernoulli", "tf_privacy", "disjoint", "disjoint:PATH"),
-            *("pairs", "file:PATH"),
+            *("pairs", "official", "file:PATH"),
         ),
     )
     pkeep: float = _field(
@@ -317,6 +319,13 @@ class Defence:
         "adversarial_regularization: the attack's layers and learning rate, as for Purchase100 or "
         "Texas100.",
         choices=("purchase", "texas"),
+    )
+    reference: str = _field(
+        "",
+        "The defender's own non-members: a .npy file with bool [examples of the pool], or their "
+        "numbers. No model may train on them (--masks=file:PATH), and they are not attacked. "
+        "adversarial_regularization takes its non-members from them, and --release=memguard and "
+        "laplace theirs; without it, from all that a model does not train on.",
     )
     dp_block: int = _field(
         0,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.data import masks, normalize
+from lira_jax.data import examples, masks, normalize
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.text import facts
+from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory, fact
+from lira_jax.runs.directory import KEEP, POOL, REFERENCE, SOURCES, RunDirectory, fact
 from lira_jax.training import event_files
 
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
@@ -45,12 +46,16 @@ def check(
         event_files.check_installed()
     dataset = run_data.read(experiment, run)
     run_data.check(dataset, experiment, [run for run, _ in runs])
+    runs = _with_share(runs, dataset)
+    experiment = runs[0][1]
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
         masks.check_same(experiment.masks, keep)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
+    for one, e in runs:
+        reference(one, e, keep)
 
     from lira_jax.ensemble import start  # after the cheap checks
     from lira_jax.models import fingerprint, recipe
@@ -76,7 +81,7 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
 
     Returns:
       The runs, with the experiments as they are stored: --normalize=auto is replaced by what it
-      stands for.
+      stands for, and --pkeep by the share of the official training set, with official masks.
 
     Raises:
       UserError: the data or the code are not those that a run began with.
@@ -84,6 +89,7 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
     from lira_jax.models import recipe
     from lira_jax.training import privacy
 
+    runs = _with_share(runs, dataset)
     kind, seen = _scaling(*runs[0], dataset)
     if seen:
         progress.note(f"--normalize=auto is {kind} {seen}")
@@ -107,8 +113,47 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
         if dataset.is_text and not run.facts():
             for name, values in facts.of(dataset).items():
                 run.write_once(fact(name), values)
+        if (apart := reference(run, e, keep)) is not None:
+            run.write_once(REFERENCE, apart)
         privacy.store(run, e, keep)
     return runs
+
+
+def reference(run: RunDirectory, experiment: Experiment, keep: np.ndarray) -> np.ndarray | None:
+    """The defender's own non-members, bool [examples]; None without --reference.
+
+    A run that has begun has them itself, and its file may be gone.
+
+    Raises:
+      UserError: they cannot be read, or a model trains on one.
+    """
+    if not experiment.reference:
+        return None
+    if run.has(REFERENCE):
+        return run.read(REFERENCE, keep.shape[1:])
+    flag = f"--reference={experiment.reference}"
+    apart = examples.named(flag, experiment.reference, keep.shape[1])
+    trained_on = keep[:, apart].sum(1)
+    if trained_on.any():
+        worst = int(trained_on.argmax())
+        raise UserError(
+            f"{flag}: model {worst} would train on {trained_on[worst]} of its {apart.sum()} "
+            "examples; give masks that leave them out (--masks=file:PATH)"
+        )
+    if (apart | keep).all(1).any():
+        raise UserError(f"{flag}: no non-member is left to attack; name fewer examples")
+    return apart
+
+
+def _with_share(runs: Runs, dataset: Dataset) -> Runs:
+    """The runs, with --pkeep as official masks make it.
+
+    Raises:
+      UserError: it is given otherwise.
+    """
+    e = runs[0][1]
+    share = masks.official_share(e.masks, e.pkeep, dataset.num_official, len(dataset.y))
+    return [(run, dataclasses.replace(of, pkeep=share)) for run, of in runs]
 
 
 def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> tuple[str, str]:

@@ -43,6 +43,15 @@ def test_bad_values_are_named(field, value, message):
     assert "\n" not in str(caught.value)
 
 
+def test_official_masks_need_one_model_and_no_outliers():
+    official = dataclasses.replace(Experiment(), masks="official", num_models=1)
+    assert experiment.validate(official) is official
+    with pytest.raises(UserError, match="--outliers=3: with --masks=official"):
+        experiment.validate(
+            dataclasses.replace(official, outliers=3, outliers_from="random_labels")
+        )
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [("num_models", 7, "need an even number"), ("pkeep", 0.25, "--pkeep=0.25: .*give 0.5")],
