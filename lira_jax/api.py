@@ -209,6 +209,11 @@ def _experiment(settings: dict[str, Any], data: pathlib.Path, dataset: Dataset) 
             raise UserError(f"{name}={value!r}: give a value of type {type(default).__name__}")
     if "masks" in settings:
         settings["masks"] = masks.absolute(settings["masks"])
+        if settings["masks"] == masks.OFFICIAL:
+            raise UserError(
+                f"masks={masks.OFFICIAL}: models of one training set are no shadows of one "
+                "another; use lira-train and lira-attack --protocol=known, or other masks"
+            )
     if "queries" not in settings:
         settings["queries"] = _QUERIES.get(settings.get("augment", "none"), 18)
     return Experiment(dataset="npz", data_path=str(data), **settings)

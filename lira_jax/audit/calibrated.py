@@ -1,7 +1,7 @@
 """Decisions with a threshold for each example, on every statistic that the attacks judge by."""
 
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from lira_jax.attacks.p_values import p_values
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation import calibrated as evaluation
-from lira_jax.evaluation.calibrated import Calibrated
+from lira_jax.evaluation.calibrated import ALPHA, Calibrated
 
+_TOLD = "1e-2"  # the nominal rate, one of ALPHA, that a note speaks of
 _TOO_FEW = "no example has 2 out shadow scores: use more models (--num_models)"
 
 
@@ -58,7 +59,23 @@ def calibrated(
     for statistic, p in _p_values(evidence, attacks):
         values = statistic.read(evidence.signals)
         found[statistic.name] = evaluation.calibrated(p, members, values, evidence.keep, fdr)
+    _tell_of_false_alarms(found)
     return found
+
+
+def _tell_of_false_alarms(found: Mapping[str, Calibrated]) -> None:
+    """A note where non-members are accused more often than the test is meant to accuse them."""
+    fprs = {name: calibrated.at[_TOLD].fpr for name, calibrated in found.items()}
+    above = {name: fpr for name, fpr in fprs.items() if fpr.low > ALPHA[_TOLD]}
+    if above:
+        worst = max(above, key=lambda name: above[name].value)
+        fpr = above[worst]
+        progress.note(
+            f"the test of single examples, meant to accuse {ALPHA[_TOLD]:.0%} of the non-members, "
+            f"accuses more by {', '.join(above)} ({worst}: {fpr.value:.1%} [{fpr.low:.1%}, "
+            f"{fpr.high:.1%}]): targets vary more than their shadow models, as where those share "
+            "a pool that is not the targets'; --fdr bounds too little then"
+        )
 
 
 def _p_values(evidence: Evidence, attacks: Iterable[Attack]) -> Iterator[tuple[Scalar, np.ndarray]]:

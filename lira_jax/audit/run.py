@@ -139,6 +139,7 @@ def audit_evidence(
       UserError: a value of a flag makes no sense here, or no attack can be made; or, at the end,
         an attack that was asked for by name cannot be made.
     """
+    check_shadows(evidence)
     counts = request.num_shadows
     if counts and (why := why_none(evidence)):
         progress.note(f"left out --num_shadows: {why}")
@@ -210,6 +211,22 @@ def audit_evidence(
     if refused:
         raise refused
     return results
+
+
+def check_shadows(evidence: Evidence) -> None:
+    """Checks that the models can be shadows of one another.
+
+    Raises:
+      UserError: they all have one training set. Each example is then in all of them or in none, and
+        what is learned from the others would be the target's own membership.
+    """
+    keep = evidence.keep
+    apart = isinstance(evidence.targets, Outside) or evidence.attack_training is not None
+    if not apart and (keep == keep[0]).all():
+        raise UserError(
+            "--protocol=shadows: every model has the same training set, as with --masks=official, "
+            "so none is a shadow model in or out of another's; give --protocol=known"
+        )
 
 
 @contextlib.contextmanager

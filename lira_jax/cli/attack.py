@@ -1,44 +1,27 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
 import dataclasses
-import os
-from typing import Any
 
 import numpy as np
 
 from lira_jax import progress
 from lira_jax.attacks import options
-from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
 from lira_jax.attacks.papers import PAPERS
 from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.audit import known_membership
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
 from lira_jax.audit.run import EPOCHS_ATTACK, Request, audit_run
-from lira_jax.cli import flags
+from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.experiment import scored_epochs
-from lira_jax.interop import evidence as evidence_lib
-from lira_jax.interop import release
-from lira_jax.interop.queries import ORDERS, check_order
-from lira_jax.interop.read import recognise
 from lira_jax.report import terminal
-from lira_jax.report.known_membership import tables as tables_of_known
 from lira_jax.runs import data as run_data
-from lira_jax.runs import result_set
 from lira_jax.runs.directory import (
-    EPOCHS_TABLE,
-    EXPOSURE,
-    KNOWN_TABLE,
-    RESULTS,
-    RESULTS_TABLE,
-    VARIANTS_TABLE,
     RunDirectory,
 )
-from lira_jax.runs.evidence import Loaded
 
 flags.DEFINE_string(
     "attacks",
@@ -55,33 +38,6 @@ flags.DEFINE_string(
     + " Where these are: "
     + "; ".join(f"{name}: {paper.link}" for name, paper in PAPERS.items())
     + ".",
-)
-flags.DEFINE_path(
-    "targets",
-    "all",
-    "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
-    "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
-    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep, or another "
-    "tool's run directory or model folder. A file needs --out.",
-)
-flags.DEFINE_string(
-    "targets_queries",
-    "ours",
-    f"Order of the queries in such a file, one of {', '.join(ORDERS)}; ours is [x, mirrored x], of "
-    "each the plain crop first, then the shifts (dy, dx) row by row.",
-)
-flags.DEFINE_path(
-    "shadows",
-    "",
-    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
-    "on the same data and masks (LiRA VI-E); its model with the target's own number is left out. "
-    "Needs --out.",
-)
-flags.DEFINE_string(
-    "shadows_defence",
-    "same",
-    "With --release, what the shadow models release: same (an attacker who knows the defence), or "
-    "none (one who does not).",
 )
 flags.DEFINE_string(
     "compat",
@@ -101,12 +57,6 @@ flags.DEFINE_list(
     "Also LiRA with so many of the saved queries, such as 1,2,18 (LiRA table III): the plain "
     "image; it and its mirror image; both shifted by up to 1, 2, ... pixels each way.",
 )
-flags.DEFINE_integer(
-    "use_queries",
-    0,
-    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
-    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
-)
 flags.DEFINE_bool(
     "statistics",
     False,
@@ -123,48 +73,6 @@ flags.DEFINE_string(
     "at_epochs_attack",
     EPOCHS_ATTACK,
     "The attack of --at_epochs, one for all epochs and chosen before any is seen.",
-)
-flags.DEFINE_string(
-    "stop_at",
-    "",
-    "Attack the models as they were after an epoch that is scored (lira-train --score_epochs): its "
-    "number; best_test_loss, of each model the epoch with the least loss on the test set; or "
-    "accuracy:0.76, the one whose accuracy on the test set is nearest. Empty for the end.",
-)
-flags.DEFINE_string(
-    "protocol",
-    "shadows",
-    "shadows: attacks learn from shadow models. known: the attacker knows the membership of most "
-    "of the target's own examples, and has no shadow models (Rezaei and Liu 2021); prints tables "
-    "and writes known.csv, and no other flag but those of known, --targets, --release and --out "
-    "counts.",
-)
-flags.DEFINE_float(
-    "known",
-    0.8,
-    "With --protocol=known, the share of the members and of the non-members of each class that the "
-    "attacker knows, the first in the order of the data.",
-)
-flags.DEFINE_list(
-    "known_ways",
-    ["all"],
-    "With --protocol=known, what the attacker looks at; all is what is saved. "
-    + " ".join(
-        f"{name}: {way.summary}, of the signal {way.signal} (table {way.table})."
-        for name, way in known_membership.WAYS.items()
-    ),
-)
-flags.DEFINE_list(
-    "known_classifiers",
-    ["network"],
-    "With --protocol=known, what learns from confidences and layers, of several the best on "
-    f"validation data: {', '.join(CLASSIFIERS)}. Distances and gradients have logistic regression.",
-)
-flags.DEFINE_list(
-    "known_sampling",
-    ["none"],
-    "With --protocol=known, how uneven members and non-members are made even, of several the best "
-    f"on validation data: {', '.join(SAMPLINGS)}.",
 )
 flags.DEFINE_float(
     "fdr",
@@ -209,7 +117,7 @@ SHOWN = [
     "compat",
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
-    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling"),
+    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "tables"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
@@ -242,10 +150,10 @@ def main() -> None:
     if protocol not in ("shadows", "known"):
         raise bad_choice("--protocol", protocol, ("shadows", "known"))
     if protocol == "known":
-        _known_membership()
+        attack_known.main()
         return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
-    source, out = read_evidence()
+    source, out = attack_source.read_evidence()
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
@@ -289,41 +197,13 @@ def main() -> None:
         epochs = scored(run, asked)
         request = dataclasses.replace(request, epochs=epochs, epochs_attack=attack)
     results = audit_run(
-        loaded, request, out, run=run, shadow_run=shadow_run, known=show, after=after
+        loaded, request, out, run=run, shadow_run=shadow_run, known=show, after=attack_source.after
     )
     if not results.attacks:
         progress.note(
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
-
-
-def _known_membership() -> None:
-    """Attacks as one who knows most members (Rezaei and Liu 2021)."""
-    share = flags.FLAGS.known
-    if not 0 < share < 1:
-        raise UserError(f"--known={share:g}: give a fraction between 0 and 1, such as 0.8")
-    source, out = read_evidence()
-    evidence, run = source.loaded.evidence, source.run
-    asked = known_membership.ways(flags.FLAGS.known_ways, evidence.signals.saved)
-    classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
-    fit = known_membership.learner(classifiers, sampling, seed=0)
-    if run is not None:
-        flags.open_with(run_data.line(run))
-    found, confidences = known_membership.run(evidence, asked, fit, share)
-    for table in tables_of_known(found, confidences, share):
-        print(f"\n{table.title}\n{terminal.of_table(table)}")
-    out.write_text(KNOWN_TABLE, known_membership.to_csv(found))
-
-
-def after(epoch: int) -> Loaded:
-    """What is attacked of the models as they were after an epoch."""
-    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
-    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True}
-    loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
-    if number := flags.FLAGS.use_queries:
-        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
-    return loaded
 
 
 def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
@@ -366,83 +246,6 @@ def _not_evaluated(members: np.ndarray | None) -> str:
     if not members.any():
         return "the targets trained on none of the examples, and a ROC needs members"
     return "no attack could be made"
-
-
-def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
-    """Reads what the flags name; where results go comes second."""
-    workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
-    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
-    order = check_order("--targets_queries", flags.FLAGS.targets_queries)
-    released, naive = _release()
-    foreign = recognise(workdir)
-    why = ""
-    if foreign:
-        why = f"{workdir} is another tool's run directory"
-    elif shadows:
-        why = "--shadows is given"
-    elif evidence_lib.names_a_file(asked):
-        why = f"--targets={asked} is no model of the run"
-    if os.path.isfile(out):
-        raise UserError(f"--out={out}: it is a file; give a directory")
-    if released and foreign:
-        raise UserError(f"--release={released}: {why}; it is for a run of lira_jax")
-    if why and not out:
-        raise UserError(f"--out=: {why}; name a directory for the results")
-    if why and RunDirectory(out).has_experiment():
-        raise UserError(
-            f"--out={out}: {why}, and in that directory are the results of a run's own models; "
-            "name another"
-        )
-    if out and not RunDirectory(out).has_experiment():
-        check_out(RunDirectory(out))
-    if foreign:
-        source = evidence_lib.read_foreign(workdir, asked, shadows, order)
-    else:
-        runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
-        source = evidence_lib.read_own(
-            runs, asked, shadows, order, stop_at=stop_at, released=released, naive=naive
-        )
-        if released and not out:
-            folder = release.check(runs[0][0], released).folder
-            return source, runs[0][0].on_release(folder, naive)
-    return source, RunDirectory(out or workdir)
-
-
-def _release() -> tuple[str, bool]:
-    """What the targets release, and whether the shadow models do not.
-
-    Raises:
-      UserError: a value of --shadows_defence that does not fit.
-    """
-    released, shadows = flags.FLAGS.release, flags.FLAGS.shadows_defence
-    if shadows not in ("same", "none"):
-        raise bad_choice("--shadows_defence", shadows, ("same", "none"))
-    if shadows == "none" and not released:
-        raise UserError("--shadows_defence=none: it is about --release; name one")
-    if released and (flags.FLAGS.at_epochs or flags.FLAGS.out == flags.FLAGS.workdir):
-        raise UserError(
-            f"--release={released}: not with --at_epochs or the run's own results as --out"
-        )
-    return released, shadows == "none"
-
-
-def check_out(out: RunDirectory) -> None:
-    """Checks that lira-attack overwrites nothing in a folder but its own results.
-
-    Raises:
-      UserError: naming the file in its way.
-    """
-    found = [
-        name
-        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EPOCHS_TABLE, EXPOSURE)
-        if (out.path / name).exists()
-    ]
-    found += ["attacks"] if any(out.path.glob("attacks/*")) else []
-    if found and not result_set.scores(out):
-        raise UserError(
-            f"--out={out.path}: {found[0]} in it is not from lira-attack, which would overwrite "
-            "it; name another directory"
-        )
 
 
 def cli() -> None:

@@ -5,14 +5,19 @@ Those of configs/ come with the package and have names; lira_jax/configs is a li
 
 import os
 import pathlib
-import stat
 from collections.abc import Sequence
 
 from absl import flags
 
+<<<<<<< HEAD
 from lira_jax.errors import UserError, bad_choice
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
+=======
+from lira_jax.data.readers.reading import regular
+from lira_jax.errors import UserError
+
+>>>>>>> main
 LIMIT = 1 << 20
 """Bytes of a flag file. The longest of ours has 3000."""
 
@@ -83,11 +88,11 @@ def _check(path: str, above: Sequence[str] = ()) -> None:
     file = pathlib.Path(os.path.expanduser(path))
     if not path or path in above or not file.exists():
         return
-    mode, size = file.stat().st_mode, file.stat().st_size
-    if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-        raise flags.Error(f"--flagfile={path}: {what}, not a file; give a file of flags")
-    if size > LIMIT:
+    try:
+        regular(file, "give a file of flags")
+    except UserError as error:
+        raise flags.Error(f"--flagfile={path}: {error}") from None
+    if (size := file.stat().st_size) > LIMIT:
         raise flags.Error(f"--flagfile={path}: it has {size} bytes; give a file of flags")
     try:
         text = file.read_text("utf-8")

@@ -6,6 +6,7 @@ catches it, and leaves the threads of orbax to write tracebacks. So the main thr
 exception to clean up, and another thread ends the process if that takes long.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -56,6 +57,7 @@ def on_signals() -> None:
     for number in _SAID:
         signal.signal(number, _in_main_thread)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SAID)  # as workers.py starts its processes
+    atexit.register(_finished)  # before all others, so it is called after them
 
 
 def is_command() -> bool:
@@ -68,6 +70,15 @@ def end_if_stopped() -> None:
     if _State.received:
         _say()
         _end()
+
+
+def _finished() -> None:
+    """The command has done all that it was to do: a signal that comes now changes nothing.
+
+    Python gives up its handlers as it ends, and a signal would kill the process without a word.
+    """
+    for number in _SAID:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _in_main_thread(number: int, _: FrameType | None) -> None:

@@ -37,6 +37,8 @@ class Dataset:
       sources: int8 [N], where each example of x comes from: 0 the pool, 1, 2, ... kinds of outliers
         (outliers.py); None if none were put in.
       vocabulary: of text, the number of token ids; 0 for images and features.
+      num_official: so many of x, the first, are the official training set, and the others are the
+        test set, which x_test has as well (`joined`); 0 where x is the training set alone.
     """
 
     x: np.ndarray
@@ -47,6 +49,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     sources: np.ndarray | None = None
     vocabulary: int = 0
+    num_official: int = 0
 
     @property
     def is_image(self) -> bool:
@@ -266,8 +269,39 @@ def _same_length(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None
 
 
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:
-    """The data set with some examples of x alone, in the order of index, and its whole test set."""
-    return dataclasses.replace(dataset, x=dataset.x[index], y=dataset.y[index])
+    """The data set with some examples of x alone, int64 [n] ascending, and its whole test set."""
+    official = int(np.count_nonzero(np.asarray(index) < dataset.num_official))
+    return dataclasses.replace(
+        dataset, x=dataset.x[index], y=dataset.y[index], num_official=official
+    )
+
+
+def joined(dataset: Dataset) -> Dataset:
+    """The data set with its test set after its training set, as the examples that are attacked.
+
+    For membership as it is in published models: members are the official training set, non-members
+    the test set (Rezaei and Liu 2021, https://arxiv.org/abs/2005.13702). The test set stays what
+    accuracies are measured on.
+
+    Raises:
+      UserError: there is no test set, or sequences of the two have different lengths.
+    """
+    if dataset.x_test is None or dataset.y_test is None:
+        raise UserError(
+            "--masks=official: members are the training set and non-members the test set, and the "
+            "data have none; add one (x_test, y_test), or take --masks=balanced"
+        )
+    if dataset.x.shape[1:] != dataset.x_test.shape[1:]:
+        raise UserError(
+            f"--masks=official: an example of the training set is {dataset.x.shape[1:]}, one of "
+            f"the test set {dataset.x_test.shape[1:]}; make them equal, or take --masks=balanced"
+        )
+    return dataclasses.replace(
+        dataset,
+        x=np.concatenate([dataset.x, dataset.x_test]),
+        y=np.concatenate([dataset.y, dataset.y_test]),
+        num_official=len(dataset.x),
+    )
 
 
 def draw_subset(size: int, num_examples: int, seed: int) -> np.ndarray:

@@ -53,6 +53,7 @@ def load(
     splits: str = "",
     test_splits: str = "",
     as_tokens: text.Settings | None = None,
+    with_test: bool = False,
 ) -> Dataset:
     """Reads and checks a data set, then cuts it as asked.
 
@@ -70,6 +71,7 @@ def load(
       splits: The tfds splits that make up x, joined by "+"; "" for train.
       test_splits: The tfds splits that make up x_test; "" for test if there is one.
       as_tokens: How text becomes sequences; only for text.
+      with_test: Whether x is the training set and the test set after it (`datasets.joined`).
 
     Returns:
       The data set, as `lira_jax.data.dataset.check` leaves it.
@@ -85,9 +87,12 @@ def load(
     else:
         _refuse(dataset, data_dir=data_dir, splits=splits, test_splits=test_splits)
         data = _read(dataset, data_path, as_tokens or text.Settings())
-    raw = data.x
+    read = data
     data = datasets.check(data, f"--data_path={data_path}" if data_path else f"--dataset={dataset}")
-    raw = np.asarray(raw).reshape(data.x.shape)  # [N, H, W] has got a channel axis
+    raw = np.asarray(read.x)
+    if with_test:
+        data, raw = datasets.joined(data), np.concatenate([raw, np.asarray(read.x_test)])
+    raw = raw.reshape(data.x.shape)  # [N, H, W] has got a channel axis
     if drop_duplicates:
         copies, _ = duplicates.find(data.x, raw)
         kept = np.setdiff1d(np.arange(len(data.x)), copies)

@@ -9,12 +9,16 @@ import numpy as np
 from lira_jax.data.readers import numpy_file
 from lira_jax.data.readers.reading import one_line, reading
 from lira_jax.errors import UserError
+from lira_jax.experiment import FIELDS
 
 FILE = "file:"
 """How the kind of masks begins that are read from a file, such as file:masks.npy."""
 DISJOINT = "disjoint"
 """The kind of masks of targets and shadow models that share no example; disjoint:part.npy where a
 file says which part is the targets'."""
+OFFICIAL = "official"
+"""The kind of masks of models that all train on the official training set, and not on the test set,
+both of which are the pool."""
 
 _SHARE_TOLERANCE = 0.01
 _STREAM = 0x6B656570  # sets the masks' random numbers apart from other uses of the same seed
@@ -38,6 +42,9 @@ def draw(
         examples of one source, so that the attacker's data are of another (the same section).
         "pairs": models 2 i and 2 i + 1 train on the two halves of the pool, cut at random anew for
         each i (Privacy Meter, https://github.com/privacytrustlab/ml_privacy_meter); balanced too.
+        "official": all models train on the first pkeep of the examples, which is where the pool has
+        the official training set (`official_share`); so no model is a shadow of another (Rezaei and
+        Liu 2021, https://arxiv.org/abs/2005.13702).
         "file:PATH": a .npy file, bool [models, examples].
       num_models: models, M.
       num_examples: examples, N.
@@ -58,6 +65,8 @@ def draw(
         # MT19937 seeded 0 is what numpy's legacy functions use, there and here.
         uniform = np.random.RandomState(0).uniform(0, 1, size=shape)
         keep = uniform.argsort(0) < int(pkeep * num_models)
+    elif kind == OFFICIAL:
+        keep = np.tile(np.arange(num_examples) < round(pkeep * num_examples), (num_models, 1))
     else:
         generator = np.random.default_rng([seed, _STREAM])
         uniform = generator.random(shape)
@@ -161,6 +170,29 @@ def _read(kind: str, shape: tuple[int, int], pkeep: float) -> np.ndarray:
             f"average, by which epochs are counted: add --pkeep={keep.mean():.3g}"
         )
     return keep
+
+
+def official_share(kind: str, pkeep: float, num_official: int, num_examples: int) -> float:
+    """The fraction of the pool that each model trains on: pkeep, or what official masks make of it.
+
+    Args:
+      kind: of masks.
+      pkeep: as it is given.
+      num_official: examples of the official training set in the pool.
+      num_examples: examples of the pool.
+
+    Raises:
+      UserError: pkeep is given, and is another share than that of the official training set.
+    """
+    if kind != OFFICIAL:
+        return pkeep
+    share = num_official / num_examples
+    if pkeep not in (FIELDS["pkeep"].default, share):
+        raise UserError(
+            f"--pkeep={pkeep:g}: the official training set is {share:.4g} of the pool, of which "
+            "--masks=official makes members; leave --pkeep out"
+        )
+    return share
 
 
 def check_same(kind: str, keep: np.ndarray) -> None:

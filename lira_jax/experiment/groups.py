@@ -112,10 +112,12 @@ class Masks:
         "apply that need no shadow model which trained on the example; 2 models are one target "
         "and one shadow), disjoint:PATH (the targets' half is what a .npy file says, bool "
         "[examples]), pairs (models 2 i and 2 i + 1 train on the two halves of the pool, as "
-        "Privacy Meter's), or file:PATH (a .npy file, bool [num_models, examples of the pool]).",
+        "Privacy Meter's), official (the pool is the training set and the test set; all models "
+        "train on the former, so only --protocol=known attacks them; 1 model is enough), or "
+        "file:PATH (a .npy file, bool [num_models, examples of the pool]).",
         choices=(
             *("balanced", "bernoulli", "tf_privacy", "disjoint", "disjoint:PATH"),
-            *("pairs", "file:PATH"),
+            *("pairs", "official", "file:PATH"),
         ),
     )
     pkeep: float = _field(
@@ -155,7 +157,8 @@ class Model:
     dropout: float = _field(
         0.0,
         "Fraction of activations that are dropped in training: after each hidden layer of mlp, "
-        "inside the blocks of wide_resnet, before the last layer of others; in [0, 1).",
+        "inside the blocks of wide_resnet, of a gpt's embeddings and what its layers add to them, "
+        "before the last layer of others; in [0, 1).",
     )
     drop_connect: float = _field(
         0.0,
@@ -175,7 +178,11 @@ class Training:
     )
     epochs: int = _field(100, "Length of training in epochs (passes over the model's own members).")
     batch_size: int = _field(64, "Examples in one training step of one model.")
-    optimizer: str = _field("sgd", "Optimiser of every model.", choices=("sgd", "adam"))
+    optimizer: str = _field(
+        "sgd",
+        "Optimiser of every model: sgd, adam, or adamw, whose weight decay passes its moments by.",
+        choices=("sgd", "adam", "adamw"),
+    )
     learning_rate: float = _field(
         0.1, "Learning rate that schedule and warm-up multiply; the peak where they are 1."
     )
@@ -184,8 +191,8 @@ class Training:
         "Leave out of each epoch the members that fill no whole batch, others each time, as many "
         "codes do; otherwise batches go on into the next epoch's order.",
     )
-    momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam.")
-    beta2: float = _field(0.999, "beta2 of adam.")
+    momentum: float = _field(0.9, "Momentum of sgd (heavy ball), or beta1 of adam and adamw.")
+    beta2: float = _field(0.999, "beta2 of adam and adamw.")
     nesterov: bool = _field(False, "Nesterov momentum for sgd.")
     schedule: str = _field(
         "cosine",
@@ -204,13 +211,20 @@ class Training:
         "0.01.",
     )
     weight_decay: float = _field(
-        5e-4, "L2 penalty: the loss gains weight_decay / 2 * |parameters|^2."
+        5e-4,
+        "L2 penalty: the loss gains weight_decay / 2 * |parameters|^2. Of adamw: each step takes "
+        "learning rate * weight_decay * parameters away.",
     )
     decayed: str = _field(
         "kernels",
         "Parameters that weight_decay is about: kernels (of dense and convolutional layers), or "
         "all (also biases and what normalisation learns).",
         choices=("kernels", "all"),
+    )
+    clip_norm: float = _field(
+        0.0,
+        "Largest L2 norm of a step's mean gradient, all parameters together; a longer one is "
+        "scaled down to it; 0 for no bound.",
     )
     label_smoothing: float = _field(
         0.0, "Probability mass moved from the label to all classes alike, in [0, 1)."
@@ -427,6 +441,12 @@ class Compute:
         "or auto (timed with --strategy=auto, else onednn where it is installed, else plain).",
         fixed_by="nothing",
         choices=("auto", "plain", "grouped", "unrolled", "shifted", "patches", "onednn"),
+    )
+    remat: bool = _field(
+        False,
+        "Of a gpt, keep the input of each block alone for the backward pass and compute the block "
+        "again: less memory, about a third more time.",
+        fixed_by="nothing",
     )
     models_per_chunk: int = _field(
         0,

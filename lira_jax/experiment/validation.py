@@ -43,6 +43,7 @@ def validate(experiment: Experiment) -> Experiment:
     for name in (
         "learning_rate",
         "weight_decay",
+        "clip_norm",
         "rotation",
         "mixup",
         "dp_noise",
@@ -86,7 +87,7 @@ def validate(experiment: Experiment) -> Experiment:
         e,
         "give positive numbers of units, such as 512,256",
     )
-    if e.num_models < 2:
+    if e.num_models < 2 and e.masks != "official":
         raise UserError(
             f"--num_models={e.num_models}: a target needs shadow models; give at least 2"
         )
@@ -139,6 +140,11 @@ def _check_masks(e: Experiment) -> None:
                 f"of its {models} {what}, which must be a whole number below {models}: give 2, one "
                 "target and one shadow model, or a multiple of 4 when pkeep is 0.5",
             )
+    if e.masks == "official" and e.outliers:
+        raise UserError(
+            f"--outliers={e.outliers}: with --masks=official they would be of one official split, "
+            "in all training sets or in none; take --masks=balanced"
+        )
     if e.masks == "pairs":
         _require(e.num_models % 2 == 0, "num_models", e, "pairs of models need an even number")
         _require(e.pkeep == 0.5, "pkeep", e, "the models of a pair train on a half each; give 0.5")

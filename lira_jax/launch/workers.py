@@ -4,6 +4,7 @@ On a CPU two processes of one core each train convolutional models faster than o
 cores (docs/measurements/training_speed.md has the measurement).
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 
 from lira_jax import progress
 from lira_jax.errors import UserError
+
+_DYING = 2.0  # seconds that a killed worker is waited for
 
 
 def check(asked: str) -> None:
@@ -92,6 +95,9 @@ def run(stage: str, flags: Sequence[str], ids: Sequence[int], workers: int) -> N
     except BaseException:
         for child in children:
             child.kill()
+        for child in children:  # so that nothing of them is left when this process ends
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_DYING)
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

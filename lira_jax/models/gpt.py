@@ -23,12 +23,17 @@ class Gpt(nn.Module):
       depth: blocks.
       width: of the residual stream.
       positions: "learned", or "rotary".
+      dropout: fraction of the embeddings, and of what each layer adds to them, that is dropped in
+        training; attention weights are not dropped.
+      remat: whether a block's activations are computed again in the backward pass, not kept.
     """
 
     num_classes: int
     depth: int = 12
     width: int = 768
     positions: str = "learned"
+    dropout: float = 0.0
+    remat: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -50,8 +55,12 @@ class Gpt(nn.Module):
         h = jnp.concatenate([first, h], 1)
         if self.positions == "learned":
             h += self.param("positions", normal, (x.shape[1], self.width)).astype(h.dtype)
-        for block in range(self.depth):
-            h = Block(self.depth, self.positions == "rotary", self.dtype, name=f"block_{block}")(h)
+        h = nn.Dropout(self.dropout, deterministic=not train)(h)
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+        rotary = self.positions == "rotary"
+        for number in range(self.depth):
+            name = f"block_{number}"
+            h = block(self.depth, rotary, self.dropout, self.dtype, name=name)(h, train)
         h = nn.LayerNorm(dtype=self.dtype, name="norm")(h)
         return embed.attend(h).astype(jnp.float32)
 
@@ -61,10 +70,11 @@ class Block(nn.Module):
 
     depth: int
     rotary: bool
+    dropout: float
     dtype: Any
 
     @nn.compact
-    def __call__(self, h):
+    def __call__(self, h, train: bool):
         width = h.shape[-1]
         head = _SMALL if width < 4 * _LARGE else _LARGE
         heads = max(1, width // head)
@@ -74,16 +84,19 @@ class Block(nn.Module):
             init = nn.initializers.normal(_STD * scale)
             return nn.Dense(units, dtype=self.dtype, kernel_init=init, name=name)
 
+        def dropped(added):
+            return nn.Dropout(self.dropout, deterministic=not train)(added)
+
         into = (2 * self.depth) ** -0.5  # of layers whose result is added to the stream (GPT-2)
         y = nn.LayerNorm(dtype=self.dtype, name="norm_attention")(h)
         q, k, v = (a.reshape(shape) for a in jnp.split(dense(3 * width, "qkv")(y), 3, -1))
         if self.rotary:
             q, k = rotated(q), rotated(k)
         y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
-        h += dense(width, "attention", into)(y.reshape(h.shape))
+        h += dropped(dense(width, "attention", into)(y.reshape(h.shape)))
         y = nn.LayerNorm(dtype=self.dtype, name="norm_dense")(h)
         y = nn.gelu(dense(4 * width, "wide")(y))
-        return h + dense(width, "narrow", into)(y)
+        return h + dropped(dense(width, "narrow", into)(y))
 
 
 def rotated(x):

@@ -144,6 +144,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         hidden=e.hidden,
         activation=e.activation,
         positions=e.positions,
+        remat=e.remat,
         text=dataset.is_text,
         initial=e.initial,
         dropout=e.dropout,

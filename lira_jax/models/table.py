@@ -44,6 +44,7 @@ class Family(NamedTuple):
 
 
 _DROPOUT = {"dropout": 0.0}
+_GPT = {"positions": "learned", "remat": False, **_DROPOUT}
 
 FAMILIES = {
     "mlp": Family(
@@ -73,10 +74,8 @@ FAMILIES = {
     "inception_v3": Family(InceptionV3, True, {}),
     "xception": Family(Xception, True, {}),
     "alexnet": Family(AlexNet, True, {}),
-    "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, "positions": "learned"}, text=True),
-    "gpt2_small": Family(
-        Gpt, False, {"depth": 12, "width": 768, "positions": "learned"}, text=True
-    ),
+    "gpt_tiny": Family(Gpt, False, {"depth": 2, "width": 64, **_GPT}, text=True),
+    "gpt2_small": Family(Gpt, False, {"depth": 12, "width": 768, **_GPT}, text=True),
     "salem_cnn": Family(SalemCnn, True, {"activation": "relu", **_DROPOUT}),
 }
 
@@ -92,6 +91,7 @@ def create(
     hidden: tuple[int, ...] = (512, 256),
     activation: str = "relu",
     positions: str = "learned",
+    remat: bool = False,
     text: bool = False,
     initial: str = "lecun_normal",
     dropout: float = 0.0,
@@ -110,6 +110,7 @@ def create(
       hidden: units of each hidden layer.
       activation: "relu" or "tanh".
       positions: "learned" or "rotary", of a gpt.
+      remat: whether a gpt computes activations again in the backward pass.
       text: whether it is to read tokens; num_classes is the size of the vocabulary then.
       initial: weights that mlp starts from, "lecun_normal" or "glorot_uniform".
       dropout: fraction of activations dropped in training.
@@ -137,12 +138,12 @@ def create(
         what = "text" if text else "images and features"
         raise UserError(f"--model={name}: not for {what}; it may be {', '.join(fitting)}")
     options = {} if of_the_user else dict(FAMILIES[name].options)
-    given = {"depth": depth, "width": width, "hidden": tuple(hidden), "activation": activation}
-    given["positions"] = positions
     given = {
         "depth": depth,
         "width": width,
         "hidden": tuple(hidden),
+        "positions": positions,
+        "remat": remat,
         "activation": activation,
         "initial": initial,
         "dropout": dropout,

@@ -1,30 +1,27 @@
 """Tables of the attacker who knows most members, for the terminal."""
 
-from collections.abc import Mapping
-
-from lira_jax.audit.known_membership import FEWEST, NAIVE, WAYS, Known
-from lira_jax.evaluation.groups import GROUPS, Confidence, GroupDecisions
+from lira_jax.audit.known_found import NAIVE, Found
+from lira_jax.audit.known_ways import WAYS
+from lira_jax.evaluation.groups import GROUPS, GroupDecisions
 from lira_jax.report.details import Table, confidence, percent
 
 
-def tables(
-    found: Mapping[str, Known], confidences: Mapping[str, Confidence], share: float
-) -> list[Table]:
+def tables(found: Found, share: float) -> list[Table]:
     """What is found in each way, in the order of the paper's tables, and mean confidences.
 
     Args:
+      found: what the attacker finds.
       share: of the members, and of the non-members, that are known.
     """
     rows = [
         [
-            f"{name}, table {WAYS[name].table}" if name in WAYS else f"{NAIVE}, table 3",
+            f"{name}, table {_table(name)}",
             *(cell for group in GROUPS for cell in _cells(known.groups[group])),
             f"{known.skipped:g}",
             f"{known.failed:g}",
         ]
-        for name, known in found.items()
+        for name, known in found.ways.items()
     ]
-    whole, apart = FEWEST["all"], FEWEST["apart"]
     return [
         Table(
             f"An attacker who knows {100 * share:g} % of the members and of the non-members, in "
@@ -38,11 +35,19 @@ def tables(
             rows,
             "Judged on the rest, class by class: unweighted mean over classes, +- the standard "
             "deviation over them, mean over targets (Rezaei and Liu 2021). A class needs "
-            f"{whole} members and non-members; for tables 6 and 7, {apart} of each that are "
-            "classified rightly, or wrongly. Failed: examples without a distance.",
+            f"{WAYS['softmax'].fewest} members and non-members, for layers "
+            f"{WAYS['layers'].fewest}; for tables 6 and 7, {WAYS['boundary_distance'].fewest} of "
+            "each that are classified rightly, or wrongly. Failed: examples without a distance.",
         ),
-        confidence(confidences),
+        confidence(found.confidences),
     ]
+
+
+def _table(way: str) -> str:
+    """The paper's table that a way is in."""
+    if way == NAIVE:
+        return "3"
+    return WAYS[way if way in WAYS else "layers"].table
 
 
 def _cells(figures: GroupDecisions) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lira_jax.data import dataset as dataset_lib
-from lira_jax.data import summary
+from lira_jax.data import masks, summary
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import DATA_PLACES, Data, Experiment
@@ -116,6 +116,7 @@ def _read(e: Experiment) -> Dataset:
         splits=e.splits,
         test_splits=e.test_splits,
         as_tokens=text.Settings(e.unit, e.tokenizer, e.context),
+        with_test=e.masks == masks.OFFICIAL,
     )
     spec = functools.partial(load.load_spec, data_dir=e.data_dir)
     return outliers.inject(dataset, e.outliers, e.outliers_from, e.seed, spec, e.outliers_mode)

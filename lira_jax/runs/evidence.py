@@ -90,7 +90,7 @@ def load_evidence(
     if view != POOL:  # whether a model can be used is seen in what it says itself
         signals = saved_signals(run, view, list(range(num_models)), labels)
     healthy = [m for m, wrong in found.items() if wrong is None]
-    if len(healthy) < 2 and not outside:
+    if len(healthy) < 2 and not outside and experiment.masks != masks.OFFICIAL:
         raise UserError(
             f"{run.path}: of {num_models} models model {healthy[0]} alone has not diverged, and a "
             "target needs shadow models; train again in another --workdir, with a lower "

@@ -14,12 +14,14 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
+import psutil
 
 from lira_jax.data.readers import numpy_file
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 
 _HOUR = 3600.0  # seconds
+_CLOCKS = 10.0  # by how many seconds a file's time and a process's may disagree
 
 
 def load_npy(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
@@ -70,15 +72,19 @@ def is_abandoned(path: pathlib.Path, living: Collection[tuple[str, int]] = ()) -
       living: host and process id of processes that are known to live, wherever.
     """
     writer = writer_of(path)
-    if writer is None or writer in living:
+    if writer is None:
         return False
-    host, pid = writer
-    if host == platform.node():
-        return not _lives(pid)
     try:
-        return time.time() - path.stat().st_mtime > _HOUR
+        written = path.stat().st_mtime
     except FileNotFoundError:  # it has its name by now
         return False
+    host, pid = writer
+    here = host == platform.node()
+    if here and pid == os.getpid():  # a container that starts anew gives the same number
+        return not _writes(pid, written)
+    if writer in living:
+        return False
+    return not _writes(pid, written) if here else time.time() - written > _HOUR
 
 
 def size(path: pathlib.Path) -> int:
@@ -91,15 +97,20 @@ def size(path: pathlib.Path) -> int:
     return total
 
 
-def _lives(pid: int) -> bool:
-    """Whether there is a process of this number on this machine."""
+def _writes(pid: int, written: float) -> bool:
+    """Whether the process of this number on this machine can have written something at a time.
+
+    A process that has ended may keep its number until its parent takes note, which in some
+    containers none ever does; and one that began later has the number of another.
+    """
     try:
-        os.kill(pid, 0)  # which looks, and sends nothing
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
+        process = psutil.Process(pid)
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return not ended and process.create_time() <= written + _CLOCKS
+    except (psutil.NoSuchProcess, OverflowError):
         return False
-    return True
+    except psutil.AccessDenied:
+        return True
 
 
 def abandoned(folder: pathlib.Path, living: Collection[tuple[str, int]] = ()) -> list[pathlib.Path]:

@@ -185,6 +185,16 @@ class Folder:
         with files.replacing(self._file(name)) as file:
             file.write(os.fsencode(text).decode(errors="backslashreplace").encode())
 
+    def write_own(self, name: str, text: str) -> None:
+        """Writes a text file that is no dump, and enters it as ours; others may rewrite it."""
+        with self._lock():
+            self.write_text(name, text)
+            self._enter(name, {"sha256": files.sha256(self._file(name))})
+
+    def is_own(self, name: str) -> bool:
+        """Whether `write_own` has ever written the file here."""
+        return name in self._manifest()
+
     def remove(self, name: str) -> None:
         """Removes a file that is no dump, if it is here."""
         self._file(name).unlink(missing_ok=True)
@@ -211,7 +221,7 @@ class Folder:
         Raises:
           UserError: another process is at work on them.
         """
-        made = not self.path.exists()
+        made = self._missing()
         try:
             with contextlib.ExitStack() as held:
                 with self._lock():
@@ -224,7 +234,7 @@ class Folder:
                 with contextlib.suppress(OSError):  # something came of it
                     with self._lock():
                         pass
-                    self.path.rmdir()
+                    _remove_empty(made)
 
     def claims(self) -> list[claims_lib.Claim]:
         """What living processes, here and elsewhere, are at work on."""
@@ -302,7 +312,7 @@ class Folder:
         if self._locked:
             yield
             return
-        made = not self.path.exists()
+        made = self._missing()
         with self._lock_file():
             self._locked = True
             try:
@@ -311,9 +321,12 @@ class Folder:
                 self._locked = False
                 if os.listdir(self.path) == [LOCK]:
                     (self.path / LOCK).unlink()
-                    if made:
-                        with contextlib.suppress(OSError):  # another process has come
-                            self.path.rmdir()
+                    with contextlib.suppress(OSError):  # another process has come
+                        _remove_empty(made)
+
+    def _missing(self) -> list[pathlib.Path]:
+        """The folder and those above it that are still to be made, from within outwards."""
+        return [path for path in (self.path, *self.path.parents) if not path.exists()]
 
     def _lock_file(self) -> IO:
         """The file .lock, locked."""
@@ -370,6 +383,16 @@ class Folder:
 
     def _file(self, name: str) -> pathlib.Path:
         return self.path / name
+
+
+def _remove_empty(folders: list[pathlib.Path]) -> None:
+    """Removes folders one after another.
+
+    Raises:
+      OSError: one is not empty, or gone; it and those after it stay.
+    """
+    for folder in folders:
+        folder.rmdir()
 
 
 def _is_entry(name: str, entry: Any) -> bool:

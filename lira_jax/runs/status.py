@@ -17,7 +17,7 @@ from lira_jax.experiment import Experiment, own_code, target_experiment
 from lira_jax.progress import named_models
 from lira_jax.runs import checkpoint, diagnoses, directory, files
 from lira_jax.runs.claims import Claim
-from lira_jax.runs.directory import PAGE, POOL, RESULTS, RunDirectory, attack_of
+from lira_jax.runs.directory import KNOWN_TABLE, PAGE, POOL, RESULTS, RunDirectory, attack_of
 from lira_jax.runs.health import Diagnosis
 
 STAGES = ("train", "score", "attack", "report")
@@ -37,7 +37,7 @@ class Status:
       diagnoses: model -> what is wrong with it.
       scored: models whose signals are all whole, on the pool and on the probes.
       attacks: names of saved attack scores.
-      evaluated: whether results.json is here.
+      evaluated: whether results.json is here; with official masks, known.csv.
       stale: what is older than the files it was made from: attack, report.
       reported: whether the page is here.
       damaged: file -> what is wrong, for each that is not what the manifest says, or cannot be
@@ -49,6 +49,8 @@ class Status:
       targets: the same of the targets, if another recipe trains them.
       own_code: field -> code of the user's own, which train and score run only if they are given
         it.
+      official: whether all models have one training set, so that no page is made: known.csv is then
+        what the attack writes.
     """
 
     path: pathlib.Path
@@ -70,6 +72,7 @@ class Status:
     age: float
     targets: "Status | None" = None
     own_code: dict[str, str] = dataclasses.field(default_factory=dict)
+    official: bool = False
 
     def left(self, stage: str) -> list[int]:
         """The models that train or score has left, those of targets that it has left too."""
@@ -85,6 +88,8 @@ class Status:
                 return stage
         if not self.evaluated or "attack" in self.stale:
             return "attack"
+        if self.official:
+            return None
         return "report" if not self.reported or "report" in self.stale else None
 
 
@@ -138,7 +143,7 @@ def _inspect(
     scored = [m for m in models if all(view.signal(n, m) in whole for view, n in signals)]
     metrics = run.read_metrics()
     last = max((_written(p) for p in run.path.rglob("*") if p.is_file()), default=0.0)
-    claims = run.claims()
+    claims, official = run.claims(), e.masks == masks.OFFICIAL
     return Status(
         path=run.path,
         summary=f"{e.num_models} x {e.model} on {e.dataset}, {e.epochs} epochs, {e.queries} "
@@ -150,7 +155,7 @@ def _inspect(
         diagnoses=diagnoses.of_training(run) | run.diagnoses(),
         scored=scored,
         attacks=sorted(attack for n in whole if (attack := attack_of(n)) is not None),
-        evaluated=(run.path / RESULTS).exists(),
+        evaluated=(run.path / (KNOWN_TABLE if official else RESULTS)).exists(),
         stale=_stale(run),
         reported=(run.path / PAGE).exists(),
         damaged=damaged,
@@ -160,6 +165,7 @@ def _inspect(
         age=time.time() - last,
         targets=targets,
         own_code=own_code(e),
+        official=official,
     )
 
 
@@ -172,7 +178,8 @@ def as_text(status: Status) -> str:
     for kind, part in parts.items():
         lines += _training(part, kind)
     lines += [_scoring(part, kind) for kind, part in parts.items()]
-    attacks = f"{len(s.attacks)} attacks saved" + (f", {RESULTS} is here" if s.evaluated else "")
+    table = KNOWN_TABLE if s.official else RESULTS
+    attacks = f"{len(s.attacks)} attacks saved" + (f", {table} is here" if s.evaluated else "")
     old = {"attack": "; older than the scores", "report": "; older than the results"}
     lines.append(
         _line(
@@ -300,6 +307,8 @@ def _advice(s: Status) -> str:
     if stage in ("train", "score"):
         workdir += "".join(f" {shlex.quote(f'{n}={v}')}" for n, v in code.items())
     some = f" --model_ids={masks.write_ids(ids)}" if 0 < len(ids) < s.num_models else ""
+    if stage == "attack" and s.official:
+        some = " --protocol=known"
     return f"next      lira-{stage} {workdir}{some}"
 
 

@@ -42,19 +42,28 @@ def make(experiment: Experiment, total_steps: int) -> optax.GradientTransformati
 
     Weight decay is an L2 penalty of kernels (dense and convolutional), or with --decayed=all of all
     parameters, added to the gradient before momentum, which is what adding
-    weight_decay / 2 * |kernel|^2 to the loss does.
+    weight_decay / 2 * |kernel|^2 to the loss does. That of adamw is taken off the parameters
+    themselves, learning rate * weight_decay * kernel in each step (Loshchilov and Hutter 2019,
+    https://arxiv.org/abs/1711.05101). Only the gradient of the loss is clipped, before all else
+    (Pascanu et al. 2013, https://arxiv.org/abs/1211.5063).
     """
-    rate = schedule(experiment, total_steps)
-    if experiment.optimizer == "adam":
-        descent = optax.adam(rate, b1=experiment.momentum, b2=experiment.beta2)
-    else:
-        descent = optax.sgd(
-            rate, momentum=experiment.momentum or None, nesterov=experiment.nesterov
+    e, rate = experiment, schedule(experiment, total_steps)
+    mask = _is_kernel if e.decayed == "kernels" else None
+    penalty = optax.add_decayed_weights(e.weight_decay, mask=mask)
+    if e.optimizer == "adamw":
+        descent = optax.adamw(
+            rate, b1=e.momentum, b2=e.beta2, weight_decay=e.weight_decay, mask=mask
         )
-    if not experiment.weight_decay:
-        return descent
-    mask = _is_kernel if experiment.decayed == "kernels" else None
-    return optax.chain(optax.add_decayed_weights(experiment.weight_decay, mask=mask), descent)
+    elif e.optimizer == "adam":
+        descent = optax.adam(rate, b1=e.momentum, b2=e.beta2)
+    else:
+        descent = optax.sgd(rate, momentum=e.momentum or None, nesterov=e.nesterov)
+    parts = [
+        *([optax.clip_by_global_norm(e.clip_norm)] if e.clip_norm else []),
+        *([penalty] if e.weight_decay and e.optimizer != "adamw" else []),
+        descent,
+    ]
+    return optax.chain(*parts) if len(parts) > 1 else descent
 
 
 def _is_kernel(params):

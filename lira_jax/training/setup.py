@@ -44,6 +44,8 @@ def check(
         event_files.check_installed()
     dataset = run_data.read(experiment, run)
     run_data.check(dataset, experiment, [run for run, _ in runs])
+    runs = _with_share(runs, dataset)
+    experiment = runs[0][1]
     shape = (experiment.num_models, len(dataset.y))
     if run.has(KEEP):
         keep = run.read(KEEP, shape)
@@ -75,7 +77,7 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
 
     Returns:
       The runs, with the experiments as they are stored: --normalize=auto is replaced by what it
-      stands for.
+      stands for, and --pkeep by the share of the official training set, with official masks.
 
     Raises:
       UserError: the data or the code are not those that a run began with.
@@ -83,6 +85,7 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
     from lira_jax.models import recipe
     from lira_jax.training import privacy
 
+    runs = _with_share(runs, dataset)
     kind, seen = _scaling(*runs[0], dataset)
     if seen:
         progress.note(f"--normalize=auto is {kind} {seen}")
@@ -105,6 +108,17 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
             run.write_once(SOURCES, dataset.sources)
         privacy.store(run, e, keep)
     return runs
+
+
+def _with_share(runs: Runs, dataset: Dataset) -> Runs:
+    """The runs, with --pkeep as official masks make it.
+
+    Raises:
+      UserError: it is given otherwise.
+    """
+    e = runs[0][1]
+    share = masks.official_share(e.masks, e.pkeep, dataset.num_official, len(dataset.y))
+    return [(run, dataclasses.replace(of, pkeep=share)) for run, of in runs]
 
 
 def _scaling(run: RunDirectory, experiment: Experiment, dataset: Dataset) -> tuple[str, str]:

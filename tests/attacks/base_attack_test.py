@@ -23,7 +23,7 @@ def _naive(phi, keep, own, target, online):
     return score.mean(-1)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(4, 11),
     st.integers(1, 6),

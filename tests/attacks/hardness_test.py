@@ -31,7 +31,7 @@ def _naive(attack, signal, keep, own, target):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(4, 11),
     st.integers(1, 6),

@@ -44,7 +44,7 @@ def _losses(draw, fewest=4):
     return loss, keep, rng.integers(shape[0], size=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_losses())
 def test_r_equals_refit_without_target_and_partner(losses):
     loss, keep, targets = losses
@@ -56,7 +56,7 @@ def test_r_equals_refit_without_target_and_partner(losses):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_losses(fewest=6))
 def test_r_on_an_outside_target_equals_fit_to_all_models(losses):
     loss, keep, _ = losses
@@ -139,7 +139,7 @@ def test_members_score_higher_and_r_knows_hard_examples():
     assert auc(attack_r(signal, keep), keep) > auc(attack_p(signal), keep) + 0.2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.integers(1, 4),
     st.integers(2, 30),

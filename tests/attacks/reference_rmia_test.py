@@ -78,7 +78,7 @@ def evidence(seed, num_models, num_examples, num_queries, masks=balanced):
     return logits, labels, keep, p
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(6, 12),
     st.integers(4, 8),

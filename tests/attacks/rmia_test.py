@@ -48,7 +48,7 @@ def _fraction_beaten(ratio, population, gamma, combine):
 
 
 @pytest.mark.parametrize("combine", ["mean", "vote"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(4, 9),
     st.integers(1, 12),

@@ -4,7 +4,10 @@ from audit.small_evidence import small_evidence, with_outside_targets
 
 from lira_jax.attacks.p_values import p_values
 from lira_jax.attacks.selection import on_signals
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.attacks.shared.signals import Signals
 from lira_jax.attacks.shared.statistics import maximum_score, of_models
+from lira_jax.attacks.shared.targets import Outside
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.calibrated import accused, calibrated, statistics
 
@@ -62,6 +65,28 @@ def test_members_are_accused_more_often_only_where_models_know_them(gap):
     assert (found.tpr.low > found.fpr.high) == (gap > 0)
     # The lists here are not quite normal, and a model more is in each of them than in the test.
     assert found.model_tpr == pytest.approx(found.tpr.value, abs=0.06)
+
+
+@pytest.mark.parametrize(("pool", "told"), [("the same", False), ("another", True)])
+def test_targets_of_another_pool_are_told_to_be_accused_too_often(pool, told, capsys):
+    """Scores are means over random halves of a pool: those of one pool vary less than fresh ones,
+    half of whose variance is the pool's own."""
+    rng = np.random.default_rng(0)
+    examples, others = 2000, 40
+    ours = rng.normal(size=(examples, others))
+    theirs = ours if pool == "the same" else rng.normal(size=(examples, others))
+
+    def scores(models, values):
+        weights = rng.random((models, examples, others)).argsort(-1) < others // 2
+        return (weights * values).mean(-1).astype(np.float32)[..., None]
+
+    labels, keep = np.zeros(examples, np.int32), np.zeros((16, examples), bool)
+    outside = Signals({"phi": scores(4, theirs)}, labels)
+    targets = Outside(outside, rng.random((4, examples)) < 0.5)
+    evidence = Evidence.of_arrays(labels, keep, targets, phi=scores(16, ours))
+    found = calibrated(evidence, attacks("phi"))["phi"].at["1e-2"].fpr
+    note = "meant to accuse 1% of the non-members, accuses more by phi (phi:"
+    assert (note in capsys.readouterr().err) == told == (found.value > 0.03)
 
 
 def test_accusations_need_nobodys_membership_of_the_targets():

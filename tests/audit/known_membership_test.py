@@ -7,6 +7,7 @@ import pytest
 from lira_jax.attacks import known_classifiers
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
+from lira_jax.audit import known_found, known_ways
 from lira_jax.audit import known_membership as known
 from lira_jax.errors import UserError
 from lira_jax.report.known_membership import tables
@@ -73,14 +74,15 @@ def evidence(leak, targets=2, examples=240, seed=0):
 
 def found(leak, **options):
     given = evidence(leak, **options)
-    asked = known.ways(["softmax"], given.signals.saved)
-    fit = known.learner(["logistic_regression"], ["none"], seed=0)
+    asked = known_ways.ways(["softmax"], given.signals.saved)
+    fit = known_ways.learner(["logistic_regression"], ["none"], seed=0)
     return known.run(given, asked, fit, 0.8)
 
 
 def test_the_leak_is_found_and_the_naive_attack_is_what_accuracies_say():
     given = evidence(3.0)
-    of_ways, confidences = found(3.0)
+    result = found(3.0)
+    of_ways, confidences = result.ways, result.confidences
     assert of_ways["softmax"].groups["all"].class_balanced_accuracy > 0.75
     right = np.array([given.signals["logits"][t].argmax(-1) == given.labels for t in range(2)])
     naive = np.mean(
@@ -94,22 +96,48 @@ def test_the_leak_is_found_and_the_naive_attack_is_what_accuracies_say():
 def test_noise_is_at_chance():
     """Balanced accuracies of independent draws about one half, within their standard error."""
     values = [
-        found(0.0, targets=1, seed=seed)[0]["softmax"].groups["all"].class_balanced_accuracy
+        found(0.0, targets=1, seed=seed).ways["softmax"].groups["all"].class_balanced_accuracy
         for seed in range(30)
     ]
     assert abs(np.mean(values) - 0.5) < 4 * np.std(values) / np.sqrt(30)
 
 
 def test_the_table_and_the_file_have_a_row_for_each_way():
-    of_ways, confidences = found(1.0)
-    first, second = tables(of_ways, confidences, 0.8)
+    of_ways = found(1.0).ways
+    first, second = tables(found(1.0), 0.8)
     assert [row[0] for row in first.rows] == ["naive, table 3", "softmax, table 3 and 4"]
     assert all(len(row) == len(first.columns) for row in first.rows)
     assert [row[0] for row in second.rows] == ["all", "correct", "misclassified"]
-    rows = list(csv.DictReader(io.StringIO(known.to_csv(of_ways))))
-    assert len(rows) == 6
-    written = float(rows[3]["class_balanced_accuracy"])
+    rows = list(csv.DictReader(io.StringIO(known_found.to_csv(of_ways))))
+    assert [row["mix"] for row in rows] == 2 * (3 * ["as they are"] + ["5:1", "1:1", "1:5"])
+    written = float(rows[6]["class_balanced_accuracy"])
     assert written == of_ways["softmax"].groups["all"].class_balanced_accuracy
+
+
+def test_other_mixes_are_what_drawing_some_of_the_judged_gives():
+    """With 4 members a non-member, five times as many non-members are judged as there are."""
+    rng = np.random.default_rng(0)
+    members = np.arange(1000) % 5 > 0
+    decided = rng.random(1000) < np.where(members, 0.8, 0.3)
+    everyone, labels = np.ones(1000, bool), np.zeros(1000, int)
+    mixes = known_found.OfTarget.of(decided, everyone, members, labels, everyone).mixes
+    inside, outside = decided[members], np.tile(decided[~members], 20)  # 800 and 4000
+    at = mixes["1:5"]
+    assert at.precision_member == pytest.approx(inside.sum() / (inside.sum() + outside.sum()))
+    assert at.precision_nonmember == pytest.approx(
+        (~outside).sum() / ((~inside).sum() + (~outside).sum())
+    )
+    assert mixes["as they are"].accuracy == pytest.approx((decided == members).mean())
+    assert len({mix.balanced_accuracy for mix in mixes.values()}) == 1
+
+
+def test_a_layer_that_is_saved_is_a_way_beside_the_last_hidden_one():
+    saved = ["logits", "layers", "layer=-2", "gradient_norms_w"]
+    assert list(known_ways.ways(["all"], saved)) == [
+        *("softmax", "layers", "layer=-2", "gradient_norms_w")
+    ]
+    with pytest.raises(UserError, match=r"run lira-score --signals=logits,layer=Dense_1"):
+        known_ways.ways(["layer=Dense_1"], ["logits"])
 
 
 @pytest.mark.parametrize(
@@ -118,15 +146,15 @@ def test_the_table_and_the_file_have_a_row_for_each_way():
 )
 def test_a_way_that_cannot_be_gone_is_refused_with_the_command(names, message):
     with pytest.raises(UserError, match=message):
-        known.ways(names, ["logits"])
-    assert list(known.ways(["all"], ["logits", "layers"])) == ["softmax", "layers"]
+        known_ways.ways(names, ["logits"])
+    assert list(known_ways.ways(["all"], ["logits", "layers"])) == ["softmax", "layers"]
 
 
 def test_unknown_classifiers_and_samplings_are_refused():
     with pytest.raises(UserError, match="--known_classifiers=svm"):
-        known.learner(["svm"], ["none"], 0)
+        known_ways.learner(["svm"], ["none"], 0)
     with pytest.raises(UserError, match="--known_sampling=half"):
-        known.learner(["network"], ["half"], 0)
+        known_ways.learner(["network"], ["half"], 0)
 
 
 def test_signals_that_are_not_there_are_named():

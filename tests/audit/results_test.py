@@ -73,7 +73,7 @@ results = objects(
 )
 
 
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(max_examples=50)
 @hypothesis.given(results)
 def test_what_is_written_is_what_is_read(found):
     text = json.dumps(found.to_json(), allow_nan=False)

@@ -158,6 +158,15 @@ def test_impossible_numbers_of_shadows_are_refused_before_anything_is_run(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("number", [1, 8])
+def test_models_of_one_training_set_are_no_shadows_of_one_another(number):
+    evidence = small_evidence()
+    keep = np.tile(evidence.keep[:1], (8, 1))
+    same = dataclasses.replace(evidence, keep=keep).models(np.arange(number))
+    with pytest.raises(UserError, match=r"--masks=official, so none is .* give --protocol=known"):
+        audit.audit_evidence(same, audit.Request(("loss",)), START)
+
+
 MEMBERSHIPS = {"unknown": None, "all": np.ones((1, 120), bool), "none": np.zeros((1, 120), bool)}
 
 

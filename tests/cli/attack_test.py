@@ -178,3 +178,16 @@ def test_the_protocol_of_known_members_writes_its_own_table_alone(run, capsys):
     assert set(content(run.path)) - set(before) == {"known.csv"}
     with pytest.raises(UserError, match="--known=1: give a fraction"):
         call(attack, f"--workdir={run.path}", "--protocol=known", "--known=1")
+
+
+def test_a_table_of_known_members_that_others_wrote_is_not_overwritten(run, tmp_path):
+    out = tmp_path / "out"
+    flags = (f"--workdir={run.path}", "--protocol=known", "--targets=0", f"--out={out}")
+    for _ in range(2):  # its own may be written again
+        call(attack, *flags)
+        assert (out / "known.csv").read_text().startswith("way,group,mix,")
+    (out / "manifest.json").unlink()
+    (out / "known.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"known\.csv in it is not from lira-attack"):
+        call(attack, *flags)
+    assert (out / "known.csv").read_text() == "mine"

@@ -63,7 +63,7 @@ def test_help_is_of_the_flags_that_matter_in_the_groups_of_the_experiment():
     assert headings == ["Run", *groups]
     masks = text[text.index("\nMasks:") : text.index("\nModel:")]
     assert "--num_models: Number of shadow models.\n    (default: '64')" in masks
-    choices = "balanced, bernoulli, tf_privacy, disjoint, disjoint:PATH, pairs, file:PATH"
+    choices = "balanced, bernoulli, tf_privacy, disjoint, disjoint:PATH, pairs, official, file:PATH"
     assert f"(one of {choices})" in " ".join(masks.split())
     assert "\n  --learning_rate: " in text[text.index("\nTraining:") :]
     assert "--queries" not in text.split("\nMasks:")[0] + masks

@@ -72,6 +72,23 @@ def test_a_signal_ends_whatever_a_library_does(code):
     assert error == "lira-score: error: interrupted; run the same command again to go on\n"
 
 
+def test_a_signal_after_the_end_changes_nothing():
+    """While Python takes itself down, which it does without handlers."""
+    last = "import atexit, time; atexit.register(lambda: (print(1, flush=True), time.sleep(0.5)))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", last + LIBRARY.format(code="")],
+        env=small_run.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "1\n"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+
+
 def test_tests_and_notebooks_keep_their_own_ctrl_c():
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

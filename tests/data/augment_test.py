@@ -23,7 +23,7 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (5, 6, 9, 3), dtype=np.uint8)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.booleans(), st.integers(-5, 5), st.integers(-5, 5))
 def test_view_equals_mirror_pad_and_crop(mirror, dy, dx):
     images = np.random.default_rng(0).integers(0, 256, (5, 6, 9, 3), dtype=np.uint8)

@@ -18,7 +18,7 @@ from lira_jax.data.duplicates import duplicates, find, rounding
         elements=st.sampled_from([0, 1, 2]),
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_duplicates_equal_a_plain_search(x):
     expected = [i for i in range(len(x)) if any((x[i] == x[j]).all() for j in range(i))]
     np.testing.assert_array_equal(duplicates(x), expected)
@@ -61,7 +61,7 @@ def test_examples_that_only_the_cast_makes_equal_are_no_duplicates(dtype):
     np.testing.assert_array_equal(np.union1d(copies, merged), duplicates(x))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     hnp.arrays(
         np.float64,

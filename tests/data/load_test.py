@@ -106,6 +106,29 @@ def test_copies_are_dropped_before_the_subset_is_drawn(npz_with_copies):
     np.testing.assert_array_equal(data.x, X[:10])
 
 
+def test_the_test_set_follows_the_training_set_and_copies_are_sought_in_both(tmp_path, warnings):
+    """Example 4 of the test set is one of the training set, so its membership would be a lie."""
+    x, rng = X[:10], np.random.default_rng(1)
+    x_test = np.concatenate([rng.integers(0, 256, (4, *x.shape[1:]), x.dtype), x[:1]])
+    arrays = {"x": x, "y": np.arange(10) % 4, "x_test": x_test, "y_test": np.arange(5) % 4}
+    np.savez(tmp_path / "data.npz", **arrays)
+    path = str(tmp_path / "data.npz")
+    data = load("npz", path, with_test=True)
+    np.testing.assert_array_equal(data.x, load("npz", path).x.tolist() + x_test.tolist())
+    assert (data.num_official, len(data.x_test)) == (10, 5)
+    assert len(warnings) == 1
+    dropped = load("npz", path, with_test=True, drop_duplicates=True)
+    assert (dropped.num_official, len(dropped.x)) == (10, 14)
+    some = load("npz", path, with_test=True, num_examples=8, drop_duplicates=True)
+    of_training = [i for i, one in enumerate(some.x) if any((one == own).all() for own in x)]
+    assert of_training == list(range(some.num_official))
+
+
+def test_official_masks_need_a_test_set(npz):
+    with pytest.raises(UserError, match="--masks=official: members are the training set"):
+        load("npz", npz, with_test=True)
+
+
 def test_subset_follows_the_seed(npz):
     whole = load("npz", npz)
     for seed in (0, 1):

@@ -164,6 +164,23 @@ def test_masks_that_have_changed_since_are_refused(tmp_path):
         masks.check_same(kind, keep)
 
 
+def test_official_masks_are_the_training_set_for_every_model():
+    keep = masks.draw("official", 3, 60, pkeep=masks.official_share("official", 0.5, 50, 60))
+    assert keep[:, :50].all()
+    assert not keep[:, 50:].any()
+    assert masks.coin("official", 3, 5 / 6) is None
+    assert masks.official_share("balanced", 0.25, 0, 60) == 0.25
+    assert masks.official_share("official", 50 / 60, 50, 60) == 50 / 60  # a run that goes on
+    with pytest.raises(UserError, match=r"--pkeep=0\.7: the official training set is 0.8333"):
+        masks.official_share("official", 0.7, 50, 60)
+
+
+@pytest.mark.parametrize(("official", "num_examples"), [(50000, 60000), (7, 9), (999, 1000)])
+def test_no_member_is_lost_by_rounding(official, num_examples):
+    share = masks.official_share("official", 0.5, official, num_examples)
+    assert masks.draw("official", 1, num_examples, pkeep=share).sum() == official
+
+
 def test_seeds_differ_and_repeat():
     first, again, other = (masks.draw("balanced", 8, 100, seed=s) for s in (5, 5, 6))
     assert (first == again).all()
@@ -277,6 +294,7 @@ def test_a_part_that_does_not_fit_is_refused(tmp_path, part, message):
         ("tf_privacy", 2 / 10),
         ("disjoint", None),
         ("pairs", None),
+        ("official", None),
         ("file:masks.npy", None),
     ],
 )

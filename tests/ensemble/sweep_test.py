@@ -3,7 +3,7 @@
 import types
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lira_jax.ensemble import lift
@@ -32,7 +32,6 @@ def step(state, images, labels, index):
     }
 
 
-@settings(deadline=None)
 @given(number=st.integers(1, 23), batch=st.integers(1, 40), on_host=st.booleans())
 def test_batches_together_are_all_examples_in_their_order(number, batch, on_host):
     images, labels = IMAGES[:number], LABELS[:number]

@@ -14,7 +14,6 @@ def _pairs(tp, fn, fp, tn):
     return np.array(decisions), np.array(members)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(st.integers(1, 9), min_size=4, max_size=4))
 def test_metrics_equal_sklearn(counts):
     decisions, members = _pairs(*counts)
@@ -35,7 +34,6 @@ def test_metrics_equal_sklearn(counts):
     )
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(
     st.lists(st.integers(0, 5), min_size=4, max_size=4),
     st.sampled_from([(5, 1), (1, 1), (1, 5), (3, 2)]),
@@ -109,7 +107,6 @@ def test_shapes_that_differ_are_a_user_error():
         decision_metrics(np.zeros((2, 3), bool), np.zeros(6, bool))
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=30))
 def test_best_threshold_has_the_best_balanced_accuracy(pairs):
     scores, members = np.array([s for s, _ in pairs], float), np.array([m for _, m in pairs])

@@ -32,7 +32,6 @@ def _tied_scores(draw):
     return np.array([s for s, _ in pairs], np.float32), members
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores())
 def test_points_equal_counting_with_ties(case):
     scores, members = case
@@ -42,7 +41,6 @@ def test_points_equal_counting_with_ties(case):
     )
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores())
 def test_curve_equals_sklearn(case):
     scores, members = case
@@ -54,7 +52,6 @@ def test_curve_equals_sklearn(case):
     assert roc_lib.auc(curve) == pytest.approx(metrics.roc_auc_score(members, scores))
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores(), st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.5, 1.0]))
 def test_tpr_at_fpr_is_the_step_at_the_largest_fpr_allowed(case, fpr):
     scores, members = case
@@ -65,7 +62,6 @@ def test_tpr_at_fpr_is_the_step_at_the_largest_fpr_allowed(case, fpr):
         assert value == _naive_tpr_at_fpr(scores.tolist(), members.tolist(), fpr)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores())
 def test_negated_scores_reflect_the_curve(case):
     scores, members = case
@@ -74,7 +70,6 @@ def test_negated_scores_reflect_the_curve(case):
     np.testing.assert_allclose(negated.tpr, 1 - curve.tpr[::-1])
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores())
 def test_monotone_transform_changes_thresholds_only(case):
     scores, members = case
@@ -83,7 +78,6 @@ def test_monotone_transform_changes_thresholds_only(case):
     np.testing.assert_array_equal(curve.tpr, warped.tpr)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores())
 def test_balanced_accuracy_is_the_best_over_thresholds(case):
     scores, members = case
@@ -193,7 +187,6 @@ def test_thin_keeps_every_step_at_low_fpr_and_stays_in_budget():
     assert gaps.max() < 0.06  # log(10000 / 100) / 99 = 0.047, and at most one step more
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(_tied_scores())
 def test_thin_of_a_short_curve_keeps_its_steps(case):
     scores, members = case

@@ -31,6 +31,7 @@ from lira_jax.experiment import Experiment
         ("drops", (3,), "--drops=3: --schedule=cosine has no steps; give --schedule=step"),
         ("drop_factor", 1.0, "--drop_factor=1"),
         ("beta2", 1.0, "--beta2=1"),
+        ("clip_norm", -1.0, "--clip_norm=-1"),
         ("padding", "zeros", "--padding=zeros: did you mean zero"),
         ("epoch_queries", 1, "--epoch_queries=1: say which epochs to score"),
         ("score_epochs", "101", "--score_epochs=101: '101' is none of the 100 epochs"),
@@ -40,6 +41,15 @@ def test_bad_values_are_named(field, value, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")) as caught:
         experiment.validate(dataclasses.replace(Experiment(), **{field: value}))
     assert "\n" not in str(caught.value)
+
+
+def test_official_masks_need_one_model_and_no_outliers():
+    official = dataclasses.replace(Experiment(), masks="official", num_models=1)
+    assert experiment.validate(official) is official
+    with pytest.raises(UserError, match="--outliers=3: with --masks=official"):
+        experiment.validate(
+            dataclasses.replace(official, outliers=3, outliers_from="random_labels")
+        )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from lira_jax.models import table
 from lira_jax.models.gpt import rotated
+from lira_jax.training import losses
 
 
 @pytest.fixture(scope="module", params=["learned", "rotary"])
@@ -42,6 +43,70 @@ def test_rotary_attention_knows_differences_of_positions_alone():
     for shift in range(1, 4):
         np.testing.assert_allclose(np.diagonal(products, shift), products[0, shift], rtol=1e-4)
     assert abs(products[0, 1] - products[0, 3]) > 1e-2
+
+
+def test_rotary_positions_are_no_parameter():
+    x = jnp.zeros((1, 6), jnp.int32)
+    for positions in ("learned", "rotary"):
+        module = table.create("gpt_tiny", 11, positions=positions, text=True)
+        shapes = jax.eval_shape(lambda m=module: m.init(jax.random.key(0), x, train=False))
+        assert ("positions" in shapes["params"]) == (positions == "learned")
+
+
+def loss_and_slope(variables, tokens, **options):
+    module = table.create("gpt_tiny", 11, width=16, text=True, **options)
+
+    def loss(params):
+        rngs = {"dropout": jax.random.key(3)}
+        logits = module.apply({"params": params}, tokens, train=True, rngs=rngs)
+        return losses.of_tokens(logits, tokens)[0].mean()
+
+    return jax.jit(jax.value_and_grad(loss))(variables["params"])
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    tokens = np.random.default_rng(0).integers(0, 11, (3, 6)).astype(np.int32)
+    module = table.create("gpt_tiny", 11, width=16, text=True)
+    return module.init(jax.random.key(1), tokens, train=False), tokens
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_activations_that_are_computed_again_change_nothing(tiny, dropout):
+    kept = loss_and_slope(*tiny, dropout=dropout)
+    again = loss_and_slope(*tiny, dropout=dropout, remat=True)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), kept, again)
+
+
+def test_dropout_is_of_training_alone(tiny):
+    variables, tokens = tiny
+    plain, _ = loss_and_slope(variables, tokens)
+    dropped, _ = loss_and_slope(variables, tokens, dropout=0.5)
+    assert abs(plain - dropped) > 1e-3
+    scored = [
+        table.create("gpt_tiny", 11, width=16, text=True, dropout=d).apply(
+            variables, tokens, train=False
+        )
+        for d in (0.0, 0.5)
+    ]
+    np.testing.assert_array_equal(*scored)
+
+
+def test_bfloat16_computes_while_weights_and_their_gradients_are_float32(tiny):
+    variables, tokens = tiny
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    loss, slope = loss_and_slope(variables, tokens, dtype="bfloat16")
+    exact, exact_slope = loss_and_slope(variables, tokens)
+    assert {leaf.dtype for leaf in jax.tree.leaves((loss, slope))} == {jnp.dtype("float32")}
+    assert loss != exact
+    np.testing.assert_allclose(loss, exact, rtol=1e-2)
+    for a, b in zip(jax.tree.leaves(slope), jax.tree.leaves(exact_slope), strict=True):
+        np.testing.assert_allclose(a, b, atol=0.05 * np.abs(b).max())
+    module = table.create("gpt_tiny", 11, width=16, text=True, dtype="bfloat16")
+    program = jax.make_jaxpr(lambda v: module.apply(v, tokens, train=False))(variables)
+    products = [e for e in program.eqns if e.primitive.name == "dot_general"]
+    assert products
+    assert {v.aval.dtype for e in products for v in e.invars} == {jnp.dtype("bfloat16")}
 
 
 def test_gpt2_small_has_the_published_size():

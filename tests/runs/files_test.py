@@ -4,6 +4,8 @@ import hashlib
 import io
 import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from lira_jax.errors import UserError
 from lira_jax.runs import files
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     cuts=st.lists(st.integers(0, 7), max_size=4),
     dtype=st.sampled_from(["<f4", "<f8", "|b1", "<i4"]),
@@ -108,6 +110,36 @@ def test_only_what_a_writer_left_that_lives_no_more_is_abandoned(tmp_path, monke
     assert sum(map(files.size, found)) == 5 + 5 + 3
     assert files.abandoned(tmp_path, {("node7", 2), (host, 99999999)}) == []
     assert not files.is_abandoned(tmp_path / ".node7@3.a")  # it has its name by now
+
+
+def test_a_process_that_ended_and_one_of_the_same_number_are_no_writers(tmp_path):
+    host = files.platform.node()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it keeps its number
+    running = subprocess.Popen(["sleep", "60"])
+    try:
+        for pid in (ended.pid, running.pid):
+            (tmp_path / f".{host}@{pid}.new").touch()
+            (tmp_path / f".{host}@{pid}.old").touch()
+            os.utime(tmp_path / f".{host}@{pid}.old", (0, 0))
+        found = {path.name for path in files.abandoned(tmp_path)}
+    finally:
+        running.kill()
+        running.wait()
+        ended.wait()
+    pids = (ended.pid, ended.pid, running.pid)
+    names = zip(pids, ("new", "old", "old"), strict=True)
+    assert found == {f".{host}@{pid}.{age}" for pid, age in names}
+
+
+def test_a_file_of_this_process_s_number_from_before_it_began_is_abandoned(tmp_path):
+    """As in a container that is started anew, whatever claims the process now has."""
+    name = files.temporary_name(tmp_path / "a").name
+    (tmp_path / name).touch()
+    living = {(files.platform.node(), os.getpid())}
+    assert files.abandoned(tmp_path, living) == []
+    os.utime(tmp_path / name, (0, 0))
+    assert files.abandoned(tmp_path, living) == [tmp_path / name]
 
 
 def test_the_hash_of_a_folder_is_that_of_names_and_bytes(tmp_path):

@@ -195,6 +195,23 @@ def test_a_lock_that_nothing_came_of_leaves_no_folder(folder):
     assert sorted(os.listdir(folder.path)) == [".lock", "a.txt"]
 
 
+def test_what_is_refused_leaves_no_folder_above_either(tmp_path):
+    (tmp_path / "mine").mkdir()
+    deep = Folder(tmp_path / "mine/a/b", lambda name: "x", "y")
+    with deep._lock():
+        pass
+    with pytest.raises(UserError), deep.at_work("train", [0], _refuse):
+        pass
+    assert os.listdir(tmp_path / "mine") == []
+    with deep._lock():
+        (tmp_path / "mine/a/other").touch()
+    assert os.listdir(tmp_path / "mine/a") == ["other"]
+
+
+def _refuse():
+    raise UserError("no")
+
+
 @pytest.mark.parametrize("below", [False, True])
 def test_a_file_in_the_way_is_one_line(tmp_path, below):
     (tmp_path / "file").write_text("precious")

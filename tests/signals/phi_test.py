@@ -8,7 +8,7 @@ from lira_jax.signals import phi as statistics
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.floats(-80, 80, width=32), min_size=2, max_size=12),
     st.integers(0, 11),

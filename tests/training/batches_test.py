@@ -21,7 +21,7 @@ def stream(keep, epochs, batch_size, pkeep=0.5, seed=0, fewest=None):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     num_examples=st.sampled_from([4, 13, 40]),  # few, for each is compiled
     members=st.integers(1, 39),

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -88,3 +90,29 @@ def test_the_penalty_is_of_kernels_or_of_all_parameters(decayed, of_bias):
     updates, _ = descent.update(nothing, descent.init(params), params)
     np.testing.assert_allclose(updates["dense"]["kernel"], [-0.5 * 2.0])
     np.testing.assert_allclose(updates["dense"]["bias"], [-of_bias])
+
+
+def test_adamw_takes_the_decay_off_the_kernels_themselves():
+    """Adam's step is the learning rate at first, whatever the gradient; the decay comes on top."""
+    e = Experiment(optimizer="adamw", schedule="constant", learning_rate=0.01, weight_decay=0.5)
+    params = {"dense": {"kernel": jnp.array([2.0]), "bias": jnp.array([3.0])}}
+    gradient = {"dense": {"kernel": jnp.array([4.0]), "bias": jnp.array([-0.1])}}
+    for decayed, of_bias in (("kernels", 0.0), ("all", 0.5 * 3.0)):
+        descent = optimizer.make(dataclasses.replace(e, decayed=decayed), 10)
+        updates, _ = descent.update(gradient, descent.init(params), params)
+        found = {name: float(update[0]) for name, update in updates["dense"].items()}
+        assert found["kernel"] == pytest.approx(-0.01 * (1 + 0.5 * 2.0), rel=1e-4)
+        assert found["bias"] == pytest.approx(-0.01 * (-1 + of_bias), rel=1e-4)
+
+
+@pytest.mark.parametrize(("bound", "share"), [(2.5, 0.5), (10.0, 1.0), (0.0, 1.0)])
+def test_a_long_gradient_is_scaled_down_and_the_penalty_is_not(bound, share):
+    e = Experiment(
+        learning_rate=1.0, momentum=0.0, schedule="constant", weight_decay=0.5, clip_norm=bound
+    )
+    params = {"kernel": jnp.array([2.0]), "bias": jnp.array([0.0])}
+    gradient = {"kernel": jnp.array([3.0]), "bias": jnp.array([4.0])}  # of length 5
+    descent = optimizer.make(e, 10)
+    updates, _ = descent.update(gradient, descent.init(params), params)
+    np.testing.assert_allclose(updates["kernel"], [-share * 3 - 0.5 * 2], rtol=1e-6)
+    np.testing.assert_allclose(updates["bias"], [-share * 4], rtol=1e-6)

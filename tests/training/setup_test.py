@@ -154,3 +154,16 @@ def test_masks_of_a_file_are_kept_by_the_run(tmp_path, experiment):
         begin()
     file.unlink()
     np.testing.assert_array_equal(begin(), drawn)
+
+
+def test_official_masks_settle_the_share_of_members(tmp_path, experiment):
+    np.savez(tmp_path / "data.npz", x=X, y=Y, x_test=255 - X[:8], y_test=Y[:8])
+    e = dataclasses.replace(experiment, masks="official", num_models=2)
+    run, runs = run_of(tmp_path / "run", e)
+    dataset, keep, networks = setup.check(runs)
+    assert keep.sum(1).tolist() == [40, 40]
+    setup.store(runs, dataset, keep, networks)
+    assert run.read_experiment().pkeep == 40 / 48
+    np.testing.assert_array_equal(run.read(POOL.labels), np.concatenate([Y, Y[:8]]))
+    again = [(run, run.read_experiment())]
+    np.testing.assert_array_equal(setup.check(again)[1], keep)

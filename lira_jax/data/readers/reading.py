@@ -47,8 +47,12 @@ def reading(name: str | pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def regular(path: pathlib.Path) -> None:
+def regular(path: pathlib.Path, mend: str = "restore the file") -> None:
     """Checks that this is a file: a pipe or a device may never end.
+
+    Args:
+      path: the file.
+      mend: what to do where it is something else, for the message.
 
     Raises:
       FileNotFoundError: there is nothing.
@@ -56,7 +60,7 @@ def regular(path: pathlib.Path) -> None:
     """
     if not stat.S_ISREG(path.stat().st_mode):
         what = "a folder" if path.is_dir() else "a pipe or a device"
-        raise UserError(f"{path}: {what}, not a file; restore the file")
+        raise UserError(f"{path}: {what}, not a file; {mend}")
 
 
 @functools.cache

@@ -21,7 +21,7 @@ def test_no_confidence_is_zero():
     assert np.exp(log_confidence(np.array([-1e4], np.float32))) == np.exp(PHI_FLOOR) > 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 9),
     st.integers(1, 4),

@@ -30,7 +30,7 @@ def evidence(kind="inside"):
     return Evidence.of_arrays(LABELS, KEEP, KINDS[kind], phi=PHI, logits=LOGITS)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     kind=st.sampled_from(list(KINDS)),
     examples=st.sets(st.integers(0, 6), min_size=1),

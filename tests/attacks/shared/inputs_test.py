@@ -15,7 +15,7 @@ KEEP = RNG.random((4, 9)) < 0.5
 OBSERVED = RNG.normal(size=(3, 9, 2))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 80), st.sampled_from(["inside", "outside", "counterparts"]))
 def test_blocks_together_are_the_attack_on_everything(elements, kind):
     """An attack that reads phi, keep and the targets' own phi of each example."""

@@ -61,7 +61,7 @@ def _assert_equals_refits(phi, keep, targets, in_and_out, statistic, scale, part
                 assert abs(value - expected) <= 1e-13 * scale
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_scores())
 def test_partners_are_the_next_model_of_opposite_membership(scores):
     _, keep, targets = scores
@@ -69,7 +69,7 @@ def test_partners_are_the_next_model_of_opposite_membership(scores):
     np.testing.assert_array_equal(leave_out.partners(keep, targets), expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_scores(), st.booleans(), st.booleans())
 def test_moments_by_deletion_equal_refit(scores, outside, partner):
     phi, keep, targets = scores
@@ -96,7 +96,7 @@ def test_moments_by_deletion_equal_refit(scores, outside, partner):
     assert m.out_ss.min() >= 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_scores(), st.booleans(), st.booleans())
 def test_medians_by_deletion_equal_refit_exactly(scores, outside, partner):
     phi, keep, targets = scores

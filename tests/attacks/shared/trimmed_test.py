@@ -18,7 +18,7 @@ def naive(scores, gone, trim):
     return sum(kept) / len(kept) if kept else np.nan
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 14),
     st.integers(0, 2),

@@ -214,7 +214,7 @@ def test_other_tables_are_refused_in_one_line(text, message):
     assert "\n" not in str(error.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=2), min_size=21, max_size=30),
     st.sampled_from([",", ";", "\t", " ", "|"]),
@@ -229,7 +229,7 @@ def test_floats_come_back_bit_for_bit(rows, separator, header):
     np.testing.assert_array_equal(x, rows)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet='0123,;\t" \n#.-ex', max_size=60))
 def test_any_text_is_read_or_refused(text):
     with contextlib.suppress(UserError):

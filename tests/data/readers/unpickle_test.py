@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lira_jax.data.readers import unpickle
@@ -185,7 +185,6 @@ def test_every_truncation_is_one_line(data):
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
 @given(st.sampled_from([*PYTHON2.values(), pickle.dumps(CONTENT, 4)]), st.data())
-@settings(deadline=None)
 def test_damaged_bytes_raise_nothing_but_user_errors(data, draw):
     damaged = bytearray(data)
     for _ in range(draw.draw(st.integers(1, 3))):

@@ -1,0 +1,119 @@
+"""What the attacker who knows most members looks at, and what learns from it."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lira_jax.attacks import known_classifiers as classifiers
+from lira_jax.attacks.classifiers import probabilities
+from lira_jax.attacks.known_classifiers import Fit
+from lira_jax.errors import UserError, bad_choice
+
+DISTANCE = "boundary_distance"
+LAYER = "layer="
+"""How the signals begin that are of another layer than the last hidden one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """What the attacker looks at.
+
+    Attributes:
+      signal: that is read of the target.
+      summary: what it is, in a line.
+      table: of the paper.
+      apart: whether rightly and wrongly classified examples have classifiers of their own.
+      linear: whether the classifier is logistic regression, whatever else is asked for.
+      fewest: members, and non-members, that a class needs, or where `apart` each of its groups, as
+        in the authors' code.
+      features: (the signal [examples, ...]) -> float [examples, features].
+    """
+
+    signal: str
+    summary: str
+    table: str
+    apart: bool = False
+    linear: bool = False
+    fewest: int = 15
+    features: Callable[[np.ndarray], np.ndarray] = lambda signal: signal.reshape(len(signal), -1)
+
+
+WAYS = {
+    "softmax": Way("logits", "the vector of confidences", "3 and 4", features=probabilities),
+    "layers": Way("layers", "the last hidden layer", "5", fewest=20),
+    "boundary_distance": Way(
+        "boundary_distance", "the distance to the boundary", "6", apart=True, linear=True, fewest=10
+    ),
+    "gradient_norms_w": Way(
+        "gradient_norms_w",
+        "seven norms of the gradient by w",
+        "7",
+        apart=True,
+        linear=True,
+        fewest=10,
+    ),
+    "gradient_norms_x": Way(
+        "gradient_norms_x",
+        "seven norms of the gradient by x",
+        "7",
+        apart=True,
+        linear=True,
+        fewest=10,
+    ),
+}
+"""In the order of the paper's tables. Any other saved layer is a way too, as layer=-2 is."""
+
+
+def ways(names: Sequence[str], saved: Sequence[str]) -> dict[str, Way]:
+    """The ways that are asked for.
+
+    Args:
+      names: of WAYS; "all" for those whose signals are saved.
+      saved: names of the signals.
+
+    Raises:
+      UserError: an unknown name, or one whose signal is not saved.
+    """
+    of_layers = {name: _of_layer(name) for name in (*names, *saved) if name.startswith(LAYER)}
+    known = dict(sorted({**WAYS, **of_layers}.items(), key=lambda item: item[1].table))
+    if list(names) == ["all"]:
+        return {name: way for name, way in known.items() if way.signal in saved}
+    for name in names:
+        if name not in known:
+            raise bad_choice("--known_ways", name, ["all", *known])
+        if known[name].signal not in saved:
+            both = ",".join([*saved, known[name].signal])
+            raise UserError(
+                f"--known_ways={name}: the signal {known[name].signal} is not saved; run "
+                f"lira-score --signals={both}"
+            )
+    return {name: known[name] for name in names}
+
+
+def _of_layer(name: str) -> Way:
+    """The way that looks at another layer than the last hidden one, such as layer=-2."""
+    return dataclasses.replace(WAYS["layers"], signal=name, summary=f"the signal {name}")
+
+
+def learner(names: Sequence[str], samplings: Sequence[str], seed: int) -> Fit:
+    """The classifier that is asked for, or the best of several on validation data.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    for name in names:
+        if name not in classifiers.CLASSIFIERS:
+            raise bad_choice("--known_classifiers", name, classifiers.CLASSIFIERS)
+    for name in samplings:
+        if name not in classifiers.SAMPLINGS:
+            raise bad_choice("--known_sampling", name, classifiers.SAMPLINGS)
+    fits = {name: classifiers.CLASSIFIERS[name] for name in names}
+
+    def fit(features: np.ndarray, members: np.ndarray):
+        if len(names) == len(samplings) == 1:
+            use = classifiers.sampled(members, samplings[0])
+            return fits[names[0]](features[use], members[use], seed)
+        return classifiers.chosen(features, members, fits, tuple(samplings), seed=seed).score
+
+    return fit

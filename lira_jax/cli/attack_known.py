@@ -1,0 +1,80 @@
+"""lira-attack --protocol=known: the attacker who knows most members of the target itself."""
+
+from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
+from lira_jax.audit import known_found, known_membership, known_ways
+from lira_jax.cli import attack_source, flags
+from lira_jax.errors import UserError
+from lira_jax.report import known_membership as summary
+from lira_jax.report import rezaei, terminal
+from lira_jax.runs import data as run_data
+from lira_jax.runs.directory import KNOWN_TABLE
+
+flags.DEFINE_string(
+    "protocol",
+    "shadows",
+    "shadows: attacks learn from shadow models. known: the attacker knows the membership of most "
+    "of the target's own examples, and has no shadow models (Rezaei and Liu 2021); prints tables "
+    "and writes known.csv, and no other flag but those of known, --tables, --targets, --stop_at, "
+    "--release and --out counts.",
+)
+flags.DEFINE_float(
+    "known",
+    0.8,
+    "With --protocol=known, the share of the members and of the non-members of each class that the "
+    "attacker knows, the first in the order of the data.",
+)
+flags.DEFINE_list(
+    "known_ways",
+    ["all"],
+    "With --protocol=known, what the attacker looks at; all is what is saved. "
+    + " ".join(
+        f"{name}: {way.summary}, of the signal {way.signal} (table {way.table})."
+        for name, way in known_ways.WAYS.items()
+    ),
+)
+flags.DEFINE_list(
+    "known_classifiers",
+    ["network"],
+    "With --protocol=known, what learns from confidences and layers, of several the best on "
+    f"validation data: {', '.join(CLASSIFIERS)}. Distances and gradients have logistic regression.",
+)
+flags.DEFINE_list(
+    "known_sampling",
+    ["none"],
+    "With --protocol=known, how uneven members and non-members are made even, of several the best "
+    f"on validation data: {', '.join(SAMPLINGS)}.",
+)
+
+
+flags.DEFINE_string(
+    "tables",
+    "",
+    "With --protocol=known, print tables 1 to 7 of Rezaei and Liu 2021, with their rows beneath: "
+    "rezaei for those whose signals are saved, rezaei:4 for one. It then looks at what they show.",
+)
+
+
+def main() -> None:
+    """Attacks as one who knows most members (Rezaei and Liu 2021)."""
+    share, numbers = flags.FLAGS.known, rezaei.parse(flags.FLAGS.tables)
+    if not 0 < share < 1:
+        raise UserError(f"--known={share:g}: give a fraction between 0 and 1, such as 0.8")
+    classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
+    fit = known_ways.learner(classifiers, sampling, seed=0)
+    source, out = attack_source.read_evidence()
+    evidence, run = source.loaded.evidence, source.run
+    if flags.FLAGS.out and not out.has_experiment():
+        attack_source.check_known(out)
+    saved, names = evidence.signals.saved, flags.FLAGS.known_ways
+    asked = known_ways.ways(rezaei.ways(numbers, saved) if numbers else names, saved)
+    if run is not None:
+        flags.open_with(run_data.line(run))
+    found = known_membership.run(evidence, asked, fit, share)
+    shown = (
+        rezaei.tables(found, numbers, flags.FLAGS.workdir)
+        if numbers
+        else summary.tables(found, share)
+    )
+    for table in shown:
+        print(f"\n{table.title}\n{terminal.of_table(table)}")
+    out.write_own(KNOWN_TABLE, known_found.to_csv(found.ways))

@@ -1,0 +1,161 @@
+"""What lira-attack reads, and where it may write: the flags that name both."""
+
+import os
+from typing import Any
+
+from lira_jax.audit.number_of_queries import nested, num_saved
+from lira_jax.cli import flags
+from lira_jax.errors import UserError, bad_choice
+from lira_jax.interop import evidence as evidence_lib
+from lira_jax.interop import release
+from lira_jax.interop.queries import ORDERS, check_order
+from lira_jax.interop.read import recognise
+from lira_jax.runs import result_set
+from lira_jax.runs.directory import (
+    EPOCHS_TABLE,
+    EXPOSURE,
+    KNOWN_TABLE,
+    RESULTS,
+    RESULTS_TABLE,
+    VARIANTS_TABLE,
+    RunDirectory,
+)
+from lira_jax.runs.evidence import Loaded
+
+flags.DEFINE_path(
+    "targets",
+    "all",
+    "What is attacked: all (every model, the others being its shadows; of disjoint masks the "
+    "first half, by the second), models such as 0,3, or a file with the logits of a model trained "
+    "elsewhere: .npy [N, K] or [N, A, K], or .npz or a folder with logits and keep, or another "
+    "tool's run directory or model folder. A file needs --out.",
+)
+flags.DEFINE_string(
+    "targets_queries",
+    "ours",
+    f"Order of the queries in such a file, one of {', '.join(ORDERS)}; ours is [x, mirrored x], of "
+    "each the plain crop first, then the shifts (dy, dx) row by row.",
+)
+flags.DEFINE_path(
+    "shadows",
+    "",
+    "Run directory whose models are the shadows of --workdir's instead: another recipe, trained "
+    "on the same data and masks (LiRA VI-E); its model with the target's own number is left out. "
+    "Needs --out.",
+)
+flags.DEFINE_string(
+    "shadows_defence",
+    "same",
+    "With --release, what the shadow models release: same (an attacker who knows the defence), or "
+    "none (one who does not).",
+)
+flags.DEFINE_string(
+    "stop_at",
+    "",
+    "Attack the models as they were after an epoch that is scored (lira-train --score_epochs): its "
+    "number; best_test_loss, of each model the epoch with the least loss on the test set; or "
+    "accuracy:0.76, the one whose accuracy on the test set is nearest. Empty for the end.",
+)
+flags.DEFINE_integer(
+    "use_queries",
+    0,
+    "Attack with so many of the saved queries alone, counted as --num_queries counts them, as an "
+    "attacker does who takes the targets' augmentation for another one (LiRA VI-E); 0 for all.",
+)
+
+
+def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
+    """Reads what the flags name; where results go comes second."""
+    workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
+    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
+    order = check_order("--targets_queries", flags.FLAGS.targets_queries)
+    released, naive = _release()
+    foreign = recognise(workdir)
+    why = ""
+    if foreign:
+        why = f"{workdir} is another tool's run directory"
+    elif shadows:
+        why = "--shadows is given"
+    elif evidence_lib.names_a_file(asked):
+        why = f"--targets={asked} is no model of the run"
+    if os.path.isfile(out):
+        raise UserError(f"--out={out}: it is a file; give a directory")
+    if released and foreign:
+        raise UserError(f"--release={released}: {why}; it is for a run of lira_jax")
+    if why and not out:
+        raise UserError(f"--out=: {why}; name a directory for the results")
+    if why and RunDirectory(out).has_experiment():
+        raise UserError(
+            f"--out={out}: {why}, and in that directory are the results of a run's own models; "
+            "name another"
+        )
+    if out and not RunDirectory(out).has_experiment():
+        check_out(RunDirectory(out))
+    if foreign:
+        source = evidence_lib.read_foreign(workdir, asked, shadows, order)
+    else:
+        runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
+        source = evidence_lib.read_own(
+            runs, asked, shadows, order, stop_at=stop_at, released=released, naive=naive
+        )
+        if released and not out:
+            folder = release.check(runs[0][0], released).folder
+            return source, runs[0][0].on_release(folder, naive)
+    return source, RunDirectory(out or workdir)
+
+
+def _release() -> tuple[str, bool]:
+    """What the targets release, and whether the shadow models do not.
+
+    Raises:
+      UserError: a value of --shadows_defence that does not fit.
+    """
+    released, shadows = flags.FLAGS.release, flags.FLAGS.shadows_defence
+    if shadows not in ("same", "none"):
+        raise bad_choice("--shadows_defence", shadows, ("same", "none"))
+    if shadows == "none" and not released:
+        raise UserError("--shadows_defence=none: it is about --release; name one")
+    if released and (flags.FLAGS.at_epochs or flags.FLAGS.out == flags.FLAGS.workdir):
+        raise UserError(
+            f"--release={released}: not with --at_epochs or the run's own results as --out"
+        )
+    return released, shadows == "none"
+
+
+def check_out(out: RunDirectory) -> None:
+    """Checks that lira-attack overwrites nothing in a folder but its own results.
+
+    Raises:
+      UserError: naming the file in its way.
+    """
+    found = [
+        name
+        for name in (RESULTS, RESULTS_TABLE, VARIANTS_TABLE, EPOCHS_TABLE, EXPOSURE)
+        if (out.path / name).exists()
+    ]
+    found += ["attacks"] if any(out.path.glob("attacks/*")) else []
+    if found and not result_set.scores(out):
+        raise _in_its_way(out, found[0])
+
+
+def check_known(out: RunDirectory) -> None:
+    """As `check_out`, of what is written of an attacker who knows most members."""
+    if (out.path / KNOWN_TABLE).exists() and not out.is_own(KNOWN_TABLE):
+        raise _in_its_way(out, KNOWN_TABLE)
+
+
+def _in_its_way(out: RunDirectory, name: str) -> UserError:
+    return UserError(
+        f"--out={out.path}: {name} in it is not from lira-attack, which would overwrite it; name "
+        "another directory"
+    )
+
+
+def after(epoch: int) -> Loaded:
+    """What is attacked of the models as they were after an epoch."""
+    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
+    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True}
+    loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
+    if number := flags.FLAGS.use_queries:
+        loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
+    return loaded
