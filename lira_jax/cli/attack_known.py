@@ -1,21 +1,22 @@
 """lira-attack --protocol=known: the attacker who knows most members of the target itself."""
 
 from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
-from lira_jax.audit import known_found, known_membership, known_ways
+from lira_jax.audit import half_known, known_found, known_membership, known_ways
 from lira_jax.cli import attack_source, flags
 from lira_jax.errors import UserError
+from lira_jax.report import attackers, rezaei, terminal
 from lira_jax.report import known_membership as summary
-from lira_jax.report import rezaei, terminal
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import KNOWN_TABLE
+from lira_jax.runs.directory import HALF_KNOWN_TABLE, KNOWN_TABLE
 
 flags.DEFINE_string(
     "protocol",
     "shadows",
     "shadows: attacks learn from shadow models. known: the attacker knows the membership of most "
     "of the target's own examples, and has no shadow models (Rezaei and Liu 2021); prints tables "
-    "and writes known.csv, and no other flag but those of known, --tables, --targets, --stop_at, "
-    "--release and --out counts.",
+    "and writes known.csv. half_known: he knows half of the members and as many non-members (Song "
+    "and Mittal 2021); writes half_known.csv. No other flag counts then but those of known, "
+    "--tables, --targets, --examples, --stop_at, --release and --out.",
 )
 flags.DEFINE_float(
     "known",
@@ -44,14 +45,28 @@ flags.DEFINE_list(
     "With --protocol=known, how uneven members and non-members are made even, of several the best "
     f"on validation data: {', '.join(SAMPLINGS)}.",
 )
-
-
 flags.DEFINE_string(
     "tables",
     "",
     "With --protocol=known, print tables 1 to 7 of Rezaei and Liu 2021, with their rows beneath: "
     "rezaei for those whose signals are saved, rezaei:4 for one. It then looks at what they show.",
 )
+
+
+PROTOCOLS = ("shadows", "known", "half_known")
+
+
+def half() -> None:
+    """Attacks as one who knows half of the members (Song and Mittal 2021)."""
+    source, out = attack_source.read_evidence(attack_source.attackers()[0])
+    if flags.FLAGS.out and not out.has_experiment():
+        attack_source.check_known(out, HALF_KNOWN_TABLE)
+    if source.run is not None:
+        flags.open_with(run_data.line(source.run))
+    found = half_known.run(source.loaded.evidence)
+    table = attackers.half_known(found)
+    print(f"\n{table.title}\n{terminal.of_table(table)}")
+    out.write_own(HALF_KNOWN_TABLE, half_known.to_csv(found))
 
 
 def main() -> None:
@@ -61,7 +76,7 @@ def main() -> None:
         raise UserError(f"--known={share:g}: give a fraction between 0 and 1, such as 0.8")
     classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
     fit = known_ways.learner(classifiers, sampling, seed=0)
-    source, out = attack_source.read_evidence()
+    source, out = attack_source.read_evidence(attack_source.attackers()[0])
     evidence, run = source.loaded.evidence, source.run
     if flags.FLAGS.out and not out.has_experiment():
         attack_source.check_known(out)

@@ -88,6 +88,13 @@ class _Path(flags.ArgumentParser):
         return os.path.expanduser(argument)
 
 
+class _Found(flags.ArgumentParser):
+    """A path that is found again from another folder."""
+
+    def parse(self, argument):
+        return os.path.abspath(os.path.expanduser(argument)) if argument else ""
+
+
 class _CommaSeparated(flags.ArgumentSerializer):
     def serialize(self, value):
         return ",".join(map(str, value))
@@ -123,6 +130,7 @@ def _define_experiment(values: flags.FlagValues) -> None:
                 choices = field.metadata["choices"]
                 kind = _Masks if name == "masks" else _Choice
                 parser = kind(choices) if choices else types[type(default)]
+                parser = _Found() if name == "reference" else parser
                 flags.DEFINE(parser, name, default, text, **where)
 
 

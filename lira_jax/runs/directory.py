@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # commands that read start without waiting for JAX
 EXPERIMENT = "experiment.json"
 KEEP = "keep.npy"
 """Who trained on what, bool [models, examples]."""
+REFERENCE = "reference.npy"
+"""The defender's own non-members, bool [examples], which are not attacked."""
 SOURCES = "sources.npy"
 """Where each example comes from, an index of `data.outliers.names`, int [examples]."""
 DATA = "data.npz"
@@ -44,10 +46,13 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 KNOWN_TABLE = "known.csv"
+HALF_KNOWN_TABLE = "half_known.csv"
 VARIANTS_TABLE = "variants.csv"
 EPOCHS_TABLE = "epochs.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
+NAIVE = "naive"
+"""Under results against a defence, those of an attacker who does not know it."""
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -150,6 +155,7 @@ _WRITTEN_BY = {
     KEEP: "lira-train",
     "labels.npy": "lira-train",
     SOURCES: "lira-train",
+    REFERENCE: "lira-train",
     "scores": "lira-score",
     "logits": "lira-score",
     "signals": "lira-score --signals",
@@ -161,6 +167,7 @@ _WRITTEN_BY = {
     LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
     KNOWN_TABLE: "lira-attack --protocol=known",
+    HALF_KNOWN_TABLE: "lira-attack --protocol=half_known",
 }
 
 
@@ -508,7 +515,7 @@ class RunDirectory(Folder):
         Args:
           naive: whether the shadow models are undefended.
         """
-        return RunDirectory(self.path / _RELEASED / name / ("naive" if naive else ""))
+        return RunDirectory(self.path / _RELEASED / name / (NAIVE if naive else ""))
 
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""
