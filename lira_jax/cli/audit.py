@@ -178,7 +178,12 @@ def _first_models(run: RunDirectory) -> int:
     import jax
 
     e = run.read_experiment() if run.has_experiment() else flags.asked_experiment()[0]
-    if flags.FLAGS["model_ids"].present or flags.FLAGS.part or masks.is_disjoint(e.masks):
+    if (
+        flags.FLAGS["model_ids"].present
+        or flags.FLAGS.part
+        or masks.is_disjoint(e.masks)
+        or e.masks == masks.OFFICIAL
+    ):
         return 0
     first = FIRST_ON_CPU if jax.default_backend() == "cpu" else FIRST_ON_ACCELERATOR
     finished = sum(checkpoint.is_finished(run.checkpoints(), m) for m in range(e.num_models))

@@ -9,15 +9,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-<<<<<<< HEAD
+from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError, bad_choice
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
-=======
-from lira_jax.data.readers.reading import regular
-from lira_jax.errors import UserError
-
->>>>>>> main
 LIMIT = 1 << 20
 """Bytes of a flag file. The longest of ours has 3000."""
 
