@@ -121,7 +121,8 @@ SHOWN = [
     *("examples", "shadow_examples", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
-    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "tables"),
+    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "known_tries"),
+    *("known_trees", "tables"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
