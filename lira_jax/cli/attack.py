@@ -165,6 +165,9 @@ def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attack
     """All attacks by one attacker."""
     source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if "token_losses" in loaded.evidence.signals.saved:
+        of_text = named(flags.FLAGS.attacks, request.compat, of_text=True)
+        request = dataclasses.replace(request, attacks=of_text)
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])

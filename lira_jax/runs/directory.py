@@ -107,6 +107,11 @@ class View:
         return f"{self.folder}/{name}" if self.folder else name
 
 
+def fact(name: str) -> str:
+    """Name of what is known of the pool's examples themselves, [examples]."""
+    return f"{_FACTS}{name}.npy"
+
+
 _SIGNAL_FOLDERS = {"phi": "scores/", "logits": "logits/"}
 
 POOL = View("")
@@ -116,6 +121,11 @@ POOL = View("")
 def probes(name: str) -> View:
     """The view of a set of probes, examples that are in no training set."""
     return View(f"probes/{name}")
+
+
+def is_probes(view: View) -> bool:
+    """Whether a view is of a set of probes, not of the pool."""
+    return view.folder.startswith("probes/")
 
 
 def epoch(number: int) -> View:
@@ -145,6 +155,7 @@ def figure(name: str, suffix: str) -> str:
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
+_FACTS = "examples/"
 _IDENTITY = "run"
 
 
@@ -156,6 +167,7 @@ _WRITTEN_BY = {
     KEEP: "lira-train",
     "labels.npy": "lira-train",
     SOURCES: "lira-train",
+    "examples": "lira-train",
     REFERENCE: "lira-train",
     "scores": "lira-score",
     "logits": "lira-score",
@@ -426,6 +438,11 @@ class RunDirectory(Folder):
     def saved_signals(self, view: View = POOL) -> list[str]:
         """Names of the signals of which there are dumps of some model, phi and logits first."""
         return view.signals(self.dumps())
+
+    def facts(self) -> list[str]:
+        """Names of what is known of the pool's examples themselves."""
+        files = sorted(name for name in self.dumps() if name.startswith(_FACTS))
+        return [name.removeprefix(_FACTS).removesuffix(".npy") for name in files]
 
     def record_diagnosis(self, model: int, diagnosis: Diagnosis) -> None:
         """Enters what is wrong with a model, or that nothing is, as its signals show."""
