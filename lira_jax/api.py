@@ -21,6 +21,7 @@ from lira_jax.report.write import write_page
 from lira_jax.runs import files
 from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
 from lira_jax.runs.evidence import load_evidence, saved_signals
+from lira_jax.runs.restricted import without_reference
 
 if TYPE_CHECKING:  # so that the package is imported without waiting for JAX
     from lira_jax.models.network import Network
@@ -96,7 +97,8 @@ def audit(
         loop.train(experiment, network, pool, keep, run, ids, score=score)
         score_models(experiment, network, pool, run, ids)
     request = Request(names, skip_failures=attacks in ("all", "fast"))
-    results = audit_run(load_evidence(run, experiment, "all"), request, run, run=run)
+    loaded = without_reference(load_evidence(run, experiment, "all"), run)
+    results = audit_run(loaded, request, run, run=run)
     if page and results.attacks:
         write_page(run, pool)
     return results

@@ -14,7 +14,7 @@ import numpy as np
 
 from lira_jax.attacks.shared import inputs as inputs_lib
 from lira_jax.attacks.shared.blocks import MAX_THREADS
-from lira_jax.attacks.shared.pairs import TrainingSet, by_class, sample
+from lira_jax.attacks.shared.pairs import TrainingSet, by_class, few_shadows, sample
 from lira_jax.errors import UserError
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -32,13 +32,14 @@ def class_threshold_attack(
     training_set: TrainingSet | None = None,
     limit: int = 100_000,
     seed: int = 0,
+    shadows: int = 0,
 ) -> np.ndarray:
     """How far the metric of every target on every example lies above the threshold of the example's
     class.
 
     The attack says "member" where the score is at least 0. Song and Mittal take the thresholds from
-    one shadow model; here they come from all of them, without the target and its partners
-    (pairs.py).
+    one shadow model; here they come from all of them or from `shadows`, without the target and its
+    partners (pairs.py).
 
     Args:
       metric: float [models, examples], see shared/statistics.py; higher = more likely a member.
@@ -51,6 +52,7 @@ def class_threshold_attack(
         keep.
       limit: most (shadow model, example) pairs that a target's thresholds are chosen on.
       seed: of the draw of these pairs.
+      shadows: how many shadow models they are chosen on, the next ones after the target; 0 for all.
 
     Returns:
       float64 [targets, examples]. Its sign is exact: `score >= 0` where `metric >= threshold`, and
@@ -67,7 +69,7 @@ def class_threshold_attack(
     def attack(own: np.ndarray, shadow_pairs: Pairs) -> np.ndarray:
         return own - class_thresholds(*shadow_pairs, num_classes)[labels]
 
-    return with_shadow_pairs(inputs, training_set, limit, seed, attack)
+    return with_shadow_pairs(inputs, training_set, limit, seed, attack, shadows)
 
 
 def class_thresholds(
@@ -133,6 +135,7 @@ def with_shadow_pairs(
     limit: int,
     seed: int,
     attack: Callable[[np.ndarray, Pairs], np.ndarray],
+    shadows: int = 0,
 ) -> np.ndarray:
     """Runs an attack on each target, given the target's own metric and its shadow pairs.
 
@@ -142,6 +145,7 @@ def with_shadow_pairs(
       limit: most pairs.
       seed: of the draw.
       attack: (metric float [examples], pairs) -> float64 [examples]; called from several threads.
+      shadows: how many shadow models the pairs are of, the next ones after the target; 0 for all.
 
     Returns:
       float64 [targets, examples].
@@ -152,9 +156,10 @@ def with_shadow_pairs(
     judged = inputs.phi[inputs.targets] if inputs.observed is None else inputs.observed
     known = inputs_lib.check(training_set.values, training_set.keep)
 
-    def pairs(target: int | None) -> Pairs:
+    def pairs(target: int | None, row: int) -> Pairs:
+        only = few_shadows(len(known.keep), target, row, shadows)
         models, examples = sample(
-            known.keep, target, limit, seed, in_order=True, partner=known.partner
+            known.keep, target, limit, seed, in_order=True, partner=known.partner, only=only
         )
         if not models.size:
             raise UserError(
@@ -167,15 +172,13 @@ def with_shadow_pairs(
             training_set.labels[examples],
         )
 
-    of_all = pairs(None) if inputs.targets is None else None
+    # Targets from outside, with all models as their shadows, learn the same.
+    of_all = pairs(None, 0) if inputs.targets is None and not shadows else None
     score = np.empty(judged.shape[:2])
 
     def of_target(row: int) -> None:
-        if inputs.targets is None:
-            assert of_all is not None
-            own = of_all
-        else:
-            own = pairs(int(inputs.targets[row]))
+        target = None if inputs.targets is None else int(inputs.targets[row])
+        own = of_all or pairs(target, row)
         score[row] = attack(judged[row, :, 0], own)
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:

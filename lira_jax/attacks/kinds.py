@@ -9,12 +9,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from lira_jax import progress
-from lira_jax.attacks import class_thresholds, thresholds, trained
 from lira_jax.attacks import lira as lira_lib
-from lira_jax.attacks.class_thresholds import class_threshold_attack
-from lira_jax.attacks.classifiers import VARIANTS, unchanged
-from lira_jax.attacks.merlin import merlin
+from lira_jax.attacks import thresholds
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
@@ -66,6 +62,7 @@ class Attack:
       options: what a user can give it beside its name (options.py).
       build: (value of each option) -> the attack with these, if there are options.
       by_model: whether it reads the signals of a model after the other's and keeps none of them.
+      text: whether it is on models of text alone.
     """
 
     run: Run
@@ -84,6 +81,7 @@ class Attack:
     options: tuple[Option, ...] = ()
     build: "Callable[[Mapping[str, Value]], Attack] | None" = None
     by_model: bool = False
+    text: bool = False
 
 
 def optional(build: Callable[[Mapping[str, Value]], Attack], *options: Option) -> Attack:
@@ -230,45 +228,6 @@ def by_hardness(
     )
 
 
-def by_class(attack: Callable, read: Read) -> Run:
-    """An attack on a statistic of the plain query, class by class."""
-    return lambda e: attack(
-        read(e.signals),
-        e.labels,
-        e.keep,
-        **e.targets.arguments(read),
-        training_set=e.training_set(read),
-    )
-
-
-def class_threshold(
-    function: statistics.Statistic, summary: str, source: str, judges_by: Scalar | None = None
-) -> Attack:
-    """A threshold a class on a statistic of the plain logits, or on any scalar signal."""
-
-    def caveat(e: Evidence, scores: np.ndarray) -> str:
-        known = e.attack_training or e
-        return class_thresholds.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)
-
-    return Attack(
-        by_class(class_threshold_attack, statistic(function)),
-        summary,
-        source,
-        ("logits",),
-        0.0,
-        on_signal="class_threshold",
-        run_on=lambda name: by_class(class_threshold_attack, lambda s: scalar_plain(s, name)),
-        statistic=judges_by,
-        caveat=caveat,
-        by_model=True,
-    )
-
-
-def _left_out(e: Evidence) -> int:
-    """How many shadow scores of a kind an example loses with a target and its partner."""
-    return len(e.keep) - e.targets.num_shadows(len(e.keep))
-
-
 def of_targets(
     function: statistics.Statistic,
     summary: str,
@@ -298,71 +257,3 @@ def threshold_on(name: str) -> Run:
         return by_query(e.of_targets(name))[:, :, 0].astype(np.float64)
 
     return run
-
-
-def learned(
-    name: str, summary: str, source: str, extra: str = "", *, on_probes: bool = False
-) -> Attack:
-    """An attack that trains a classifier for every target (trained.py).
-
-    Args:
-      name: of the attack, one of VARIANTS.
-      summary, source, extra: of the line.
-      on_probes: whether probes are judged, too: the evidence keeps what was learned from it, so
-        that it is learned once for the pool and all sets of probes.
-    """
-
-    def attack(e: Evidence, called: str, read: Read, variant: dict) -> np.ndarray:
-        known = e.attack_training or e
-        kept = known.learned.setdefault(called, {}) if on_probes else None
-        with progress.bar(f"  {called}", e.targets.number, "targets", leave=False) as bar:
-            return trained.trained_attack(
-                read(e.signals),
-                e.labels,
-                e.keep,
-                **e.targets.arguments(read),
-                training_set=e.training_set(read),
-                learned=kept,
-                progress=bar.update,
-                **variant,
-            )
-
-    def run(e: Evidence) -> np.ndarray:
-        return attack(e, name, lambda s: s["logits"], VARIANTS[name])
-
-    def run_on(signal: str) -> Run:
-        variant = {**VARIANTS[name], "features": unchanged}
-        return lambda e: attack(e, f"{name}@{signal}", lambda s: features(s, signal), variant)
-
-    def caveat(e: Evidence, scores: np.ndarray) -> str:
-        if not VARIANTS[name].get("per_class"):
-            return ""
-        known = e.attack_training or e
-        return trained.caveat(known.labels, known.keep, _left_out(e), judged=e.labels)
-
-    # Log-odds of 0: a probability of one half, where the papers decide.
-    return Attack(
-        run,
-        summary,
-        source,
-        ("logits",),
-        fallback=0.0,
-        slow=True,
-        extra=extra,
-        caveat=caveat,
-        on_signal=name,
-        run_on=run_on,
-    )
-
-
-def merlin_line(summary: str, source: str) -> Attack:
-    """MERLIN (merlin.py), on the signal of that name."""
-
-    def read(s: Signals) -> np.ndarray:
-        return s["merlin"]
-
-    def run(e: Evidence) -> np.ndarray:
-        own = e.targets.arguments(read)
-        return merlin(read(e.signals), e.keep, **own, training_set=e.training_set(read))
-
-    return Attack(run, summary, source, ("merlin",))

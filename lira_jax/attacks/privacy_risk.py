@@ -35,6 +35,7 @@ def privacy_risk_score(
     bins: int = 20,
     limit: int = 100_000,
     seed: int = 0,
+    shadows: int = 0,
 ) -> np.ndarray:
     """P(member | metric, class) of every target on every example.
 
@@ -63,6 +64,7 @@ def privacy_risk_score(
         class with fewer pairs than that.
       limit: most (shadow model, example) pairs that a target's histograms are made of.
       seed: of the draw of these pairs.
+      shadows: how many shadow models they are made of, the next ones after the target; 0 for all.
 
     Returns:
       float64 [targets, examples] in [0, 1]; the prior in classes of which too little is known:
@@ -93,7 +95,7 @@ def privacy_risk_score(
             score[examples] = risk[k][np.searchsorted(edges[k], own[examples], side="right")]
         return score
 
-    return with_shadow_pairs(inputs, training_set, limit, seed, attack)
+    return with_shadow_pairs(inputs, training_set, limit, seed, attack, shadows)
 
 
 def caveat(score: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> str:

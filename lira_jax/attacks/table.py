@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lira_jax.attacks import privacy_risk, reference_attacks, rmia_lines, thresholds
+from lira_jax.attacks import reference_attacks, rmia_lines, thresholds
 from lira_jax.attacks.base_attack import base
 from lira_jax.attacks.bavaria import bavaria
 from lira_jax.attacks.hardness import offset, sablayrolles, watson
@@ -20,28 +20,24 @@ from lira_jax.attacks.kinds import (
     PHI_MEAN,
     Attack,
     against,
-    by_class,
     by_hardness,
-    class_threshold,
-    learned,
-    merlin_line,
     of_lira,
     of_targets,
     on_phi,
     on_plain,
     on_queries,
     scalar_plain,
-    statistic,
     threshold_on,
 )
 from lira_jax.attacks.long import long_attack, long_fraction
 from lira_jax.attacks.moderated import moderated
+from lira_jax.attacks.pair_kinds import class_threshold, learned, merlin_line, risk
 from lira_jax.attacks.predicted import predicted
-from lira_jax.attacks.privacy_risk import privacy_risk_score
 from lira_jax.attacks.reference_lira import reference_lira
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import EACH, OUT, TWO_OUT
+from lira_jax.attacks.text_kinds import of_text, windows_of_text
 
 _phi, _loss = thresholds.phi_plain, thresholds.loss
 
@@ -312,14 +308,9 @@ ATTACKS: dict[str, Attack] = {
         "Song and Mittal 2021, 3.1.3, equations 8 and 9",
         MODIFIED_ENTROPY,
     ),
-    "privacy_risk": Attack(
-        by_class(privacy_risk_score, statistic(statistics.modified_entropy)),
+    "privacy_risk": risk(
         "probability of membership given modified entropy and class",
         "Song and Mittal 2021, 4.1, equation 12",
-        ("logits",),
-        0.5,
-        caveat=lambda e, scores: privacy_risk.caveat(scores, e.labels),
-        by_model=True,
     ),
     # Global thresholds on the target's own output
     "loss": Attack(
@@ -376,6 +367,29 @@ ATTACKS: dict[str, Attack] = {
     "merlin": merlin_line(
         "how often noise raises the loss, its scale chosen on other models",
         "Jayaraman et al. 2021",
+    ),
+    # On text alone
+    "zlib": of_text(
+        "zlib",
+        "of text, the loss by the bytes that zlib makes of it",
+        "Carlini et al. 2021, 5.2",
+        "phi",
+    ),
+    "min_k": of_text(
+        "min_k",
+        "of text, mean log p of the least likely fifth of the tokens",
+        "Shi et al. 2024, Min-K% Prob",
+        "token_losses",
+    ),
+    "min_k_plus": of_text(
+        "min_k_plus",
+        "of text, the same of log p standardised by all tokens that could stand there",
+        "Zhang et al. 2025, Min-K%++, equation 3",
+        "token_z",
+    ),
+    "wbc": windows_of_text(
+        "of text, share of windows that the target knows better than out shadows",
+        "Chen et al. 2026, WBC",
     ),
     "zero_r": of_targets(
         statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2", 0.0

@@ -58,6 +58,7 @@ def trained_attack(
     even: bool = False,
     limit: int = 20_000,
     seed: int = 0,
+    shadows: int = 0,
     learned: dict[int | None, Judge] | None = None,
     progress: Callable[[], object] | None = None,
 ) -> np.ndarray:
@@ -87,6 +88,7 @@ def trained_attack(
         pair into their training and their validation set. Trees do better with all pairs.
       limit: most (model, example) pairs to train on, over all labels.
       seed: of the pairs and the classifiers; targets draw differently.
+      shadows: how many shadow models they are of, the next ones after the target; 0 for all.
       learned: target -> what earlier calls with the same training set and options have learned for
         it, None being all targets from outside; what this call learns is added. Not with
         `per_class`, where what is learned depends on the labels to judge.
@@ -119,22 +121,25 @@ def trained_attack(
     assert learned is None or not per_class, "classifiers of other labels may be asked for"
     learned = {} if learned is None else learned
 
-    def learn(target: int | None) -> Judge:
+    def learn(target: int | None, row: int) -> Judge:
+        only = pairs.few_shadows(len(known.keep), target, row, shadows)
         models, examples = pairs.sample(
-            known.keep, target, limit, seed, by_kind=even, partner=partner
+            known.keep, target, limit, seed, by_kind=even, partner=partner, only=only
         )
         x, member = features(known.values[models, examples]), known.keep[models, examples]
         make = functools.partial(estimator, _seed(seed, target))
         return _learn(make, x, member, groups[examples], np.unique(judged), even=even)
 
-    def judge_of(target: int | None) -> Judge:
+    def judge_of(target: int | None, row: int) -> Judge:
+        if target is None and shadows:  # each target from outside has shadow models of its own
+            return learn(target, row)
         if target not in learned:
-            learned[target] = learn(target)
+            learned[target] = learn(target, row)
         return learned[target]
 
     def attack(row: int) -> np.ndarray:
         target = None if inputs.targets is None else int(inputs.targets[row])
-        return judge_of(target)(features(inputs.of_target(row)), judged)
+        return judge_of(target, row)(features(inputs.of_target(row)), judged)
 
     from sklearn.exceptions import ConvergenceWarning
 
@@ -150,8 +155,8 @@ def trained_attack(
     ):
         # That networks stop after max_iter epochs is meant, and not the user's to mend.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if inputs.targets is None:
-            judge_of(None)  # before several threads ask for it
+        if inputs.targets is None and not shadows:
+            judge_of(None, 0)  # before several threads ask for it
         for row, scores in enumerate(pool.map(attack, range(inputs.num_targets))):
             score[row] = scores
             if progress is not None:

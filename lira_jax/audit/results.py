@@ -44,7 +44,7 @@ thresholds for each example, of other models' and of agreement.
 
 _ABOUT = (
     *("targets", "models", "compat", "used_queries", "stop_at", "release", "shadows_defence"),
-    *("shadows", "target_run"),
+    *("shadows", "target_run", "num_examples", "examples_sha256"),
 )
 """What tells whose results they are."""
 
@@ -228,6 +228,8 @@ class Results:
       release: what the targets release in the place of their logits, as the folder in released/ is
         called; empty for the logits.
       shadows_defence: same, or none where the shadow models do not; empty without a release.
+      num_examples: how many of the pool's examples are attacked, where not all are; 0 for all.
+      examples_sha256: of which these are, and from which attacks learn; empty for all.
       shadows: path of the run of the shadow models, where it is not that of the targets.
       target_run: path of the run of the targets then, as seen from the results.
       target_recipe: settings of the targets' recipe that differ from the shadow models'.
@@ -266,6 +268,8 @@ class Results:
     stop_epochs: tuple[int, ...] = ()
     release: str = ""
     shadows_defence: str = ""
+    num_examples: int = 0
+    examples_sha256: str = ""
     shadows: str | None = None
     target_run: str | None = None
     target_recipe: dict[str, Any] = dataclasses.field(default_factory=dict)

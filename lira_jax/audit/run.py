@@ -297,14 +297,17 @@ def audit_run(
     if loaded.release:
         by = "none" if loaded.naive else "same"
         start = dataclasses.replace(start, release=loaded.release, shadows_defence=by)
+    if loaded.examples is not None:
+        number, which = int(loaded.examples.sum()), loaded.examples_sha256
+        start = dataclasses.replace(start, num_examples=number, examples_sha256=which)
     if run is not None and shadow_run is not None:
         start = dataclasses.replace(start, **_about_shadows(run, shadow_run, out))
     evaluated = can_be_evaluated(loaded.evidence.members)
 
     def save(name: str, array: np.ndarray) -> None:
-        if loaded.examples is not None and array.ndim == 2:  # the rest of the pool is not attacked
-            whole = np.full((len(array), len(loaded.examples)), np.nan)
-            whole[:, loaded.examples] = array
+        if loaded.examples is not None:  # the rest of the pool is not attacked
+            whole = np.full((*array.shape[:-1], len(loaded.examples)), np.nan)
+            whole[..., loaded.examples] = array
             array = whole
         found.save(name, saturation.compress(array))
 
@@ -321,7 +324,7 @@ def audit_run(
                 start,
                 save=save,
                 write=write,
-                sources=None if run is None else run_data.sources(run),
+                sources=None if run is None else _sources(run, loaded),
                 probe_sets=None
                 if run is None
                 else _probe_sets(run, shadow_run, loaded, request.probes),
@@ -339,6 +342,14 @@ def audit_run(
                 found.switch(tables)
                 for name in tables:
                     progress.note(f"accusations are in {out.path / name}")
+
+
+def _sources(run: RunDirectory, loaded: Loaded) -> tuple[np.ndarray, list[str]] | None:
+    """Where each example that is attacked comes from, and the names of the sources."""
+    found = run_data.sources(run)
+    if found is None or loaded.examples is None:
+        return found
+    return found[0][loaded.examples], found[1]
 
 
 def _coin(run: RunDirectory, loaded: Loaded) -> float | None:

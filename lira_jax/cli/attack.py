@@ -1,6 +1,8 @@
 """lira-attack: runs the attacks on the saved scores and evaluates them."""
 
 import dataclasses
+import functools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,12 +18,10 @@ from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
-from lira_jax.experiment import scored_epochs
+from lira_jax.interop.evidence import Source
 from lira_jax.report import terminal
+from lira_jax.report.attackers import adaptive_and_naive
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import (
-    RunDirectory,
-)
 
 flags.DEFINE_string(
     "attacks",
@@ -114,10 +114,11 @@ SUMMARY = (
 )
 SHOWN = [
     *("attacks", "targets", "targets_queries", "shadows", "release", "shadows_defence", "out"),
-    "compat",
+    *("examples", "shadow_examples", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
-    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "tables"),
+    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "known_tries"),
+    *("known_trees", "tables"),
     *("probes", "fdr", "delta", "confidence", "prior", "details"),
 ]
 FEW_SHADOWS = 64
@@ -147,42 +148,33 @@ def main() -> None:
         confidence=flags.FLAGS.confidence,
     )
     protocol = flags.FLAGS.protocol
-    if protocol not in ("shadows", "known"):
-        raise bad_choice("--protocol", protocol, ("shadows", "known"))
-    if protocol == "known":
-        attack_known.main()
+    if protocol not in attack_known.PROTOCOLS:
+        raise bad_choice("--protocol", protocol, attack_known.PROTOCOLS)
+    asked = attack_source.attackers()
+    if protocol != "shadows":
+        (attack_known.main if protocol == "known" else attack_known.half)()
         return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
-    source, out = attack_source.read_evidence()
+    found = [_attack(request, attack, attacker) for attacker in asked]
+    if len(found) == 2 and all(results.attacks for results in found):
+        table = adaptive_and_naive(*found)
+        print(f"\n{table.title}\n{terminal.of_table(table)}")
+
+
+def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attacker) -> Results:
+    """All attacks by one attacker."""
+    source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if "token_losses" in loaded.evidence.signals.saved:
+        of_text = named(flags.FLAGS.attacks, request.compat, of_text=True)
+        request = dataclasses.replace(request, attacks=of_text)
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     if run is not None:
         flags.open_with(run_data.line(run))
-    if loaded.epochs and loaded.stop_at:
-        first, last = min(loaded.epochs), max(loaded.epochs)
-        which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
-        progress.note(f"the targets are as they were after {which}, shadow models by the same rule")
-    shadows = loaded.evidence.num_shadows
-    if shadows == 1:
-        progress.note(
-            "note: with 1 shadow model nothing is known of the variance of single examples; "
-            "attacks that need it are left out"
-        )
-    elif shadows < FEW_SHADOWS - 1:
-        progress.note(
-            f"note: with {shadows} shadow models the variance of single examples is uncertain; "
-            "below 64 lira_moderated or the attacks with a fixed variance are advised"
-        )
-    if released := flags.FLAGS.release:
-        by = "do not" if flags.FLAGS.shadows_defence == "none" else "release the same"
-        progress.note(f"the targets release {released}, the shadow models {by}")
-    if run is not None and shadow_run is not None:
-        progress.note(
-            f"the targets are the models of {run.path}, their shadow models those of "
-            f"{shadow_run.path}"
-        )
+    for line in _notes(source):
+        progress.note(line)
     printed = set()
 
     def show(results: Results) -> None:
@@ -194,36 +186,53 @@ def main() -> None:
                 printed.add(title)
 
     if (asked := flags.FLAGS.at_epochs) and run is not None:
-        epochs = scored(run, asked)
-        request = dataclasses.replace(request, epochs=epochs, epochs_attack=attack)
+        epochs = attack_source.scored(run, asked)
+        request = dataclasses.replace(request, epochs=epochs, epochs_attack=epochs_attack)
     results = audit_run(
-        loaded, request, out, run=run, shadow_run=shadow_run, known=show, after=attack_source.after
+        loaded,
+        request,
+        out,
+        run=run,
+        shadow_run=shadow_run,
+        known=show,
+        after=functools.partial(attack_source.after, attacker),
     )
     if not results.attacks:
         progress.note(
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+    return results
 
 
-def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
-    """The epochs that --at_epochs names.
-
-    Raises:
-      UserError: one is not scored.
-    """
-    known = scored_epochs(run.read_experiment())
-    if not known:
-        raise UserError(
-            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
-            "train with --score_epochs"
+def _notes(source: Source) -> Iterator[str]:
+    """What is said beforehand of who is attacked with what."""
+    loaded = source.loaded
+    if loaded.epochs and loaded.stop_at:
+        first, last = min(loaded.epochs), max(loaded.epochs)
+        which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+        yield f"the targets are as they were after {which}, shadow models by the same rule"
+    shadows = loaded.evidence.num_shadows
+    if shadows == 1:
+        yield (
+            "note: with 1 shadow model nothing is known of the variance of single examples; "
+            "attacks that need it are left out"
         )
-    if asked == "all":
-        return known
-    for word in asked.split(","):
-        if word.strip() not in map(str, known):
-            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
-    return tuple(sorted({int(word) for word in asked.split(",")}))
+    elif shadows < FEW_SHADOWS - 1:
+        yield (
+            f"note: with {shadows} shadow models the variance of single examples is uncertain; "
+            "below 64 lira_moderated or the attacks with a fixed variance are advised"
+        )
+    if loaded.release:
+        by = "do not" if loaded.naive else "release the same"
+        yield f"the targets release {flags.FLAGS.release}, the shadow models {by}"
+    if loaded.examples is not None and flags.FLAGS.examples:
+        yield f"{loaded.examples.sum()} of {len(loaded.examples)} examples are attacked"
+    if source.run is not None and source.shadow_run is not None:
+        yield (
+            f"the targets are the models of {source.run.path}, their shadow models those of "
+            f"{source.shadow_run.path}"
+        )
 
 
 def _counts(flag: str) -> list[int]:

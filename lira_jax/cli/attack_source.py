@@ -1,11 +1,13 @@
 """What lira-attack reads, and where it may write: the flags that name both."""
 
+import dataclasses
 import os
 from typing import Any
 
 from lira_jax.audit.number_of_queries import nested, num_saved
 from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment import scored_epochs
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop import release
 from lira_jax.interop.queries import ORDERS, check_order
@@ -15,6 +17,7 @@ from lira_jax.runs.directory import (
     EPOCHS_TABLE,
     EXPOSURE,
     KNOWN_TABLE,
+    NAIVE,
     RESULTS,
     RESULTS_TABLE,
     VARIANTS_TABLE,
@@ -46,8 +49,22 @@ flags.DEFINE_path(
 flags.DEFINE_string(
     "shadows_defence",
     "same",
-    "With --release, what the shadow models release: same (an attacker who knows the defence), or "
-    "none (one who does not).",
+    "With --release, what the shadow models release: same (an attacker who knows the defence), "
+    "none (one who does not), or both, one after the other, in one table. Of a defence in "
+    "training, both are the run's own models and those of an undefended run that --shadows names.",
+)
+flags.DEFINE_path(
+    "examples",
+    "",
+    "Attack these examples of the pool alone: a .npy file with bool [examples], or their numbers. "
+    "Empty for all but a defence's --reference.",
+)
+flags.DEFINE_path(
+    "shadow_examples",
+    "",
+    "Attacks that learn do so from these examples: a file as --examples. With --shadows the shadow "
+    "models may have trained on other examples than the targets, and these are their members and "
+    "non-members (Song and Mittal 2021).",
 )
 flags.DEFINE_string(
     "stop_at",
@@ -64,12 +81,60 @@ flags.DEFINE_integer(
 )
 
 
-def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
+DEFENCES = ("same", "none", "both")
+"""What --shadows_defence can be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Attacker:
+    """Who attacks.
+
+    Attributes:
+      shadows: run directory of his shadow models; empty for the targets' own run.
+      naive: whether they release their logits where the targets release something else.
+      out: where the results go; empty for where the targets are.
+    """
+
+    shadows: str
+    naive: bool = False
+    out: str = ""
+
+
+def attackers() -> list[Attacker]:
+    """Who attacks: one, or, with --shadows_defence=both, who knows the defence and who does not.
+
+    Raises:
+      UserError: a value of --shadows_defence that does not fit.
+    """
+    released, how = flags.FLAGS.release, flags.FLAGS.shadows_defence
+    shadows, out = flags.FLAGS.shadows, flags.FLAGS.out
+    if how not in DEFENCES:
+        raise bad_choice("--shadows_defence", how, DEFENCES)
+    if how == "none" and not released:
+        raise UserError("--shadows_defence=none: it is about --release; name one")
+    if how == "both" and not (released or shadows):
+        raise UserError(
+            "--shadows_defence=both: name a --release, or by --shadows a run without the defence"
+        )
+    if released and (flags.FLAGS.at_epochs or out == flags.FLAGS.workdir):
+        raise UserError(
+            f"--release={released}: not with --at_epochs or the run's own results as --out"
+        )
+    if how != "both":
+        return [Attacker(shadows, how == "none", out)]
+    naive_out = os.path.join(out, NAIVE) if out else ""
+    if released:
+        return [Attacker(shadows, out=out), Attacker(shadows, True, naive_out)]
+    own = naive_out or os.path.join(flags.FLAGS.workdir, NAIVE)
+    return [Attacker("", out=out), Attacker(shadows, out=own)]
+
+
+def read_evidence(attacker: Attacker) -> tuple[evidence_lib.Source, RunDirectory]:
     """Reads what the flags name; where results go comes second."""
-    workdir, out = flags.FLAGS.workdir, flags.FLAGS.out
-    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
+    workdir, asked = flags.FLAGS.workdir, flags.FLAGS.targets
+    shadows, out, naive = attacker.shadows, attacker.out, attacker.naive
     order = check_order("--targets_queries", flags.FLAGS.targets_queries)
-    released, naive = _release()
+    released = flags.FLAGS.release
     foreign = recognise(workdir)
     why = ""
     if foreign:
@@ -82,6 +147,9 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
         raise UserError(f"--out={out}: it is a file; give a directory")
     if released and foreign:
         raise UserError(f"--release={released}: {why}; it is for a run of lira_jax")
+    if foreign and (given := [f for f in ("examples", "shadow_examples") if flags.FLAGS[f].value]):
+        flag = given[0]
+        raise UserError(f"--{flag}={flags.FLAGS[flag].value}: {why}; it is for a run of lira_jax")
     if why and not out:
         raise UserError(f"--out=: {why}; name a directory for the results")
     if why and RunDirectory(out).has_experiment():
@@ -96,7 +164,14 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     else:
         runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
         source = evidence_lib.read_own(
-            runs, asked, shadows, order, stop_at=stop_at, released=released, naive=naive
+            runs,
+            asked,
+            shadows,
+            order,
+            stop_at=stop_at,
+            released=released,
+            naive=naive,
+            **_named_examples(),
         )
         if released and not out:
             folder = release.check(runs[0][0], released).folder
@@ -104,22 +179,9 @@ def read_evidence() -> tuple[evidence_lib.Source, RunDirectory]:
     return source, RunDirectory(out or workdir)
 
 
-def _release() -> tuple[str, bool]:
-    """What the targets release, and whether the shadow models do not.
-
-    Raises:
-      UserError: a value of --shadows_defence that does not fit.
-    """
-    released, shadows = flags.FLAGS.release, flags.FLAGS.shadows_defence
-    if shadows not in ("same", "none"):
-        raise bad_choice("--shadows_defence", shadows, ("same", "none"))
-    if shadows == "none" and not released:
-        raise UserError("--shadows_defence=none: it is about --release; name one")
-    if released and (flags.FLAGS.at_epochs or flags.FLAGS.out == flags.FLAGS.workdir):
-        raise UserError(
-            f"--release={released}: not with --at_epochs or the run's own results as --out"
-        )
-    return released, shadows == "none"
+def _named_examples() -> dict[str, Any]:
+    """Files of the examples that are attacked, and that attacks learn from."""
+    return {"judged": flags.FLAGS.examples, "known": flags.FLAGS.shadow_examples}
 
 
 def check_out(out: RunDirectory) -> None:
@@ -138,10 +200,10 @@ def check_out(out: RunDirectory) -> None:
         raise _in_its_way(out, found[0])
 
 
-def check_known(out: RunDirectory) -> None:
-    """As `check_out`, of what is written of an attacker who knows most members."""
-    if (out.path / KNOWN_TABLE).exists() and not out.is_own(KNOWN_TABLE):
-        raise _in_its_way(out, KNOWN_TABLE)
+def check_known(out: RunDirectory, table: str = KNOWN_TABLE) -> None:
+    """As `check_out`, of what is written of an attacker who knows members of the target."""
+    if (out.path / table).exists() and not out.is_own(table):
+        raise _in_its_way(out, table)
 
 
 def _in_its_way(out: RunDirectory, name: str) -> UserError:
@@ -151,11 +213,31 @@ def _in_its_way(out: RunDirectory, name: str) -> UserError:
     )
 
 
-def after(epoch: int) -> Loaded:
+def after(attacker: Attacker, epoch: int) -> Loaded:
     """What is attacked of the models as they were after an epoch."""
-    asked, shadows = flags.FLAGS.targets, flags.FLAGS.shadows
-    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True}
+    asked, shadows = flags.FLAGS.targets, attacker.shadows
+    stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True, **_named_examples()}
     loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
     if number := flags.FLAGS.use_queries:
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     return loaded
+
+
+def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
+    """The epochs that --at_epochs names.
+
+    Raises:
+      UserError: one is not scored.
+    """
+    known = scored_epochs(run.read_experiment())
+    if not known:
+        raise UserError(
+            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
+            "train with --score_epochs"
+        )
+    if asked == "all":
+        return known
+    for word in asked.split(","):
+        if word.strip() not in map(str, known):
+            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
+    return tuple(sorted({int(word) for word in asked.split(",")}))

@@ -1,13 +1,11 @@
 """Who is in which training set: keep[m, i] is true where model m trains on example i."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from lira_jax.data.readers import numpy_file
-from lira_jax.data.readers.reading import one_line, reading
+from lira_jax.data import examples
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS
 
@@ -127,15 +125,7 @@ def _one_sided(keep: np.ndarray) -> str:
 
 def _read_array(kind: str) -> np.ndarray:
     """The array in the file that a kind of masks names."""
-    path = pathlib.Path(os.path.expanduser(kind.partition(":")[2]))
-    flag = f"--masks={kind}"
-    with reading(flag):
-        if numpy_file.is_archive(path):
-            raise UserError(f"{flag}: an .npz archive; save the array alone with numpy.save")
-        try:
-            return numpy_file.load(path)
-        except ValueError as error:
-            raise UserError(f"{flag}: not a .npy file ({one_line(error)})") from None
+    return examples.read_array(f"--masks={kind}", kind.partition(":")[2])
 
 
 def _read_part(kind: str, num_examples: int) -> np.ndarray:

@@ -2,6 +2,10 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
+
+import numpy as np
+import scipy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,3 +45,14 @@ class Metric(Estimate):
 
     mean: float = math.nan
     per_target: tuple[float, ...] = ()
+
+
+def mean_estimate(values: Sequence[float]) -> Estimate:
+    """Mean over models with Student's interval; none with a single model."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Estimate(mean)
+    half = float(
+        scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    )
+    return Estimate(mean, mean - half, mean + half)

@@ -320,6 +320,13 @@ class Defence:
         "Texas100.",
         choices=("purchase", "texas"),
     )
+    reference: str = _field(
+        "",
+        "The defender's own non-members: a .npy file with bool [examples of the pool], or their "
+        "numbers. No model may train on them (--masks=file:PATH), and they are not attacked. "
+        "adversarial_regularization takes its non-members from them, and --release=memguard and "
+        "laplace theirs; without it, from all that a model does not train on.",
+    )
     dp_block: int = _field(
         0,
         "dp_sgd: examples of a model whose gradients are in memory at a time; 0 for as many as "

@@ -11,7 +11,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
-from lira_jax.data import masks
+from lira_jax.data import examples, masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import read, release, targets
@@ -23,6 +23,12 @@ from lira_jax.runs.evidence import (
     load_evidence,
     with_plain_shadows,
     with_shadows_of,
+)
+from lira_jax.runs.restricted import (
+    about,
+    learning_from,
+    with_shadows_on_others,
+    without_reference,
 )
 
 
@@ -53,6 +59,8 @@ def read_own(
     quiet: bool = False,
     released: str = "",
     naive: bool = False,
+    judged: str = "",
+    known: str = "",
 ) -> Source:
     """Evidence of a run of lira_jax.
 
@@ -65,6 +73,8 @@ def read_own(
       quiet: no notes on models that have diverged or learned nothing.
       released: what the models release, as --release names it; empty for their logits.
       naive: whether the shadow models do not.
+      judged: .npy file of the examples that are attacked; empty for all.
+      known: .npy file of the examples that attacks learn from; empty for the same.
 
     Raises:
       UserError: something is missing, damaged or does not fit together; the flag is named.
@@ -81,19 +91,52 @@ def read_own(
     named = "all" if outside else asked
     view = POOL
     if released:
-        other = {"--shadows": shadows, "--stop_at": stop_at, "--target_flagfile": shadow_run}
+        own = shadow_run is not None and not shadows
+        other = {"--stop_at": stop_at, "--target_flagfile": own}
         if clash := [flag for flag, given in other.items() if given]:
             raise UserError(f"--release={released}: not with {clash[0]}; drop one of them")
         view = directory.released(release.check(run, released).folder)
+        if shadows and not naive:
+            release.check(RunDirectory(shadows), released)
     loaded = load_evidence(run, experiment, named, outside, stop_at=stop_at, view=view, quiet=quiet)
-    if naive:
+    number = len(loaded.evidence.labels) if loaded.examples is None else len(loaded.examples)
+    which = {
+        flag: examples.named(f"{flag}={path}", path, number)
+        for flag, path in (("--examples", judged), ("--shadow_examples", known))
+        if path
+    }
+    if shadow_run is not None and known:
+        if outside or not judged:
+            raise UserError(
+                f"--shadow_examples={known}: say by --examples which others are attacked, of "
+                "models of the run"
+            )
+        loaded = with_shadows_on_others(
+            shadow_run,
+            run,
+            loaded,
+            which["--examples"],
+            which["--shadow_examples"],
+            view=POOL if naive else view,
+            quiet=quiet,
+        )
+        return Source(without_reference(loaded, run), run, shadow_run)
+    if naive and shadow_run is None:
         plain = load_evidence(run, experiment, named, outside, quiet=True)
         loaded = with_plain_shadows(loaded, plain)
     if outside and masks.is_disjoint(experiment.masks):
         raise UserError(f"--targets={asked}: not with disjoint masks; name models of the run")
     if shadow_run is not None:
-        loaded = with_shadows_of(shadow_run, run, loaded, quiet=quiet)
-    return _with_outside(Source(loaded, run, shadow_run, outside), asked, order)
+        shadow_view = POOL if naive else view
+        loaded = with_shadows_of(shadow_run, run, loaded, view=shadow_view, quiet=quiet)
+    source = _with_outside(Source(loaded, run, shadow_run, outside), asked, order)
+    loaded = source.loaded
+    if known:
+        loaded = learning_from(loaded, which["--shadow_examples"], f"--shadow_examples={known}")
+    loaded = without_reference(loaded, run)
+    if judged:
+        loaded = about(loaded, which["--examples"], f"--examples={judged}")
+    return dataclasses.replace(source, loaded=loaded)
 
 
 def read_foreign(

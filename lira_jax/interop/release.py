@@ -15,7 +15,7 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import arrays
 from lira_jax.runs import directory
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.runs.directory import KEEP, POOL, REFERENCE, RunDirectory, View
 from lira_jax.runs.evidence import plain_logits
 
 _STREAM = 0x6D656D67  # sets these random numbers apart from other uses of the same seed
@@ -84,18 +84,27 @@ def _of_probabilities(given: np.ndarray, name: str) -> np.ndarray:
     return arrays.as_logits(log_p, forms, f"--release={name}")[0].astype(np.float32)
 
 
-def known_to_defender(keep: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def known_to_defender(
+    keep: np.ndarray, rng: np.random.Generator, reference: np.ndarray | None = None
+) -> np.ndarray:
     """What g is fitted on: as many own members as others, of at most half of these.
 
     Args:
       keep: bool [examples], the members of the model.
+      reference: bool [examples], the others, all of which may be taken; None for non-members.
 
     Returns:
       int [examples], members and as many non-members.
     """
-    members, others = np.flatnonzero(keep), np.flatnonzero(~keep)
-    number = min(len(members), len(others) // 2)
+    members = np.flatnonzero(keep)
+    others = np.flatnonzero(~keep if reference is None else reference)
+    number = min(len(members), len(others) // 2 if reference is None else len(others))
     return np.concatenate([rng.permutation(members)[:number], rng.permutation(others)[:number]])
+
+
+def _reference(run: RunDirectory, num_examples: int) -> np.ndarray | None:
+    """The non-members that the defender keeps apart, bool [examples], if there are any."""
+    return run.read(REFERENCE, (num_examples,)) if run.has(REFERENCE) else None
 
 
 def _guarded(
@@ -108,7 +117,7 @@ def _guarded(
 
     keep = run.read(KEEP, (e.num_models, len(logits)))[model]
     rng = np.random.default_rng([e.seed, _STREAM, model])
-    known = known_to_defender(keep, rng)
+    known = known_to_defender(keep, rng, _reference(run, len(keep)))
     if not len(known):
         raise UserError(
             f"--release=memguard: model {model} has no members or fewer than 2 non-members, so "
@@ -144,7 +153,7 @@ def _averaged(
     rng = np.random.default_rng([e.seed, _STREAM, model])
     members = phi[keep], logits[keep]
     if variance is None:
-        held = known_to_defender(keep, rng)
+        held = known_to_defender(keep, rng, _reference(run, len(keep)))
         held = held[~keep[held]]
         if not len(held):
             raise UserError(

@@ -2,11 +2,8 @@
 
 import math
 
-import numpy as np
-import scipy
-
 from lira_jax.errors import UserError
-from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.estimate import Estimate, mean_estimate
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
 from lira_jax.report import page, sections, wording
@@ -27,17 +24,6 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
         value - math.hypot(b.value - b.low, a.high - a.value),
         value + math.hypot(b.high - b.value, a.value - a.low),
     )
-
-
-def mean_estimate(values: list[float]) -> Estimate:
-    """Mean over models with Student's interval; none with a single model."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Estimate(mean)
-    half = float(
-        scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    )
-    return Estimate(mean, mean - half, mean + half)
 
 
 def distinct_names(paths: list[str]) -> list[str]:

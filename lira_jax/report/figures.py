@@ -11,7 +11,8 @@ import numpy as np
 from lira_jax.audit.results import PrivacyRisk, QueryRow, ShadowRow, StatisticRow
 from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.summary import CurveRow, Row, Summary
-from lira_jax.report import picture, wording
+from lira_jax.report import chart_figures, picture, wording
+from lira_jax.report.charts import rezaei
 from lira_jax.report.charts.roc import familiar
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
 from lira_jax.report.material import Material
@@ -73,7 +74,7 @@ def _draw(material: Material) -> dict[str, plt.Figure]:
         drawn["statistics"] = rocs_by_statistic(results.statistics)
     if results.risk:
         drawn["privacy_risk"] = privacy_risk(results.risk)
-    return drawn
+    return drawn | chart_figures.draw(rezaei.charts(results, material.class_name))
 
 
 def roc(curves: Mapping[str, Summary], lowest_fpr: float) -> plt.Figure:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # commands that read start without waiting for JAX
 EXPERIMENT = "experiment.json"
 KEEP = "keep.npy"
 """Who trained on what, bool [models, examples]."""
+REFERENCE = "reference.npy"
+"""The defender's own non-members, bool [examples], which are not attacked."""
 SOURCES = "sources.npy"
 """Where each example comes from, an index of `data.outliers.names`, int [examples]."""
 DATA = "data.npz"
@@ -44,10 +46,14 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 KNOWN_TABLE = "known.csv"
+KNOWN_EPOCHS_TABLE = "known_epochs.csv"
+HALF_KNOWN_TABLE = "half_known.csv"
 VARIANTS_TABLE = "variants.csv"
 EPOCHS_TABLE = "epochs.csv"
 RESULT_SET = "attacks/manifest.json"
 """Whose results are here, and the hashes of results.json and of all scores."""
+NAIVE = "naive"
+"""Under results against a defence, those of an attacker who does not know it."""
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
 
@@ -101,6 +107,11 @@ class View:
         return f"{self.folder}/{name}" if self.folder else name
 
 
+def fact(name: str) -> str:
+    """Name of what is known of the pool's examples themselves, [examples]."""
+    return f"{_FACTS}{name}.npy"
+
+
 _SIGNAL_FOLDERS = {"phi": "scores/", "logits": "logits/"}
 
 POOL = View("")
@@ -110,6 +121,11 @@ POOL = View("")
 def probes(name: str) -> View:
     """The view of a set of probes, examples that are in no training set."""
     return View(f"probes/{name}")
+
+
+def is_probes(view: View) -> bool:
+    """Whether a view is of a set of probes, not of the pool."""
+    return view.folder.startswith("probes/")
 
 
 def epoch(number: int) -> View:
@@ -139,6 +155,7 @@ def figure(name: str, suffix: str) -> str:
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
+_FACTS = "examples/"
 _IDENTITY = "run"
 
 
@@ -150,6 +167,8 @@ _WRITTEN_BY = {
     KEEP: "lira-train",
     "labels.npy": "lira-train",
     SOURCES: "lira-train",
+    "examples": "lira-train",
+    REFERENCE: "lira-train",
     "scores": "lira-score",
     "logits": "lira-score",
     "signals": "lira-score --signals",
@@ -161,6 +180,8 @@ _WRITTEN_BY = {
     LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
     KNOWN_TABLE: "lira-attack --protocol=known",
+    KNOWN_EPOCHS_TABLE: "lira-attack --protocol=known --at_epochs",
+    HALF_KNOWN_TABLE: "lira-attack --protocol=half_known",
 }
 
 
@@ -435,6 +456,11 @@ class RunDirectory(Folder):
         """Names of the signals of which there are dumps of some model, phi and logits first."""
         return view.signals(self.dumps())
 
+    def facts(self) -> list[str]:
+        """Names of what is known of the pool's examples themselves."""
+        files = sorted(name for name in self.dumps() if name.startswith(_FACTS))
+        return [name.removeprefix(_FACTS).removesuffix(".npy") for name in files]
+
     def record_diagnosis(self, model: int, diagnosis: Diagnosis) -> None:
         """Enters what is wrong with a model, or that nothing is, as its signals show."""
         self._enter(_diagnosis(model), dataclasses.asdict(diagnosis))
@@ -525,7 +551,7 @@ class RunDirectory(Folder):
         Args:
           naive: whether the shadow models are undefended.
         """
-        return RunDirectory(self.path / _RELEASED / name / ("naive" if naive else ""))
+        return RunDirectory(self.path / _RELEASED / name / (NAIVE if naive else ""))
 
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""

@@ -1,6 +1,7 @@
 """Reads the dumps of a run into the evidence that attacks take: signals when they are asked for."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.plain import is_plain
-from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.signals import Fact, Saved, Signals
 from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
@@ -27,6 +28,8 @@ class Loaded:
       models: ids of its models.
       targets: ids of its targets; for a target from outside, where it comes from.
       examples: bool [N], the examples of the pool that it is about; None for all.
+      learned: bool [N], the examples that attacks learn from; None for the same, or, with disjoint
+        masks, the rest.
       queries: int [queries], those of the saved queries that it is about; None for all.
       stop_at: where the models were stopped, as `stops.of_models` takes it; empty for the end.
       epochs: that the targets were trained for; empty where that is not known.
@@ -38,11 +41,18 @@ class Loaded:
     models: list[int]
     targets: Sequence[int | str]
     examples: np.ndarray | None = None
+    learned: np.ndarray | None = None
     queries: np.ndarray | None = None
     stop_at: str = ""
     epochs: Sequence[int] = ()
     release: str = ""
     naive: bool = False
+
+    @property
+    def examples_sha256(self) -> str:
+        """What tells which examples it is about and learned from; empty for all of the pool."""
+        given = [e for e in (self.examples, self.learned) if e is not None]
+        return hashlib.sha256(b"".join(e.tobytes() for e in given)).hexdigest() if given else ""
 
     def asking(self, queries: np.ndarray) -> "Loaded":
         """The same, of some of the queries, int [queries]."""
@@ -126,7 +136,14 @@ def saved_signals(
     names = [name for name in saved[0] if all(name in others for others in saved)]
     if not names:
         run.read(views[0].signal("phi", models[0]))  # which says what to do
-    return Signals({name: _Files(run, views, name, models, len(labels)) for name in names}, labels)
+    saved_here: dict[str, Saved] = {
+        name: _Files(run, views, name, models, len(labels)) for name in names
+    }
+    if not any(directory.is_probes(one) for one in views):
+        for name in run.facts():
+            values = run.read(directory.fact(name), (len(labels),))
+            saved_here[name] = Fact(values, len(models))
+    return Signals(saved_here, labels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,11 +268,16 @@ def _apart(
     outside = Outside(everything.signals.of(models=np.array(targets)), keep[targets])
     known = dataclasses.replace(everything, targets=Inside(np.array(shadows))).select(~pool)
     apart = dataclasses.replace(everything, targets=outside, attack_training=known).select(pool)
-    return Loaded(apart.models(np.array(shadows)), shadows, targets, pool)
+    return Loaded(apart.models(np.array(shadows)), shadows, targets, examples=pool)
 
 
 def with_shadows_of(
-    other: RunDirectory, run: RunDirectory, loaded: Loaded, *, quiet: bool = False
+    other: RunDirectory,
+    run: RunDirectory,
+    loaded: Loaded,
+    *,
+    view: View = POOL,
+    quiet: bool = False,
 ) -> Loaded:
     """The same targets, attacked with another run's models: other recipe, same data and masks.
 
@@ -266,6 +288,7 @@ def with_shadows_of(
       other: the run of the shadow models, scored.
       run: the run of the targets.
       loaded: of the run of the targets; its shadow models are stopped by the same rule.
+      view: where the shadow models' outputs are.
       quiet: no notes on models that have diverged or learned nothing.
 
     Raises:
@@ -273,12 +296,15 @@ def with_shadows_of(
     """
     flag = f"--shadows={other.path}"
     stop_at = loaded.stop_at
-    theirs = load_evidence(other, other.read_experiment(), "all", stop_at=stop_at, quiet=quiet)
+    theirs = load_evidence(
+        other, other.read_experiment(), "all", stop_at=stop_at, view=view, quiet=quiet
+    )
     ours, other_keep = (r.read(KEEP) for r in (run, other))
     if run.data_fingerprint() != other.data_fingerprint() or not np.array_equal(ours, other_keep):
         raise UserError(
             f"{flag}: it has other data or masks than {run.path}; train both with the same data "
-            "flags, --seed, --num_models, --masks and --pkeep"
+            "flags, --seed, --num_models, --masks and --pkeep, or say by --shadow_examples what "
+            "other shadow models know"
         )
     judged = loaded.evidence.targets.apart(loaded.evidence.signals)
     shadows, targets, epochs = theirs.evidence, loaded.targets, loaded.epochs
@@ -290,9 +316,11 @@ def with_shadows_of(
             raise UserError(f"{flag}: the counterparts of all targets have diverged")
         counterparts = np.array([theirs.models.index(int(t)) for t in targets])
         judged = Counterparts(judged.outputs.of(models=np.array(rows)), counterparts)
-    shadows, judged = _same_queries(run, other, shadows, judged, stop_at)
+    shadows, judged = _same_queries(run, other, shadows, judged, stop_at, loaded.release)
     evidence = dataclasses.replace(shadows, targets=judged)
-    return Loaded(evidence, theirs.models, targets, theirs.examples, stop_at=stop_at, epochs=epochs)
+    found = Loaded(evidence, theirs.models, targets, examples=theirs.examples, stop_at=stop_at)
+    naive = bool(loaded.release) and view == POOL
+    return dataclasses.replace(found, epochs=epochs, release=loaded.release, naive=naive)
 
 
 def _same_queries(
@@ -301,15 +329,18 @@ def _same_queries(
     shadows: Evidence,
     judged: Outside | Counterparts,
     stop_at: str,
+    release: str,
 ) -> tuple[Evidence, Outside | Counterparts]:
-    """Shadows and targets with the plain query alone, if their queries differ in number."""
+    """Shadows and targets with the plain query alone, if their queries differ in number, or one of
+    them is released, for which others may be missing."""
     of_runs = [r.read_experiment() for r in (run, other)]
     queries = [(stop_at and e.epoch_queries) or e.queries for e in of_runs]
-    if queries[0] == queries[1]:
+    if queries[0] == queries[1] and not release:
         return shadows, judged
-    progress.note(
-        f"note: {run.path} and {other.path} have other queries; only the plain one is used"
-    )
+    if queries[0] != queries[1]:
+        progress.note(
+            f"note: {run.path} and {other.path} have other queries; only the plain one is used"
+        )
     return (
         dataclasses.replace(shadows, signals=shadows.signals.plain()),
         judged.queries(slice(1)),

@@ -21,7 +21,7 @@ from lira_jax.models import network as networks
 from lira_jax.models import recipe as recipes
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.directory import REFERENCE, RunDirectory
 from lira_jax.training import hooks, metrics, planning
 from lira_jax.training import recipe as training_recipe
 from lira_jax.training.metrics import Outcome
@@ -118,7 +118,14 @@ def _train(
     if experiment.data_on == "device":
         images, labels = lift.replicate((images, labels), devices)
     job = planning.Job(
-        defences.effective(experiment), dataset, keep, devices, network.normalizer, images, labels
+        defences.effective(experiment),
+        dataset,
+        keep,
+        devices,
+        network.normalizer,
+        images,
+        labels,
+        run.read(REFERENCE, keep.shape[1:]) if run.has(REFERENCE) else None,
     )
     programs, width = planning.make(job, len(todo), network.shapes, run)
 

@@ -57,6 +57,8 @@ class Job:
       keep: bool [models of the run, examples].
       normalizer: of the data set.
       images, labels: of the pool, on the devices or in host memory, as the experiment says.
+      reference: bool [examples], the non-members of recipes that ask for some; None for all that
+        a model does not train on.
     """
 
     experiment: Experiment
@@ -66,6 +68,7 @@ class Job:
     normalizer: Normalizer
     images: Any
     labels: Any
+    reference: np.ndarray | None = None
 
     def programs(self, plan: Plan, *, by_step: bool = False) -> Programs:
         """The programs of a plan."""
@@ -77,6 +80,7 @@ class Job:
             self.devices,
             plan,
             normalizer=self.normalizer,
+            reference=self.reference,
             by_step=by_step,
         )
 

@@ -72,6 +72,7 @@ class Programs:
         plan: Plan,
         *,
         normalizer: Normalizer | None = None,
+        reference: np.ndarray | None = None,
         by_step: bool = False,
     ):
         """Builds the programs.
@@ -81,6 +82,8 @@ class Programs:
             on the chunk.
           devices: as `lift.mesh` gives them, or of a topology that is only compiled for.
           normalizer: of the data set, if it is at hand; fitted by default.
+          reference: bool [examples], the non-members of recipes that ask for some; None for all
+            that a model does not train on.
           by_step: never scan over an epoch.
 
         Raises:
@@ -88,6 +91,7 @@ class Programs:
         """
         e = self.experiment = defences.effective(experiment)
         self.dataset, self.devices, self.plan = dataset, devices, plan
+        self.reference = reference
         normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
         self.recipe = training_recipe.make(recipes.context(e, dataset, plan.conv_form))
         self.network = network.of_recipe(self.recipe, recipes.flag(e), dataset, normalizer)
@@ -210,7 +214,10 @@ class Programs:
             drawn: tuple[Any, ...] = (epoch_of(key, keep, epoch, fewest),)
             if self.recipe.reference:
                 key, n = step.reference_key(e.seed, model_id), len(self.dataset.y) - most
-                drawn += (epoch_of(key, ~keep, epoch, n),)
+                apart = ~keep
+                if self.reference is not None:
+                    apart, n = jnp.asarray(self.reference), int(self.reference.sum())
+                drawn += (epoch_of(key, apart, epoch, n),)
             return drawn
 
         return draw

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.data import masks, normalize
+from lira_jax.data import examples, masks, normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.data.text import facts
+from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, REFERENCE, SOURCES, RunDirectory, fact
 from lira_jax.training import event_files
 
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
@@ -52,6 +54,8 @@ def check(
         masks.check_same(experiment.masks, keep)
     else:
         keep = masks.draw(experiment.masks, *shape, pkeep=experiment.pkeep, seed=experiment.seed)
+    for one, e in runs:
+        reference(one, e, keep)
 
     from lira_jax.ensemble import start  # after the cheap checks
     from lira_jax.models import fingerprint, recipe
@@ -106,8 +110,39 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
         run.settle_identity(e)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
+        if dataset.is_text and not run.facts():
+            for name, values in facts.of(dataset).items():
+                run.write_once(fact(name), values)
+        if (apart := reference(run, e, keep)) is not None:
+            run.write_once(REFERENCE, apart)
         privacy.store(run, e, keep)
     return runs
+
+
+def reference(run: RunDirectory, experiment: Experiment, keep: np.ndarray) -> np.ndarray | None:
+    """The defender's own non-members, bool [examples]; None without --reference.
+
+    A run that has begun has them itself, and its file may be gone.
+
+    Raises:
+      UserError: they cannot be read, or a model trains on one.
+    """
+    if not experiment.reference:
+        return None
+    if run.has(REFERENCE):
+        return run.read(REFERENCE, keep.shape[1:])
+    flag = f"--reference={experiment.reference}"
+    apart = examples.named(flag, experiment.reference, keep.shape[1])
+    trained_on = keep[:, apart].sum(1)
+    if trained_on.any():
+        worst = int(trained_on.argmax())
+        raise UserError(
+            f"{flag}: model {worst} would train on {trained_on[worst]} of its {apart.sum()} "
+            "examples; give masks that leave them out (--masks=file:PATH)"
+        )
+    if (apart | keep).all(1).any():
+        raise UserError(f"{flag}: no non-member is left to attack; name fewer examples")
+    return apart
 
 
 def _with_share(runs: Runs, dataset: Dataset) -> Runs:

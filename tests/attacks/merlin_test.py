@@ -5,8 +5,8 @@ import pytest
 from null_scores import balanced
 from sklearn.metrics import roc_auc_score
 
-from lira_jax.attacks.kinds import merlin_line
 from lira_jax.attacks.merlin import best_scale, merlin
+from lira_jax.attacks.pair_kinds import merlin_line
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.errors import UserError

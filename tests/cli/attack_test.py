@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 from cli.scored_run import K, N, scored
 
+from lira_jax.audit.results import Results
 from lira_jax.cli import attack, export, report
 from lira_jax.cli.flags import parse
+from lira_jax.defences import releases
 from lira_jax.errors import UserError
+from lira_jax.interop import release
 from lira_jax.interop.write import export as write_export
 from lira_jax.runs import data as run_data
 from lira_jax.runs import directory
-from lira_jax.runs.directory import POOL, RESULTS_TABLE, RunDirectory, attack_of
+from lira_jax.runs.directory import (
+    HALF_KNOWN_TABLE,
+    POOL,
+    RESULTS_TABLE,
+    RunDirectory,
+    attack_of,
+)
 
 ATTACKS = "--attacks=lira_online,loss"
 
@@ -178,6 +187,58 @@ def test_the_protocol_of_known_members_writes_its_own_table_alone(run, capsys):
     assert set(content(run.path)) - set(before) == {"known.csv"}
     with pytest.raises(UserError, match="--known=1: give a fraction"):
         call(attack, f"--workdir={run.path}", "--protocol=known", "--known=1")
+
+
+def test_both_attackers_stand_in_one_table(run, capsys):
+    release.release(run, run.read_experiment(), range(6), releases.parse("argmax"))
+    flags = (f"--workdir={run.path}", "--release=argmax", "--attacks=class_confidence,loss")
+    call(attack, *flags, "--shadows_defence=both")
+    table = capsys.readouterr().out.split("An attacker who knows the defence")[1].splitlines()
+    assert table[1].split("  ")[0] == "attack"
+    rows = {line.split()[0]: line.split() for line in table[3:5]}
+    for who, folder in ((1, "released/argmax"), (2, "released/argmax/naive")):
+        found = Results.read(run.path / folder)
+        assert found.shadows_defence == ("same", "none")[who - 1]
+        for name in ("class_confidence", "loss"):
+            assert rows[name][who] == f"{found.attacks[name].metrics['auc'].value:.3f}"
+
+
+def test_both_attackers_of_a_defence_in_training(run, tmp_path, capsys):
+    plain = scored(tmp_path / "plain", queries=2, models=6, save_logits="plain")[0]
+    call(attack, f"--workdir={run.path}", ATTACKS)
+    alone = Results.read(run.path).attacks["lira_online"].metrics["auc"]
+    flags = (f"--workdir={run.path}", f"--shadows={plain.path}", ATTACKS)
+    call(attack, *flags, "--shadows_defence=both")
+    assert "lira_online" in capsys.readouterr().out.split("An attacker who knows the defence")[1]
+    assert Results.read(run.path).attacks["lira_online"].metrics["auc"] == alone
+    assert Results.read(run.path / "naive").shadows == str(plain.path)
+    with pytest.raises(UserError, match="--shadows_defence=both: name a --release"):
+        call(attack, f"--workdir={run.path}", "--shadows_defence=both", ATTACKS)
+
+
+def test_the_protocol_of_half_of_the_members_writes_its_own_table(run, capsys):
+    before = content(run.path)
+    call(attack, f"--workdir={run.path}", "--protocol=half_known", "--targets=0,1")
+    assert "network, label" in capsys.readouterr().out
+    assert set(content(run.path)) - set(before) == {HALF_KNOWN_TABLE}
+    rows = (run.path / HALF_KNOWN_TABLE).read_text().splitlines()
+    assert rows[0] == "attack,target,balanced_accuracy"
+    assert len(rows) == 1 + 2 * 9
+
+
+def test_named_examples_alone_have_scores(run, tmp_path):
+    np.save(tmp_path / "which.npy", np.arange(0, N, 2))
+    flags = (f"--examples={tmp_path}/which.npy", f"--out={tmp_path}/out")
+    call(attack, f"--workdir={run.path}", ATTACKS, *flags)
+    scores = np.load(tmp_path / "out/attacks/lira_online.npy")
+    assert scores.shape == (6, N)
+    assert np.isnan(scores[:, 1::2]).all()
+    assert np.isfinite(scores[:, ::2]).any()
+    exposed = np.load(tmp_path / "out/exposure.npy")
+    assert exposed.shape == (N,)
+    assert np.isnan(exposed[1::2]).all()
+    found = Results.read(tmp_path / "out")
+    assert found.num_examples == (N + 1) // 2
 
 
 def test_a_table_of_known_members_that_others_wrote_is_not_overwritten(run, tmp_path):

@@ -90,8 +90,8 @@ def test_what_is_not_there_is_said(run):
         read_own(runs, released="round:1")
     with pytest.raises(UserError, match="name one"):
         read_own(runs, released="argmax,round:1")
-    with pytest.raises(UserError, match="not with --shadows"):
-        read_own(runs, released="argmax", shadows=str(run[0].path))
+    with pytest.raises(UserError, match="not with --stop_at"):
+        read_own(runs, released="argmax", stop_at="3")
 
 
 def test_memguard_knows_its_own_members_and_half_of_the_others(monkeypatch, tmp_path):
@@ -116,3 +116,29 @@ def test_memguard_knows_its_own_members_and_half_of_the_others(monkeypatch, tmp_
     assert members.sum() == len(members) / 2 == (~keep).sum() // 2
     given = run.read(directory.released("memguard").signal("logits", 1))
     np.testing.assert_allclose(special.softmax(given), special.softmax(saved / 2))
+
+
+def test_memguard_takes_the_non_members_that_are_kept_apart():
+    keep, apart = np.arange(50) < 20, np.arange(50) >= 35
+    known = release.known_to_defender(keep, np.random.default_rng(0), apart)
+    assert sorted(known[15:]) == list(range(35, 50))
+    assert len(set(known[:15]) & set(range(20))) == 15
+
+
+@pytest.mark.parametrize("naive", [False, True])
+def test_shadow_models_of_another_run_release_the_same_or_nothing(run, tmp_path, naive):
+    run, e = run
+    other, _ = scored_run(tmp_path / "other", seed=3)
+    shadows = str(other.path)
+    if not naive:
+        with pytest.raises(UserError, match="run lira-score --release=temperature:4 first"):
+            read_own([(run, e)], shadows=shadows, released="temperature:4")
+        release.release(other, e, range(e.num_models), releases.parse("temperature:4"))
+    loaded = read_own([(run, e)], shadows=shadows, released="temperature:4", naive=naive).loaded
+    assert (loaded.release, loaded.naive) == ("temperature_4", naive)
+    scale = 1 if naive else 4
+    for model in range(e.num_models):
+        own, theirs = (r.read(POOL.signal("logits", model)) for r in (run, other))
+        shadow = loaded.evidence.signals["logits"][model]
+        np.testing.assert_allclose(shadow, theirs / scale, rtol=1e-6)
+        np.testing.assert_allclose(loaded.evidence.of_targets("logits")[model], own / 4, rtol=1e-6)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults
 from lira_jax.errors import UserError
-from lira_jax.evaluation.estimate import Estimate
+from lira_jax.evaluation.estimate import Estimate, mean_estimate
 from lira_jax.evaluation.intervals import clopper_pearson
 from lira_jax.report import compare, material, wording
 
@@ -58,9 +58,9 @@ def test_the_interval_of_a_difference_covers():
 def test_the_mean_of_models_has_students_interval():
     values = [0.9, 0.92, 0.95, 0.91]
     expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    found = ends(compare.mean_estimate(values))
+    found = ends(mean_estimate(values))
     assert found == pytest.approx((np.mean(values), *expected))
-    alone = compare.mean_estimate([0.9])
+    alone = mean_estimate([0.9])
     assert alone.value == 0.9
     assert not alone.has_interval
 

@@ -160,6 +160,19 @@ def test_the_second_batch_has_non_members_alone():
         assert set(others) == set(np.flatnonzero(~keep[m]))
 
 
+def test_a_reference_set_apart_is_where_non_members_come_from():
+    from lira_jax.training.programs import Plan, Programs
+
+    dataset = data()
+    keep = np.arange(len(dataset.y))[None] < np.array([[20], [24]])
+    apart = np.arange(len(dataset.y)) >= len(dataset.y) - 10
+    plan, mesh = Plan("vmap", "plain", 2), lift.mesh(1)
+    programs = Programs(ADVERSARIAL, dataset, (20, 24), mesh, plan, reference=apart)
+    for epoch in range(2):
+        _, others = programs.draw(np.arange(2, dtype=np.int32), keep, np.int32(epoch))
+        assert set(np.asarray(others).ravel()) == set(np.flatnonzero(apart))
+
+
 def test_padding_changes_nothing_in_the_supervised_step():
     context = recipes.context(dataclasses.replace(MLP, label_smoothing=0.1), data())
     own = recipe.make(context)

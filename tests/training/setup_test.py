@@ -10,7 +10,7 @@ import tiny_models
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs.directory import KEEP, POOL, SOURCES, RunDirectory
+from lira_jax.runs.directory import KEEP, POOL, REFERENCE, SOURCES, RunDirectory
 from lira_jax.training import setup
 
 RNG = np.random.default_rng(0)
@@ -154,6 +154,35 @@ def test_masks_of_a_file_are_kept_by_the_run(tmp_path, experiment):
         begin()
     file.unlink()
     np.testing.assert_array_equal(begin(), drawn)
+
+
+def test_the_reference_set_is_stored_and_no_model_trains_on_it(tmp_path, experiment):
+    keep = np.zeros((4, 40), bool)
+    keep[:, :16] = np.arange(16) % 2 == np.arange(4)[:, None] % 2
+    np.save(tmp_path / "keep.npy", keep)
+    np.save(tmp_path / "apart.npy", np.arange(30, 40))
+    e = dataclasses.replace(
+        experiment,
+        masks=f"file:{tmp_path / 'keep.npy'}",
+        pkeep=0.2,
+        reference=str(tmp_path / "apart.npy"),
+    )
+    run, runs = run_of(tmp_path / "run", e)
+    setup.store(runs, *setup.check(runs))
+    np.testing.assert_array_equal(run.read(REFERENCE), np.arange(40) >= 30)
+    (tmp_path / "apart.npy").unlink()  # the run has it itself now
+    setup.store(runs, *setup.check(runs))
+    np.save(tmp_path / "apart.npy", np.arange(14, 20))
+    run, runs = run_of(tmp_path / "other", e)
+    with pytest.raises(UserError, match="model 0 would train on 1 of its 6 examples; give masks"):
+        setup.check(runs)
+    np.save(tmp_path / "apart.npy", np.arange(16, 40))
+    setup.check(runs)  # the other half of the first 16 is left to attack
+    keep[:, :16] = True
+    np.save(tmp_path / "keep.npy", keep)
+    with pytest.raises(UserError, match="no non-member is left"):
+        setup.check([(run, dataclasses.replace(e, pkeep=0.4))])
+    assert files(run) == []
 
 
 def test_official_masks_settle_the_share_of_members(tmp_path, experiment):

@@ -37,6 +37,7 @@ def sample(
     by_kind: bool = False,
     in_order: bool = False,
     partner: bool | None = None,
+    only: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws pairs of a shadow model and an example at random, without the target and, unless the
     masks are coin flips, without its partners.
@@ -60,6 +61,7 @@ def sample(
         depend on it: they are read faster. Not with `by_kind`.
       partner: whether a partner goes with the target; None reads it off the masks, which takes
         longer than the draw.
+      only: int [models], draw of these alone; None for all.
 
     Returns:
       (models, examples): int arrays [pairs], in random order unless `in_order`; the pairs'
@@ -71,6 +73,10 @@ def sample(
         if partner is None:
             partner = leave_out.with_partner(keep)
         gone = _left_out(keep, target, partner)
+    if only is not None:
+        others = np.setdiff1d(np.arange(len(keep)), only)
+        of_others = others[:, None] * keep.shape[1] + np.arange(keep.shape[1])
+        gone = np.union1d(gone, of_others)
     left = keep.size - len(gone)
     if by_kind and limit < left:
         flat = np.delete(np.arange(keep.size), gone)
@@ -86,6 +92,25 @@ def sample(
         flat = _of_left(np.arange(left) if in_order else generator.permutation(left), gone)
     models, examples = np.divmod(flat, keep.shape[1])
     return models, examples
+
+
+def few_shadows(num_models: int, target: int | None, row: int, number: int) -> np.ndarray | None:
+    """The models that alone are shadows of a target, where there are to be few: those after it.
+
+    Args:
+      num_models: models that could be.
+      target: the model that is attacked, which is none of them; None if it comes from outside.
+      row: of the target among the targets.
+      number: of shadows; 0 for all.
+
+    Returns:
+      int [number]; None for all.
+    """
+    others = num_models - (target is not None)
+    if not 0 < number < others:
+        return None
+    first = row if target is None else target + 1
+    return (first + np.arange(number)) % num_models
 
 
 def _left_out(keep: np.ndarray, target: int, partner: bool) -> np.ndarray:

@@ -91,3 +91,19 @@ def test_draws_repeat_and_targets_differ():
     first, again, other = (pairs.sample(keep, t, 40, seed=5) for t in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.any(first[1] != other[1])
+
+
+@pytest.mark.parametrize("target", [None, 2])
+def test_few_shadow_models_are_the_next_ones_without_the_target(target):
+    keep = masks.draw("balanced", 8, 300, seed=2)
+    assert pairs.few_shadows(8, target, 0, 0) is pairs.few_shadows(8, target, 0, 8) is None
+    only = pairs.few_shadows(8, target, 5, 7)
+    if target is not None:
+        assert only is None  # these are all
+        only = pairs.few_shadows(8, 6, 0, 3)
+        assert only.tolist() == [7, 0, 1]
+    models, examples = pairs.sample(keep, target, 10**9, only=np.array([3, 4]))
+    everyone = pairs.sample(keep, target, 10**9, in_order=True)
+    rows = np.isin(everyone[0], [3, 4])
+    found = np.sort(models * 300 + examples)
+    np.testing.assert_array_equal(found, everyone[0][rows] * 300 + everyone[1][rows])
