@@ -19,14 +19,10 @@ from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
-from lira_jax.experiment import scored_epochs
 from lira_jax.interop.evidence import Source
 from lira_jax.report import terminal
 from lira_jax.report.attackers import adaptive_and_naive
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import (
-    RunDirectory,
-)
 
 flags.DEFINE_string(
     "attacks",
@@ -183,6 +179,9 @@ def _attack(
     """All attacks by one attacker."""
     source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if "token_losses" in loaded.evidence.signals.saved:
+        of_text = named(flags.FLAGS.attacks, request.compat, of_text=True)
+        request = dataclasses.replace(request, attacks=of_text)
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
@@ -204,7 +203,7 @@ def _attack(
                 printed.add(title)
 
     if (asked := flags.FLAGS.at_epochs) and run is not None:
-        epochs = scored(run, asked)
+        epochs = attack_source.scored(run, asked)
         request = dataclasses.replace(request, epochs=epochs, epochs_attack=epochs_attack)
     results = audit_run(
         loaded,
@@ -253,26 +252,6 @@ def _notes(source: Source) -> Iterator[str]:
             f"the targets are the models of {source.run.path}, their shadow models those of "
             f"{source.shadow_run.path}"
         )
-
-
-def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
-    """The epochs that --at_epochs names.
-
-    Raises:
-      UserError: one is not scored.
-    """
-    known = scored_epochs(run.read_experiment())
-    if not known:
-        raise UserError(
-            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
-            "train with --score_epochs"
-        )
-    if asked == "all":
-        return known
-    for word in asked.split(","):
-        if word.strip() not in map(str, known):
-            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
-    return tuple(sorted({int(word) for word in asked.split(",")}))
 
 
 def _counts(flag: str) -> list[int]:

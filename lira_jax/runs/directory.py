@@ -46,6 +46,7 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 ACCUSATIONS = "accusations.csv"
 KNOWN_TABLE = "known.csv"
+KNOWN_EPOCHS_TABLE = "known_epochs.csv"
 HALF_KNOWN_TABLE = "half_known.csv"
 VARIANTS_TABLE = "variants.csv"
 EPOCHS_TABLE = "epochs.csv"
@@ -106,6 +107,11 @@ class View:
         return f"{self.folder}/{name}" if self.folder else name
 
 
+def fact(name: str) -> str:
+    """Name of what is known of the pool's examples themselves, [examples]."""
+    return f"{_FACTS}{name}.npy"
+
+
 _SIGNAL_FOLDERS = {"phi": "scores/", "logits": "logits/"}
 
 POOL = View("")
@@ -115,6 +121,11 @@ POOL = View("")
 def probes(name: str) -> View:
     """The view of a set of probes, examples that are in no training set."""
     return View(f"probes/{name}")
+
+
+def is_probes(view: View) -> bool:
+    """Whether a view is of a set of probes, not of the pool."""
+    return view.folder.startswith("probes/")
 
 
 def epoch(number: int) -> View:
@@ -144,6 +155,7 @@ def figure(name: str, suffix: str) -> str:
 
 _WORDS = {str, type(None)}  # what a diagnosis may hold
 _ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
+_FACTS = "examples/"
 _IDENTITY = "run"
 
 
@@ -155,6 +167,7 @@ _WRITTEN_BY = {
     KEEP: "lira-train",
     "labels.npy": "lira-train",
     SOURCES: "lira-train",
+    "examples": "lira-train",
     REFERENCE: "lira-train",
     "scores": "lira-score",
     "logits": "lira-score",
@@ -167,6 +180,7 @@ _WRITTEN_BY = {
     LT_IQR: "lira-attack --at_epochs",
     ACCUSATIONS: "lira-attack",
     KNOWN_TABLE: "lira-attack --protocol=known",
+    KNOWN_EPOCHS_TABLE: "lira-attack --protocol=known --at_epochs",
     HALF_KNOWN_TABLE: "lira-attack --protocol=half_known",
 }
 
@@ -190,6 +204,7 @@ class RunDirectory(Folder):
     def __init__(self, path: str | os.PathLike):
         path = pathlib.Path(os.path.expanduser(path))
         super().__init__(path, _written_by, RESULTS)
+        self._seen: Experiment | None = None
 
     # The experiment
 
@@ -234,14 +249,26 @@ class RunDirectory(Folder):
         if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
         elif (settled := self._agreed(asked, given)) == self.read_experiment():
-            yield settled
+            with self._seeing(settled):
+                yield settled
             return
         with contextlib.ExitStack() as held:
             held.enter_context(self._lock())
             settled = self._agreed(asked, given)
-            if self.has_experiment() and settled == self.read_experiment():
+            stored = self.read_experiment() if self.has_experiment() else None
+            if settled == stored:
                 held.close()
-            yield settled
+            with self._seeing(stored):
+                yield settled
+
+    @contextlib.contextmanager
+    def _seeing(self, stored: Experiment | None) -> Iterator[None]:
+        """A block that `store_experiment` may replace this experiment in, and no other."""
+        self._seen = stored
+        try:
+            yield
+        finally:
+            self._seen = None
 
     def check_whole(self) -> None:
         """Checks that what is trained here can be told from its manifest.
@@ -330,11 +357,15 @@ class RunDirectory(Folder):
         return self._exists(EXPERIMENT)
 
     def store_experiment(self, experiment: Experiment) -> None:
-        """Writes the experiment that `settling` has given, unless it is stored already."""
+        """Writes the experiment that `settling` has given, unless it is stored already.
+
+        Nor does it write over what another process has stored since; `working` tells of that.
+        """
         if self.has_experiment() and experiment == self.read_experiment():
             return
         with self._lock():
-            self._write_experiment(experiment)
+            if self._seen is None or self._seen == self.read_experiment():
+                self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())
@@ -424,6 +455,11 @@ class RunDirectory(Folder):
     def saved_signals(self, view: View = POOL) -> list[str]:
         """Names of the signals of which there are dumps of some model, phi and logits first."""
         return view.signals(self.dumps())
+
+    def facts(self) -> list[str]:
+        """Names of what is known of the pool's examples themselves."""
+        files = sorted(name for name in self.dumps() if name.startswith(_FACTS))
+        return [name.removeprefix(_FACTS).removesuffix(".npy") for name in files]
 
     def record_diagnosis(self, model: int, diagnosis: Diagnosis) -> None:
         """Enters what is wrong with a model, or that nothing is, as its signals show."""

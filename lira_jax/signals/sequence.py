@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from lira_jax.data.text import sequences
 
 _LEAST = 1e-30
+_LEAST_VARIANCE = 1e-12  # where one token has all the probability
 
 
 def token_log_probabilities(logits, tokens):
@@ -22,6 +23,24 @@ def token_log_probabilities(logits, tokens):
     own = jnp.take_along_axis(logits, jnp.maximum(tokens, 0)[..., None], -1)[..., 0]
     log_p = own - jax.nn.logsumexp(logits, -1)
     return jnp.where(tokens == sequences.PADDING, 0.0, log_p)
+
+
+def token_z(logits, tokens):
+    """log p of each token, less the mean of log p over all tokens that could stand there by their
+    own probabilities, by its standard deviation there.
+
+    Zhang et al. 2025, Min-K%++ (https://arxiv.org/abs/2404.02936), equation 3.
+
+    Returns:
+      float32 [B, L], 0 at padding.
+    """
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32), -1)
+    p = jnp.exp(log_p)
+    mean = jnp.sum(p * log_p, -1, keepdims=True)
+    variance = jnp.sum(p * jnp.square(log_p - mean), -1)
+    own = token_log_probabilities(logits, tokens)
+    z = (own - mean[..., 0]) / jnp.sqrt(jnp.maximum(variance, _LEAST_VARIANCE))
+    return jnp.where(tokens == sequences.PADDING, 0.0, z)
 
 
 def mean_loss(logits, tokens):

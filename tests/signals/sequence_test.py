@@ -39,6 +39,25 @@ def test_token_losses_are_those_of_a_loop():
     np.testing.assert_array_equal(tokens_known, count)
 
 
+def test_standardised_tokens_are_those_of_a_loop():
+    """The mean and variance of log p of a token that the model itself would draw there."""
+    logits, tokens = batch()
+    logits[0, 0] = 0
+    logits[0, 0, 3] = 500  # a token without a doubt
+    found = np.array(sequence.token_z(logits, tokens))
+    own = by_hand(logits, tokens)
+    for i, row in enumerate(tokens):
+        for t, token in enumerate(row):
+            if (i, t) == (0, 0):
+                continue
+            log_p = logits[i, t] - np.log(np.exp(logits[i, t].astype(np.float64)).sum())
+            mean = (np.exp(log_p) * log_p).sum()
+            spread = np.sqrt((np.exp(log_p) * (log_p - mean) ** 2).sum())
+            expected = (own[i, t] - mean) / spread if token >= 0 else 0
+            np.testing.assert_allclose(found[i, t], expected, rtol=1e-3, atol=1e-5)
+    assert np.isfinite(found).all()
+
+
 def test_smoothing_is_that_of_every_token():
     logits, tokens = batch()
     loss, _ = losses.of_tokens(logits, tokens, smoothing=0.1)
