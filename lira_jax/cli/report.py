@@ -2,7 +2,7 @@
 
 import os
 
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import compare, material, wording, write
@@ -44,7 +44,7 @@ def write_page(run: RunDirectory, out: RunDirectory) -> None:
     """Writes the page and the pictures of one run to `out`."""
     dataset = None
     if run.has_experiment():
-        _, experiment = flags.open_run()
+        _, experiment = opening.open_run()
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
