@@ -13,7 +13,9 @@ from lira_jax.interop import release
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.runs import result_set
-from lira_jax.runs.directory import (
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.evidence import Loaded
+from lira_jax.runs.layout import (
     EPOCHS_TABLE,
     EXPOSURE,
     KNOWN_TABLE,
@@ -21,9 +23,7 @@ from lira_jax.runs.directory import (
     RESULTS,
     RESULTS_TABLE,
     VARIANTS_TABLE,
-    RunDirectory,
 )
-from lira_jax.runs.evidence import Loaded
 
 flags.DEFINE_path(
     "targets",

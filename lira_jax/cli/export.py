@@ -8,7 +8,7 @@ from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError
 from lira_jax.interop.write import export
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RESULTS
+from lira_jax.runs.layout import RESULTS
 
 flags.DEFINE_string(
     "format",

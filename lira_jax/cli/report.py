@@ -7,7 +7,8 @@ from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import compare, material, wording, write
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import COMPARISON, PAGE, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import COMPARISON, PAGE
 
 flags.DEFINE_list(
     "compare",

@@ -9,7 +9,7 @@ from lira_jax.interop import release
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
-from lira_jax.runs import diagnoses, directory
+from lira_jax.runs import diagnoses, directory, layout
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes "
@@ -57,7 +57,7 @@ def main() -> None:
     convolutional = any(one.convolutional for one in networks)
     if convolutional and (by := recipe.convolutions(experiment)):
         flags.open_with(by)
-    views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
+    views = {"": layout.POOL, **{name: layout.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]
 
     def is_scored(run: directory.RunDirectory, model: int, name: str) -> bool:

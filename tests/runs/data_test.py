@@ -12,7 +12,8 @@ from by_hand import rewrite
 from lira_jax.cli import attack, export, flags, report, score, train
 from lira_jax.errors import UserError
 from lira_jax.runs import data
-from lira_jax.runs.directory import KEEP, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP
 
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 3
