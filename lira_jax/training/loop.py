@@ -133,7 +133,7 @@ def _train(
     in_epoch = programs.steps * experiment.batch_size
     total, done = len(todo) * experiment.epochs * in_epoch, sum(begun.values()) * in_epoch
     outcomes: list[Outcome] = []
-    with progress.bar("train", total, "images", initial=done, rate=True) as bar:
+    with progress.bar("train", total, dataset.unit, initial=done, rate=True) as bar:
         called = [
             hooks.ShowProgress(bar, programs, len(todo)),
             hooks.LogMetrics(run, programs, programs.flops_per_image()),
