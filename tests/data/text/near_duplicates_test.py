@@ -4,20 +4,6 @@ from lira_jax.data import load
 from lira_jax.data.text import near_duplicates
 
 PASSAGE = [f"word{i}" for i in range(13)]
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-]
 
 
 def by_hand(texts, length):
