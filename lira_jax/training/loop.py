@@ -56,6 +56,7 @@ def check(
     normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
     network = networks.of_recipe(recipe, recipes.flag(e), dataset, normalizer)
     planning.plan_by_rule(e, e.num_models, devices, network.shapes)
+    planning.check_size(e, jax.eval_shape(recipe.init, jax.random.key(0)), devices)
     return network
 
 
