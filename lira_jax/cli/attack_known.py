@@ -1,13 +1,16 @@
 """lira-attack --protocol=known: the attacker who knows most members of the target itself."""
 
+import functools
+
 from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
-from lira_jax.audit import half_known, known_found, known_membership, known_ways
+from lira_jax.audit import half_known, known_epochs, known_found, known_membership, known_ways
 from lira_jax.cli import attack_source, flags
 from lira_jax.errors import UserError
 from lira_jax.report import attackers, rezaei, terminal
 from lira_jax.report import known_membership as summary
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import HALF_KNOWN_TABLE, KNOWN_TABLE
+from lira_jax.runs import stops
+from lira_jax.runs.directory import HALF_KNOWN_TABLE, KNOWN_EPOCHS_TABLE, KNOWN_TABLE
 
 flags.DEFINE_string(
     "protocol",
@@ -88,10 +91,12 @@ def main() -> None:
     classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
     tries, trees = flags.FLAGS.known_tries, flags.FLAGS.known_trees
     fit = known_ways.learner(classifiers, sampling, seed=0, tries=tries, trees=trees)
-    source, out = attack_source.read_evidence(attack_source.attackers()[0])
+    attacker = attack_source.attackers()[0]
+    source, out = attack_source.read_evidence(attacker)
     evidence, run = source.loaded.evidence, source.run
     if flags.FLAGS.out and not out.has_experiment():
-        attack_source.check_known(out)
+        for name in (KNOWN_TABLE, KNOWN_EPOCHS_TABLE):
+            attack_source.check_known(out, name)
     saved, names = evidence.signals.saved, flags.FLAGS.known_ways
     asked = known_ways.ways(rezaei.ways(numbers, saved) if numbers else names, saved)
     if run is not None:
@@ -105,3 +110,14 @@ def main() -> None:
     for table in shown:
         print(f"\n{table.title}\n{terminal.of_table(table)}")
     out.write_own(KNOWN_TABLE, known_found.to_csv(found.ways))
+    if (asked_epochs := flags.FLAGS.at_epochs) and run is not None:
+        rows = known_epochs.run(
+            functools.partial(attack_source.after, attacker),
+            attack_source.scored(run, asked_epochs),
+            fit,
+            share,
+            stops.logged(run),
+        )
+        table = summary.over_epochs(rows)
+        print(f"\n{table.title}\n{terminal.of_table(table)}")
+        out.write_own(KNOWN_EPOCHS_TABLE, known_epochs.to_csv(rows))

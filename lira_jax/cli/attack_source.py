@@ -7,6 +7,7 @@ from typing import Any
 from lira_jax.audit.number_of_queries import nested, num_saved
 from lira_jax.cli import flags
 from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment import scored_epochs
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop import release
 from lira_jax.interop.queries import ORDERS, check_order
@@ -220,3 +221,23 @@ def after(attacker: Attacker, epoch: int) -> Loaded:
     if number := flags.FLAGS.use_queries:
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     return loaded
+
+
+def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
+    """The epochs that --at_epochs names.
+
+    Raises:
+      UserError: one is not scored.
+    """
+    known = scored_epochs(run.read_experiment())
+    if not known:
+        raise UserError(
+            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
+            "train with --score_epochs"
+        )
+    if asked == "all":
+        return known
+    for word in asked.split(","):
+        if word.strip() not in map(str, known):
+            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
+    return tuple(sorted({int(word) for word in asked.split(",")}))

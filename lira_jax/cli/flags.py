@@ -145,6 +145,13 @@ flags.DEFINE(
     flag_values=FLAGS,
     module_name=experiment_lib.Targets.__name__,
 )
+flags.DEFINE_string(
+    "config",
+    "",
+    f"Flags of a config that comes with lira_jax: {', '.join(flagfiles.configs())}.",
+    flag_values=FLAGS,
+    module_name=SHARED,
+)
 DEFINE_path("workdir", "", "Run directory that all stages share. Required.", SHARED)
 DEFINE_path(
     "out",
@@ -195,7 +202,13 @@ HOW_FLAGS = ("strategy", "conv_form", "models_per_chunk", "score_batch_size")
 _typed: set[str] = set()  # names of the flags on the command line itself, in no flagfile
 
 
-def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None]) -> None:
+def run(
+    name: str,
+    summary: str,
+    shown: Collection[str],
+    main: Callable[[], None],
+    complete: Callable[[Sequence[str]], list[str]] = list,
+) -> None:
     """Parses the command line and runs `main`; exits 0, 1 after a UserError, 2 after a wrong flag.
 
     Args:
@@ -203,6 +216,7 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
       summary: first paragraph of `--help`.
       shown: the flags that `--help` explains.
       main: the command.
+      complete: makes the command line that is parsed of the one that is given.
     """
 
     def parsed(argv):
@@ -211,13 +225,17 @@ def run(name: str, summary: str, shown: Collection[str], main: Callable[[], None
             print(help_text(name, summary, explained))
             sys.exit(0)
         try:
+            argv = complete(argv)
             parse(argv)
+            sys.argv[1:] = argv[1:]  # which worker processes are given
             if not FLAGS.workdir:
                 raise flags.Error(
                     "--workdir= is empty: give the run directory, such as --workdir=runs/digits"
                 )
         except (flags.Error, OSError) as error:
             _fail(name, error, 2)
+        except UserError as error:
+            _fail(name, error, 1)
         flags.FLAGS(argv[:1])  # so that a user's module can read the flags that it defines
 
     def guarded(_):
@@ -265,6 +283,8 @@ def parse(arguments: Sequence[str]) -> None:
         raise flags.Error(str(error)) from None
     if len(rest) > 1:
         raise flags.Error(f"{rest[1]!r} is not a flag; write --name=value")
+    if FLAGS["config"].present:  # on a command line it becomes --flagfile
+        raise flags.Error(f"--config={FLAGS.config}: give it on the command line, not in a file")
     _typed.clear()
     _typed.update(a.lstrip("-").partition("=")[0] for a in arguments[1:] if a.startswith("-"))
 
@@ -283,7 +303,8 @@ def help_text(name: str, summary: str, shown: Collection[str]) -> str:
             *textwrap.wrap(f"{name}: {summary}", 80),
             *(text for group in groups if (text := key.module_help(group))),
             "",
-            "--flagfile=FILE reads flags, one a line, from a file such as configs/digits.flags.",
+            "--config=NAME reads the flags of a config that comes with lira_jax, such as digits;",
+            "--flagfile=FILE those of any file, one a line, such as configs/digits.flags.",
             "--helpfull lists every flag that this command accepts; an experiment's are accepted",
             "by all commands.",
         ]
@@ -495,9 +516,13 @@ def about_targets() -> Iterator[None]:
         raise UserError(f"{where}: {error}") from None
 
 
+_told: set[str] = set()  # what stages of this process have begun with
+
+
 def open_with(line: str) -> None:
-    """Tells what a stage begins with, once for all workers."""
-    if not workers.inside():
+    """Tells what a stage begins with, once for all workers and stages of a process."""
+    if not workers.inside() and line not in _told:
+        _told.add(line)
         note(line)
 
 

@@ -50,7 +50,8 @@ def write_page(run: RunDirectory, out: RunDirectory) -> None:
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
         flags.open_with(run_data.line(run, dataset))
-    write.write_page(run, dataset, out)
+    headline = write.write_page(run, dataset, out)
+    print(headline.sentence, flush=True)
     note(f"the page is {out.path / PAGE}, figures are beside it")
 
 

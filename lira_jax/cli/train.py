@@ -1,6 +1,7 @@
 """lira-train: draws the masks and trains the shadow models of a run."""
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +26,23 @@ SUMMARY = (
 )
 NOT_SHOWN = ("probes",)
 SHOWN = [
+    "config",
     *flags.SHARE_FLAGS,
     *(n for n in FIELDS if n in flags.FLAGS and n not in NOT_SHOWN),
     "target_flagfile",
 ]
 
 
+Tell = Callable[[Experiment, "Network", Dataset, np.ndarray], None]
+"""Is called with what is about to be trained; the masks are bool [models, examples]."""
+
+
 def main() -> None:
+    run()
+
+
+def run(tell: Tell | None = None) -> None:
+    """Trains the models that flags name; `tell` is called before the first."""
     workers.check(flags.FLAGS.workers)
     flags.start_jax()
     with flags.settling() as runs:
@@ -42,6 +53,8 @@ def main() -> None:
         parts.check_own_devices()
         runs = setup.store(runs, dataset, keep, networks)
     flags.open_with(run_data.line(runs[0][0], dataset))
+    if tell:
+        tell(runs[0][1], networks[0], dataset, keep)
 
     from lira_jax.models import recipe  # after the cheap checks
     from lira_jax.runs import checkpoint

@@ -1,5 +1,6 @@
 """lira-attack on models as they were after some epochs."""
 
+import csv
 import dataclasses
 
 import numpy as np
@@ -60,6 +61,26 @@ def test_an_attack_at_all_epochs_has_a_table_a_file_and_a_ranking(run, tmp_path,
     assert auc == sorted(auc)
     call(attack, f"--workdir={run.path}", ATTACKS, out)
     assert not (tmp_path / "epochs.csv").exists()
+
+
+def test_an_attacker_who_knows_members_is_followed_over_epochs(run, tmp_path, capsys):
+    flags = (f"--workdir={run.path}", "--protocol=known", f"--out={tmp_path}", "--targets=0,3")
+    call(attack, *flags, "--at_epochs=2,5")
+    assert "The attack on confidences over epochs" in capsys.readouterr().out
+    with open(tmp_path / "known_epochs.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["2", "5"]
+    assert [float(row["test_loss"]) for row in rows] == [2.5, 0.5]  # of models 0 and 3
+    assert rows[0]["train_loss"] == ""
+    labels, keep = run.read(POOL.labels), run.read(directory.KEEP)
+    for row in rows:
+        view, wrong = directory.epoch(int(row["epoch"])), []
+        for model in (0, 3):
+            predicted = run.read(view.signal("logits", model)).argmax(-1)
+            wrong.append((keep[model] & (predicted != labels)).sum())
+        assert float(row["misclassified_members"]) == np.mean(wrong)
+    with pytest.raises(UserError, match="--at_epochs=3: "):
+        call(attack, *flags, "--at_epochs=3")
 
 
 def test_targets_with_losses_in_all_epochs_are_ranked_by_them(run, tmp_path, capsys):

@@ -50,6 +50,12 @@ def asked(*arguments, stored=None):
     return flags.asked_experiment(stored)
 
 
+def test_a_config_in_a_flagfile_is_refused(tmp_path):
+    (tmp_path / "my.flags").write_text("--config=digits\n")
+    with pytest.raises(absl_flags.Error, match="--config=digits: give it on the command line"):
+        parse(f"--flagfile={tmp_path / 'my.flags'}")
+
+
 def test_help_is_of_the_flags_that_matter_in_the_groups_of_the_experiment():
     text = flags.help_text("lira-train", train.SUMMARY, ["workdir", *train.SHOWN])
     groups = [group.__name__ for group in GROUPS]
