@@ -44,6 +44,9 @@ from lira_jax.runs.result_set import ResultSet
 EPOCHS_ATTACK = "lira_online"
 """What is attacked with over epochs, unless another attack is named beforehand."""
 
+RISK_ATTACK = "privacy_risk"
+"""Whose scores are looked at further, beside its ROC."""
+
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
 
@@ -151,13 +154,20 @@ def audit_evidence(
     check_query_counts(evidence, queries)
     table = table_of(request.attacks, request.compat)
     shadows = shadow_targets(evidence)
-    refused = None
+    refused, risk_scores = None, None
+
+    def keep_scores(name: str, scores: np.ndarray) -> None:
+        nonlocal risk_scores
+        save(directory.attack(name), scores)
+        if name == RISK_ATTACK:
+            risk_scores = scores
+
     try:
         attacks = run_attacks(
             evidence,
             table,
             request.attacks,
-            lambda name, scores: save(directory.attack(name), scores),
+            keep_scores,
             skip_failures=request.skip_failures,
             priors=request.priors,
             shadows=shadows,
@@ -181,7 +191,7 @@ def audit_evidence(
             calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
             pool_spread_factor=spread_factor(evidence.keep),
         )
-        add(**model_facts(evidence, shadows, attacks))
+        add(**model_facts(evidence, shadows, risk_scores))
         if sources is not None and exposed is not None:
             with _left_out("exposure by source"):
                 add(exposure_by_source=exposure.by_source(exposed, *sources))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -99,6 +100,12 @@ flags.DEFINE_list(
     f"there (beside {', '.join(map(str, PRIORS))}).",
 )
 flags.DEFINE_bool(
+    "verbose",
+    False,
+    "Print all attacks and columns, and tests of single examples, not a dozen attacks in 100 "
+    "columns.",
+)
+flags.DEFINE_bool(
     "details",
     False,
     "Print also decisions at 5:1, 1:1 and 1:5 members to non-members, whose false alarms there "
@@ -119,12 +126,17 @@ SHOWN = [
     *("at_epochs", "at_epochs_attack", "stop_at"),
     *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "known_tries"),
     *("known_trees", "tables"),
-    *("probes", "fdr", "delta", "confidence", "prior", "details"),
+    *("probes", "fdr", "delta", "confidence", "prior", "verbose", "details"),
 ]
 FEW_SHADOWS = 64
 
 
 def main() -> None:
+    run()
+
+
+def run(*, last: bool = True) -> None:
+    """Attacks as flags say; `last` is whether no other stage follows, which would be the next."""
     compat = flags.FLAGS.compat
     names = named(flags.FLAGS.attacks, compat)
     try:
@@ -155,13 +167,15 @@ def main() -> None:
         (attack_known.main if protocol == "known" else attack_known.half)()
         return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
-    found = [_attack(request, attack, attacker) for attacker in asked]
+    found = [_attack(request, attack, attacker, last) for attacker in asked]
     if len(found) == 2 and all(results.attacks for results in found):
         table = adaptive_and_naive(*found)
         print(f"\n{table.title}\n{terminal.of_table(table)}")
 
 
-def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attacker) -> Results:
+def _attack(
+    request: Request, epochs_attack: str, attacker: attack_source.Attacker, last: bool
+) -> Results:
     """All attacks by one attacker."""
     source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
@@ -175,12 +189,15 @@ def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attack
         flags.open_with(run_data.line(run))
     for line in _notes(source):
         progress.note(line)
-    printed = set()
+    printed, by_name = set(), flags.FLAGS.attacks not in ("all", "fast")
 
     def show(results: Results) -> None:
         if not results.attacks:
             return
-        for title, text in terminal.parts(results, flags.FLAGS.details).items():
+        everything = flags.FLAGS.verbose
+        rows = list(results.attacks) if by_name else terminal.in_short(results)
+        text_of = terminal.parts(results, flags.FLAGS.details, None if everything else rows)
+        for title, text in text_of.items():
             if title not in printed:
                 print(f"\n{title}\n{text}" if title else text)
                 printed.add(title)
@@ -202,6 +219,8 @@ def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attack
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+    elif last:
+        print(f"Next: lira-report --workdir={shlex.quote(str(out.path))} writes the page.")
     return results
 
 

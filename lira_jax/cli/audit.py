@@ -68,7 +68,7 @@ def _all_stages() -> None:
         flags.FLAGS["model_ids"].value = "all"
     train.run(None if first else _tell_expected)
     score.main()
-    attack.main()
+    attack.run(last=False)
     if flags.FLAGS.protocol == "shadows":  # an attacker who knows members has tables, and no page
         report.main()
     note(f"all stages together took {_in_words(time.monotonic() - began)}")

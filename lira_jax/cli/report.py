@@ -56,7 +56,7 @@ def write_page(run: RunDirectory, out: RunDirectory) -> None:
             note(f"the page shows no images or features: {error}")
         flags.open_with(run_data.line(run, dataset))
     headline = write.write_page(run, dataset, out)
-    print(headline.sentence, headline.choice, flush=True)
+    print(headline.sentence, flush=True)
     note(f"the page is {out.path / PAGE}, figures are beside it")
 
 

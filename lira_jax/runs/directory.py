@@ -204,6 +204,7 @@ class RunDirectory(Folder):
     def __init__(self, path: str | os.PathLike):
         path = pathlib.Path(os.path.expanduser(path))
         super().__init__(path, _written_by, RESULTS)
+        self._seen: Experiment | None = None
 
     # The experiment
 
@@ -248,14 +249,26 @@ class RunDirectory(Folder):
         if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
         elif (settled := self._agreed(asked, given)) == self.read_experiment():
-            yield settled
+            with self._seeing(settled):
+                yield settled
             return
         with contextlib.ExitStack() as held:
             held.enter_context(self._lock())
             settled = self._agreed(asked, given)
-            if self.has_experiment() and settled == self.read_experiment():
+            stored = self.read_experiment() if self.has_experiment() else None
+            if settled == stored:
                 held.close()
-            yield settled
+            with self._seeing(stored):
+                yield settled
+
+    @contextlib.contextmanager
+    def _seeing(self, stored: Experiment | None) -> Iterator[None]:
+        """A block that `store_experiment` may replace this experiment in, and no other."""
+        self._seen = stored
+        try:
+            yield
+        finally:
+            self._seen = None
 
     def check_whole(self) -> None:
         """Checks that what is trained here can be told from its manifest.
@@ -344,11 +357,15 @@ class RunDirectory(Folder):
         return self._exists(EXPERIMENT)
 
     def store_experiment(self, experiment: Experiment) -> None:
-        """Writes the experiment that `settling` has given, unless it is stored already."""
+        """Writes the experiment that `settling` has given, unless it is stored already.
+
+        Nor does it write over what another process has stored since; `working` tells of that.
+        """
         if self.has_experiment() and experiment == self.read_experiment():
             return
         with self._lock():
-            self._write_experiment(experiment)
+            if self._seen is None or self._seen == self.read_experiment():
+                self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
         first = _FIRST_DUMPS.get(stage, ())

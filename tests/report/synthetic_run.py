@@ -13,7 +13,7 @@ from lira_jax.interop.arrays import phi_from_logits
 from lira_jax.runs import directory
 from lira_jax.runs.directory import RunDirectory
 
-NAMES = ("lira_online", "lira_offline", "attack_r", "loss")
+NAMES = ("lira_online", "lira_offline", "attack_r", "privacy_risk", "loss")
 HOSTILE = "<script>alert(1)</script>&\"'"
 
 

@@ -191,6 +191,21 @@ def test_what_a_living_process_works_by_is_fixed_and_read_back(run):
     assert first.settle_experiment(Experiment(queries=2), {"queries"}).queries == 2
 
 
+def test_one_process_does_not_undo_what_another_has_settled(run):
+    """The first finds nothing to change, and checks for long that it can run."""
+    first, second = RunDirectory(run.path), RunDirectory(run.path)
+    stored = run.settle_experiment(Experiment(queries=2), {"queries"})
+    with first.settling(Experiment(), set()) as settled:
+        assert settled == stored
+        one = second.settle_experiment(Experiment(queries=1), {"queries"})
+        with second.working("score", one, [0, 1]):
+            first.store_experiment(settled)
+            assert second.read_experiment() == one
+            told = "--queries=2: another process has begun with queries=1"
+            with pytest.raises(UserError, match=told), first.working("score", settled, [1]):
+                pass
+
+
 def test_trained_models_without_a_manifest_are_no_new_run(run):
     run.write(directory.KEEP, np.ones((8, 3), bool))
     (run.path / "checkpoints/0003/final").mkdir(parents=True)
