@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from lira_jax import experiment as experiment_lib
 from lira_jax.cli import flagfiles, stop
 from lira_jax.data import masks
+from lira_jax.data.text import tokenizers
 from lira_jax.defences import releases
 from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
@@ -56,6 +57,13 @@ class _Masks(_Choice):
 
     def parse(self, argument):
         return masks.absolute(argument)
+
+
+class _Tokenizer(flags.ArgumentParser):
+    """A tokenizer, whose file is found again from another folder."""
+
+    def parse(self, argument):
+        return tokenizers.absolute(argument)
 
 
 class _WholeNumbers(flags.ArgumentParser):
@@ -121,7 +129,7 @@ def define_experiment(values: flags.FlagValues) -> None:
                 choices = field.metadata["choices"]
                 kind = _Masks if name == "masks" else _Choice
                 parser = kind(choices) if choices else types[type(default)]
-                parser = _Found() if name == "reference" else parser
+                parser = {"reference": _Found(), "tokenizer": _Tokenizer()}.get(name, parser)
                 flags.DEFINE(parser, name, default, text, **where)
 
 

@@ -8,7 +8,7 @@ from lira_jax.progress import note
 from lira_jax.report import compare, material, wording, write
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.layout import COMPARISON, PAGE
+from lira_jax.runs.layout import COMPARISON, KNOWN_TABLE, PAGE, RESULTS
 
 flags.DEFINE_list(
     "compare",
@@ -43,6 +43,11 @@ def main() -> None:
 
 def write_page(run: RunDirectory, out: RunDirectory) -> None:
     """Writes the page and the pictures of one run to `out`."""
+    if run.is_own(KNOWN_TABLE) and not (run.path / RESULTS).exists():
+        raise UserError(
+            f"--workdir={run.path}: it has the tables of an attacker who knows members, "
+            f"{KNOWN_TABLE}, and no page is made of them; run lira-attack --protocol=shadows first"
+        )
     dataset = None
     if run.has_experiment():
         _, experiment = opening.open_run()

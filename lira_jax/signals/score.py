@@ -143,7 +143,7 @@ def _score(
 
     width = chunks.width(score.strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * score.queries
-    with progress.bar(f"score{where}", total, "images", rate=True) as bar:
+    with progress.bar(f"score{where}", total, examples.unit, rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
     for name, numbers in failed.items():
         if sum(numbers.values()):
