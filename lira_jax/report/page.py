@@ -304,6 +304,7 @@ def _exposed(material: Material) -> dict[str, str]:
         "above_two": f"{np.sum(exposure > 2):,}",
         "median": f"{np.median(exposure):.2f}",
         "few": str(smaller) if smaller < gallery.ENOUGH else "",
+        "marked": "yes" if material.exposed.gains else "",
     }
 
 
