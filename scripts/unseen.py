@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from jax.sharding import Mesh
 
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.data import normalize
 from lira_jax.data.dataset import Dataset, check
 from lira_jax.experiment import Experiment
@@ -21,7 +21,7 @@ flags.DEFINE_integer(
 @functools.cache
 def experiment() -> Experiment:
     """That of the command line."""
-    return flags.asked_experiment()[0]
+    return opening.asked_experiment()[0]
 
 
 @functools.cache

@@ -2,12 +2,13 @@
 
 import os
 
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import compare, material, wording, write
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import COMPARISON, KNOWN_TABLE, PAGE, RESULTS, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import COMPARISON, KNOWN_TABLE, PAGE, RESULTS
 
 flags.DEFINE_list(
     "compare",
@@ -49,7 +50,7 @@ def write_page(run: RunDirectory, out: RunDirectory) -> None:
         )
     dataset = None
     if run.has_experiment():
-        _, experiment = flags.open_run()
+        _, experiment = opening.open_run()
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here

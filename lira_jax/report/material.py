@@ -14,7 +14,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
 from lira_jax.experiment import named_as_now
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory, stops
+from lira_jax.runs import directory, layout, stops
 
 SHOWN = 12
 """Examples that the page shows."""
@@ -100,7 +100,7 @@ def read_results(run: directory.RunDirectory) -> Material:
       UserError: results.json is missing, damaged or without an evaluated attack.
     """
     results = Results.read(run.path)
-    stored = _stored(run) if (run.path / directory.EXPERIMENT).exists() else {}
+    stored = _stored(run) if (run.path / layout.EXPERIMENT).exists() else {}
     target_run = directory.RunDirectory(run.path / (results.target_run or "."))
     metrics = _last_records(run, results.models)
     target_metrics = _last_records(target_run, results.targets)
@@ -115,9 +115,9 @@ def _stored(run: directory.RunDirectory) -> dict[str, Any]:
     Raises:
       UserError: it holds no experiment.
     """
-    stored = run.read_json(directory.EXPERIMENT, "lira-train")
+    stored = run.read_json(layout.EXPERIMENT, "lira-train")
     if not (isinstance(stored, dict) and isinstance(stored.get("experiment"), dict)):
-        raise UserError(f"{run.path / directory.EXPERIMENT}: it holds no experiment; restore it")
+        raise UserError(f"{run.path / layout.EXPERIMENT}: it holds no experiment; restore it")
     kinds = {"experiment": dict, "versions": dict}
     return {n: v for n, v in stored.items() if isinstance(v, kinds.get(n, str))}
 
@@ -133,12 +133,12 @@ def read_examples(
       UserError: a dump is missing or damaged.
     """
     models = [int(model) for model in material.results.models]  # of a run of ours: no path
-    labels = run.read(directory.POOL.labels, (None,))
+    labels = run.read(layout.POOL.labels, (None,))
     material = dataclasses.replace(material, labels=labels, dataset=dataset)
     if "phi" not in run.saved_signals():
         progress.note("the page shows no single examples: the signal phi is not saved")
         return material
-    keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
+    keep = run.read(layout.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     stopped = stops.of_models(run, run.read_experiment(), material.results.stop_at)
     for row, model in enumerate(progress.each("read", models, "models")):

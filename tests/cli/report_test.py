@@ -13,7 +13,8 @@ from report import synthetic_run
 from lira_jax.cli import report
 from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
-from lira_jax.runs.directory import KNOWN_TABLE, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KNOWN_TABLE
 
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE = '<img src="data:image/png'

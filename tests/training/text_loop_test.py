@@ -12,7 +12,8 @@ from lira_jax.data import load
 from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import PAGE, POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import PAGE, POOL
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop, setup
 
