@@ -26,7 +26,8 @@ from lira_jax.attacks.class_thresholds import class_thresholds
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.trained import confidences
 from lira_jax.errors import UserError
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL
 
 METRICS = {
     "confidence": statistics.log_confidence,

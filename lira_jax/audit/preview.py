@@ -10,7 +10,8 @@ from lira_jax.attacks.shared.targets import Inside
 from lira_jax.audit.attacks import run_attacks
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.runs import evidence
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL
 
 ATTACK = "lira_online_fixed"
 """The one that needs the fewest shadow models of those that answer an audit (wording.FIXED)."""

@@ -36,7 +36,7 @@ from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory, stops
+from lira_jax.runs import layout, stops
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
 from lira_jax.runs.result_set import ResultSet
@@ -158,7 +158,7 @@ def audit_evidence(
 
     def keep_scores(name: str, scores: np.ndarray) -> None:
         nonlocal risk_scores
-        save(directory.attack(name), scores)
+        save(layout.attack(name), scores)
         if name == RISK_ATTACK:
             risk_scores = scores
 
@@ -177,7 +177,7 @@ def audit_evidence(
         attacks, refused = error.others, error
     exposed = _exposure(evidence)
     if exposed is not None:
-        save(directory.EXPOSURE, exposed)
+        save(layout.EXPOSURE, exposed)
     results = start
 
     def add(**parts) -> None:
@@ -216,7 +216,7 @@ def audit_evidence(
                 add(epochs=over_epochs(after, chosen, name, of_one, logged or {}))
                 measured, moved = traces(after, chosen)
                 if moved is not None:
-                    save(directory.LT_IQR, moved)
+                    save(layout.LT_IQR, moved)
                 add(loss_traces=measured)
     if refused:
         raise refused
@@ -364,12 +364,12 @@ def _coin(run: RunDirectory, loaded: Loaded) -> float | None:
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
     """Exposure of every example that has enough models in and out; None if none has."""
-    if not _readable(directory.EXPOSURE, "phi", evidence):
+    if not _readable(layout.EXPOSURE, "phi", evidence):
         return None
     try:
         exposed = exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
-        progress.note(f"left out {directory.EXPOSURE}: {error}")
+        progress.note(f"left out {layout.EXPOSURE}: {error}")
         return None
     number = np.count_nonzero(np.isnan(exposed))
     if number:
@@ -409,7 +409,7 @@ def _probe_sets(
     """
     names = probes.parse(run.read_experiment().probes if asked is None else asked)
     for name in names if asked else ():
-        if not run.has(directory.probes(name).labels):
+        if not run.has(layout.probes(name).labels):
             raise UserError(
                 f"--probes={asked}: {run.path} is not scored on {name}; run lira-score "
                 f"--probes={asked} first, or name others"

@@ -179,7 +179,7 @@ def _attack(
     """All attacks by one attacker."""
     source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
-    if "token_losses" in loaded.evidence.signals.saved:
+    if loaded.evidence.signals.of_text:
         of_text = named(flags.FLAGS.attacks, request.compat, of_text=True)
         request = dataclasses.replace(request, attacks=of_text)
     if number := flags.FLAGS.use_queries:

@@ -10,7 +10,7 @@ from lira_jax.report import attackers, rezaei, terminal
 from lira_jax.report import known_membership as summary
 from lira_jax.runs import data as run_data
 from lira_jax.runs import stops
-from lira_jax.runs.directory import HALF_KNOWN_TABLE, KNOWN_EPOCHS_TABLE, KNOWN_TABLE
+from lira_jax.runs.layout import HALF_KNOWN_TABLE, KNOWN_EPOCHS_TABLE, KNOWN_TABLE
 
 flags.DEFINE_string(
     "protocol",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import flags as absl_flags
 
-from lira_jax.cli import attack, flagfiles, flags, report, score, train
+from lira_jax.cli import attack, flagfiles, flags, opening, report, score, train
 from lira_jax.data import kind, masks
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
@@ -156,7 +156,7 @@ def _usual_recipe(run: RunDirectory) -> list[str]:
     """Flags of a usual recipe for the data, but for those that are given; a note names them."""
     import jax
 
-    asked, given = flags.asked_experiment()
+    asked, given = opening.asked_experiment()
     dataset = run_data.read(asked, run)
     chosen = usual.recipe(
         dataset.x.shape[1:],
@@ -178,7 +178,7 @@ def _first_models(run: RunDirectory) -> int:
     """
     import jax
 
-    e = run.read_experiment() if run.has_experiment() else flags.asked_experiment()[0]
+    e = run.read_experiment() if run.has_experiment() else opening.asked_experiment()[0]
     if (
         flags.FLAGS["model_ids"].present
         or flags.FLAGS.part

@@ -60,6 +60,11 @@ class Dataset:
         return self.x.ndim == 4
 
     @property
+    def unit(self) -> str:
+        """What a model is given so many of a second, for the eye."""
+        return "sequences" if self.is_text else "images"
+
+    @property
     def is_text(self) -> bool:
         """Whether x holds token ids [N, L], whose labels are all 0."""
         return self.vocabulary > 0

@@ -16,7 +16,7 @@ from lira_jax.report.charts import rezaei
 from lira_jax.report.charts.roc import familiar
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
 from lira_jax.report.material import Material
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 
 SUFFIXES = (".png", ".pdf")
 
@@ -28,7 +28,7 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
       replacing: RunDirectory.replacing.
     """
     for suffix in SUFFIXES:
-        with replacing(directory.figure(name, suffix)) as path:
+        with replacing(layout.figure(name, suffix)) as path:
             figure.savefig(path, dpi=150, format=suffix[1:], bbox_inches="tight")
     plt.close(figure)
 

@@ -113,6 +113,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         ],
         unscored=any(found.num_unscored for found in attacks.values()),
         accuracy_table=sections.accuracy_table(groups),
+        perplexity_table=sections.perplexity_table(material),
         gap=sections.generalisation(groups),
         calibration=_calibration(material.results.calibration),
         cards=cards,
@@ -221,7 +222,7 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     if exposed is not None:
         names = [material.class_name(k) for k in range(int(exposed.labels.max()) + 1)]
         finite = np.isfinite(exposed.exposure)
-        if finite.any():
+        if finite.any() and not material.is_text:
             drawn["classes"] = class_exposure(
                 exposed.exposure[finite], exposed.labels[finite], names
             )
@@ -319,6 +320,7 @@ def _exposed(material: Material) -> dict[str, str]:
         "above_two": f"{np.sum(exposure > 2):,}",
         "median": f"{np.median(exposure):.2f}",
         "few": str(smaller) if smaller < gallery.ENOUGH else "",
+        "marked": "yes" if material.exposed.gains else "",
     }
 
 

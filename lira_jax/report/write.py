@@ -4,7 +4,8 @@ from lira_jax.attacks.selection import table_of
 from lira_jax.data.dataset import Dataset
 from lira_jax.report import figures, material, page, wording
 from lira_jax.report.wording import Headline
-from lira_jax.runs.directory import PAGE, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import PAGE
 
 
 def write_page(

@@ -15,8 +15,9 @@ from lira_jax.data import masks, summary
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import DATA_PLACES, Data, Experiment
-from lira_jax.runs.directory import DATA, KEEP, POOL, SOURCES, RunDirectory
-from lira_jax.runs.directory import probes as probes_view
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import DATA, KEEP, POOL, SOURCES
+from lira_jax.runs.layout import probes as probes_view
 
 if TYPE_CHECKING:  # commands that read start without waiting for JAX
     from lira_jax.data.normalize import Normalizer

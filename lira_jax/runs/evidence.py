@@ -14,9 +14,10 @@ from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs import diagnoses, directory, health, stops
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.runs import diagnoses, health, layout, stops
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.layout import KEEP, POOL, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +140,9 @@ def saved_signals(
     saved_here: dict[str, Saved] = {
         name: _Files(run, views, name, models, len(labels)) for name in names
     }
-    if not any(directory.is_probes(one) for one in views):
+    if not any(layout.is_probes(one) for one in views):
         for name in run.facts():
-            values = run.read(directory.fact(name), (len(labels),))
+            values = run.read(layout.fact(name), (len(labels),))
             saved_here[name] = Fact(values, len(models))
     return Signals(saved_here, labels)
 
@@ -383,7 +384,7 @@ def load_probe(
     Raises:
       UserError: a dump is missing or damaged.
     """
-    view = directory.probes(name)
+    view = layout.probes(name)
     labels = run.read(view.labels, (None,))
     outputs = saved_signals(run, view, loaded.models, labels)
     of_targets = loaded.evidence.targets

@@ -13,6 +13,7 @@ from lira_jax.attacks.shared.plain import ARGUMENT, is_plain
 from lira_jax.attacks.shared.texts import FACTS
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
+from lira_jax.models import tokens
 from lira_jax.models.network import Network
 from lira_jax.signals import merlin as merlin_lib
 from lira_jax.signals import sequence
@@ -86,7 +87,7 @@ SIGNALS: dict[str, Signal] = {
         "tokens of the longest sequence",
         f"{_LIRA}, appendix",
         1,
-        measure=lambda batch: sequence.token_log_probabilities(batch.outputs, batch.inputs),
+        measure=lambda batch: tokens.log_probabilities(batch.outputs, batch.inputs),
         text=True,
     ),
     "token_z": Signal(

@@ -15,7 +15,8 @@ from lira_jax.data.text import facts
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import KEEP, POOL, REFERENCE, SOURCES, RunDirectory, fact
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE, SOURCES, fact
 from lira_jax.training import event_files
 
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX

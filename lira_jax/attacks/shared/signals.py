@@ -79,6 +79,11 @@ class Signals(Mapping[str, np.ndarray]):
         return tuple(n for n in self._saved if n not in FACTS)
 
     @property
+    def of_text(self) -> bool:
+        """Whether the examples are known to be texts."""
+        return any(name in self._saved for name in FACTS)
+
+    @property
     def num_models(self) -> int:
         """Models, or targets."""
         return len(next(iter(self._saved.values())) if self._models is None else self._models)
@@ -91,7 +96,7 @@ class Signals(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._made:
             if name not in self:
-                raise missing(name, self.saved)
+                raise missing(name, self.saved, of_text=self.of_text)
             self._made[name] = self._stack(name) if name in self._saved else self._derive(name)
         return self._made[name]
 
@@ -151,7 +156,7 @@ class Signals(Mapping[str, np.ndarray]):
           UserError: no logits are saved.
         """
         if "logits" not in self:
-            raise missing("logits", self.saved)
+            raise missing("logits", self.saved, of_text=self.of_text)
         if function not in self._statistics:
             source, labels = self._saved["logits"], self.labels
             if "logits" in self._made or isinstance(source, np.ndarray | _Mapped):
@@ -245,7 +250,7 @@ class _Mapped:
 _WHERE = ", if the model's outputs are logits of the classes"
 
 
-def missing(name: str, saved: Sequence[str]) -> UserError:
+def missing(name: str, saved: Sequence[str], *, of_text: bool = False) -> UserError:
     """The error of a signal that is neither saved nor can be derived."""
     near = (
         []
@@ -255,11 +260,11 @@ def missing(name: str, saved: Sequence[str]) -> UserError:
     if near and near[0] != name:
         return UserError(f"there is no signal {name}: did you mean {near[0]}?")
     needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]
-    if of_text := [n for n in needed if n in FACTS]:
+    if facts := [n for n in needed if n in FACTS]:
         needed = [n for n in needed if n not in FACTS]
         if not needed:
-            return UserError(f"it needs {of_text[0]} of each text, which is not known here")
-    if "token_losses" in saved and "logits" in needed:
+            return UserError(f"it needs {facts[0]} of each text, which is not known here")
+    if of_text and "logits" in needed:
         return UserError("it needs logits of classes, which models of text do not have")
     both = ",".join([*saved, *needed])
     of_logits = {"phi", "logits"}
