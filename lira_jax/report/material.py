@@ -80,9 +80,14 @@ class Material:
         """The experiment's fields, empty if unknown."""
         return named_as_now(self.stored.get("experiment", {}))
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the models are of text."""
+        return self.experiment.get("dataset") == "text"
+
     def class_name(self, label: int) -> str:
         """The label's name, or its number; empty for text, which has no classes."""
-        if self.experiment.get("dataset") == "text":
+        if self.is_text:
             return ""
         names = self.dataset.class_names if self.dataset is not None else ()
         return names[label] if label < len(names) else str(label)

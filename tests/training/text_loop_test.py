@@ -143,8 +143,8 @@ def call(stage, *arguments):
 
 
 def test_it_is_attacked_and_shown(whole, capsys):
-    run, _ = whole
-    call(attack, f"--workdir={run.path}", "--attacks=fast")
+    run, outcomes = whole
+    call(attack, f"--workdir={run.path}", "--attacks=fast", "--verbose")
     said = "".join(capsys.readouterr())
     assert "left out" in said
     assert "it needs logits of classes, which models of text do not have" in said
@@ -155,3 +155,6 @@ def test_it_is_attacked_and_shown(whole, capsys):
     assert "<script>alert" not in page
     assert "<mark>" in page
     assert '<p class="text">' in page
+    assert "Class by class" not in page
+    perplexity = sum(np.exp(o.train_loss) for o in outcomes) / len(outcomes)
+    assert f'<th scope="row">members</th><td>{perplexity:.4g}</td>' in page
