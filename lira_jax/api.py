@@ -19,8 +19,9 @@ from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import FIELDS, Experiment, check_named
 from lira_jax.report.write import write_page
 from lira_jax.runs import files
-from lira_jax.runs.directory import DATA, KEEP, POOL, RESULTS, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import load_evidence, saved_signals
+from lira_jax.runs.layout import DATA, KEEP, POOL, RESULTS
 from lira_jax.runs.restricted import without_reference
 
 if TYPE_CHECKING:  # so that the package is imported without waiting for JAX

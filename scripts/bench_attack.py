@@ -26,8 +26,9 @@ from lira_jax.attacks.lira import lira
 from lira_jax.data import masks
 from lira_jax.experiment import Experiment
 from lira_jax.interop.arrays import phi_from_logits
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.layout import KEEP, POOL
 
 
 def loop_over_examples(phi, keep, target, examples):

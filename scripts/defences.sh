@@ -23,7 +23,7 @@ defences=()
 while [[ $# -gt 0 && $1 != -* ]]; do defences+=("$1"); shift; done
 
 # Flags of other stages are no typos.
-others=workers,attacks,targets,compat,ablation,num_shadows,num_queries,statistics,fdr,delta,confidence,prior,details,compare_attack,shadows_defence,examples,shadow_examples,protocol,stop_at,at_epochs
+others=workers,attacks,targets,compat,ablation,num_shadows,num_queries,statistics,fdr,delta,confidence,prior,details,compare_attack,shadows_defence,examples,shadow_examples,protocol,tables,verbose,stop_at,at_epochs
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 stage() { # NAME RUN FLAGS...
   local name=$1 run=$2

@@ -46,7 +46,7 @@ def measure(evidence, number, names, against):
         except UserError as error:
             print(f"{name}: {error}")
     heads = ("TPR@1%", "TPR@.1%", f"@1% - {against}", "@.1%")
-    print(f"\n{number} models\n{'attack':24}  AUC     {''.join(f'{h:22}' for h in heads)}seconds")
+    print(f"\n{number} models\n{'attack':24}  AUC     {''.join(f'{h:24}' for h in heads)}seconds")
     for name in names:
         if name in found:
             print(f"{name:24}  {found[name].row(found.get(against))}", flush=True)
@@ -79,7 +79,7 @@ class Measured(NamedTuple):
             half = quantile * np.std((self.resampled - base.resampled)[:, column])
             cells.append(percents(gain, gain - half, gain + half))
         cells += [""] * (4 - len(cells))
-        row = "".join(f"{cell:22}" for cell in cells)
+        row = "".join(f"{cell:24}" for cell in cells)
         return f"{self.metrics['auc'].value:.4f}  {row}{self.seconds:7.1f}"
 
 

@@ -30,8 +30,9 @@ from lira_jax.audit.results import Results
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.report import figures, mismatch, wording
-from lira_jax.runs.directory import RESULTS, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.folder import MANIFEST
+from lira_jax.runs.layout import RESULTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 METRICS = ("auc", "balanced_accuracy", *TPR_AT)

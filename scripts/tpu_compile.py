@@ -7,9 +7,10 @@
 
 For each topology, strategy and number of models a chip it prints, from XLA's own analysis of the
 compiled program: floating-point operations and bytes moved an image, the memory a chip needs, and
-  the largest number of models a
-chip that fits (from the sizes of two widths). Nothing is run, so nothing is said about time but the
-bounds: operations over the chip's peak, and bytes over its memory bandwidth.
+the largest number of models a chip that fits (from the sizes of two widths). Of text a token stands
+in the place of an image: --model=gpt2_small --vocabulary=50257 --shape=10000,128. Nothing is run,
+so nothing is said about time but the bounds: operations over the chip's peak, and bytes over its
+memory bandwidth.
 """
 
 import os
@@ -68,6 +69,7 @@ def compile_plan(mesh: Mesh, plan: Plan) -> dict[str, float]:
     compiled = unseen.programs(mesh, plan).compile_train(plan.width)
     cost = compiled.cost_analysis()
     images = plan.width // mesh.size * unseen.experiment().batch_size  # of one chip
+    images *= unseen.unit()[1]
     # cost_analysis counts the body of a loop once.
     times = plan.width // mesh.size if plan.strategy == "map" else 1
     return {
@@ -83,9 +85,10 @@ def main(_) -> None:
         f"{experiment.model}, batch {experiment.batch_size}, {experiment.compute_dtype}, jax "
         f"{jax.__version__}"
     )
+    unit = unseen.unit()[0]
     print(
-        "topology  strategy        models/chip  MFLOP/image  kB/image  GiB/chip  fits  most "
-        "images/s/chip"
+        f"topology  strategy        models/chip  MFLOP/{unit}  kB/{unit}  GiB/chip  fits  most "
+        f"{unit}s/s/chip"
     )
     for topology in FLAGS.topologies:
         mesh = topology_mesh(topology)

@@ -62,6 +62,7 @@ class Attack:
       options: what a user can give it beside its name (options.py).
       build: (value of each option) -> the attack with these, if there are options.
       by_model: whether it reads the signals of a model after the other's and keeps none of them.
+      text: whether it is on models of text alone.
     """
 
     run: Run
@@ -80,6 +81,7 @@ class Attack:
     options: tuple[Option, ...] = ()
     build: "Callable[[Mapping[str, Value]], Attack] | None" = None
     by_model: bool = False
+    text: bool = False
 
 
 def optional(build: Callable[[Mapping[str, Value]], Attack], *options: Option) -> Attack:

@@ -21,8 +21,15 @@ PAPERS: dict[str, Paper] = {
         "Exponential-Family Membership Inference: From LiRA and RMIA to BaVarIA",
         "https://arxiv.org/abs/2603.11799",
     ),
+    "Carlini et al. 2021": Paper(
+        "Extracting Training Data from Large Language Models", "https://arxiv.org/abs/2012.07805"
+    ),
     "Carlini et al. 2022": Paper(
         "Membership Inference Attacks From First Principles", "https://arxiv.org/abs/2112.03570"
+    ),
+    "Chen et al. 2026": Paper(
+        "Window-based Membership Inference Attacks Against Fine-tuned Large Language Models",
+        "https://arxiv.org/abs/2601.02751",
     ),
     "Hintersdorf et al. 2022": Paper(
         "To Trust or Not To Trust Prediction Scores for Membership Inference Attacks",
@@ -55,6 +62,9 @@ PAPERS: dict[str, Paper] = {
         "ML-Leaks: Model and Data Independent Membership Inference Attacks and Defenses",
         "https://arxiv.org/abs/1806.01246",
     ),
+    "Shi et al. 2024": Paper(
+        "Detecting Pretraining Data from Large Language Models", "https://arxiv.org/abs/2310.16789"
+    ),
     "Shokri et al. 2017": Paper(
         "Membership Inference Attacks against Machine Learning Models",
         "https://arxiv.org/abs/1610.05820",
@@ -81,6 +91,10 @@ PAPERS: dict[str, Paper] = {
     ),
     "Zarifzadeh et al. 2024": Paper(
         "Low-Cost High-Power Membership Inference Attacks", "https://arxiv.org/abs/2312.03262"
+    ),
+    "Zhang et al. 2025": Paper(
+        "Min-K%++: Improved Baseline for Detecting Pre-Training Data from Large Language Models",
+        "https://arxiv.org/abs/2404.02936",
     ),
     "privacytrustlab/ml_privacy_meter, 2024_rmia": Paper(
         "the RMIA authors' code",

@@ -35,7 +35,11 @@ def _table(compat: str) -> dict[str, Attack]:
     return {**ATTACKS, **COMPATIBLE[compat]}
 
 
-def named(text: str, compat: str = "") -> list[str]:
+SAVED_BY_DEFAULT = {"phi", "logits"}
+OF_TEXT = {"phi", "token_losses"}
+
+
+def named(text: str, compat: str = "", *, of_text: bool = False) -> list[str]:
     """Names of attacks, in the table's order; those with options by their canonical name.
 
     Args:
@@ -43,6 +47,7 @@ def named(text: str, compat: str = "") -> list[str]:
         every target. An attack whose package is not installed, or that reads a signal which
         lira-score measures only if it is named, is in neither.
       compat: one of COMPATIBLE, whose attacks can have other options.
+      of_text: whether the models are of text, so that all and fast are to have attacks on it.
 
     Raises:
       UserError: a name is not in the table.
@@ -51,7 +56,9 @@ def named(text: str, compat: str = "") -> list[str]:
     installed = [
         n
         for n, a in ATTACKS.items()
-        if (not a.extra or importlib.util.find_spec(a.extra)) and {*a.needs} <= {"phi", "logits"}
+        if (not a.extra or importlib.util.find_spec(a.extra))
+        and {*a.needs} <= (OF_TEXT if a.text else SAVED_BY_DEFAULT)
+        and (of_text or not a.text)
     ]
     if text == "all":
         return installed

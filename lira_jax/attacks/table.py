@@ -37,6 +37,7 @@ from lira_jax.attacks.reference_lira import reference_lira
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.lists import EACH, OUT, TWO_OUT
+from lira_jax.attacks.text_kinds import of_text, windows_of_text
 
 _phi, _loss = thresholds.phi_plain, thresholds.loss
 
@@ -366,6 +367,29 @@ ATTACKS: dict[str, Attack] = {
     "merlin": merlin_line(
         "how often noise raises the loss, its scale chosen on other models",
         "Jayaraman et al. 2021",
+    ),
+    # On text alone
+    "zlib": of_text(
+        "zlib",
+        "of text, the loss by the bytes that zlib makes of it",
+        "Carlini et al. 2021, 5.2",
+        "phi",
+    ),
+    "min_k": of_text(
+        "min_k",
+        "of text, mean log p of the least likely fifth of the tokens",
+        "Shi et al. 2024, Min-K% Prob",
+        "token_losses",
+    ),
+    "min_k_plus": of_text(
+        "min_k_plus",
+        "of text, the same of log p standardised by all tokens that could stand there",
+        "Zhang et al. 2025, Min-K%++, equation 3",
+        "token_z",
+    ),
+    "wbc": windows_of_text(
+        "of text, share of windows that the target knows better than out shadows",
+        "Chen et al. 2026, WBC",
     ),
     "zero_r": of_targets(
         statistics.zero_r, "a constant: the floor", "Rezaei and Liu 2021, table 2", 0.0

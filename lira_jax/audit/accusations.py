@@ -7,7 +7,7 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.kinds import Attack
 from lira_jax.audit.calibrated import accused
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 from lira_jax.runs.evidence import Loaded
 
 
@@ -42,4 +42,4 @@ def tables(loaded: Loaded, attacks: Sequence[Attack], fdr: float) -> dict[str, s
             f"{name}: {int(who.sum())} of {int((~np.isnan(p)).sum())} examples are accused, of "
             f"whom at most {100 * fdr:g} % are expected to be accused wrongly"
         )
-    return {directory.ACCUSATIONS: "\n".join(lines) + "\n"}
+    return {layout.ACCUSATIONS: "\n".join(lines) + "\n"}

@@ -48,11 +48,18 @@ def over_epochs(
         loaded = read(epoch)
         if not can_be_evaluated(loaded.evidence.members):
             raise UserError("the targets' membership is unknown, or the same of all examples")
-        lines = [logged.get((int(target), epoch), {}) for target in loaded.targets]
-        means: dict[str, Any] = {name: _mean([line.get(name) for line in lines]) for name in LOGGED}
+        means: dict[str, Any] = logged_means(loaded.targets, epoch, logged)
         row = at_epoch(loaded.evidence, epoch, attack, table)
         rows.append(dataclasses.replace(row, **means))
     return tuple(rows)
+
+
+def logged_means(
+    targets: Sequence[int | str], epoch: int, logged: Mapping[tuple[int, int], Mapping[str, Any]]
+) -> dict[str, float]:
+    """Name of LOGGED -> mean over targets after an epoch; arguments as `over_epochs`."""
+    lines = [logged.get((int(target), epoch), {}) for target in targets]
+    return {name: _mean([line.get(name) for line in lines]) for name in LOGGED}
 
 
 def at_epoch(evidence: Evidence, epoch: int, attack: str, table: dict[str, Attack]) -> EpochRow:

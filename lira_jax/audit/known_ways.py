@@ -1,6 +1,7 @@
 """What the attacker who knows most members looks at, and what learns from it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -96,19 +97,39 @@ def _of_layer(name: str) -> Way:
     return dataclasses.replace(WAYS["layers"], signal=name, summary=f"the signal {name}")
 
 
-def learner(names: Sequence[str], samplings: Sequence[str], seed: int) -> Fit:
+def learner(
+    names: Sequence[str], samplings: Sequence[str], seed: int, *, tries: int = 0, trees: int = 0
+) -> Fit:
     """The classifier that is asked for, or the best of several on validation data.
 
+    Args:
+      names: of CLASSIFIERS.
+      samplings: of SAMPLINGS.
+      seed: of classifiers and of the split.
+      tries: settings that a search draws; 0 for as many as the authors draw.
+      trees: of each random forest; 0 for a setting that is searched too.
+
     Raises:
-      UserError: an unknown name.
+      UserError: an unknown name, or a negative number.
     """
+    for flag, number in (("known_tries", tries), ("known_trees", trees)):
+        if number < 0:
+            raise UserError(f"--{flag}={number}: give 0 or a positive whole number")
     for name in names:
         if name not in classifiers.CLASSIFIERS:
             raise bad_choice("--known_classifiers", name, classifiers.CLASSIFIERS)
     for name in samplings:
         if name not in classifiers.SAMPLINGS:
             raise bad_choice("--known_sampling", name, classifiers.SAMPLINGS)
-    fits = {name: classifiers.CLASSIFIERS[name] for name in names}
+    searched = {"tries": tries} if tries else {}
+    given: dict[str, dict[str, int]] = {
+        "random_forest": searched | ({"trees": trees} if trees else {}),
+        "xgboost": searched,
+    }
+    fits: dict[str, Fit] = {
+        name: functools.partial(classifiers.CLASSIFIERS[name], **given.get(name, {}))
+        for name in names
+    }
 
     def fit(features: np.ndarray, members: np.ndarray):
         if len(names) == len(samplings) == 1:

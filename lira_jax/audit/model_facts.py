@@ -1,17 +1,12 @@
 """What is said of the targets themselves: accuracy, calibration and privacy risk."""
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from lira_jax import progress
-from lira_jax.attacks import privacy_risk
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import Accuracy, PrivacyRisk
-from lira_jax.errors import UserError
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.confidence_shapes import confidence_shapes
@@ -21,7 +16,7 @@ from lira_jax.evaluation.ranked import Ranked
 
 
 def model_facts(
-    evidence: Evidence, shadows: Evidence | None = None, told: Collection[str] = ()
+    evidence: Evidence, shadows: Evidence | None = None, risk_scores: np.ndarray | None = None
 ) -> dict[str, Any]:
     """The fields accuracy, calibration, confidence and risk of Results, as far as known.
 
@@ -29,11 +24,11 @@ def model_facts(
       evidence: of the audit.
       shadows: evidence against shadow models, to choose a threshold on (shadow_targets.py); None
         takes the other targets.
-      told: attacks that have been run, what their scores cannot say being told.
+      risk_scores: float [targets, examples] of the attack privacy_risk, if it was made.
 
     Returns:
-      These fields, and confidence_shapes; without risk where no shadow trained on an example that
-      is known, and empty where logits or membership are unknown.
+      These fields, and confidence_shapes; without risk where its scores are not given, and empty
+      where logits or membership are unknown.
     """
     members = evidence.members
     if "logits" not in evidence.signals or members is None:
@@ -47,13 +42,13 @@ def model_facts(
             evidence.each_target("logits"), evidence.labels, members
         ),
     }
-    if (
-        evidence.attack_training or evidence
-    ).keep.any():  # else there are no shadows' members to learn the score from
-        try:
-            found["risk"] = _privacy_risk(evidence, members, correct, told)
-        except UserError as error:
-            progress.note(f"left out the privacy risk: {error}")
+    if risk_scores is not None:
+        found["risk"] = PrivacyRisk(
+            cumulative=risk.cumulative_distribution(risk_scores, members),
+            calibration=risk.calibration(risk_scores, members, prior=0.5),
+            precision_recall=risk.precision_recall(risk_scores, members, prior=0.5),
+            by_class=risk.risk_by_class(risk_scores, members, correct, evidence.labels),
+        )
     return found
 
 
@@ -74,21 +69,6 @@ def mean_confidences(
     )
 
 
-def _privacy_risk(
-    evidence: Evidence, members: np.ndarray, correct: np.ndarray, told: Collection[str]
-) -> PrivacyRisk:
-    scores = ATTACKS["privacy_risk"].run(evidence)
-    cannot = privacy_risk.caveat(scores, evidence.labels)
-    if cannot and "privacy_risk" not in told:
-        progress.note(f"privacy risk: {cannot}")
-    return PrivacyRisk(
-        cumulative=risk.cumulative_distribution(scores, members),
-        calibration=risk.calibration(scores, members, prior=0.5),
-        precision_recall=risk.precision_recall(scores, members, prior=0.5),
-        by_class=risk.risk_by_class(scores, members, correct, evidence.labels),
-    )
-
-
 def _calibration(
     evidence: Evidence, members: np.ndarray, shadows: Evidence | None
 ) -> Calibration | None:
@@ -102,15 +82,16 @@ def _calibration(
         for target in evidence.each_target("logits")
     ]
     confidence = np.stack([c for c, _ in pairs])
-    limits = shadow_threshold.thresholds(Ranked.of(confidence, members))
-    if shadows is not None:
+    if shadows is None:
+        chosen = shadow_threshold.thresholds(Ranked.of(confidence, members))
+        limits = np.median(confidence, axis=1) if chosen is None else chosen
+    else:
         theirs = [
             calibration.confidence_and_correctness(model, shadows.labels)[0]
             for model in shadows.each_target("logits")
         ]
         assert shadows.members is not None, "shadows are models of the run"
         limits = np.full(len(confidence), best_threshold(np.stack(theirs), shadows.members))
-    limits = np.median(confidence, axis=1) if limits is None else limits
     found = []
     for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):
         if inside.all() or not inside.any():

@@ -30,7 +30,7 @@ from lira_jax.evaluation.risk import (
     RiskDistribution,
 )
 from lira_jax.evaluation.summary import METRICS, CurveRow, Row
-from lira_jax.runs import directory, result_set
+from lira_jax.runs import layout, result_set
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.folder import checked_json
 from lira_jax.runs.result_set import ResultSet
@@ -300,13 +300,13 @@ class Results:
             beside it are scores of another lira-attack.
         """
         folder = RunDirectory(pathlib.Path(path))
-        value = folder.read_json(directory.RESULTS, written_by="lira-attack")
-        found = cls.from_json(value, str(folder.path / directory.RESULTS))
+        value = folder.read_json(layout.RESULTS, written_by="lira-attack")
+        found = cls.from_json(value, str(folder.path / layout.RESULTS))
         result_set.check(folder)
         return found
 
     @classmethod
-    def from_json(cls, value: Any, where: str = directory.RESULTS) -> "Results":
+    def from_json(cls, value: Any, where: str = layout.RESULTS) -> "Results":
         """The results that `to_json`, or an older version of it, has made this JSON of.
 
         Args:
@@ -394,13 +394,13 @@ class Results:
     def texts(self) -> dict[str, str]:
         """What results.csv, results.json and the other tables, as far as they have rows, hold."""
         further = {
-            directory.VARIANTS_TABLE: self.variants_to_csv(),
-            directory.EPOCHS_TABLE: self.epochs_to_csv(),
+            layout.VARIANTS_TABLE: self.variants_to_csv(),
+            layout.EPOCHS_TABLE: self.epochs_to_csv(),
         }
         return {
-            directory.RESULTS_TABLE: self.to_csv(),
+            layout.RESULTS_TABLE: self.to_csv(),
             **{name: text for name, text in further.items() if text},
-            directory.RESULTS: checked_json(self.to_json()),
+            layout.RESULTS: checked_json(self.to_json()),
         }
 
     def write(self, folder: RunDirectory) -> None:

@@ -36,13 +36,16 @@ from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA, Setting
 from lira_jax.evaluation.finite_pool import spread_factor
 from lira_jax.evaluation.transfer import PRIORS
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory, stops
+from lira_jax.runs import layout, stops
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_probe
 from lira_jax.runs.result_set import ResultSet
 
 EPOCHS_ATTACK = "lira_online"
 """What is attacked with over epochs, unless another attack is named beforehand."""
+
+RISK_ATTACK = "privacy_risk"
+"""Whose scores are looked at further, beside its ROC."""
 
 NONMEMBERS = "(non-members)"
 """What the pool's own non-members are called among the sets of probes."""
@@ -151,13 +154,20 @@ def audit_evidence(
     check_query_counts(evidence, queries)
     table = table_of(request.attacks, request.compat)
     shadows = shadow_targets(evidence)
-    refused = None
+    refused, risk_scores = None, None
+
+    def keep_scores(name: str, scores: np.ndarray) -> None:
+        nonlocal risk_scores
+        save(layout.attack(name), scores)
+        if name == RISK_ATTACK:
+            risk_scores = scores
+
     try:
         attacks = run_attacks(
             evidence,
             table,
             request.attacks,
-            lambda name, scores: save(directory.attack(name), scores),
+            keep_scores,
             skip_failures=request.skip_failures,
             priors=request.priors,
             shadows=shadows,
@@ -167,7 +177,7 @@ def audit_evidence(
         attacks, refused = error.others, error
     exposed = _exposure(evidence)
     if exposed is not None:
-        save(directory.EXPOSURE, exposed)
+        save(layout.EXPOSURE, exposed)
     results = start
 
     def add(**parts) -> None:
@@ -181,7 +191,7 @@ def audit_evidence(
             calibrated=calibrated(evidence, [table[name] for name in attacks], request.fdr),
             pool_spread_factor=spread_factor(evidence.keep),
         )
-        add(**model_facts(evidence, shadows, attacks))
+        add(**model_facts(evidence, shadows, risk_scores))
         if sources is not None and exposed is not None:
             with _left_out("exposure by source"):
                 add(exposure_by_source=exposure.by_source(exposed, *sources))
@@ -206,7 +216,7 @@ def audit_evidence(
                 add(epochs=over_epochs(after, chosen, name, of_one, logged or {}))
                 measured, moved = traces(after, chosen)
                 if moved is not None:
-                    save(directory.LT_IQR, moved)
+                    save(layout.LT_IQR, moved)
                 add(loss_traces=measured)
     if refused:
         raise refused
@@ -354,12 +364,12 @@ def _coin(run: RunDirectory, loaded: Loaded) -> float | None:
 
 def _exposure(evidence: Evidence) -> np.ndarray | None:
     """Exposure of every example that has enough models in and out; None if none has."""
-    if not _readable(directory.EXPOSURE, "phi", evidence):
+    if not _readable(layout.EXPOSURE, "phi", evidence):
         return None
     try:
         exposed = exposure.exposure(evidence.signals["phi"], evidence.keep)
     except UserError as error:
-        progress.note(f"left out {directory.EXPOSURE}: {error}")
+        progress.note(f"left out {layout.EXPOSURE}: {error}")
         return None
     number = np.count_nonzero(np.isnan(exposed))
     if number:
@@ -399,7 +409,7 @@ def _probe_sets(
     """
     names = probes.parse(run.read_experiment().probes if asked is None else asked)
     for name in names if asked else ():
-        if not run.has(directory.probes(name).labels):
+        if not run.has(layout.probes(name).labels):
             raise UserError(
                 f"--probes={asked}: {run.path} is not scored on {name}; run lira-score "
                 f"--probes={asked} first, or name others"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,14 +19,10 @@ from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
 from lira_jax.evaluation.transfer import PRIORS
-from lira_jax.experiment import scored_epochs
 from lira_jax.interop.evidence import Source
 from lira_jax.report import terminal
 from lira_jax.report.attackers import adaptive_and_naive
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import (
-    RunDirectory,
-)
 
 flags.DEFINE_string(
     "attacks",
@@ -103,6 +100,12 @@ flags.DEFINE_list(
     f"there (beside {', '.join(map(str, PRIORS))}).",
 )
 flags.DEFINE_bool(
+    "verbose",
+    False,
+    "Print all attacks and columns, and tests of single examples, not a dozen attacks in 100 "
+    "columns.",
+)
+flags.DEFINE_bool(
     "details",
     False,
     "Print also decisions at 5:1, 1:1 and 1:5 members to non-members, whose false alarms there "
@@ -121,13 +124,19 @@ SHOWN = [
     *("examples", "shadow_examples", "compat"),
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
-    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "tables"),
-    *("probes", "fdr", "delta", "confidence", "prior", "details"),
+    *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "known_tries"),
+    *("known_trees", "tables"),
+    *("probes", "fdr", "delta", "confidence", "prior", "verbose", "details"),
 ]
 FEW_SHADOWS = 64
 
 
 def main() -> None:
+    run()
+
+
+def run(*, last: bool = True) -> None:
+    """Attacks as flags say; `last` is whether no other stage follows, which would be the next."""
     compat = flags.FLAGS.compat
     names = named(flags.FLAGS.attacks, compat)
     try:
@@ -158,16 +167,21 @@ def main() -> None:
         (attack_known.main if protocol == "known" else attack_known.half)()
         return
     (attack,) = named(flags.FLAGS.at_epochs_attack, compat)[:1]
-    found = [_attack(request, attack, attacker) for attacker in asked]
+    found = [_attack(request, attack, attacker, last) for attacker in asked]
     if len(found) == 2 and all(results.attacks for results in found):
         table = adaptive_and_naive(*found)
         print(f"\n{table.title}\n{terminal.of_table(table)}")
 
 
-def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attacker) -> Results:
+def _attack(
+    request: Request, epochs_attack: str, attacker: attack_source.Attacker, last: bool
+) -> Results:
     """All attacks by one attacker."""
     source, out = attack_source.read_evidence(attacker)
     run, shadow_run, loaded = source.run, source.shadow_run, source.loaded
+    if loaded.evidence.signals.of_text:
+        of_text = named(flags.FLAGS.attacks, request.compat, of_text=True)
+        request = dataclasses.replace(request, attacks=of_text)
     if number := flags.FLAGS.use_queries:
         check_query_counts(loaded.evidence, [number], "use_queries")
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
@@ -175,18 +189,21 @@ def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attack
         flags.open_with(run_data.line(run))
     for line in _notes(source):
         progress.note(line)
-    printed = set()
+    printed, by_name = set(), flags.FLAGS.attacks not in ("all", "fast")
 
     def show(results: Results) -> None:
         if not results.attacks:
             return
-        for title, text in terminal.parts(results, flags.FLAGS.details).items():
+        everything = flags.FLAGS.verbose
+        rows = list(results.attacks) if by_name else terminal.in_short(results)
+        text_of = terminal.parts(results, flags.FLAGS.details, None if everything else rows)
+        for title, text in text_of.items():
             if title not in printed:
                 print(f"\n{title}\n{text}" if title else text)
                 printed.add(title)
 
     if (asked := flags.FLAGS.at_epochs) and run is not None:
-        epochs = scored(run, asked)
+        epochs = attack_source.scored(run, asked)
         request = dataclasses.replace(request, epochs=epochs, epochs_attack=epochs_attack)
     results = audit_run(
         loaded,
@@ -202,6 +219,8 @@ def _attack(request: Request, epochs_attack: str, attacker: attack_source.Attack
             f"{_not_evaluated(loaded.evidence.members)}: scores are in {out.path / 'attacks'}, "
             "without an evaluation"
         )
+    elif last:
+        print(f"Next: lira-report --workdir={shlex.quote(str(out.path))} writes the page.")
     return results
 
 
@@ -233,26 +252,6 @@ def _notes(source: Source) -> Iterator[str]:
             f"the targets are the models of {source.run.path}, their shadow models those of "
             f"{source.shadow_run.path}"
         )
-
-
-def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
-    """The epochs that --at_epochs names.
-
-    Raises:
-      UserError: one is not scored.
-    """
-    known = scored_epochs(run.read_experiment())
-    if not known:
-        raise UserError(
-            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
-            "train with --score_epochs"
-        )
-    if asked == "all":
-        return known
-    for word in asked.split(","):
-        if word.strip() not in map(str, known):
-            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
-    return tuple(sorted({int(word) for word in asked.split(",")}))
 
 
 def _counts(flag: str) -> list[int]:

@@ -5,14 +5,17 @@ import os
 from typing import Any
 
 from lira_jax.audit.number_of_queries import nested, num_saved
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError, bad_choice
+from lira_jax.experiment import scored_epochs
 from lira_jax.interop import evidence as evidence_lib
 from lira_jax.interop import release
 from lira_jax.interop.queries import ORDERS, check_order
 from lira_jax.interop.read import recognise
 from lira_jax.runs import result_set
-from lira_jax.runs.directory import (
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.evidence import Loaded
+from lira_jax.runs.layout import (
     EPOCHS_TABLE,
     EXPOSURE,
     KNOWN_TABLE,
@@ -20,9 +23,7 @@ from lira_jax.runs.directory import (
     RESULTS,
     RESULTS_TABLE,
     VARIANTS_TABLE,
-    RunDirectory,
 )
-from lira_jax.runs.evidence import Loaded
 
 flags.DEFINE_path(
     "targets",
@@ -161,7 +162,7 @@ def read_evidence(attacker: Attacker) -> tuple[evidence_lib.Source, RunDirectory
     if foreign:
         source = evidence_lib.read_foreign(workdir, asked, shadows, order)
     else:
-        runs, stop_at = flags.open_runs(), flags.FLAGS.stop_at
+        runs, stop_at = opening.open_runs(), flags.FLAGS.stop_at
         source = evidence_lib.read_own(
             runs,
             asked,
@@ -216,7 +217,27 @@ def after(attacker: Attacker, epoch: int) -> Loaded:
     """What is attacked of the models as they were after an epoch."""
     asked, shadows = flags.FLAGS.targets, attacker.shadows
     stopped: dict[str, Any] = {"stop_at": str(epoch), "quiet": True, **_named_examples()}
-    loaded = evidence_lib.read_own(flags.open_runs(), asked, shadows, **stopped).loaded
+    loaded = evidence_lib.read_own(opening.open_runs(), asked, shadows, **stopped).loaded
     if number := flags.FLAGS.use_queries:
         loaded = loaded.asking(nested(num_saved(loaded.evidence))[number])
     return loaded
+
+
+def scored(run: RunDirectory, asked: str) -> tuple[int, ...]:
+    """The epochs that --at_epochs names.
+
+    Raises:
+      UserError: one is not scored.
+    """
+    known = scored_epochs(run.read_experiment())
+    if not known:
+        raise UserError(
+            f"--at_epochs={asked}: the run in {run.path} is scored after its last epoch alone; "
+            "train with --score_epochs"
+        )
+    if asked == "all":
+        return known
+    for word in asked.split(","):
+        if word.strip() not in map(str, known):
+            raise bad_choice("--at_epochs", word.strip(), ["all", *known])
+    return tuple(sorted({int(word) for word in asked.split(",")}))

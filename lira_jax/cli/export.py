@@ -4,11 +4,11 @@ import numpy as np
 
 from lira_jax import progress
 from lira_jax.audit.results import Results
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError
 from lira_jax.interop.write import export
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import RESULTS
+from lira_jax.runs.layout import RESULTS
 
 flags.DEFINE_string(
     "format",
@@ -25,7 +25,7 @@ SUMMARY = (
 
 
 def main() -> None:
-    run, experiment = flags.open_run()
+    run, experiment = opening.open_run()
     out, layout = flags.FLAGS.out, flags.FLAGS.format
     if not out:
         raise UserError("--out= is empty: give the folder to write, such as --out=exp/cifar10")

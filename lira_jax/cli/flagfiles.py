@@ -1,4 +1,7 @@
-"""Flag files: text of some size, and no pipe or device, which may never end."""
+"""Flag files: text of some size, and no pipe or device, which may never end.
+
+Those of configs/ come with the package and have names; lira_jax/configs is a link to that folder.
+"""
 
 import os
 import pathlib
@@ -7,8 +10,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from lira_jax.data.readers.reading import regular
-from lira_jax.errors import UserError
+from lira_jax.errors import UserError, bad_choice
 
+CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 LIMIT = 1 << 20
 """Bytes of a flag file. The longest of ours has 3000."""
 
@@ -22,14 +26,50 @@ class Values(flags.FlagValues):
         """As absl's.
 
         Raises:
-          flags.Error: a file is none, too large, or no UTF-8 text.
+          flags.Error: there is no config of that name, or a file is none, too large, or no UTF-8
+            text.
         """
+        argv = _with_configs_as_files(argv)
         for word, after in zip(argv, [*argv[1:], ""], strict=False):
             if word in _NAMES:
                 _check(after)
             elif named := _named_in(word):
                 _check(named)
         return super().read_flags_from_files(argv, force_gnu)
+
+
+def configs() -> list[str]:
+    """Names of the configs that come with the package, such as digits."""
+    return sorted(path.stem for path in CONFIGS.glob("*.flags"))
+
+
+def config(name: str) -> pathlib.Path:
+    """The flag file of a config, such as digits, or bundles/adam.
+
+    Raises:
+      UserError: there is none.
+    """
+    path = CONFIGS / f"{name}.flags"
+    if name in configs() or (name.startswith("bundles/") and path.is_file()):
+        return path
+    raise bad_choice("--config", name, configs())
+
+
+def _with_configs_as_files(argv: Sequence[str]) -> list[str]:
+    """A command line with --flagfile=FILE in the place of --config=NAME."""
+    words = iter(argv)
+    found: list[str] = []
+    for word in words:
+        if word == "--":
+            return [*found, word, *words]
+        option, is_given, name = word.partition("=")
+        if option in ("--config", "-config"):
+            try:
+                word = f"--flagfile={config(name if is_given else next(words, ''))}"
+            except UserError as error:
+                raise flags.Error(str(error)) from None
+        found.append(word)
+    return found
 
 
 def _named_in(word: str) -> str:

@@ -2,12 +2,13 @@
 
 import os
 
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError
 from lira_jax.progress import note
 from lira_jax.report import benchmark, compare, terminal, wording, write
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import COMPARISON, COMPARISON_TABLE, PAGE, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import COMPARISON, COMPARISON_TABLE, KNOWN_TABLE, PAGE, RESULTS
 
 flags.DEFINE_list(
     "compare",
@@ -42,15 +43,21 @@ def main() -> None:
 
 def write_page(run: RunDirectory, out: RunDirectory) -> None:
     """Writes the page and the pictures of one run to `out`."""
+    if run.is_own(KNOWN_TABLE) and not (run.path / RESULTS).exists():
+        raise UserError(
+            f"--workdir={run.path}: it has the tables of an attacker who knows members, "
+            f"{KNOWN_TABLE}, and no page is made of them; run lira-attack --protocol=shadows first"
+        )
     dataset = None
     if run.has_experiment():
-        _, experiment = flags.open_run()
+        _, experiment = opening.open_run()
         try:
             dataset = run_data.load_data(run, experiment)
         except UserError as error:  # the data may be on another machine, the scores are here
             note(f"the page shows no images or features: {error}")
         flags.open_with(run_data.line(run, dataset))
-    write.write_page(run, dataset, out)
+    headline = write.write_page(run, dataset, out)
+    print(headline.sentence, flush=True)
     note(f"the page is {out.path / PAGE}, figures are beside it")
 
 

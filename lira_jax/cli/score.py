@@ -2,14 +2,14 @@
 
 import sys
 
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.data import normalize
 from lira_jax.defences import releases
 from lira_jax.interop import release
 from lira_jax.launch import parts, workers
 from lira_jax.progress import note, note_finished
 from lira_jax.runs import data as run_data
-from lira_jax.runs import diagnoses, directory
+from lira_jax.runs import diagnoses, directory, layout
 
 SUMMARY = (
     "scores every example under every trained model on the grid of augmented copies, and writes "
@@ -24,10 +24,10 @@ def main() -> None:
     asked = releases.parse(flags.FLAGS.release)
     flags.start_jax()
     directory.RunDirectory(flags.FLAGS.workdir).read_experiment()  # there must be a run
-    with flags.settling() as runs:
-        flags.check_code_named(runs)
+    with opening.settling() as runs:
+        opening.check_code_named(runs)
         run, experiment = runs[0]
-        ids = flags.own_models(experiment.num_models)
+        ids = opening.own_models(experiment.num_models)
         dataset = run_data.load_data(run, experiment, also=[r for r, _ in runs])
 
         from lira_jax.data import augment  # after the cheap checks
@@ -51,13 +51,13 @@ def main() -> None:
         run_data.settle_probes(experiment, sets, [r for r, _ in runs])
         for (trained, e), own in zip(runs, code, strict=True):
             trained.settle_code(own, recipe.flag(e))
-        flags.store(runs)
+        opening.store(runs)
     flags.open_with(run_data.line(run, dataset))
 
     convolutional = any(one.convolutional for one in networks)
     if convolutional and (by := recipe.convolutions(experiment)):
         flags.open_with(by)
-    views = {"": directory.POOL, **{name: directory.probes(name) for name in sets}}
+    views = {"": layout.POOL, **{name: layout.probes(name) for name in sets}}
     dumps = [(run, name) for run, _ in runs for name in views]
 
     def is_scored(run: directory.RunDirectory, model: int, name: str) -> bool:

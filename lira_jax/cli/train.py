@@ -1,11 +1,12 @@
 """lira-train: draws the masks and trains the shadow models of a run."""
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lira_jax.cli import flags
+from lira_jax.cli import flags, opening
 from lira_jax.data.dataset import Dataset
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.launch import parts, workers
@@ -25,23 +26,35 @@ SUMMARY = (
 )
 NOT_SHOWN = ("probes",)
 SHOWN = [
+    "config",
     *flags.SHARE_FLAGS,
     *(n for n in FIELDS if n in flags.FLAGS and n not in NOT_SHOWN),
     "target_flagfile",
 ]
 
 
+Tell = Callable[[Experiment, "Network", Dataset, np.ndarray], None]
+"""Is called with what is about to be trained; the masks are bool [models, examples]."""
+
+
 def main() -> None:
+    run()
+
+
+def run(tell: Tell | None = None) -> None:
+    """Trains the models that flags name; `tell` is called before the first."""
     workers.check(flags.FLAGS.workers)
     flags.start_jax()
-    with flags.settling() as runs:
-        flags.check_code_named(runs)
-        ids = flags.own_models(runs[0][1].num_models)
-        dataset, keep, networks = setup.check(runs, flags.about_targets())
+    with opening.settling() as runs:
+        opening.check_code_named(runs)
+        ids = opening.own_models(runs[0][1].num_models)
+        dataset, keep, networks = setup.check(runs, opening.about_targets())
         check_scoring(runs, dataset, networks)
         parts.check_own_devices()
         runs = setup.store(runs, dataset, keep, networks)
     flags.open_with(run_data.line(runs[0][0], dataset))
+    if tell:
+        tell(runs[0][1], networks[0], dataset, keep)
 
     from lira_jax.models import recipe  # after the cheap checks
     from lira_jax.runs import checkpoint
@@ -69,7 +82,7 @@ def main() -> None:
             note("\n".join([summary(last, found, kind), *diagnoses.warnings(run, found, kind)]))
 
 
-def check_scoring(runs: flags.Runs, dataset: Dataset, networks: list["Network"]) -> None:
+def check_scoring(runs: opening.Runs, dataset: Dataset, networks: list["Network"]) -> None:
     """Checks that what flags say of scoring can be done later, unless it is stored already.
 
     Raises:

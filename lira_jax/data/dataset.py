@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from lira_jax.data.text import sequences
+from lira_jax.data.text.tokenizers import Tokenizer
 from lira_jax.errors import UserError
 
 _LARGEST = 1e30
@@ -37,6 +38,7 @@ class Dataset:
       sources: int8 [N], where each example of x comes from: 0 the pool, 1, 2, ... kinds of outliers
         (outliers.py); None if none were put in.
       vocabulary: of text, the number of token ids; 0 for images and features.
+      tokenizer: of text, what made the token ids and turns them back; None for other data.
       num_official: so many of x, the first, are the official training set, and the others are the
         test set, which x_test has as well (`joined`); 0 where x is the training set alone.
     """
@@ -49,12 +51,18 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     sources: np.ndarray | None = None
     vocabulary: int = 0
+    tokenizer: Tokenizer | None = None
     num_official: int = 0
 
     @property
     def is_image(self) -> bool:
         """Whether x holds images [N, H, W, C]; else it holds features [N, D]."""
         return self.x.ndim == 4
+
+    @property
+    def unit(self) -> str:
+        """What a model is given so many of a second, for the eye."""
+        return "sequences" if self.is_text else "images"
 
     @property
     def is_text(self) -> bool:

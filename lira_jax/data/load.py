@@ -13,6 +13,7 @@ from lira_jax.data import duplicates
 from lira_jax.data.dataset import Dataset
 from lira_jax.data.readers import arrays, cifar, digits, folder, idx, tabular, text, tfds
 from lira_jax.data.readers.reading import reading
+from lira_jax.data.text import near_duplicates
 from lira_jax.errors import UserError
 
 # name: (reader, what --data_path must be; "" for a reader that takes no path). tfds:NAME goes to
@@ -64,8 +65,8 @@ def load(
       dataset: A name in READERS, or tfds:NAME.
       data_path: The file or folder that READERS says; "" for digits and tfds:NAME.
       num_examples: Size of a random subset of x; 0 for all.
-      drop_duplicates: Whether to remove all but the first of equal examples, before the subset is
-        drawn.
+      drop_duplicates: Whether to remove all but the first of equal examples, and of text those
+        that share a run of words with an earlier one, before the subset is drawn.
       seed: Seed of the subset.
       data_dir: Where tfds keeps its data sets; only for tfds:NAME, as are the next two.
       splits: The tfds splits that make up x, joined by "+"; "" for train.
@@ -86,6 +87,9 @@ def load(
         data = tfds.read(tfds_name, data_dir, splits, test_splits)
     else:
         _refuse(dataset, data_dir=data_dir, splits=splits, test_splits=test_splits)
+        if dataset != "text" and as_tokens is not None:
+            given, usual = vars(as_tokens), vars(text.Settings())
+            _refuse(dataset, **{n: str(v) for n, v in given.items() if v != usual[n]})
         data = _read(dataset, data_path, as_tokens or text.Settings())
     read = data
     data = datasets.check(data, f"--data_path={data_path}" if data_path else f"--dataset={dataset}")
@@ -95,17 +99,26 @@ def load(
     raw = raw.reshape(data.x.shape)  # [N, H, W] has got a channel axis
     if drop_duplicates:
         copies, _ = duplicates.find(data.x, raw)
+        if data.is_text:
+            copies = np.union1d(copies, near_duplicates.find(data))
         kept = np.setdiff1d(np.arange(len(data.x)), copies)
         data, raw = datasets.take(data, kept), raw[kept]
     if num_examples:
         chosen = datasets.draw_subset(len(data.x), num_examples, seed)
         data, raw = datasets.take(data, chosen), raw[chosen]
-    _tell_of_copies(dataset, data.x, raw)
+    _tell_of_copies(dataset, data, raw)
     return data
 
 
-def _tell_of_copies(dataset: str, x: np.ndarray, raw: np.ndarray) -> None:
+def _tell_of_copies(dataset: str, data: Dataset, raw: np.ndarray) -> None:
+    x = data.x
     copies, merged = duplicates.find(x, raw)
+    if data.is_text and len(near := np.setdiff1d(near_duplicates.find(data), copies)):
+        progress.remark(
+            f"--dataset={dataset}: {len(near)} of {len(x)} sequences share {near_duplicates.WORDS} "
+            "words in a row with an earlier one, so their membership is not what the masks say; "
+            "--drop_duplicates removes them"
+        )
     if len(copies):
         progress.remark(
             f"--dataset={dataset}: {len(copies)} of {len(x)} examples equal an earlier one "

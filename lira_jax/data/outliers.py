@@ -69,6 +69,11 @@ def inject(
     """
     if not count:
         return dataset
+    if dataset.is_text:
+        raise UserError(
+            f"--outliers={count}: text has none yet; write the texts into the file, and look at "
+            "their lines in exposure.npy"
+        )
     generator = np.random.default_rng([seed, _STREAM])
     if mode == "insert":
         return _inserted(dataset, count, _kinds(outliers_from), seed, generator, read)

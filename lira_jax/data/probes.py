@@ -62,6 +62,8 @@ def make(
     Raises:
       UserError: the data set cannot be read, or cannot be made to fit.
     """
+    if pool.is_text:
+        raise UserError(f"{spec}: there are no probes for text; leave it out")
     generator = np.random.default_rng([seed, _STREAM])
     x, y = _unseen(pool)
     if spec == "permuted":

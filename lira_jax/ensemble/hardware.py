@@ -45,7 +45,7 @@ def usual_flops(devices: jax.sharding.Mesh) -> float:
     A CPU's is what networks reach on one core (docs/measurements); an accelerator's is a guess.
     """
     if devices.devices.flat[0].platform == "cpu":
-        return _USUAL_CPU_CORE * _cores()
+        return _USUAL_CPU_CORE * cores()
     return _USUAL_ACCELERATOR * devices.size
 
 
@@ -54,7 +54,7 @@ def usable_bytes(device: jax.Device) -> int:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return int(_USABLE * stats["bytes_limit"])
-    share = _cores() / (os.cpu_count() or 1) / len(jax.local_devices())
+    share = cores() / (os.cpu_count() or 1) / len(jax.local_devices())
     return int(_USABLE * share * _free_host_bytes())
 
 
@@ -75,12 +75,13 @@ def _free_host_bytes() -> int:
 
 def describe(devices: jax.sharding.Mesh) -> str:
     """The devices in words, such as "8 x NVIDIA H200", or "cpu of 2 cores"."""
-    device, cores = devices.devices.flat[0], _cores()
+    device, number = devices.devices.flat[0], cores()
     text = f"{devices.size} x {device.device_kind}" if devices.size > 1 else device.device_kind
     if device.platform == "cpu":
-        text += " of 1 core" if cores == 1 else f" of {cores} cores"
+        text += " of 1 core" if number == 1 else f" of {number} cores"
     return text
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

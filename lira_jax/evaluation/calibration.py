@@ -183,9 +183,15 @@ def score_shift(confidence: np.ndarray, members: np.ndarray) -> float:
 def earth_movers_distance(members: np.ndarray, others: np.ndarray) -> float:
     """Between the maximum scores of members [members] and of others [others], such as probes.
 
-    Hintersdorf et al. 2022, figure 4, has it of sets of one size; it needs none.
+    Hintersdorf et al. 2022, figure 4, has it of sets of one size; it needs none. The area between
+    the two distribution functions, by one sort (scipy.stats.wasserstein_distance makes three).
     """
-    return float(scipy.stats.wasserstein_distance(members, others))
+    both = np.concatenate([members, others]).astype(np.float64)
+    order = both.argsort()
+    # Whole numbers, so that nothing is lost in the sum: the difference of the distribution
+    # functions times both sizes.
+    apart = np.cumsum(np.where(order < len(members), len(others), -len(members)))[:-1]
+    return float(np.abs(apart) @ np.diff(both[order]) / (len(members) * len(others)))
 
 
 def _binned(confidence, correct, bins):

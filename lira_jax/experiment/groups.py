@@ -66,8 +66,8 @@ class Data:
     )
     drop_duplicates: bool = _field(
         False,
-        "Remove every example that exactly equals an earlier one (copies corrupt membership "
-        "truth).",
+        "Remove every example that exactly equals an earlier one, and of text every sequence that "
+        "shares 13 words in a row with an earlier one (copies corrupt membership truth).",
     )
     normalize: str = _field(
         "auto",

@@ -15,8 +15,8 @@ from lira_jax.data import examples, masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import read, release, targets
-from lira_jax.runs import diagnoses, directory
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs import diagnoses, layout
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import (
     Loaded,
     diagnose_outputs,
@@ -24,6 +24,7 @@ from lira_jax.runs.evidence import (
     with_plain_shadows,
     with_shadows_of,
 )
+from lira_jax.runs.layout import POOL
 from lira_jax.runs.restricted import (
     about,
     learning_from,
@@ -95,7 +96,7 @@ def read_own(
         other = {"--stop_at": stop_at, "--target_flagfile": own}
         if clash := [flag for flag, given in other.items() if given]:
             raise UserError(f"--release={released}: not with {clash[0]}; drop one of them")
-        view = directory.released(release.check(run, released).folder)
+        view = layout.released(release.check(run, released).folder)
         if shadows and not naive:
             release.check(RunDirectory(shadows), released)
     loaded = load_evidence(run, experiment, named, outside, stop_at=stop_at, view=view, quiet=quiet)

@@ -23,8 +23,8 @@ import numpy as np
 from lira_jax.errors import UserError
 from lira_jax.interop.arrays import as_logits, as_scores, check_mask
 from lira_jax.interop.queries import in_our_order
-from lira_jax.runs.directory import EXPERIMENT
 from lira_jax.runs.files import load_npy
+from lira_jax.runs.layout import EXPERIMENT
 
 _SCORES, _LOGITS = (
     ("examples, queries",),

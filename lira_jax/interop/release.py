@@ -14,9 +14,10 @@ from lira_jax.defences.releases import RELEASES, Chosen
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import arrays
-from lira_jax.runs import directory
-from lira_jax.runs.directory import KEEP, POOL, REFERENCE, RunDirectory, View
+from lira_jax.runs import layout
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import plain_logits
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE, View
 
 _STREAM = 0x6D656D67  # sets these random numbers apart from other uses of the same seed
 _FEATURES = "layers"
@@ -37,7 +38,7 @@ def release(
     """
     labels = run.read(POOL.labels, (None,))
     for chosen in asked:
-        view = directory.released(chosen.folder)
+        view = layout.released(chosen.folder)
         todo = [i for i in ids if not all(run.has(view.signal(n, i)) for n in ("phi", "logits"))]
         run.write_once(view.labels, labels)
         for model in progress.each(f"release {chosen.folder}", todo, "models"):
@@ -161,7 +162,7 @@ def _averaged(
                 "prior's variance on; give it, as laplace:10"
             )
         labels = run.read(POOL.labels)[held]
-        noise, view = None, directory.probes("noise")
+        noise, view = None, layout.probes("noise")
         if run.has(view.signal(_FEATURES, model)) and run.has(view.signal("logits", model)):
             noise = features(view), plain_logits(run.read(view.signal("logits", model)))
         others = phi[held], logits[held], labels
@@ -179,7 +180,7 @@ def check(run: RunDirectory, spec: str) -> Chosen:
     asked = releases.parse(spec)
     if len(asked) != 1:
         raise UserError(f"--release={spec}: an attack is on one release; name one")
-    if not run.saved_signals(directory.released(asked[0].folder)):
+    if not run.saved_signals(layout.released(asked[0].folder)):
         raise UserError(
             f"--release={spec}: it is not in {run.path}; run lira-score --release={spec} first"
         )

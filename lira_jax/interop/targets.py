@@ -19,9 +19,9 @@ from lira_jax.interop.arrays import as_logits, check_mask, phi_from_logits
 from lira_jax.interop.queries import grid_order, in_our_order, likely_order
 from lira_jax.interop.read import summary
 from lira_jax.interop.twins import Twin, find_twins
-from lira_jax.runs.directory import EXPERIMENT
 from lira_jax.runs.evidence import diagnose_outputs
 from lira_jax.runs.files import load_npy
+from lira_jax.runs.layout import EXPERIMENT
 
 _FORMS = ("examples, classes", "examples, queries, classes", "targets, examples, queries, classes")
 

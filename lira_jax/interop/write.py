@@ -17,8 +17,9 @@ from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.queries import grid_order
 from lira_jax.runs import files
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory, attack, attack_of
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import diagnose, saved_signals
+from lira_jax.runs.layout import KEEP, POOL, attack, attack_of
 
 FORMATS = ("tf_privacy", "lira_pytorch", "lira_analysis")
 

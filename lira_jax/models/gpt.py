@@ -10,6 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from lira_jax.errors import UserError
+
 POSITIONS = ("learned", "rotary")
 _STD = 0.02
 _SMALL, _LARGE = 32, 64  # size of a head, of narrow models and of others
@@ -76,8 +78,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, h, train: bool):
         width = h.shape[-1]
-        head = _SMALL if width < 4 * _LARGE else _LARGE
-        heads = max(1, width // head)
+        heads = number_of_heads(width, self.rotary)
         shape = (*h.shape[:2], heads, width // heads)
 
         def dense(units: int, name: str, scale: float = 1.0):
@@ -97,6 +98,23 @@ class Block(nn.Module):
         y = nn.LayerNorm(dtype=self.dtype, name="norm_dense")(h)
         y = nn.gelu(dense(4 * width, "wide")(y))
         return h + dropped(dense(width, "narrow", into)(y))
+
+
+def number_of_heads(width: int, rotary: bool) -> int:
+    """Heads of 64 numbers, of narrow models of 32.
+
+    Raises:
+      UserError: they do not share the width out evenly, or into pairs for rotary positions.
+    """
+    head = _SMALL if width < 4 * _LARGE else _LARGE
+    heads = max(1, width // head)
+    if width % heads or (rotary and width // heads % 2):
+        raise UserError(
+            f"--width={width}: {heads} heads do not share it out"
+            f"{' in pairs, as --positions=rotary needs' if rotary else ''}; give a multiple of "
+            f"{head}"
+        )
+    return heads
 
 
 def rotated(x):

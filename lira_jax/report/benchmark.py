@@ -14,7 +14,8 @@ from lira_jax.report import material as materials
 from lira_jax.report import sections, wording
 from lira_jax.report.details import Table
 from lira_jax.report.material import Material
-from lira_jax.runs.directory import NAIVE, RESULTS, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import NAIVE, RESULTS
 
 ACCURACY = ("test set", "non-members")
 """The examples that accuracy is on: the first that all runs have."""

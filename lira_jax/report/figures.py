@@ -11,11 +11,12 @@ import numpy as np
 from lira_jax.audit.results import PrivacyRisk, QueryRow, ShadowRow, StatisticRow
 from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.summary import CurveRow, Row, Summary
-from lira_jax.report import picture, wording
+from lira_jax.report import chart_figures, picture, wording
+from lira_jax.report.charts import rezaei
 from lira_jax.report.charts.roc import familiar
 from lira_jax.report.colours import COLOURS, GREY, IN, OUT
 from lira_jax.report.material import Material
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 
 SUFFIXES = (".png", ".pdf")
 
@@ -27,7 +28,7 @@ def save(figure: plt.Figure, replacing: Callable, name: str) -> None:
       replacing: RunDirectory.replacing.
     """
     for suffix in SUFFIXES:
-        with replacing(directory.figure(name, suffix)) as path:
+        with replacing(layout.figure(name, suffix)) as path:
             figure.savefig(path, dpi=150, format=suffix[1:], bbox_inches="tight")
     plt.close(figure)
 
@@ -73,7 +74,7 @@ def _draw(material: Material) -> dict[str, plt.Figure]:
         drawn["statistics"] = rocs_by_statistic(results.statistics)
     if results.risk:
         drawn["privacy_risk"] = privacy_risk(results.risk)
-    return drawn
+    return drawn | chart_figures.draw(rezaei.charts(results, material.class_name))
 
 
 def roc(curves: Mapping[str, Summary], lowest_fpr: float) -> plt.Figure:

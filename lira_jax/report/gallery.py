@@ -7,10 +7,9 @@ import numpy as np
 import scipy
 
 from lira_jax.data.dataset import Dataset
-from lira_jax.report import histogram, picture
-from lira_jax.report.material import Exposed, Material
+from lira_jax.report import histogram, picture, texts
+from lira_jax.report.material import SHOWN, Exposed, Material
 
-SHOWN = 12
 FEATURES = 6
 ENOUGH = 16  # models in and out from which the fitted Gaussians may be taken at their word
 
@@ -22,13 +21,15 @@ class Card:
     Attributes:
       rank: 1 is the most exposed.
       example: its index in the pool.
-      label: its class's name.
+      label: its class's name; empty for text.
       exposure: as text.
       right: percentage of right guesses of an attacker who knows both Gaussians, as text;
         empty where too few models would make it a boast.
       image: a data URI, or None.
       features: (name, value, mean over the pool) of the most unusual ones, as text; empty for
         images.
+      text: pieces of a text, and whether members find the tokens of each far likelier than others
+        do; empty for other data.
       histogram: SVG.
       alt: the histogram in words.
     """
@@ -40,6 +41,7 @@ class Card:
     right: str
     image: str | None
     features: list[tuple[str, str, str]]
+    text: list[tuple[str, bool]]
     histogram: str
     alt: str
 
@@ -49,11 +51,10 @@ def cards(material: Material, shown: int = SHOWN) -> list[Card]:
     exposed = material.exposed
     if exposed is None:
         return []
-    known = np.count_nonzero(~np.isnan(exposed.exposure))  # NaN sorts last
-    order = np.argsort(-exposed.exposure, kind="stable")[: min(shown, known)]
     look_at = look(material.dataset)
     return [
-        _card(material, exposed, rank, int(i), *look_at(int(i))) for rank, i in enumerate(order, 1)
+        _card(material, exposed, rank, i, *look_at(i))
+        for rank, i in enumerate(exposed.most(shown), 1)
     ]
 
 
@@ -79,9 +80,10 @@ def _card(
         else "",
         image=image,
         features=features,
+        text=texts.pieces(material.dataset, example, exposed.gains.get(example)),
         histogram=histogram.in_out(inside, outside),
         alt=(
-            f"Histogram of the scaled logit of example {example}, {label}: mean "
+            f"Histogram of the scaled logit of example {example}{label and ', '}{label}: mean "
             f"{inside.mean():.1f}, spread {inside.std():.1f} in the {inside.size} models that "
             f"trained on it; mean {outside.mean():.1f}, spread {outside.std():.1f} in the "
             f"{outside.size} others."
@@ -93,7 +95,7 @@ def look(
     dataset: Dataset | None,
 ) -> Callable[[int], tuple[str | None, list[tuple[str, str, str]]]]:
     """What `Card` has of an example itself: image and features."""
-    if dataset is None:
+    if dataset is None or dataset.is_text:
         return lambda i: (None, [])
     x = dataset.x
     if dataset.is_image:

@@ -1,5 +1,8 @@
 """Tables of the attacker who knows most members, for the terminal."""
 
+from collections.abc import Sequence
+
+from lira_jax.audit.known_epochs import KnownEpoch
 from lira_jax.audit.known_found import NAIVE, Found
 from lira_jax.audit.known_ways import WAYS
 from lira_jax.evaluation.groups import GROUPS, GroupDecisions
@@ -41,6 +44,34 @@ def tables(found: Found, share: float) -> list[Table]:
         ),
         confidence(found.confidences),
     ]
+
+
+def over_epochs(rows: Sequence[KnownEpoch]) -> Table:
+    """The attack on confidences over epochs (Rezaei and Liu 2021, figures 3 to 8)."""
+
+    def loss(value: float) -> str:
+        return "-" if value != value else f"{value:.4f}"
+
+    return Table(
+        "The attack on confidences over epochs, in percent",
+        [
+            *("epoch", "train accuracy", "test accuracy", "train loss", "test loss"),
+            *(f"{what}, {group}" for group in GROUPS for what in ("bal. acc.", "FAR")),
+            "members misclassified",
+        ],
+        [
+            [
+                str(row.epoch),
+                *(percent(row.logged[f"{kind}_accuracy"]) for kind in ("train", "test")),
+                *(loss(row.logged[f"{kind}_loss"]) for kind in ("train", "test")),
+                *(cell for group in GROUPS for cell in _cells(row.groups[group])),
+                f"{row.misclassified_members:g}",
+            ]
+            for row in rows
+        ],
+        "Balanced accuracies and false alarm rates are means over classes, +- the standard "
+        "deviation over them; means over targets.",
+    )
 
 
 def _table(way: str) -> str:

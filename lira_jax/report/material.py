@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import exposure as exposure_lib
 from lira_jax.experiment import named_as_now
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory, stops
+from lira_jax.runs import directory, layout, stops
+
+SHOWN = 12
+"""Examples that the page shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Exposed:
       exposure: float64 [examples]; NaN where too few models trained on it, or too few did not.
       sources: int8 [examples], indices into source_names; None without outliers.
       source_names: of the pool and the kinds of outliers put into it.
+      gains: of text, example -> how much likelier members find each of its tokens, float64
+        [tokens]: the mean of log p in models that trained on it, less that in others. Of those that
+        are shown, if log p of tokens is saved.
     """
 
     labels: np.ndarray
@@ -36,6 +42,12 @@ class Exposed:
     exposure: np.ndarray
     sources: np.ndarray | None = None
     source_names: tuple[str, ...] = ()
+    gains: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def most(self, shown: int = SHOWN) -> list[int]:
+        """The most exposed examples, in their order."""
+        known = np.count_nonzero(~np.isnan(self.exposure))  # NaN sorts last
+        return [int(i) for i in np.argsort(-self.exposure, kind="stable")[: min(shown, known)]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +80,15 @@ class Material:
         """The experiment's fields, empty if unknown."""
         return named_as_now(self.stored.get("experiment", {}))
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the models are of text."""
+        return self.experiment.get("dataset") == "text"
+
     def class_name(self, label: int) -> str:
-        """The label's name, or its number."""
+        """The label's name, or its number; empty for text, which has no classes."""
+        if self.is_text:
+            return ""
         names = self.dataset.class_names if self.dataset is not None else ()
         return names[label] if label < len(names) else str(label)
 
@@ -81,7 +100,7 @@ def read_results(run: directory.RunDirectory) -> Material:
       UserError: results.json is missing, damaged or without an evaluated attack.
     """
     results = Results.read(run.path)
-    stored = _stored(run) if (run.path / directory.EXPERIMENT).exists() else {}
+    stored = _stored(run) if (run.path / layout.EXPERIMENT).exists() else {}
     target_run = directory.RunDirectory(run.path / (results.target_run or "."))
     metrics = _last_records(run, results.models)
     target_metrics = _last_records(target_run, results.targets)
@@ -96,9 +115,9 @@ def _stored(run: directory.RunDirectory) -> dict[str, Any]:
     Raises:
       UserError: it holds no experiment.
     """
-    stored = run.read_json(directory.EXPERIMENT, "lira-train")
+    stored = run.read_json(layout.EXPERIMENT, "lira-train")
     if not (isinstance(stored, dict) and isinstance(stored.get("experiment"), dict)):
-        raise UserError(f"{run.path / directory.EXPERIMENT}: it holds no experiment; restore it")
+        raise UserError(f"{run.path / layout.EXPERIMENT}: it holds no experiment; restore it")
     kinds = {"experiment": dict, "versions": dict}
     return {n: v for n, v in stored.items() if isinstance(v, kinds.get(n, str))}
 
@@ -114,12 +133,12 @@ def read_examples(
       UserError: a dump is missing or damaged.
     """
     models = [int(model) for model in material.results.models]  # of a run of ours: no path
-    labels = run.read(directory.POOL.labels, (None,))
+    labels = run.read(layout.POOL.labels, (None,))
     material = dataclasses.replace(material, labels=labels, dataset=dataset)
     if "phi" not in run.saved_signals():
         progress.note("the page shows no single examples: the signal phi is not saved")
         return material
-    keep = run.read(directory.KEEP, (material.experiment["num_models"], len(labels)))[models]
+    keep = run.read(layout.KEEP, (material.experiment["num_models"], len(labels)))[models]
     phi = np.empty(keep.shape, np.float32)
     stopped = stops.of_models(run, run.read_experiment(), material.results.stop_at)
     for row, model in enumerate(progress.each("read", models, "models")):
@@ -129,10 +148,27 @@ def read_examples(
         exposed = Exposed(labels, keep, phi, exposure_lib.exposure(phi[:, :, None], keep))
         if found := run_data.sources(run):
             exposed = dataclasses.replace(exposed, sources=found[0], source_names=tuple(found[1]))
+        if "token_losses" in run.saved_signals():
+            files = [stopped[m].view.signal("token_losses", m) for m in models]
+            exposed = dataclasses.replace(exposed, gains=_gains(run, files, exposed))
     except UserError as error:  # too few models in or out of some training set
         progress.note(f"the page shows no single examples: {error}")
         exposed = None
     return dataclasses.replace(material, exposed=exposed)
+
+
+def _gains(
+    run: directory.RunDirectory, files: list[str], exposed: Exposed
+) -> dict[int, np.ndarray]:
+    """`Exposed.gains` of the examples that are shown, from the dumps of the models."""
+    shown = exposed.most()
+    keep = exposed.keep[:, shown]
+    total = np.zeros(0)
+    for file, member in zip(progress.each("read tokens", files, "models"), keep, strict=True):
+        log_p = run.read(file, (len(exposed.labels), None, None))[shown, 0].astype(np.float64)
+        weight = np.where(member, 1 / keep.sum(0), -1 / (~keep).sum(0))
+        total = log_p * weight[:, None] + (total if total.size else 0)
+    return dict(zip(shown, total, strict=True))
 
 
 def _last_records(run: directory.RunDirectory, models: Collection) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The page of one run: a single HTML file that opens from disk."""
 
+import dataclasses
 import datetime
 import math
 import re
@@ -19,15 +20,12 @@ from lira_jax.audit.results import Results
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.confidence_shapes import ConfidenceShapes
 from lira_jax.evaluation.exposure import densities
-from lira_jax.evaluation.groups import GROUPS
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
 from lira_jax.report import details, epochs, gallery, quadrants, sections, table_one, wording
-from lira_jax.report.charts import variants
+from lira_jax.report.charts import rezaei, variants
 from lira_jax.report.charts.chart import Chart
-from lira_jax.report.charts.confidence import histogram, mean_vectors
-from lira_jax.report.charts.epochs import charts as epoch_charts
 from lira_jax.report.charts.leakage import query_curve, shadow_curve
 from lira_jax.report.charts.models import (
     MOST_BOXES,
@@ -100,6 +98,7 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         ],
         unscored=any(found.num_unscored for found in attacks.values()),
         accuracy_table=sections.accuracy_table(groups),
+        perplexity_table=sections.perplexity_table(material),
         gap=sections.generalisation(groups),
         calibration=_calibration(material.results.calibration),
         cards=cards,
@@ -208,7 +207,7 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
     if exposed is not None:
         names = [material.class_name(k) for k in range(int(exposed.labels.max()) + 1)]
         finite = np.isfinite(exposed.exposure)
-        if finite.any():
+        if finite.any() and not material.is_text:
             drawn["classes"] = class_exposure(
                 exposed.exposure[finite], exposed.labels[finite], names
             )
@@ -216,15 +215,8 @@ def _charts(material: Material, style, shown, groups) -> dict[str, Chart]:
             drawn["sources"] = source_exposure(
                 *densities(exposed.exposure, exposed.sources, exposed.source_names)
             )
-    if shapes := _shapes(results):
-        classes = len(shapes.vectors["all"].members)
-        named = [material.class_name(k) for k in range(classes)]
-        for group in ("correct", "misclassified"):
-            drawn[f"vectors-{group}"] = mean_vectors(shapes, group, named)
-        for group in GROUPS:
-            drawn[f"confidence-{group}"] = histogram(shapes, group)
-    if results.epochs:
-        drawn |= epoch_charts(results.epochs)
+    known = dataclasses.replace(results, confidence_shapes=_shapes(results))
+    drawn |= rezaei.charts(known, material.class_name)
     if results.risk:
         drawn["risk-distribution"] = risk_distribution(results.risk.cumulative)
         drawn["risk-calibration"] = risk_calibration(results.risk.calibration)
@@ -313,6 +305,7 @@ def _exposed(material: Material) -> dict[str, str]:
         "above_two": f"{np.sum(exposure > 2):,}",
         "median": f"{np.median(exposure):.2f}",
         "few": str(smaller) if smaller < gallery.ENOUGH else "",
+        "marked": "yes" if material.exposed.gains else "",
     }
 
 

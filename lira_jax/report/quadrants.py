@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 
-from lira_jax.report import gallery, histogram
+from lira_jax.report import gallery, histogram, texts
 from lira_jax.report.material import Material
 
 COLUMNS = ("inlier", "outlier")
@@ -30,6 +30,7 @@ class Quadrant:
       in_loss: mean over the models that trained on it, as text.
       out_loss: mean over the others, as text.
       image: a data URI, or None.
+      text: pieces of a text, as `gallery.Card` has them; empty for other data.
       histogram: SVG of the common logarithms of its losses.
       alt: the histogram in words.
     """
@@ -40,6 +41,7 @@ class Quadrant:
     in_loss: str
     out_loss: str
     image: str | None
+    text: list[tuple[str, bool]]
     histogram: str
     alt: str
 
@@ -91,6 +93,7 @@ def quadrants(material: Material) -> list[Quadrant]:
                 in_loss=inside,
                 out_loss=outside,
                 image=look(example)[0],
+                text=texts.pieces(material.dataset, example),
                 histogram=histogram.in_out(logs[keep[:, place]], logs[~keep[:, place]]),
                 alt=f"Histogram of the logarithm of the loss of example {example}: mean loss "
                 f"{inside} in the models that trained on it, {outside} in the others.",

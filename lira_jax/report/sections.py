@@ -76,6 +76,22 @@ def accuracies(material: Material) -> dict[str, list[float]]:
     return {name: values for name, values in known.items() if values}
 
 
+def perplexity_table(material: Material) -> list[tuple[str, ...]]:
+    """(group, mean, lowest, highest) of the targets' perplexities; empty of other data than text.
+
+    The perplexity of a model is exp of the mean, over sequences, of their mean loss.
+    """
+    if not material.is_text:
+        return []
+    kinds = {"members": "train_loss", "non-members": "out_loss", "test set": "test_loss"}
+    groups = {name: [math.exp(v) for v in _logged(material, f)] for name, f in kinds.items()}
+    return [
+        (name, *(f"{of(own):.4g}" for of in (np.mean, np.min, np.max)))
+        for name, own in groups.items()
+        if own and not any(map(math.isnan, own))
+    ]
+
+
 def accuracy_table(groups: dict[str, list[float]]) -> list[tuple[str, ...]]:
     """(group, mean, lowest, highest) of the models' accuracies."""
     return [
@@ -126,7 +142,10 @@ def split_table(attacks: Mapping[str, AttackResults]) -> dict[str, Any] | None:
 
 
 def class_table(material: Material, attack: str) -> dict[str, Any]:
-    """A row a class: exposure, an attack's AUC, risk and gap, as far as they are known."""
+    """A row a class: exposure, an attack's AUC, risk and gap, as far as they are known; no row of
+    text."""
+    if material.is_text:
+        return {"columns": [], "rows": []}
     per_class = material.results.attacks[attack].per_class
     by_class = material.results.risk and material.results.risk.by_class
     labels = material.labels

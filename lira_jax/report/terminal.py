@@ -1,6 +1,7 @@
 """Results as text for a terminal."""
 
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 
 from lira_jax.audit.results import ProbeResults, Results
 from lira_jax.evaluation.estimate import Estimate
@@ -18,7 +19,30 @@ _WHERE_KNOWN = {"tpr_at_1e-5": "TPR@0.001%"}
 """Shown where it is known of a row; fewer than 100,000 non-members cannot tell it."""
 
 
-def parts(results: Results, more: bool = False) -> dict[str, str]:
+WIDTH = 100
+"""Columns of the short table and of sentences."""
+
+RECOMMENDED = (
+    *("lira_online", "lira_online_fixed", "lira_moderated"),
+    *("lira_offline", "lira_offline_fixed", "lira_offline_predicted"),
+    *("rmia_online", "rmia_offline", "base_online", "attack_r"),
+    *("class_modified_entropy", "loss"),
+    *("min_k", "wbc"),
+)
+"""The dozen, and two more of text, that the short table shows of many: the answer's attack, those
+that docs/attacks.md recommends beside it, and of each other kind one that is often reported."""
+
+
+def in_short(results: Results) -> list[str]:
+    """The attacks that a short table shows: RECOMMENDED, or all where there are no more."""
+    if len(results.attacks) <= len(RECOMMENDED):
+        return list(results.attacks)
+    return [name for name in RECOMMENDED if name in results.attacks] or list(results.attacks)
+
+
+def parts(
+    results: Results, more: bool = False, short: Sequence[str] | None = None
+) -> dict[str, str]:
     """Title -> text of each part of the results that is known, in the order of an audit.
 
     The first, all attacks, has an empty title.
@@ -26,10 +50,15 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
     Args:
       results: what is known.
       more: also how each attack decides, errs and agrees.
+      short: attacks of a table of WIDTH columns, without what stands in another table; None for all
+        and everything.
     """
-    found = {"": _attacks(results)}
+    found = {"": _attacks(results) if short is None else _short(results, short)}
     further = [*details.of_attacks(results), *table_one.table_one(results)] if more else []
-    for table in details.calibrated(results) + further:
+    calibrated = details.calibrated(results)
+    if short is not None and not more:
+        calibrated = calibrated[1:]  # accusations, which somebody has asked for
+    for table in calibrated + further:
         found[table.title] = of_table(table)
     if results.exposure_by_source:
         found["Exposure by source (Carlini et al. 2022, VII-B)"] = _exposure(
@@ -63,6 +92,25 @@ def parts(results: Results, more: bool = False) -> dict[str, str]:
 def of_table(table: details.Table) -> str:
     text = _grid([list(table.columns), *map(list, table.rows)])
     return f"{text}\n{table.note}" if table.note else text
+
+
+def _short(results: Results, names: Sequence[str]) -> str:
+    """The table of some attacks, what the rest is, and how the attack of the answer was chosen."""
+    shown = {m: head for m, head in _SHOWN.items() if m in ("auc", "tpr_at_1e-2", "tpr_at_1e-3")}
+    rows = [["attack", *shown.values(), "calib.@1%"]]
+    for name in names:
+        own = results.calibration_of(name)
+        rates = own and own.at["1e-2"]
+        calibrated = f"{100 * rates.tpr.value:.2f}" if rates and rates.tpr.is_known else "-"
+        found = results.attacks[name].metrics
+        rows.append([name, *(_cell(m, found[m], digits=3) for m in shown), calibrated])
+    said = ["AUC, and TPR in percent, with 95 % intervals."]
+    if any(row[-1] != "-" for row in rows[1:]):
+        said.append("calib.: a test of each example at 1 %, of what the attack judges by.")
+    if left := len(results.attacks) - len(names):
+        said.append(f"{left} more attacks, and more of each: --verbose, results.csv or the page.")
+    choice = wording.headline(results.attacks).choice.replace(wording.PERCENT, " %")
+    return "\n".join([_grid(rows), *(textwrap.fill(s, WIDTH) for s in (" ".join(said), choice))])
 
 
 def _attacks(results: Results) -> str:
@@ -134,9 +182,9 @@ def _grid(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _cell(metric: str, e: Estimate) -> str:
+def _cell(metric: str, e: Estimate, digits: int = 4) -> str:
     if not e.is_known:
         return "-"
     if metric == "auc":
-        return f"{e.value:.4f} [{e.low:.4f}, {e.high:.4f}]"
+        return f"{e.value:.{digits}f} [{e.low:.{digits}f}, {e.high:.{digits}f}]"
     return f"{100 * e.value:.2f} [{100 * e.low:.2f}, {100 * e.high:.2f}]"

@@ -1,10 +1,11 @@
 """The data set of a run, in the order in which its masks, labels and scores have the examples."""
 
+import contextlib
 import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,10 @@ from lira_jax.data import dataset as dataset_lib
 from lira_jax.data import masks, summary
 from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
-from lira_jax.experiment import DATA_PLACES, Experiment
-from lira_jax.runs.directory import DATA, KEEP, POOL, SOURCES, RunDirectory
-from lira_jax.runs.directory import probes as probes_view
+from lira_jax.experiment import DATA_PLACES, Data, Experiment
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import DATA, KEEP, POOL, SOURCES
+from lira_jax.runs.layout import probes as probes_view
 
 if TYPE_CHECKING:  # commands that read start without waiting for JAX
     from lira_jax.data.normalize import Normalizer
@@ -74,6 +76,31 @@ def read(e: Experiment, run: RunDirectory) -> Dataset:
       UserError: the data cannot be read.
     """
     e = _where_they_are(e, run)
+    if _kept is None:
+        return _read(e)
+    names = (field.name for field in dataclasses.fields(Data) if field.name != "normalize")
+    settings = tuple(getattr(e, name) for name in names)
+    if settings not in _kept:
+        _kept.clear()
+        _kept[settings] = _read(e)
+    return _kept[settings]
+
+
+_kept: dict[tuple, Dataset] | None = None
+
+
+@contextlib.contextmanager
+def reading_once() -> Iterator[None]:
+    """In the block, data are read, and remarks on them made, once and not in each stage."""
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
+
+
+def _read(e: Experiment) -> Dataset:
     from lira_jax.data import (
         load,  # here, so that --help need not wait for scikit-learn
         outliers,

@@ -8,8 +8,9 @@ import scipy
 
 from lira_jax.errors import UserError
 from lira_jax.progress import named_models
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis, Summary
+from lira_jax.runs.layout import POOL
 
 SAME_ACCURACY = 0.02
 """By so much a model's accuracy may differ between training's end and scoring."""

@@ -1,6 +1,7 @@
-"""The run directory: the only module that spells the names of its files.
+"""The run directory: what its files hold, and what stages agree on through them.
 
-folder.py says how they are written and checked (manifest.json, the hashes of all dumps).
+layout.py has their names; folder.py says how they are written and checked (manifest.json, the
+hashes of all dumps).
 """
 
 import contextlib
@@ -8,7 +9,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from lira_jax import progress
 from lira_jax.data.readers.reading import regular
 from lira_jax.errors import UserError
 from lira_jax.experiment import FIELDS, Experiment
-from lira_jax.runs import files
+from lira_jax.runs import files, layout
 from lira_jax.runs import records as records_lib
 from lira_jax.runs.folder import Folder
 from lira_jax.runs.health import Diagnosis
@@ -26,163 +27,7 @@ from lira_jax.runs.provenance import provenance
 if TYPE_CHECKING:  # commands that read start without waiting for JAX
     from lira_jax.models.fingerprint import Fingerprint
 
-EXPERIMENT = "experiment.json"
-KEEP = "keep.npy"
-"""Who trained on what, bool [models, examples]."""
-REFERENCE = "reference.npy"
-"""The defender's own non-members, bool [examples], which are not attacked."""
-SOURCES = "sources.npy"
-"""Where each example comes from, an index of `data.outliers.names`, int [examples]."""
-DATA = "data.npz"
-"""The examples that a run was begun with, where they were given as arrays."""
-METRICS = "metrics.jsonl"
-PLAN = "plan.json"
-PRIVACY = "privacy.json"
-"""What training with noise proves, as `defences.accounting.epsilon` gives it."""
-EXPOSURE = "exposure.npy"
-LT_IQR = "lt_iqr.npy"
-"""How much the loss of an example moves in training, float32 [targets, examples]."""
-RESULTS = "results.json"
-RESULTS_TABLE = "results.csv"
-ACCUSATIONS = "accusations.csv"
-KNOWN_TABLE = "known.csv"
-HALF_KNOWN_TABLE = "half_known.csv"
-VARIANTS_TABLE = "variants.csv"
-EPOCHS_TABLE = "epochs.csv"
-RESULT_SET = "attacks/manifest.json"
-"""Whose results are here, and the hashes of results.json and of all scores."""
-NAIVE = "naive"
-"""Under results against a defence, those of an attacker who does not know it."""
-PAGE = "report/index.html"
-COMPARISON = "report/compare.html"
-COMPARISON_TABLE = "report/compare.csv"
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """What the models said of some examples: of the pool, in the end or after an epoch, or of a
-    set of probes.
-
-    The files under its folder have the same names in every view.
-
-    Attributes:
-      folder: in the run directory; empty for the run directory itself.
-    """
-
-    folder: str
-
-    @property
-    def name(self) -> str:
-        """Of a set of probes, or the epoch's number; empty for the pool in the end."""
-        return self.folder.rpartition("/")[2]
-
-    @property
-    def labels(self) -> str:
-        """Name of the labels, int32 [examples]."""
-        return self._under("labels.npy")
-
-    def signal(self, name: str, model: int) -> str:
-        """Name of the dump of one model's signal, float32.
-
-        phi is [examples, queries], logits [examples, classes] or [examples, queries, classes],
-        other signals are [examples, queries, ...], or [examples, ...] of the plain query alone.
-        """
-        return f"{self._of_signal(name)}{model:04d}.npy"
-
-    def signals(self, names: Iterable[str]) -> list[str]:
-        """The signals that some file names are dumps of, phi and logits first."""
-        found = set()
-        for file in names:
-            for signal in _SIGNAL_FOLDERS:
-                if file.startswith(self._of_signal(signal)):
-                    found.add(signal)
-            if file.startswith(self._under("signals/")):
-                found.add(file.removeprefix(self._under("signals/")).split("/")[0])
-        return sorted(found, key=lambda name: (name != "phi", name != "logits", name))
-
-    def _of_signal(self, name: str) -> str:
-        return self._under(_SIGNAL_FOLDERS.get(name, f"signals/{name}/"))
-
-    def _under(self, name: str) -> str:
-        return f"{self.folder}/{name}" if self.folder else name
-
-
-_SIGNAL_FOLDERS = {"phi": "scores/", "logits": "logits/"}
-
-POOL = View("")
-"""The examples that the training sets were drawn from."""
-
-
-def probes(name: str) -> View:
-    """The view of a set of probes, examples that are in no training set."""
-    return View(f"probes/{name}")
-
-
-def epoch(number: int) -> View:
-    """The view of the pool by the models as they were after so many epochs of training."""
-    return View(f"epochs/{number:04d}")
-
-
-def released(name: str) -> View:
-    """The view of the pool by what the models release in the place of their logits."""
-    return View(f"{_RELEASED}{name}")
-
-
-def attack(name: str) -> str:
-    """Name of the scores of an attack, float32 [targets, examples]."""
-    return f"{_ATTACKS}{name}.npy"
-
-
-def attack_of(file: str) -> str | None:
-    """The attack whose scores a file has; None if it has no attack's."""
-    return file.removeprefix(_ATTACKS).removesuffix(".npy") if file.startswith(_ATTACKS) else None
-
-
-def figure(name: str, suffix: str) -> str:
-    """Name of a picture of the report."""
-    return f"report/{name}{suffix}"
-
-
 _WORDS = {str, type(None)}  # what a diagnosis may hold
-_ATTACKS, _DIAGNOSIS, _CODE, _RELEASED = "attacks/", "diagnosis/", "code", "released/"
-_IDENTITY = "run"
-
-
-def _diagnosis(model: int) -> str:
-    return f"{_DIAGNOSIS}{model:04d}"
-
-
-_WRITTEN_BY = {
-    KEEP: "lira-train",
-    "labels.npy": "lira-train",
-    SOURCES: "lira-train",
-    REFERENCE: "lira-train",
-    "scores": "lira-score",
-    "logits": "lira-score",
-    "signals": "lira-score --signals",
-    "probes": "lira-score --probes",
-    "epochs": "lira-train, once the model's folder in checkpoints/ is removed",
-    "released": "lira-score --release",
-    "attacks": "lira-attack",
-    EXPOSURE: "lira-attack",
-    LT_IQR: "lira-attack --at_epochs",
-    ACCUSATIONS: "lira-attack",
-    KNOWN_TABLE: "lira-attack --protocol=known",
-    HALF_KNOWN_TABLE: "lira-attack --protocol=half_known",
-}
-
-
-_FIRST_DUMPS = {
-    "train": (KEEP,),
-    "score": (*_SIGNAL_FOLDERS.values(), "signals/", "epochs/"),
-    **{name: (f"signals/{name}/",) for name in ("boundary_distance", "merlin")},
-}
-"""Stage, or signal -> what begins to exist once the fields that it fixes are fixed."""
-
-
-def _written_by(name: str) -> str:
-    """The command that writes a file; of a name that a damaged manifest has, all that may."""
-    return _WRITTEN_BY.get(name.split("/")[0], "lira-train, lira-score or lira-attack")
 
 
 class RunDirectory(Folder):
@@ -190,7 +35,8 @@ class RunDirectory(Folder):
 
     def __init__(self, path: str | os.PathLike):
         path = pathlib.Path(os.path.expanduser(path))
-        super().__init__(path, _written_by, RESULTS)
+        super().__init__(path, layout.written_by, layout.RESULTS)
+        self._seen: Experiment | None = None
 
     # The experiment
 
@@ -200,9 +46,9 @@ class RunDirectory(Folder):
         Raises:
           UserError: there is none, or it cannot be read.
         """
-        stored = self._json(EXPERIMENT)
+        stored = self._json(layout.EXPERIMENT)
         fields: Any = stored.get("experiment") if isinstance(stored, dict) else None
-        return experiment_lib.from_json(fields, str(self._file(EXPERIMENT)))
+        return experiment_lib.from_json(fields, str(self._file(layout.EXPERIMENT)))
 
     def settle_experiment(self, asked: Experiment, given: Collection[str]) -> Experiment:
         """Agrees on the experiment of this directory, as `settling` does, and stores it."""
@@ -235,14 +81,26 @@ class RunDirectory(Folder):
         if not self.has_experiment():
             experiment_lib.validate(asked)  # before the directory is made
         elif (settled := self._agreed(asked, given)) == self.read_experiment():
-            yield settled
+            with self._seeing(settled):
+                yield settled
             return
         with contextlib.ExitStack() as held:
             held.enter_context(self._lock())
             settled = self._agreed(asked, given)
-            if self.has_experiment() and settled == self.read_experiment():
+            stored = self.read_experiment() if self.has_experiment() else None
+            if settled == stored:
                 held.close()
-            yield settled
+            with self._seeing(stored):
+                yield settled
+
+    @contextlib.contextmanager
+    def _seeing(self, stored: Experiment | None) -> Iterator[None]:
+        """A block that `store_experiment` may replace this experiment in, and no other."""
+        self._seen = stored
+        try:
+            yield
+        finally:
+            self._seen = None
 
     def check_whole(self) -> None:
         """Checks that what is trained here can be told from its manifest.
@@ -250,7 +108,7 @@ class RunDirectory(Folder):
         Raises:
           UserError: there are checkpoints, and no entry of the masks that they were trained on.
         """
-        if KEEP not in self._manifest() and any(self.checkpoints().glob("[0-9]*/[!.]*")):
+        if layout.KEEP not in self._manifest() and any(self.checkpoints().glob("[0-9]*/[!.]*")):
             raise UserError(
                 f"--workdir={self.path}: it has checkpoints, and no manifest.json that says what "
                 "they were trained on; restore it, or start anew in another --workdir"
@@ -258,7 +116,7 @@ class RunDirectory(Folder):
 
     def identity(self) -> str | None:
         """What `settle_identity` has entered; None in runs of earlier versions."""
-        return self._manifest().get(_IDENTITY, {}).get("sha256")
+        return self._manifest().get(layout.IDENTITY, {}).get("sha256")
 
     def settle_identity(self, experiment: Experiment) -> None:
         """Enters a hash of the masks and of the experiment that the run begins with.
@@ -269,9 +127,12 @@ class RunDirectory(Folder):
             return
         with self._lock():
             entries = self._manifest()
-            if _IDENTITY not in entries:
-                fields = {"keep": entries[KEEP]["sha256"], **experiment_lib.to_json(experiment)}
-                self.enter({_IDENTITY: {"sha256": files.sha256_of_json(fields)}})
+            if layout.IDENTITY not in entries:
+                fields = {
+                    "keep": entries[layout.KEEP]["sha256"],
+                    **experiment_lib.to_json(experiment),
+                }
+                self.enter({layout.IDENTITY: {"sha256": files.sha256_of_json(fields)}})
 
     def working(
         self, stage: str, experiment: Experiment, models: Collection[int]
@@ -328,23 +189,27 @@ class RunDirectory(Folder):
 
     def has_experiment(self) -> bool:
         """Whether an experiment is stored here."""
-        return self._exists(EXPERIMENT)
+        return self._exists(layout.EXPERIMENT)
 
     def store_experiment(self, experiment: Experiment) -> None:
-        """Writes the experiment that `settling` has given, unless it is stored already."""
+        """Writes the experiment that `settling` has given, unless it is stored already.
+
+        Nor does it write over what another process has stored since; `working` tells of that.
+        """
         if self.has_experiment() and experiment == self.read_experiment():
             return
         with self._lock():
-            self._write_experiment(experiment)
+            if self._seen is None or self._seen == self.read_experiment():
+                self._write_experiment(experiment)
 
     def _is_fixed(self, stage: str) -> bool:
-        first = _FIRST_DUMPS.get(stage, ())
+        first = layout.FIRST_DUMPS.get(stage, ())
         begun = any(name.startswith(first) for name in self._manifest())
         return begun or any(claim.stage == stage for claim in self.claims())
 
     def _write_experiment(self, experiment: Experiment) -> None:
         self.write_checked_json(
-            EXPERIMENT, {"experiment": experiment_lib.to_json(experiment), **provenance()}
+            layout.EXPERIMENT, {"experiment": experiment_lib.to_json(experiment), **provenance()}
         )
 
     # The data's identity, text, checkpoints
@@ -391,7 +256,7 @@ class RunDirectory(Folder):
         Raises:
           UserError: it computes something else than before, under the same packages.
         """
-        known = self._manifest().get(_CODE, {})
+        known = self._manifest().get(layout.CODE, {})
         if fingerprint and known.get(fingerprint.versions, fingerprint.sha256) != (
             fingerprint.sha256
         ):
@@ -410,32 +275,38 @@ class RunDirectory(Folder):
           UserError: as `check_code`.
         """
         self.check_code(fingerprint, flag)
-        if fingerprint is None or fingerprint.versions in self._manifest().get(_CODE, {}):
+        if fingerprint is None or fingerprint.versions in self._manifest().get(layout.CODE, {}):
             return
         with self._lock():
             self.check_code(fingerprint, flag)
-            known = self._manifest().get(_CODE, {})
-            self.enter({_CODE: {**known, fingerprint.versions: fingerprint.sha256}})
+            known = self._manifest().get(layout.CODE, {})
+            self.enter({layout.CODE: {**known, fingerprint.versions: fingerprint.sha256}})
         if known:
             progress.note(
                 f"note: {flag}: the run in {self.path} began with {next(iter(known))}; whether the "
                 f"code is the same cannot be told under {fingerprint.versions}"
             )
 
-    def saved_signals(self, view: View = POOL) -> list[str]:
+    def saved_signals(self, view: layout.View = layout.POOL) -> list[str]:
         """Names of the signals of which there are dumps of some model, phi and logits first."""
         return view.signals(self.dumps())
 
+    def facts(self) -> list[str]:
+        """Names of what is known of the pool's examples themselves."""
+        files = sorted(name for name in self.dumps() if name.startswith(layout.FACTS))
+        return [name.removeprefix(layout.FACTS).removesuffix(".npy") for name in files]
+
     def record_diagnosis(self, model: int, diagnosis: Diagnosis) -> None:
         """Enters what is wrong with a model, or that nothing is, as its signals show."""
-        self._enter(_diagnosis(model), dataclasses.asdict(diagnosis))
+        self._enter(layout.diagnosis(model), dataclasses.asdict(diagnosis))
 
     def diagnoses(self) -> dict[int, Diagnosis]:
         """Model -> what `record_diagnosis` has entered."""
         return {
-            int(name.removeprefix(_DIAGNOSIS)): Diagnosis.of_entry(entry)
+            int(name.removeprefix(layout.DIAGNOSIS)): Diagnosis.of_entry(entry)
             for name, entry in self._manifest().items()
-            if re.fullmatch(rf"{_DIAGNOSIS}\d+", name) and set(map(type, entry.values())) <= _WORDS
+            if re.fullmatch(rf"{layout.DIAGNOSIS}\d+", name)
+            and set(map(type, entry.values())) <= _WORDS
         }
 
     def data_fingerprint(self) -> str | None:
@@ -445,9 +316,9 @@ class RunDirectory(Folder):
     def append_metrics(self, records: list[dict]) -> None:
         """Appends lines to metrics.jsonl, none of them to a line that a kill has cut short."""
         lines = records_lib.to_lines(records)
-        if self._exists(METRICS):
-            regular(self._file(METRICS))
-        with self._lock(), open(self.path / METRICS, "ab+") as file:
+        if self._exists(layout.METRICS):
+            regular(self._file(layout.METRICS))
+        with self._lock(), open(self.path / layout.METRICS, "ab+") as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 lines = lines if file.read(1) == b"\n" else "\n" + lines
@@ -455,15 +326,15 @@ class RunDirectory(Folder):
 
     def read_metrics(self) -> list[dict]:
         """The records of metrics.jsonl; a line cut short by a kill, or changed, is passed over."""
-        if not self._exists(METRICS):
+        if not self._exists(layout.METRICS):
             return []
-        regular(self._file(METRICS))
-        found, changed = records_lib.from_lines(self._file(METRICS).read_bytes())
-        if changed and METRICS not in self._told:
-            self._told.add(METRICS)
+        regular(self._file(layout.METRICS))
+        found, changed = records_lib.from_lines(self._file(layout.METRICS).read_bytes())
+        if changed and layout.METRICS not in self._told:
+            self._told.add(layout.METRICS)
             progress.remark(
-                f"{self._file(METRICS)}: lines that were changed after they were written are "
-                f"passed over: {changed}"
+                f"{self._file(layout.METRICS)}: lines that were changed after they were written "
+                f"are passed over: {changed}"
             )
         return found
 
@@ -473,12 +344,12 @@ class RunDirectory(Folder):
         Raises:
           UserError: it is damaged.
         """
-        return self._json(PRIVACY) if self._exists(PRIVACY) else None
+        return self._json(layout.PRIVACY) if self._exists(layout.PRIVACY) else None
 
     def write_privacy(self, found: dict[str, Any]) -> None:
         """Writes privacy.json."""
         with self._lock():
-            self.write_checked_json(PRIVACY, found)
+            self.write_checked_json(layout.PRIVACY, found)
 
     def read_plan(self, where: str) -> dict | None:
         """The fields of the fastest Plan of several on such devices; None if none was timed."""
@@ -490,7 +361,9 @@ class RunDirectory(Folder):
     def write_plan(self, where: str, plan: dict, timings: list[dict]) -> None:
         """Keeps in plan.json how training is lifted on some devices, and the timings, if any."""
         with self._lock():
-            self.write_json(PLAN, {**self.read_plans(), where: {"plan": plan, "timings": timings}})
+            self.write_json(
+                layout.PLAN, {**self.read_plans(), where: {"plan": plan, "timings": timings}}
+            )
 
     def read_plans(self) -> dict:
         """What plan.json holds: devices in words -> {"plan": ..., "timings": ...}.
@@ -498,7 +371,7 @@ class RunDirectory(Folder):
         Nothing, if it cannot be read: all of it can be measured again.
         """
         with contextlib.suppress(UserError):
-            plans = self._json(PLAN)
+            plans = self._json(layout.PLAN)
             return plans if isinstance(plans, dict) else {}
         return {}
 
@@ -516,7 +389,7 @@ class RunDirectory(Folder):
         Args:
           naive: whether the shadow models are undefended.
         """
-        return RunDirectory(self.path / _RELEASED / name / (NAIVE if naive else ""))
+        return RunDirectory(self.path / layout.RELEASED / name / (layout.NAIVE if naive else ""))
 
     def tensorboard(self) -> pathlib.Path:
         """The folder of TensorBoard's event files."""

@@ -9,14 +9,15 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.plain import is_plain
-from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.shared.signals import Fact, Saved, Signals
 from lira_jax.attacks.shared.targets import Counterparts, Inside, Outside
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs import diagnoses, directory, health, stops
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.runs import diagnoses, health, layout, stops
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.layout import KEEP, POOL, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +137,14 @@ def saved_signals(
     names = [name for name in saved[0] if all(name in others for others in saved)]
     if not names:
         run.read(views[0].signal("phi", models[0]))  # which says what to do
-    return Signals({name: _Files(run, views, name, models, len(labels)) for name in names}, labels)
+    saved_here: dict[str, Saved] = {
+        name: _Files(run, views, name, models, len(labels)) for name in names
+    }
+    if not any(layout.is_probes(one) for one in views):
+        for name in run.facts():
+            values = run.read(layout.fact(name), (len(labels),))
+            saved_here[name] = Fact(values, len(models))
+    return Signals(saved_here, labels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -384,7 +392,7 @@ def load_probe(
     Raises:
       UserError: a dump is missing or damaged.
     """
-    view = directory.probes(name)
+    view = layout.probes(name)
     labels = run.read(view.labels, (None,))
     outputs = saved_signals(run, view, loaded.models, labels)
     of_targets = loaded.evidence.targets

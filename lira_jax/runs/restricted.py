@@ -6,8 +6,9 @@ import numpy as np
 
 from lira_jax.attacks.shared.targets import Inside, Outside
 from lira_jax.errors import UserError
-from lira_jax.runs.directory import KEEP, POOL, REFERENCE, RunDirectory, View
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_evidence
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE, View
 
 
 def without_reference(loaded: Loaded, run: RunDirectory) -> Loaded:

@@ -19,7 +19,8 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.errors import UserError
 from lira_jax.runs import files
-from lira_jax.runs.directory import (
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import (
     ACCUSATIONS,
     EPOCHS_TABLE,
     EXPOSURE,
@@ -28,7 +29,6 @@ from lira_jax.runs.directory import (
     RESULTS,
     RESULTS_TABLE,
     VARIANTS_TABLE,
-    RunDirectory,
     attack_of,
 )
 

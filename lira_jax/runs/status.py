@@ -15,10 +15,11 @@ from lira_jax.data import masks, probes
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, own_code, target_experiment
 from lira_jax.progress import named_models
-from lira_jax.runs import checkpoint, diagnoses, directory, files
+from lira_jax.runs import checkpoint, diagnoses, files, layout
 from lira_jax.runs.claims import Claim
-from lira_jax.runs.directory import KNOWN_TABLE, PAGE, POOL, RESULTS, RunDirectory, attack_of
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.layout import KNOWN_TABLE, PAGE, POOL, RESULTS, attack_of
 
 STAGES = ("train", "score", "attack", "report")
 
@@ -138,7 +139,7 @@ def _inspect(
             damaged[f"checkpoints/{model:04d}/{which}"] = str(error)
     trained = [m for m, which in saved.items() if which == checkpoint.FINAL]
     epochs = {m: checkpoint.latest_epoch(folder, m) for m in sorted(set(models) - set(trained))}
-    views = [POOL, *(directory.probes(name) for name in probes.parse(e.probes))]
+    views = [POOL, *(layout.probes(name) for name in probes.parse(e.probes))]
     signals = [(view, name) for view in views for name in e.signal_names]
     scored = [m for m in models if all(view.signal(n, m) in whole for view, n in signals)]
     metrics = run.read_metrics()

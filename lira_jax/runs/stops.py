@@ -12,8 +12,9 @@ from typing import Any
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment, scored_epochs
-from lira_jax.runs import directory
-from lira_jax.runs.directory import POOL, RunDirectory, View
+from lira_jax.runs import layout
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import POOL, View
 
 BEST_TEST_LOSS = "best_test_loss"
 
@@ -45,7 +46,7 @@ def of_models(run: RunDirectory, experiment: Experiment, stop_at: str) -> list[S
     """
     e, given = experiment, f"--stop_at={stop_at}"
     end = Stop(e.epochs, POOL)
-    scored = {epoch: Stop(epoch, directory.epoch(epoch)) for epoch in scored_epochs(e)}
+    scored = {epoch: Stop(epoch, layout.epoch(epoch)) for epoch in scored_epochs(e)}
     if stop_at == "":
         return [end] * e.num_models
     if re.fullmatch(r"\d+", stop_at):
@@ -68,7 +69,7 @@ def of_models(run: RunDirectory, experiment: Experiment, stop_at: str) -> list[S
     records, judged_by = logged(run), "test_accuracy" if wanted else "test_loss"
     if all(record.get(judged_by) is None for record in records.values()):
         raise UserError(
-            f"{given}: {run.path / directory.METRICS} knows no {judged_by}; give an epoch, or "
+            f"{given}: {run.path / layout.METRICS} knows no {judged_by}; give an epoch, or "
             "train with a test set"
         )
 

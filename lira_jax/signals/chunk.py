@@ -17,8 +17,9 @@ from lira_jax.models import recipe as recipes
 from lira_jax.models.conv import usual_form
 from lira_jax.models.network import Network
 from lira_jax.runs import health
-from lira_jax.runs.directory import RunDirectory, View
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Summary
+from lira_jax.runs.layout import View
 from lira_jax.signals import measure, table
 from lira_jax.signals.measure import Measure
 

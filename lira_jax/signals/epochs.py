@@ -11,7 +11,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment, scored_epochs
 from lira_jax.models.network import Network
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.signals import table
 from lira_jax.signals.chunk import ChunkScorer
@@ -63,7 +63,7 @@ class EpochScorer:
             them is padding.
           images, labels: of the pool, on the devices or in host memory.
         """
-        view = directory.epoch(epoch)
+        view = layout.epoch(epoch)
         left = {i: missing(self._run, i, self._names, view) for i in models}
         if not any(left.values()):
             return

@@ -10,7 +10,7 @@ from lira_jax.signals.phi import loss
 NAMES = ("l1", "l2", "min", "linf", "mean", "skewness", "kurtosis")
 """The seven numbers of Rezaei and Liu 2021, in their order."""
 
-_COPIES = 3  # of the gradients of a block: themselves, and two powers of them
+COPIES = 3  # of the gradients of a block: themselves, and two powers of them
 
 
 def gradient_norms_w(batch: Measurement) -> jax.Array:
@@ -35,7 +35,7 @@ def gradient_norms_w(batch: Measurement) -> jax.Array:
     def norms(x, label):
         return seven(jax.tree.leaves(jax.grad(loss_of)(weights, x, label)))
 
-    size = _COPIES * sum(4 * leaf.size for leaf in jax.tree.leaves(weights))
+    size = COPIES * sum(4 * leaf.size for leaf in jax.tree.leaves(weights))
     block = max(1, batch.block_bytes // max(1, size))
     return in_blocks(norms, (batch.normalised, batch.labels), block)
 

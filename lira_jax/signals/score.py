@@ -15,7 +15,8 @@ from lira_jax.ensemble import chunks, lift
 from lira_jax.experiment import Experiment
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint, diagnoses, health
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory, View
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL, View
 from lira_jax.signals import chunk, dependence, measure, table
 from lira_jax.signals.chunk import ChunkScorer, Said
 
@@ -142,7 +143,7 @@ def _score(
 
     width = chunks.width(score.strategy, e.models_per_chunk, len(todo), devices)
     total = len(todo) * num_examples * score.queries
-    with progress.bar(f"score{where}", total, "images", rate=True) as bar:
+    with progress.bar(f"score{where}", total, examples.unit, rate=True) as bar:
         chunks.in_chunks(todo, width, devices, score_chunk)
     for name, numbers in failed.items():
         if sum(numbers.values()):

@@ -4,30 +4,28 @@ import jax
 import jax.numpy as jnp
 
 from lira_jax.data.text import sequences
+from lira_jax.models import tokens as tokens_lib
 
 _LEAST = 1e-30
+_LEAST_VARIANCE = 1e-12  # where one token has all the probability
 
 
-def token_log_probabilities(logits, tokens):
-    """log p of each token given those before it.
+def token_z(logits, tokens):
+    """log p of each token, less the mean of log p over all tokens that could stand there by their
+    own probabilities, by its standard deviation there.
 
-    Args:
-      logits: [B, L, vocabulary], those at t of token t.
-      tokens: [B, L], padded by a number below 0.
+    Zhang et al. 2025, Min-K%++ (https://arxiv.org/abs/2404.02936), equation 3.
 
     Returns:
       float32 [B, L], 0 at padding.
     """
-    tokens = tokens.astype(jnp.int32)
-    own = jnp.take_along_axis(logits, jnp.maximum(tokens, 0)[..., None], -1)[..., 0]
-    log_p = own - jax.nn.logsumexp(logits, -1)
-    return jnp.where(tokens == sequences.PADDING, 0.0, log_p)
-
-
-def mean_loss(logits, tokens):
-    """The mean cross-entropy L of a sequence's tokens, in nats: float32 [B]."""
-    log_p = token_log_probabilities(logits, tokens)
-    return -log_p.sum(-1) / sequences.lengths(tokens)
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32), -1)
+    p = jnp.exp(log_p)
+    mean = jnp.sum(p * log_p, -1, keepdims=True)
+    variance = jnp.sum(p * jnp.square(log_p - mean), -1)
+    own = tokens_lib.log_probabilities(logits, tokens)
+    z = (own - mean[..., 0]) / jnp.sqrt(jnp.maximum(variance, _LEAST_VARIANCE))
+    return jnp.where(tokens == sequences.PADDING, 0.0, z)
 
 
 def phi(logits, tokens):
@@ -40,5 +38,5 @@ def phi(logits, tokens):
     Returns:
       float32 [B].
     """
-    loss = mean_loss(logits, tokens)
+    loss, _ = tokens_lib.mean_loss(logits, tokens)
     return -loss - jnp.log(jnp.maximum(-jnp.expm1(-loss), _LEAST))

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.attacks.shared.plain import ARGUMENT, is_plain
+from lira_jax.attacks.shared.texts import FACTS
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
+from lira_jax.models import tokens
 from lira_jax.models.network import Network
 from lira_jax.signals import merlin as merlin_lib
 from lira_jax.signals import sequence
@@ -85,7 +87,15 @@ SIGNALS: dict[str, Signal] = {
         "tokens of the longest sequence",
         f"{_LIRA}, appendix",
         1,
-        measure=lambda batch: sequence.token_log_probabilities(batch.outputs, batch.inputs),
+        measure=lambda batch: tokens.log_probabilities(batch.outputs, batch.inputs),
+        text=True,
+    ),
+    "token_z": Signal(
+        "of text, the same standardised by all tokens that could stand there",
+        "tokens of the longest sequence",
+        "Zhang et al. 2025, https://arxiv.org/abs/2404.02936, equation 3",
+        1,
+        measure=lambda batch: sequence.token_z(batch.outputs, batch.inputs),
         text=True,
     ),
     "gradient_norms_w": Signal(
@@ -173,7 +183,7 @@ def measures(
             ]
             raise bad_choice("--signals", name, [*known, *network.signals])
         if signal.measure is None:
-            needs = " and ".join(DERIVED[name].needs)
+            needs = " and ".join(n for n in DERIVED[name].needs if n not in FACTS)
             raise UserError(
                 f"--signals={name}: it is computed from {needs} when an attack asks for it; name "
                 f"{needs} instead"

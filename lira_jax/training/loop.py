@@ -21,7 +21,8 @@ from lira_jax.models import network as networks
 from lira_jax.models import recipe as recipes
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import REFERENCE, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import REFERENCE
 from lira_jax.training import hooks, metrics, planning
 from lira_jax.training import recipe as training_recipe
 from lira_jax.training.metrics import Outcome
@@ -56,6 +57,7 @@ def check(
     normalizer = normalizer or normalize.fit(dataset.x, e.normalize)
     network = networks.of_recipe(recipe, recipes.flag(e), dataset, normalizer)
     planning.plan_by_rule(e, e.num_models, devices, network.shapes)
+    planning.check_size(e, jax.eval_shape(recipe.init, jax.random.key(0)), devices)
     return network
 
 
@@ -133,7 +135,7 @@ def _train(
     in_epoch = programs.steps * experiment.batch_size
     total, done = len(todo) * experiment.epochs * in_epoch, sum(begun.values()) * in_epoch
     outcomes: list[Outcome] = []
-    with progress.bar("train", total, "images", initial=done, rate=True) as bar:
+    with progress.bar("train", total, dataset.unit, initial=done, rate=True) as bar:
         called = [
             hooks.ShowProgress(bar, programs, len(todo)),
             hooks.LogMetrics(run, programs, programs.flops_per_image()),

@@ -219,6 +219,26 @@ def _timings(job: Job, num_models: int, params) -> list[tuning.Timing]:
     return tuning.choose(plans, trial, lambda t: images / t.images_per_second, widest=widest)
 
 
+def check_size(experiment: Experiment, state, devices: Mesh) -> None:
+    """Checks that one model fits on a device at all.
+
+    Args:
+      state: of one model in training, or its shapes: weights and what the optimiser remembers.
+
+    Raises:
+      UserError: it does not.
+    """
+    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    limit = hardware.usable_bytes(devices.devices.flat[0])
+    if needed > limit:
+        raise UserError(
+            f"--model={experiment.model}: the weights of one model and the optimiser's memory are "
+            f"{needed} bytes ({needed / 2**30:.1f} GiB), and a device has {limit} to spare "
+            f"({limit / 2**30:.1f} GiB); a model is not split over devices, so take a smaller one "
+            "(--depth, --width) or a larger device"
+        )
+
+
 def fitting(programs: Programs, width: int) -> int:
     """The largest width, at most the one given, whose program fits into memory."""
     devices = programs.devices.size

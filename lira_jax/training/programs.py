@@ -21,7 +21,7 @@ from lira_jax.defences import accounting
 from lira_jax.defences import table as defences
 from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
-from lira_jax.models import network
+from lira_jax.models import network, tokens
 from lira_jax.models import recipe as recipes
 from lira_jax.models.table import has_convolution
 from lira_jax.runs import health
@@ -228,7 +228,7 @@ class Programs:
         if network.classifies:
             loss = losses.cross_entropy(outputs, labels[index])
         elif network.reads_text:
-            loss, _ = losses.of_tokens(outputs, inputs)
+            loss, _ = tokens.mean_loss(outputs, inputs)
         return health.summarise(outputs, network.classifies), loss
 
 

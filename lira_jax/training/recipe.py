@@ -10,7 +10,7 @@ import optax
 from lira_jax.defences import adversarial_regularization, dp_sgd
 from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
-from lira_jax.models import network, own
+from lira_jax.models import network, own, tokens
 from lira_jax.models import recipe as recipes
 from lira_jax.models.recipe import Batch, Context, Recipe
 from lira_jax.training import losses, optimizer
@@ -102,8 +102,7 @@ def supervised(
             )
             weights = batch.weights
             if context.vocabulary:
-                tokens = batch.inputs.astype(jnp.int32)
-                loss, count = losses.of_tokens(logits, tokens, e.label_smoothing)
+                loss, count = tokens.mean_loss(logits, batch.inputs, e.label_smoothing)
                 weights *= count
             else:
                 loss = losses.of_batch(logits, batch, e.label_smoothing)

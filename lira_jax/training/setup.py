@@ -11,10 +11,12 @@ import numpy as np
 from lira_jax import progress
 from lira_jax.data import examples, masks, normalize
 from lira_jax.data.dataset import Dataset
+from lira_jax.data.text import facts
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import data as run_data
-from lira_jax.runs.directory import KEEP, POOL, REFERENCE, SOURCES, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE, SOURCES, fact
 from lira_jax.training import event_files
 
 if TYPE_CHECKING:  # commands look at their flags without waiting for JAX
@@ -109,6 +111,9 @@ def store(runs: Runs, dataset: Dataset, keep: np.ndarray, networks: Sequence["Ne
         run.settle_identity(e)
         if dataset.sources is not None:
             run.write_once(SOURCES, dataset.sources)
+        if dataset.is_text and not run.facts():
+            for name, values in facts.of(dataset).items():
+                run.write_once(fact(name), values)
         if (apart := reference(run, e, keep)) is not None:
             run.write_once(REFERENCE, apart)
         privacy.store(run, e, keep)

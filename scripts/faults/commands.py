@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -116,7 +115,7 @@ class Running:
                 try:
                     _run(lines, log, folder)
                 except BaseException:
-                    traceback.print_exc()
+                    sys.excepthook(*sys.exc_info())  # as at the end of a process of its own
                 finally:
                     os._exit(70)
 

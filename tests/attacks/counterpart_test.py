@@ -14,7 +14,11 @@ from lira_jax.attacks.shared.targets import Counterparts, Inside
 from lira_jax.attacks.table import ATTACKS, COMPATIBLE
 
 TABLE = {
-    **{n: a for n, a in ATTACKS.items() if not a.slow and set(a.needs) <= {"phi", "logits"}},
+    **{
+        n: a
+        for n, a in ATTACKS.items()
+        if not a.slow and set(a.needs) <= {"phi", "logits", "merlin"}
+    },
     "random_forest": ATTACKS["random_forest"],
     **{f"{name} (tf_privacy)": attack for name, attack in COMPATIBLE["tf_privacy"].items()},
 }
@@ -32,11 +36,17 @@ def evidence(seed, num_models=8, num_examples=150, classes=3, gap=0.0):
         others = np.where(np.arange(classes) == labels[:, None], -np.inf, logits)
         own = np.take_along_axis(logits, labels[None, :, None], -1)[..., 0]
         phi = own - np.logaddexp.reduce(others, -1)
-        recipes.append((phi[:, :, None].astype(np.float32), logits.astype(np.float32)))
-    (phi, logits), (outside_phi, outside_logits) = recipes
-    outputs = Signals({"phi": outside_phi, "logits": outside_logits}, labels)
-    everyone = Counterparts(outputs, np.arange(num_models))
-    return Evidence.of_arrays(labels, keep, everyone, phi=phi, logits=logits)
+        noisy = phi[..., None] + rng.normal(size=(*phi.shape, 3)) * [9, 1, 9]  # of one scale best
+        recipes.append(
+            {
+                "phi": phi[:, :, None].astype(np.float32),
+                "logits": logits.astype(np.float32),
+                "merlin": np.round(100 / (1 + np.exp(-noisy))).astype(np.float32) / 100,
+            }
+        )
+    signals, outside = recipes
+    everyone = Counterparts(Signals(outside, labels), np.arange(num_models))
+    return Evidence.of_arrays(labels, keep, everyone, **signals)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -60,7 +70,10 @@ def test_the_counterpart_of_a_target_has_no_say(name):
     logits[3] = logits[3][:, ::-1]
     if name in ("long", "long_fraction"):  # they choose whom they attack by all logits
         logits[3] = e.signals["logits"][3]
-    changed = dataclasses.replace(e, signals=Signals({"phi": phi, "logits": logits}, e.labels))
+    shares = e.signals["merlin"].copy()
+    shares[3, :, 0] = e.keep[3]  # at this scale it tells everything
+    other = Signals({"phi": phi, "logits": logits, "merlin": shares}, e.labels)
+    changed = dataclasses.replace(e, signals=other)
     np.testing.assert_allclose(TABLE[name].run(changed), TABLE[name].run(e), atol=1e-6)
 
 

@@ -153,8 +153,20 @@ def test_a_way_that_cannot_be_gone_is_refused_with_the_command(names, message):
 def test_unknown_classifiers_and_samplings_are_refused():
     with pytest.raises(UserError, match="--known_classifiers=svm"):
         known_ways.learner(["svm"], ["none"], 0)
+    with pytest.raises(UserError, match="--known_tries=-1: give 0"):
+        known_ways.learner(["random_forest"], ["none"], 0, tries=-1)
     with pytest.raises(UserError, match="--known_sampling=half"):
         known_ways.learner(["network"], ["half"], 0)
+
+
+def test_the_search_has_the_length_that_is_asked_for(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        known_classifiers, "CLASSIFIERS", {"random_forest": lambda *_, **given: seen.update(given)}
+    )
+    features, members = np.zeros((4, 1)), np.array([True, True, False, False])
+    known_ways.learner(["random_forest"], ["none"], 7, tries=3, trees=20)(features, members)
+    assert seen == {"tries": 3, "trees": 20}
 
 
 def test_signals_that_are_not_there_are_named():

@@ -6,6 +6,7 @@ from audit.small_evidence import small_evidence, with_outside_targets
 from scipy.special import softmax
 
 from lira_jax.attacks.shared.signals import Signals
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.evaluation.calibration import confidence_and_correctness, expected_calibration_error
 
@@ -41,7 +42,8 @@ def test_confidences_are_those_of_the_softmax():
 
 
 def test_members_are_at_higher_risk():
-    risk = model_facts(small_evidence(examples=600))["risk"]
+    evidence = small_evidence(examples=600)
+    risk = model_facts(evidence, risk_scores=ATTACKS["privacy_risk"].run(evidence))["risk"]
     assert len(risk.by_class.risk) == 3
     assert all(r > 0.5 for r in risk.by_class.risk)
     assert risk.calibration.rmse < 0.1

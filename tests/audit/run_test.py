@@ -43,7 +43,7 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     assert all(earlier < later for earlier, later in itertools.pairwise(known))
     assert known[-1] == {
         *("attacks", "calibrated", "pool_spread_factor"),
-        *("accuracy", "calibration", "confidence", "confidence_shapes", "risk"),
+        *("accuracy", "calibration", "confidence", "confidence_shapes"),
         "exposure_by_source",
         *("probes", "ablation", "num_shadows", "num_queries", "statistics"),
     }
@@ -56,8 +56,16 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     )
 
 
+def test_the_risk_is_told_where_its_attack_was_made():
+    evidence, saved = small_evidence(examples=600), {}
+    request = audit.Request(("loss", "privacy_risk"))
+    found = audit.audit_evidence(evidence, request, START, save=saved.__setitem__)
+    expected = model_facts(evidence, risk_scores=saved["attacks/privacy_risk.npy"])
+    assert found.risk == expected["risk"]
+    assert audit.audit_evidence(evidence, audit.Request(("loss",)), START).risk is None
+
+
 PARTS = {
-    "model_facts._privacy_risk": "left out the privacy risk: too few of something",
     "on_probes": "left out the probes noise: too few of something",
     "ablation": "left out --ablation: too few of something",
     "number_of_shadows": "left out --num_shadows: too few of something",
@@ -85,14 +93,13 @@ def test_a_part_that_cannot_be_made_is_left_out_aloud_and_the_others_are_not(
     def refuse(*arguments):
         raise UserError("too few of something")
 
-    monkeypatch.setattr(f"lira_jax.audit.{'' if '.' in part else 'run.'}{part}", refuse)
+    monkeypatch.setattr(f"lira_jax.audit.run.{part}", refuse)
     rest = everything()
     assert PARTS[part] in capsys.readouterr().err.splitlines()
     missing = {name for name, value in whole.items() if rest[name] != value}
     assert (
         missing
         == {
-            "model_facts._privacy_risk": {"risk"},
             "on_probes": {"probes"},
             "ablation": {"ablation"},
             "number_of_shadows": {"num_shadows"},
@@ -144,7 +151,7 @@ def test_an_ablation_that_fails_leaves_the_attacks(tmp_path, monkeypatch, error)
         audit.audit_run(loaded, EVERYTHING, RunDirectory(tmp_path))
     found = Results.read(tmp_path)
     assert list(found.attacks) == ["loss", "lira_offline"]
-    assert found.risk is not None
+    assert found.calibration is not None
     assert (found.ablation, found.num_shadows) == ((), ())
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 3
     assert not [p for p in tmp_path.iterdir() if "@" in p.name]

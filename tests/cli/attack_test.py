@@ -14,14 +14,9 @@ from lira_jax.errors import UserError
 from lira_jax.interop import release
 from lira_jax.interop.write import export as write_export
 from lira_jax.runs import data as run_data
-from lira_jax.runs import directory
-from lira_jax.runs.directory import (
-    HALF_KNOWN_TABLE,
-    POOL,
-    RESULTS_TABLE,
-    RunDirectory,
-    attack_of,
-)
+from lira_jax.runs import layout
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import HALF_KNOWN_TABLE, POOL, RESULTS_TABLE, attack_of
 
 ATTACKS = "--attacks=lira_online,loss"
 
@@ -171,11 +166,11 @@ def test_variants_of_an_attack_stand_beside_each_other_everywhere(run, capsys):
     assert {name for name in map(attack_of, run.dumps()) if name} == set(names)
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in printed for name in names)
-    plain, vote, taylor = (run.read(directory.attack(name)) for name in names)
+    plain, vote, taylor = (run.read(layout.attack(name)) for name in names)
     assert np.any(plain != vote)
     assert np.any(plain != taylor)
     call(attack, f"--workdir={run.path}", "--compat=rmia", "--attacks=rmia_online")
-    assert np.any(run.read(directory.attack("rmia_online")) != plain)
+    assert np.any(run.read(layout.attack("rmia_online")) != plain)
 
 
 def test_the_protocol_of_known_members_writes_its_own_table_alone(run, capsys):

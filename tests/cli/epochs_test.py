@@ -1,5 +1,6 @@
 """lira-attack on models as they were after some epochs."""
 
+import csv
 import dataclasses
 
 import numpy as np
@@ -11,8 +12,8 @@ from lira_jax.audit.results import Results
 from lira_jax.cli import attack
 from lira_jax.errors import UserError
 from lira_jax.interop.arrays import phi_from_logits
-from lira_jax.runs import directory
-from lira_jax.runs.directory import POOL
+from lira_jax.runs import layout
+from lira_jax.runs.layout import POOL
 
 ATTACKS = "--attacks=loss,class_confidence"
 
@@ -24,7 +25,7 @@ def run(tmp_path_factory):
     run, e, labels, keep = scored(path, queries=2, save_logits="plain")
     run.store_experiment(dataclasses.replace(e, score_epochs="2,4,5,6"))
     for epoch in (2, 4, 5, 6):
-        view = directory.epoch(epoch)
+        view = layout.epoch(epoch)
         run.write(view.labels, labels)
         for model in range(8):
             if model == 5 and epoch > 4:
@@ -62,11 +63,31 @@ def test_an_attack_at_all_epochs_has_a_table_a_file_and_a_ranking(run, tmp_path,
     assert not (tmp_path / "epochs.csv").exists()
 
 
+def test_an_attacker_who_knows_members_is_followed_over_epochs(run, tmp_path, capsys):
+    flags = (f"--workdir={run.path}", "--protocol=known", f"--out={tmp_path}", "--targets=0,3")
+    call(attack, *flags, "--at_epochs=2,5")
+    assert "The attack on confidences over epochs" in capsys.readouterr().out
+    with open(tmp_path / "known_epochs.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["2", "5"]
+    assert [float(row["test_loss"]) for row in rows] == [2.5, 0.5]  # of models 0 and 3
+    assert rows[0]["train_loss"] == ""
+    labels, keep = run.read(POOL.labels), run.read(layout.KEEP)
+    for row in rows:
+        view, wrong = layout.epoch(int(row["epoch"])), []
+        for model in (0, 3):
+            predicted = run.read(view.signal("logits", model)).argmax(-1)
+            wrong.append((keep[model] & (predicted != labels)).sum())
+        assert float(row["misclassified_members"]) == np.mean(wrong)
+    with pytest.raises(UserError, match="--at_epochs=3: "):
+        call(attack, *flags, "--at_epochs=3")
+
+
 def test_targets_with_losses_in_all_epochs_are_ranked_by_them(run, tmp_path, capsys):
     given = [f"--workdir={run.path}", ATTACKS, f"--out={tmp_path}", "--targets=0,3"]
     call(attack, *given, "--at_epochs=all", "--at_epochs_attack=loss")
     assert "LT-IQR" in capsys.readouterr().out
-    assert np.load(tmp_path / directory.LT_IQR).shape == (2, 90)
+    assert np.load(tmp_path / layout.LT_IQR).shape == (2, 90)
 
 
 def test_models_stopped_early_are_attacked_as_they_were(run, tmp_path, capsys):
@@ -81,11 +102,11 @@ def test_models_stopped_early_are_attacked_as_they_were(run, tmp_path, capsys):
     assert found.stop_epochs == (4, 5, 4, 5, 4, 4, 4, 5)  # model 5 was not scored after its fourth
     expected = np.stack(
         [
-            run.read(directory.epoch(epoch).signal("phi", model))[:, 0]
+            run.read(layout.epoch(epoch).signal("phi", model))[:, 0]
             for model, epoch in zip(found.targets, found.stop_epochs, strict=True)
         ]
     )
-    scores = np.load(tmp_path / directory.attack("loss"))
+    scores = np.load(tmp_path / layout.attack("loss"))
     order = np.argsort(expected.ravel())
     assert (np.diff(scores.ravel()[order]) >= 0).all()
 

@@ -25,7 +25,7 @@ from lira_jax.errors import UserError
 from lira_jax.evaluation import roc as roc_lib
 from lira_jax.interop import queries, write
 from lira_jax.interop import read as layouts
-from lira_jax.runs import directory
+from lira_jax.runs import layout as run_layout
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def test_tf_privacy_files_are_as_the_reference_writes_them(tmp_path, shared):
     expected = {"x_train.npy": images / 127.5 - 1, "y_train.npy": labels.astype(np.int64)}
     for m in range(M):
         phi, logits = (
-            run.read(directory.POOL.signal("phi", m)),
-            run.read(directory.POOL.signal("logits", m)),
+            run.read(run_layout.POOL.signal("phi", m)),
+            run.read(run_layout.POOL.signal("logits", m)),
         )
         expected[f"experiment-{m}_{M}/keep.npy"] = keep[m]
         expected[f"experiment-{m}_{M}/scores/0000000007.npy"] = phi[:, order].astype(np.float64)
@@ -87,9 +87,9 @@ def test_what_is_exported_reads_back_the_same(tmp_path, queries, save_logits):
         np.testing.assert_array_equal(evidence.labels, labels)
         np.testing.assert_array_equal(evidence.keep, keep)
         for m in range(4):
-            logits = run.read(directory.POOL.signal("logits", m))
+            logits = run.read(run_layout.POOL.signal("logits", m))
             np.testing.assert_array_equal(
-                evidence.signals["phi"][m], run.read(directory.POOL.signal("phi", m))
+                evidence.signals["phi"][m], run.read(run_layout.POOL.signal("phi", m))
             )
             np.testing.assert_array_equal(
                 evidence.signals["logits"][m], logits[:, 0] if logits.ndim == 3 else logits
@@ -169,7 +169,7 @@ def test_the_reference_attack_on_an_export_prints_our_figures(exported, attack, 
 
 def test_diverged_models_are_left_out(tmp_path, capsys):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
-    run.write(directory.POOL.signal("phi", 2), np.full((N, 1), np.nan, np.float32))
+    run.write(run_layout.POOL.signal("phi", 2), np.full((N, 1), np.nan, np.float32))
     assert export(run, experiment, tmp_path / "out", "tf_privacy") == [0, 1, 3]
     assert "model 2 has diverged" in capsys.readouterr().err
     assert layouts.read(tmp_path / "out")[1] == [0, 1, 3]
@@ -181,7 +181,7 @@ def test_lira_analysis_files_are_as_that_tool_writes_them(tmp_path, shared):
     order = np.argsort(queries.grid_order(18, "lira_analysis"))
     expected = {"keep_indices.npy": keep, "labels.npy": labels.astype(np.int64)}
     for m in range(M):
-        phi, logits = (run.read(directory.POOL.signal(name, m)) for name in ("phi", "logits"))
+        phi, logits = (run.read(run_layout.POOL.signal(name, m)) for name in ("phi", "logits"))
         expected[f"model_{m}/scores/scores.npy"] = phi[:, order].astype(np.float64)
         expected[f"model_{m}/logits/logits.npy"] = logits[:, None, order]
     written = {
@@ -195,7 +195,7 @@ def test_lira_analysis_files_are_as_that_tool_writes_them(tmp_path, shared):
 def test_lira_analysis_numbers_models_without_gaps(tmp_path, capsys):
     """It takes the first rows of keep_indices.npy for the models of which it finds scores."""
     run, experiment, _, keep = scored(tmp_path / "run", queries=1, models=6)
-    run.write(directory.POOL.signal("phi", 2), np.full((N, 1), np.nan, np.float32))
+    run.write(run_layout.POOL.signal("phi", 2), np.full((N, 1), np.nan, np.float32))
     assert export(run, experiment, tmp_path / "out", "lira_analysis") == [0, 1, 3, 4, 5]
     assert "model_0 to model_4 are models 0, 1, 3, 4, 5 of the run" in capsys.readouterr().err
     evidence, ids = layouts.read(tmp_path / "out")
@@ -247,10 +247,10 @@ def test_attacks_that_make_no_guess_for_some_examples_are_not_exported(tmp_path,
     run, experiment, *_ = scored(tmp_path / "run", queries=2, models=6)
     for name in TOOLS_FILES:
         array = np.zeros((6, N), np.float32)
-        run.write(directory.attack(name), array)
+        run.write(run_layout.attack(name), array)
     array[0, 3] = np.nan
-    run.write(directory.attack("lira_offline"), array)
-    run.write(directory.attack("phi_mean"), array[:2])  # of an earlier call
+    run.write(run_layout.attack("lira_offline"), array)
+    run.write(run_layout.attack("phi_mean"), array[:2])  # of an earlier call
     export(run, experiment, tmp_path / "out", "lira_analysis", targets=range(6))
     found = {p.name for p in (tmp_path / "out").glob("*leave_one_out.npy")}
     assert found == {TOOLS_FILES[n] for n in TOOLS_FILES if n not in ("lira_offline", "phi_mean")}
@@ -327,7 +327,7 @@ def test_an_export_that_fails_changes_nothing(tmp_path, earlier):
     run, experiment, *_ = scored(tmp_path / "run", queries=1, models=4)
     if earlier:
         export(run, experiment, tmp_path / "out", "tf_privacy")
-    (run.path / directory.POOL.signal("phi", 3)).unlink()
+    (run.path / run_layout.POOL.signal("phi", 3)).unlink()
     before = content(tmp_path)
     with pytest.raises(
         UserError, match=r"0003.npy is missing: run the stage that writes it \(lira-score\)"

@@ -1,6 +1,7 @@
 """What a flag file may be."""
 
 import os
+import pathlib
 
 import pytest
 from absl import flags
@@ -48,3 +49,21 @@ def test_what_is_no_text_of_some_size_is_told(read, tmp_path, name, told, way):
 def test_a_file_that_is_not_there_is_told_by_absl(read):
     with pytest.raises(flags.Error, match="nowhere"):
         read("--flagfile", "nowhere")
+
+
+@pytest.mark.parametrize("words", [["--config=digits"], ["-config=digits"], ["--config", "digits"]])
+def test_a_config_is_the_file_of_its_name_in_the_order_of_the_command_line(read, words):
+    folder = pathlib.Path(__file__).parents[2] / "configs"
+    lines = [line for line in (folder / "digits.flags").read_text().splitlines() if line[0] == "-"]
+    assert read("--epochs=1", *words, "--epochs=2") == ["--epochs=1", *lines, "--epochs=2"]
+    assert flagfiles.configs() == sorted(path.stem for path in folder.glob("*.flags"))
+
+
+def test_a_bundle_has_a_name_too(read):
+    assert "--optimizer=adam" in read("--config=bundles/adam")
+
+
+@pytest.mark.parametrize("name", ["digts", "", "../configs/digits", "bundles/no"])
+def test_a_config_that_there_is_not_is_told(read, name):
+    with pytest.raises(flags.Error, match=f"--config={name}: .*it is one of cifar10.*, digits, "):
+        read(f"--config={name}")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from lira_jax.cli import flags, score, train
+from lira_jax.cli import flags, opening, score, train
 from lira_jax.errors import UserError
 from lira_jax.experiment import GROUPS, Experiment
 from lira_jax.runs.directory import RunDirectory
@@ -47,7 +47,13 @@ def parse(*arguments):
 
 def asked(*arguments, stored=None):
     parse(*arguments)
-    return flags.asked_experiment(stored)
+    return opening.asked_experiment(stored)
+
+
+def test_a_config_in_a_flagfile_is_refused(tmp_path):
+    (tmp_path / "my.flags").write_text("--config=digits\n")
+    with pytest.raises(absl_flags.Error, match="--config=digits: give it on the command line"):
+        parse(f"--flagfile={tmp_path / 'my.flags'}")
 
 
 def test_help_is_of_the_flags_that_matter_in_the_groups_of_the_experiment():
@@ -171,7 +177,7 @@ def test_a_first_command_that_fails_leaves_nothing_and_the_right_one_runs_there(
     assert not run.exists()
     np.savez(tmp_path / "other.npz", x=np.ones((40, 2, 2, 1), np.uint8), y=np.arange(40) % 4)
     parse(f"--workdir={run}", "--dataset=npz", f"--data_path={tmp_path / 'other.npz'}")
-    with flags.settling() as runs:
+    with opening.settling() as runs:
         setup.store(runs, *setup.check(runs))
     assert RunDirectory(run).read_experiment().dataset == "npz"
     assert np.load(run / "keep.npy").shape == (64, 40)
@@ -179,7 +185,7 @@ def test_a_first_command_that_fails_leaves_nothing_and_the_right_one_runs_there(
 
 def test_a_change_that_cannot_run_is_not_stored(tmp_path):
     parse(f"--workdir={tmp_path / 'run'}", *SMALL)
-    with flags.settling() as runs:
+    with opening.settling() as runs:
         setup.store(runs, *setup.check(runs))
     before = (tmp_path / "run/experiment.json").read_text()
     parse(f"--workdir={tmp_path / 'run'}", "--probes=npz:nowhere.npz")
@@ -191,7 +197,7 @@ def test_a_change_that_cannot_run_is_not_stored(tmp_path):
 def test_a_part_of_the_models(monkeypatch, capsys):
     monkeypatch.setattr(os, "environ", {"SLURM_PROCID": "1", "SLURM_NTASKS": "3"})
     parse("--model_ids=2:10", "--part=auto")
-    assert flags.own_models(64) == [3, 6, 9]
+    assert opening.own_models(64) == [3, 6, 9]
     assert capsys.readouterr().err == "part 1/3 has 3 of 8 models: [3, 6, 9]\n"
     parse()
-    assert flags.own_models(3) == [0, 1, 2]
+    assert opening.own_models(3) == [0, 1, 2]

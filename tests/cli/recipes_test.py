@@ -10,7 +10,8 @@ from cli import small_run
 from lira_jax.audit.results import Results
 from lira_jax.cli import attack, export, flags, report, score, status, train
 from lira_jax.errors import UserError
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import POOL
 
 COMMANDS = {
     "train": train,

@@ -13,6 +13,8 @@ from report import synthetic_run
 from lira_jax.cli import report
 from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KNOWN_TABLE
 
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE = '<img src="data:image/png'
@@ -100,6 +102,14 @@ def test_what_cannot_be_reported_is_one_line(run, name, content, message):
     with pytest.raises(UserError, match=message):
         in_process(f"--workdir={run}")
     assert not (run / "report/index.html").exists()
+
+
+def test_tables_of_known_members_alone_make_no_page(run):
+    RunDirectory(run).write_own(KNOWN_TABLE, "way,group\n")
+    in_process(f"--workdir={run}")  # there are results too
+    (run / "results.json").unlink()
+    with pytest.raises(UserError, match=r"known\.csv, and no page is made of them"):
+        in_process(f"--workdir={run}")
 
 
 def test_runs_are_compared_on_one_page(run, whole, tmp_path):

@@ -5,7 +5,8 @@ import pytest
 from lira_jax.cli import flags, score, train
 from lira_jax.data import normalize
 from lira_jax.models import network
-from lira_jax.runs.directory import POOL, RunDirectory, probes
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import POOL, probes
 
 SMALL = [
     "--num_models=2",

@@ -4,7 +4,7 @@ import numpy as np
 
 from lira_jax.experiment import Experiment
 from lira_jax.interop.arrays import phi_from_logits
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 from lira_jax.runs.directory import RunDirectory
 
 M, N, K = 8, 90, 10
@@ -28,8 +28,8 @@ def scored(path, *, queries=18, save_logits="all", models=M):
     for model in range(models):
         logits = rng.normal(0, 1, (N, queries, K)).astype(np.float32)
         logits[np.arange(N), :, labels] += (3 + difficulty + 2 * keep[model])[:, None]
-        run.write(directory.POOL.signal("phi", model), phi_from_logits(logits, labels))
+        run.write(layout.POOL.signal("phi", model), phi_from_logits(logits, labels))
         run.write(
-            directory.POOL.signal("logits", model), logits if save_logits == "all" else logits[:, 0]
+            layout.POOL.signal("logits", model), logits if save_logits == "all" else logits[:, 0]
         )
     return run, experiment, labels, keep

@@ -20,7 +20,8 @@ from lira_jax.audit.results import VERSION, Results
 from lira_jax.experiment import Experiment, target_experiment, target_recipe
 from lira_jax.runs import checkpoint
 from lira_jax.runs import status as run_status
-from lira_jax.runs.directory import RunDirectory, probes
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import probes
 
 ROOT = pathlib.Path(__file__).parents[2]
 

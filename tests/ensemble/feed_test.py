@@ -9,7 +9,8 @@ from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset, check
 from lira_jax.ensemble import feed, lift
 from lira_jax.experiment import Experiment
-from lira_jax.runs.directory import KEEP, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop
 

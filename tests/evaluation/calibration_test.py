@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+import scipy
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import softmax
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation.calibration import (
     confidence_and_correctness,
+    earth_movers_distance,
     expected_calibration_error,
     mean_maximum_score,
     overconfidence_error,
@@ -98,3 +102,13 @@ def test_score_shift_is_the_distance_moved():
     other = np.concatenate([rng.random(500), rng.random(500) ** 2])
     expected = np.mean(np.abs(np.sort(other[:500]) - np.sort(other[500:])))
     assert score_shift(other, members) == pytest.approx(expected)
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=30),
+    st.lists(st.integers(0, 9), min_size=1, max_size=30),
+)
+def test_the_distance_is_scipys(members, others):
+    members, others = np.array(members) / 10, np.array(others) / 10
+    expected = scipy.stats.wasserstein_distance(members, others)
+    assert earth_movers_distance(members, others) == pytest.approx(expected, abs=1e-12)

@@ -9,7 +9,8 @@ from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import evidence as sources
 from lira_jax.interop.arrays import phi_from_logits
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL
 
 LABELS = np.arange(60, dtype=np.int32) % 3
 

@@ -10,8 +10,8 @@ from lira_jax.defences import memguard, releases
 from lira_jax.errors import UserError
 from lira_jax.interop import arrays, release
 from lira_jax.interop.evidence import read_own
-from lira_jax.runs import directory
-from lira_jax.runs.directory import POOL
+from lira_jax.runs import layout
+from lira_jax.runs.layout import POOL
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run(tmp_path):
 
 def test_the_view_has_what_is_released_and_phi_of_it(run):
     run, e = run
-    view = directory.released("temperature_4")
+    view = layout.released("temperature_4")
     for model in range(e.num_models):
         logits = run.read(POOL.signal("logits", model))
         given = run.read(view.signal("logits", model))
@@ -40,7 +40,7 @@ def test_all_saved_queries_are_released(tmp_path):
     logits = np.random.default_rng(1).normal(size=(120, 2, 3)).astype(np.float32)
     run.write(POOL.signal("logits", 0), logits)
     release.release(run, e, [0], releases.parse("argmax"))
-    view = directory.released("argmax")
+    view = layout.released("argmax")
     assert run.read(view.signal("phi", 0)).shape == (120, 2)
     given = run.read(view.signal("logits", 0))
     np.testing.assert_array_equal(given.argmax(-1), logits.argmax(-1))
@@ -121,12 +121,12 @@ def test_memguard_knows_its_own_members_and_half_of_the_others(monkeypatch, tmp_
         monkeypatch.setattr(memguard, "noisy", lambda net, z: z * 0.5)
         release.release(run, e, [1], releases.parse("memguard"))
     ((logits, members),) = seen
-    keep, saved = run.read(directory.KEEP)[1], run.read(POOL.signal("logits", 1))
+    keep, saved = run.read(layout.KEEP)[1], run.read(POOL.signal("logits", 1))
     rows = [int(np.flatnonzero((saved == z).all(-1))[0]) for z in logits]
     assert len(set(rows)) == len(rows)
     np.testing.assert_array_equal(keep[rows], members)
     assert members.sum() == len(members) / 2 == (~keep).sum() // 2
-    given = run.read(directory.released("memguard").signal("logits", 1))
+    given = run.read(layout.released("memguard").signal("logits", 1))
     np.testing.assert_allclose(special.softmax(given), special.softmax(saved / 2))
 
 

@@ -3,9 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lira_jax.errors import UserError
 from lira_jax.models import table
+from lira_jax.models import tokens as tokens_lib
 from lira_jax.models.gpt import rotated
-from lira_jax.training import losses
 
 
 @pytest.fixture(scope="module", params=["learned", "rotary"])
@@ -53,13 +54,22 @@ def test_rotary_positions_are_no_parameter():
         assert ("positions" in shapes["params"]) == (positions == "learned")
 
 
+@pytest.mark.parametrize(("width", "positions"), [(70, "rotary"), (100, "learned"), (33, "rotary")])
+def test_a_width_that_heads_do_not_share_out_is_refused(width, positions):
+    module = table.create("gpt_tiny", 11, width=width, positions=positions, text=True)
+    with pytest.raises(UserError, match=f"--width={width}: .*give a multiple of 32"):
+        jax.eval_shape(
+            lambda: module.init(jax.random.key(0), jnp.zeros((1, 6), jnp.int32), train=False)
+        )
+
+
 def loss_and_slope(variables, tokens, **options):
     module = table.create("gpt_tiny", 11, width=16, text=True, **options)
 
     def loss(params):
         rngs = {"dropout": jax.random.key(3)}
         logits = module.apply({"params": params}, tokens, train=True, rngs=rngs)
-        return losses.of_tokens(logits, tokens)[0].mean()
+        return tokens_lib.mean_loss(logits, tokens)[0].mean()
 
     return jax.jit(jax.value_and_grad(loss))(variables["params"])
 

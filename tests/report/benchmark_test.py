@@ -12,7 +12,8 @@ from report import synthetic_run
 
 from lira_jax.audit.results import Results
 from lira_jax.report import benchmark, compare, terminal
-from lira_jax.runs.directory import NAIVE, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import NAIVE
 
 ATTACK = "lira_online"
 

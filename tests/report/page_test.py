@@ -143,7 +143,7 @@ def test_the_table_holds_the_results(usual):
         # 240 non-members resolve no lower FPR.
         assert float(cells[0]) == attacks[name].metrics["tpr_at_1e-2"].value
         own = found.results.calibration_of(name)
-        assert float(cells[1]) == own.at["1e-2"].tpr.value
+        assert cells[1] == (repr(own.at["1e-2"].tpr.value) if own else ""), name
         assert float(cells[3]) == attacks[name].metrics["auc"].value
         assert float(cells[4]) == attacks[name].decisions["1:1"].balanced_accuracy
     assert parsed.rows["split-table"]["loss"][0] == repr(

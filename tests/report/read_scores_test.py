@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report import synthetic_run
 
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 
 nbclient = pytest.importorskip(
     "nbclient", reason="nbclient, which executes notebooks, is not installed"
@@ -58,7 +58,7 @@ def test_both_figures_are_drawn(executed):
 def test_loss_and_confidence_are_those_of_the_logits(executed):
     run, _, variables = executed
     labels = run.read("labels.npy")
-    logits = run.read(directory.POOL.signal("logits", 3)).astype(np.float64)
+    logits = run.read(layout.POOL.signal("logits", 3)).astype(np.float64)
     softmax = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     own = softmax[np.arange(len(labels)), labels]
     np.testing.assert_allclose(variables["confidence"][3], own, rtol=1e-4)

@@ -10,10 +10,10 @@ from lira_jax.data import dataset as datasets
 from lira_jax.data import load
 from lira_jax.experiment import Experiment
 from lira_jax.interop.arrays import phi_from_logits
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 from lira_jax.runs.directory import RunDirectory
 
-NAMES = ("lira_online", "lira_offline", "attack_r", "loss")
+NAMES = ("lira_online", "lira_offline", "attack_r", "privacy_risk", "loss")
 HOSTILE = "<script>alert(1)</script>&\"'"
 
 
@@ -68,8 +68,8 @@ def write(
     )[:, :, None]
     phi = np.stack([phi_from_logits(z, labels) for z in everything]).astype(np.float32)
     for model in range(models):
-        run.write(directory.POOL.signal("phi", model), phi[model])
-        run.write(directory.POOL.signal("logits", model), everything[model, :, 0])
+        run.write(layout.POOL.signal("phi", model), phi[model])
+        run.write(layout.POOL.signal("logits", model), everything[model, :, 0])
     run.append_metrics(
         [
             {

@@ -3,6 +3,7 @@ import math
 
 from report import synthetic_run
 
+from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults, Results
 from lira_jax.evaluation.estimate import Estimate, Metric
 from lira_jax.evaluation.exposure import SourceExposure
@@ -83,6 +84,33 @@ def test_the_table_says_how_the_attack_of_the_answer_was_chosen(tmp_path):
     expected = wording.headline(found.attacks).choice.replace(wording.PERCENT, " %")
     assert text.splitlines()[-1] == expected
     assert "chosen on these same data" in expected or "also the best" in expected
+
+
+def test_a_short_table_fits_and_says_what_it_leaves_out(tmp_path):
+    found = Results.read(synthetic_run.write(tmp_path / "run").path)
+    loss = found.attacks["loss"]
+    metrics = {**loss.metrics, "tpr_at_1e-2": Metric(0.1046, 0.1003, 0.1090)}
+    loss = dataclasses.replace(loss, metrics=metrics)
+    names = [*reversed(terminal.RECOMMENDED), "bavaria_n", "entropy"]
+    many = dataclasses.replace(found, attacks=dict.fromkeys(names, loss))
+    chosen = terminal.in_short(many)
+    assert chosen == list(terminal.RECOMMENDED)  # in this order, and no other
+    parts = terminal.parts(many, short=chosen)
+    assert list(parts) == [""]
+    text = parts[""]
+    assert max(map(len, text.splitlines())) <= terminal.WIDTH
+    rows = lines(text)
+    assert [row[0] for row in rows[1 : 1 + len(chosen)]] == chosen
+    assert rows[1][4:7] == ["10.46", "[10.03,", "10.90]"]
+    assert "2 more attacks" in " ".join(text.split())
+    few = terminal.parts(found, short=terminal.in_short(found))[""]
+    assert [row[0] for row in lines(few)[1 : 1 + len(found.attacks)]] == list(found.attacks)
+    assert "more attacks" not in few
+
+
+def test_the_short_table_has_attacks_that_there_are():
+    assert set(terminal.RECOMMENDED) <= set(ATTACKS)
+    assert terminal.RECOMMENDED[0] == wording.FIXED[0]
 
 
 def test_details_are_shown_when_asked_for(tmp_path):

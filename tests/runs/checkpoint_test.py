@@ -8,7 +8,8 @@ from orbax.checkpoint import v1 as ocp
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import KEEP, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP
 
 TREE = {"params": {"kernel": np.arange(6.0).reshape(2, 3), "bias": np.zeros(3)}, "batch_stats": {}}
 

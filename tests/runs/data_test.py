@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from by_hand import rewrite
 from lira_jax.cli import attack, export, flags, report, score, train
 from lira_jax.errors import UserError
 from lira_jax.runs import data
-from lira_jax.runs.directory import KEEP, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP
 
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 3
@@ -23,7 +25,8 @@ STAGES = {"train": train, "score": score, "attack": attack, "report": report, "e
 
 @pytest.fixture(autouse=True)
 def _no_pages(monkeypatch):
-    monkeypatch.setattr(report.write, "write_page", lambda *_: None)  # it takes seconds
+    quick = types.SimpleNamespace(sentence="")  # the page takes seconds
+    monkeypatch.setattr(report.write, "write_page", lambda *_: quick)
 
 
 def call(stage, *arguments):

@@ -6,8 +6,9 @@ import pytest
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.runs import diagnoses
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis, Summary
+from lira_jax.runs.layout import POOL
 
 LOST, NOTHING, WELL = Diagnosis("NaN outputs"), Diagnosis(None, "9 % are right"), Diagnosis()
 

@@ -11,7 +11,7 @@ from by_hand import rewrite
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models.fingerprint import Fingerprint
-from lira_jax.runs import directory
+from lira_jax.runs import directory, layout
 from lira_jax.runs import files as files_lib
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.files import load_npy
@@ -191,8 +191,23 @@ def test_what_a_living_process_works_by_is_fixed_and_read_back(run):
     assert first.settle_experiment(Experiment(queries=2), {"queries"}).queries == 2
 
 
+def test_one_process_does_not_undo_what_another_has_settled(run):
+    """The first finds nothing to change, and checks for long that it can run."""
+    first, second = RunDirectory(run.path), RunDirectory(run.path)
+    stored = run.settle_experiment(Experiment(queries=2), {"queries"})
+    with first.settling(Experiment(), set()) as settled:
+        assert settled == stored
+        one = second.settle_experiment(Experiment(queries=1), {"queries"})
+        with second.working("score", one, [0, 1]):
+            first.store_experiment(settled)
+            assert second.read_experiment() == one
+            told = "--queries=2: another process has begun with queries=1"
+            with pytest.raises(UserError, match=told), first.working("score", settled, [1]):
+                pass
+
+
 def test_trained_models_without_a_manifest_are_no_new_run(run):
-    run.write(directory.KEEP, np.ones((8, 3), bool))
+    run.write(layout.KEEP, np.ones((8, 3), bool))
     (run.path / "checkpoints/0003/final").mkdir(parents=True)
     run.settle_experiment(Experiment(), set())
     manifest = (run.path / "manifest.json").read_text()
@@ -245,7 +260,7 @@ def test_changed_data_are_refused(run):
 
 def _write_many(path, first):
     for i in range(first, first + 20):
-        RunDirectory(path).write(directory.POOL.signal("phi", i), np.full((2, 2), i, np.float32))
+        RunDirectory(path).write(layout.POOL.signal("phi", i), np.full((2, 2), i, np.float32))
 
 
 def test_code_that_computes_something_else_is_refused(run):
@@ -286,7 +301,7 @@ def test_processes_fill_one_manifest_together(run):
         worker.start()
     for worker in workers:
         worker.join()
-    assert all(run.read(directory.POOL.signal("phi", i))[0, 0] == i for i in range(60))
+    assert all(run.read(layout.POOL.signal("phi", i))[0, 0] == i for i in range(60))
 
 
 def test_metrics_survive_a_cut_line(run):

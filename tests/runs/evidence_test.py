@@ -10,7 +10,7 @@ from lira_jax.attacks.table import ATTACKS
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs import directory
+from lira_jax.runs import directory, layout
 from lira_jax.runs import evidence as run_scores
 
 LABELS = np.arange(120, dtype=np.int32) % 3
@@ -39,17 +39,17 @@ def scored_run(
         logits[np.arange(len(labels)), labels] += 9
         if model in diverged:
             logits[:] = np.nan
-        run.write(directory.POOL.signal("logits", model), logits)
+        run.write(layout.POOL.signal("logits", model), logits)
         run.write(
-            directory.POOL.signal("phi", model),
+            layout.POOL.signal("phi", model),
             rng.normal(size=(len(labels), queries)).astype(np.float32),
         )
-        run.write(directory.probes("noise").signal("logits", model), logits[:20, None] + 1)
+        run.write(layout.probes("noise").signal("logits", model), logits[:20, None] + 1)
         run.write(
-            directory.probes("noise").signal("phi", model),
+            layout.probes("noise").signal("phi", model),
             np.full((20, queries), model, np.float32),
         )
-    run.write(directory.probes("noise").labels, labels[:20])
+    run.write(layout.probes("noise").labels, labels[:20])
     return run, e
 
 
@@ -62,7 +62,7 @@ def test_models_that_diverged_are_neither_shadows_nor_targets(tmp_path):
     loaded = run_scores.load_evidence(run, e, "all")
     assert loaded.models == loaded.targets == [0, 1, 3, 4, 5, 6, 7]
     np.testing.assert_array_equal(
-        loaded.evidence.signals["phi"][2], run.read(directory.POOL.signal("phi", 3))
+        loaded.evidence.signals["phi"][2], run.read(layout.POOL.signal("phi", 3))
     )
     assert run_scores.load_evidence(run, e, "1,3").evidence.targets.models.tolist() == [1, 2]
     with pytest.raises(UserError, match="model 2 has diverged"):
@@ -83,14 +83,14 @@ def test_disjoint_targets_are_attacked_by_the_second_half_on_their_own_pool(tmp_
     for row, model in enumerate((4, 5, 7)):
         np.testing.assert_array_equal(
             evidence.signals["phi"][row],
-            run.read(directory.POOL.signal("phi", model))[loaded.examples],
+            run.read(layout.POOL.signal("phi", model))[loaded.examples],
         )
     for row in range(4):
         np.testing.assert_array_equal(
             evidence.of_targets("phi")[row],
-            run.read(directory.POOL.signal("phi", row))[loaded.examples],
+            run.read(layout.POOL.signal("phi", row))[loaded.examples],
         )
-        own = run.read(directory.POOL.signal("logits", row))[loaded.examples]
+        own = run.read(layout.POOL.signal("logits", row))[loaded.examples]
         np.testing.assert_array_equal(evidence.of_targets("logits")[row], own)
     np.testing.assert_array_equal(evidence.labels, LABELS[loaded.examples])
     for name in ("lira_offline_predicted", "bavaria_n_offline", "bavaria_t_offline"):
@@ -176,14 +176,14 @@ def test_targets_of_one_run_meet_shadows_of_another(tmp_path):
     assert [loaded.models[t] for t in evidence.targets.models] == loaded.targets
     for row, target in enumerate(loaded.targets):
         np.testing.assert_array_equal(
-            evidence.of_targets("phi")[row], mine.read(directory.POOL.signal("phi", target))[:, :1]
+            evidence.of_targets("phi")[row], mine.read(layout.POOL.signal("phi", target))[:, :1]
         )
         np.testing.assert_array_equal(
-            evidence.of_targets("logits")[row], mine.read(directory.POOL.signal("logits", target))
+            evidence.of_targets("logits")[row], mine.read(layout.POOL.signal("logits", target))
         )
     np.testing.assert_array_equal(
         evidence.signals["phi"],
-        [theirs.read(directory.POOL.signal("phi", m)) for m in loaded.models],
+        [theirs.read(layout.POOL.signal("phi", m)) for m in loaded.models],
     )
     np.testing.assert_array_equal(evidence.members, mine.read("keep.npy")[loaded.targets])
 

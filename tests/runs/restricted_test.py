@@ -10,7 +10,7 @@ from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.errors import UserError
 from lira_jax.interop.evidence import read_own
-from lira_jax.runs.directory import KEEP, POOL, REFERENCE
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE
 
 N = len(LABELS)
 JUDGED, KNOWN = np.arange(N) < 70, np.arange(N) >= 60

@@ -2,8 +2,9 @@ import pytest
 
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs import directory, stops
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs import layout, stops
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import POOL
 
 E = Experiment(num_models=2, epochs=9, score_epochs="2,4,6")
 LOSSES = {2: (0.9, 0.5), 4: (0.4, 0.5), 6: (0.4, 0.7), 9: (0.3, 0.8), 7: (0.1, 0.1)}
@@ -36,10 +37,10 @@ def test_each_model_is_stopped_by_its_own_curve_at_the_earliest_of_equals(run):
 
 def test_views_are_those_of_the_epochs_and_of_the_run_in_the_end(run):
     first, second = stops.of_models(run, E, "best_test_loss")
-    assert (first.view, second.view) == (POOL, directory.epoch(2))
+    assert (first.view, second.view) == (POOL, layout.epoch(2))
     assert {stop.view for stop in stops.of_models(run, E, "")} == {POOL}
     assert {stop.view for stop in stops.of_models(run, E, "9")} == {POOL}
-    assert {stop.view for stop in stops.of_models(run, E, "6")} == {directory.epoch(6)}
+    assert {stop.view for stop in stops.of_models(run, E, "6")} == {layout.epoch(6)}
 
 
 def test_the_end_is_no_choice_where_it_has_other_queries(run):

@@ -42,10 +42,9 @@ def test_a_dry_run_names_all_steps_and_touches_nothing(call, tmp_path):
 
 def test_a_failed_step_is_reported_and_taken_up_again_and_others_are_not(call, tmp_path):
     out = tmp_path / "out"
-    done, calls = call(str(tmp_path), str(out), failing="lira_jax.cli.score --flagfile=")
+    done, calls = call(str(tmp_path), str(out), failing="lira_jax.cli.audit --flagfile=")
     assert done.returncode == 1
     assert "bench_train.py" in calls
-    assert "cli.attack" not in calls  # neither run was scored
     report = (out / "report.md").read_text()
     assert report.count("**Not done**") == 2
     assert report.count("Done in") == 2
@@ -54,7 +53,7 @@ def test_a_failed_step_is_reported_and_taken_up_again_and_others_are_not(call, t
     assert done.returncode == 0
     assert done.stdout.startswith("hardware: done already\nthroughput: done already\n")
     assert "bench_train.py" not in calls
-    assert calls.count("cli.report") == 2
+    assert calls.count("cli.audit") == 2
     report = (out / "report.md").read_text()
     assert report.count("Done in") == 4
     assert "online AUC .668" in report

@@ -14,7 +14,7 @@ from lira_jax.attacks.lira import lira
 from lira_jax.audit.results import Results
 from lira_jax.cli.flags import parse
 from lira_jax.errors import UserError
-from lira_jax.runs import directory
+from lira_jax.runs import layout
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def run(grid, monkeypatch):
                 made = synthetic_run.write(workdir, data_path=workdir.parents[2] / "made.npz")
                 rng = np.random.default_rng(len(stages))
                 for model in range(8):
-                    name = directory.POOL.signal("phi", model)
+                    name = layout.POOL.signal("phi", model)
                     phi = made.read(name) + rng.normal(size=(60, 2)).astype(np.float32)
                     made.write(name, phi)
             if stage == "attack":

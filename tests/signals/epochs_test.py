@@ -9,8 +9,9 @@ from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset, check
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
-from lira_jax.runs import checkpoint, directory
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs import checkpoint, layout
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL
 from lira_jax.signals.epochs import EpochScorer
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop
@@ -66,14 +67,14 @@ def test_the_last_epochs_view_is_what_lira_score_finds(trained):
     run, network = trained
     run.write_once(POOL.labels, DATA.y)
     score_models(E, network, DATA, run, range(3), lift.mesh(1))
-    assert_same(dumps(run, directory.epoch(4)), dumps(run, POOL), rtol=0)
+    assert_same(dumps(run, layout.epoch(4)), dumps(run, POOL), rtol=0)
 
 
 def test_an_epochs_view_is_that_of_a_training_that_ends_there(trained, tmp_path):
     shorter = dataclasses.replace(E, epochs=1, score_epochs="1", epoch_queries=1)
     ended, _ = train(tmp_path, shorter)
-    expected = dumps(trained[0], directory.epoch(1))
-    found = dumps(ended, directory.epoch(1))
+    expected = dumps(trained[0], layout.epoch(1))
+    found = dumps(ended, layout.epoch(1))
     assert found["scores/0001.npy"].shape == (40, 1)
     assert_same(found, {n: a[:, :1] if "scores" in n else a for n, a in expected.items()}, rtol=0)
 
@@ -107,12 +108,12 @@ def test_what_is_scored_is_not_scored_again_after_a_kill(trained, saves, tmp_pat
     run = RunDirectory(tmp_path)
     before = {p: p.stat().st_ino for p in (tmp_path / "epochs").rglob("*.npy")}
     scored = {str(p.relative_to(tmp_path)) for p in before}
-    assert directory.epoch(2 + 2 * saves).signal("phi", 0) in scored
+    assert layout.epoch(2 + 2 * saves).signal("phi", 0) in scored
     train(tmp_path)
     assert all(path.stat().st_ino == inode for path, inode in before.items())
     for number in (1, 2, 4):
         assert_same(
-            dumps(run, directory.epoch(number)), dumps(trained[0], directory.epoch(number)), rtol=0
+            dumps(run, layout.epoch(number)), dumps(trained[0], layout.epoch(number)), rtol=0
         )
 
 
@@ -122,8 +123,8 @@ def test_strategies_and_devices_agree(trained, strategy, devices, tmp_path):
     run, _ = train(tmp_path, dataclasses.replace(E, strategy=strategy), devices)
     for number in (1, 2, 4):
         assert_same(
-            dumps(run, directory.epoch(number)),
-            dumps(trained[0], directory.epoch(number)),
+            dumps(run, layout.epoch(number)),
+            dumps(trained[0], layout.epoch(number)),
             rtol=2e-3,
             atol=2e-4,
         )

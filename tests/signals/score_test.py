@@ -17,8 +17,9 @@ from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
 from lira_jax.runs import checkpoint
 from lira_jax.runs import evidence as run_evidence
-from lira_jax.runs.directory import POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.layout import POOL
 from lira_jax.signals import chunk, score
 
 MODELS = 6

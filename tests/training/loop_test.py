@@ -12,8 +12,9 @@ from lira_jax.data.dataset import Dataset, check
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import KEEP, POOL, RunDirectory
+from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.health import Diagnosis
+from lira_jax.runs.layout import KEEP, POOL
 from lira_jax.signals.score import score_models
 from lira_jax.training import loop, metrics
 

@@ -154,3 +154,13 @@ def test_a_training_too_short_to_time_follows_the_rule_and_says_so_in_the_file(
     (kept,) = run.read_plans().values()
     assert (kept["plan"]["strategy"], kept["timings"]) == ("vmap", [])
     assert made(Experiment(num_models=8), run, monkeypatch)[2] == 1  # a longer piece may measure
+
+
+def test_a_model_larger_than_a_device_is_refused_with_its_bytes(monkeypatch):
+    state = {"params": np.zeros((10, 25), np.float32), "moments": np.zeros((2, 250), np.float32)}
+    e, mesh = Experiment(model="gpt2_small"), lift.mesh(1)
+    monkeypatch.setattr(hardware, "usable_bytes", lambda device: 3000)
+    planning.check_size(e, state, mesh)
+    monkeypatch.setattr(hardware, "usable_bytes", lambda device: 2999)
+    with pytest.raises(UserError, match=r"--model=gpt2_small: .* 3000 bytes .* has 2999 to spare"):
+        planning.check_size(e, state, mesh)

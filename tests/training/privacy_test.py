@@ -6,7 +6,8 @@ import pytest
 from lira_jax.defences import accounting
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs.directory import PRIVACY, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import PRIVACY
 from lira_jax.training import privacy
 
 KEEP = np.arange(12)[None] % 2 == np.arange(2)[:, None]

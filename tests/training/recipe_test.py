@@ -16,7 +16,8 @@ from lira_jax.experiment import Experiment
 from lira_jax.models import network
 from lira_jax.models import recipe as recipes
 from lira_jax.runs import checkpoint
-from lira_jax.runs.directory import KEEP, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP
 from lira_jax.training import loop, recipe
 
 REGRESSION = dataclasses.replace(

@@ -10,7 +10,8 @@ import tiny_models
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
-from lira_jax.runs.directory import KEEP, POOL, REFERENCE, SOURCES, RunDirectory
+from lira_jax.runs.directory import RunDirectory
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE, SOURCES
 from lira_jax.training import setup
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from lira_jax.attacks import thresholds
-from lira_jax.attacks.shared import saturation
+from lira_jax.attacks.shared import saturation, texts
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.gradient_norm import NORMS, gradient_norm
 
@@ -26,12 +26,14 @@ class Derived:
       needs: names of the saved signals that it reads.
       summary: what it is, in a line.
       source: the paper and its section.
+      by_model: whether `derive` is given a model at a time, whose large signals are not kept.
     """
 
     derive: Callable[[Arrays, np.ndarray], np.ndarray]
     needs: tuple[str, ...]
     summary: str
     source: str
+    by_model: bool = False
 
 
 def confidence(signals: Arrays, labels: np.ndarray) -> np.ndarray:
@@ -97,6 +99,33 @@ DERIVED: dict[str, Derived] = {
         naive_logit, ("logits",), "log p_y - log(1 - p_y) by a float32 softmax", _FIGURE_8
     ),
     "hinge": Derived(hinge, ("logits",), "z_y less the largest other logit", _FIGURE_8),
+    "token_phi": Derived(
+        texts.token_phi,
+        ("token_losses", "num_tokens"),
+        "of text, the mean over tokens of log p - log(1 - p)",
+        "Carlini et al. 2022, IV-C, token by token",
+        by_model=True,
+    ),
+    "zlib": Derived(
+        texts.zlib,
+        ("phi", "zlib_bytes"),
+        "of text, minus the mean loss by the bytes that zlib makes of it",
+        "Carlini et al. 2021, 5.2",
+    ),
+    "min_k": Derived(
+        texts.min_k,
+        ("token_losses", "num_tokens"),
+        "of text, the mean log p of the least likely fifth of its tokens",
+        "Shi et al. 2024, Min-K% Prob",
+        by_model=True,
+    ),
+    "min_k_plus": Derived(
+        texts.min_k_plus,
+        ("token_z", "num_tokens"),
+        "of text, the same of log p standardised by all tokens that could stand there",
+        "Zhang et al. 2025, Min-K%++, equation 3",
+        by_model=True,
+    ),
     **{
         f"gradient_norm_{by}_{norm}": Derived(
             gradient_norm(by, norm),

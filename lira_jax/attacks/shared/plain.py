@@ -11,6 +11,8 @@ PLAIN = (
     "merlin",
     "layers",
     "layer",
+    "num_tokens",
+    "zlib_bytes",
 )
 
 MAY_FAIL = ("boundary_distance",)

@@ -4,6 +4,7 @@ A *signal* is a number, or a few, that one model gives of each example, and that
 members: phi, the logits, the loss. An attack that needs phi alone never reads the logits.
 """
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -14,6 +15,7 @@ from lira_jax import progress
 from lira_jax.attacks.shared import saturation, statistics
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.attacks.shared.plain import is_plain
+from lira_jax.attacks.shared.texts import FACTS
 from lira_jax.errors import UserError
 
 
@@ -24,6 +26,25 @@ class Saved(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, model: int, /) -> np.ndarray: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """What is known of the examples themselves, the same for all models.
+
+    Attributes:
+      values: [all examples].
+      models: how many models.
+    """
+
+    values: np.ndarray
+    models: int
+
+    def __len__(self) -> int:
+        return self.models
+
+    def __getitem__(self, model: int) -> np.ndarray:
+        return self.values
 
 
 class Signals(Mapping[str, np.ndarray]):
@@ -55,7 +76,12 @@ class Signals(Mapping[str, np.ndarray]):
     @property
     def saved(self) -> tuple[str, ...]:
         """Names of the signals that are not derived."""
-        return tuple(self._saved)
+        return tuple(n for n in self._saved if n not in FACTS)
+
+    @property
+    def of_text(self) -> bool:
+        """Whether the examples are known to be texts."""
+        return any(name in self._saved for name in FACTS)
 
     @property
     def num_models(self) -> int:
@@ -70,12 +96,20 @@ class Signals(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._made:
             if name not in self:
-                raise missing(name, self.saved)
-            derived = name not in self._saved
-            self._made[name] = (
-                DERIVED[name].derive(self, self.labels) if derived else self._stack(name)
-            )
+                raise missing(name, self.saved, of_text=self.of_text)
+            self._made[name] = self._stack(name) if name in self._saved else self._derive(name)
         return self._made[name]
+
+    def _derive(self, name: str) -> np.ndarray:
+        line = DERIVED[name]
+        if not line.by_model:
+            return line.derive(self, self.labels)
+
+        def of_model(model: int) -> np.ndarray:
+            own = {needed: self.row(needed, model)[None] for needed in line.needs}
+            return line.derive(own, self.labels)[0]
+
+        return np.stack([of_model(model) for model in range(self.num_models)])
 
     def __contains__(self, name: object) -> bool:
         return name in self._saved or (
@@ -110,7 +144,7 @@ class Signals(Mapping[str, np.ndarray]):
         if name in self._made or source is None or isinstance(source, _Mapped):
             return self[name][model]
         array = self.of_model(name, model)
-        return array if isinstance(source, np.ndarray) else saturation.clip(array)
+        return array if isinstance(source, np.ndarray | Fact) else saturation.clip(array)
 
     def statistic(self, function: statistics.Statistic) -> np.ndarray:
         """A statistic of the plain logits, float64 [models, examples].
@@ -122,7 +156,7 @@ class Signals(Mapping[str, np.ndarray]):
           UserError: no logits are saved.
         """
         if "logits" not in self:
-            raise missing("logits", self.saved)
+            raise missing("logits", self.saved, of_text=self.of_text)
         if function not in self._statistics:
             source, labels = self._saved["logits"], self.labels
             if "logits" in self._made or isinstance(source, np.ndarray | _Mapped):
@@ -177,6 +211,9 @@ class Signals(Mapping[str, np.ndarray]):
 
     def _stack(self, name: str) -> np.ndarray:
         source = self._saved[name]
+        if isinstance(source, Fact):
+            values = source.values if self._examples is None else source.values[self._examples]
+            return np.broadcast_to(values, (self.num_models, *values.shape))
         if isinstance(source, _Mapped):
             source = source.array()
         if isinstance(source, np.ndarray):
@@ -213,7 +250,7 @@ class _Mapped:
 _WHERE = ", if the model's outputs are logits of the classes"
 
 
-def missing(name: str, saved: Sequence[str]) -> UserError:
+def missing(name: str, saved: Sequence[str], *, of_text: bool = False) -> UserError:
     """The error of a signal that is neither saved nor can be derived."""
     near = (
         []
@@ -223,6 +260,12 @@ def missing(name: str, saved: Sequence[str]) -> UserError:
     if near and near[0] != name:
         return UserError(f"there is no signal {name}: did you mean {near[0]}?")
     needed = [n for n in DERIVED[name].needs if n not in saved] if name in DERIVED else [name]
+    if facts := [n for n in needed if n in FACTS]:
+        needed = [n for n in needed if n not in FACTS]
+        if not needed:
+            return UserError(f"it needs {facts[0]} of each text, which is not known here")
+    if of_text and "logits" in needed:
+        return UserError("it needs logits of classes, which models of text do not have")
     both = ",".join([*saved, *needed])
     of_logits = {"phi", "logits"}
     where = "" if set(saved) & of_logits or not set(needed) <= of_logits else _WHERE

@@ -71,6 +71,7 @@ def read(path: pathlib.Path, settings: Settings) -> Dataset:
         y_test=None if x_test is None else np.zeros(len(x_test), np.int32),
         num_classes=1,
         vocabulary=tokenizer.size,
+        tokenizer=tokenizer,
     )
 
 

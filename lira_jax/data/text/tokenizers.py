@@ -91,6 +91,13 @@ def make(name: str, pool: Sequence[str]) -> Tokenizer:
     return Library(_read(name, path))
 
 
+def absolute(name: str) -> str:
+    """A tokenizer's name; the path of its file or folder absolute, if it is there."""
+    path = os.path.expanduser(name)
+    own = name == BYTES or name.startswith("bpe:")
+    return os.path.abspath(path) if not own and os.path.exists(path) else name
+
+
 def _library() -> Any:
     try:
         import tokenizers

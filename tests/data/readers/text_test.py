@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lira_jax.data import load
+from lira_jax.data import load, outliers, probes
 from lira_jax.data.readers.text import Settings, read
 from lira_jax.errors import UserError
 
@@ -77,3 +77,17 @@ def test_copies_are_counted_and_dropped(path, tmp_path, capsys):
     load.load("text", str(tmp_path / "twice.txt"))
     assert "1 of 5 examples equal" in "".join(capsys.readouterr())
     assert len(load.load("text", str(tmp_path / "twice.txt"), drop_duplicates=True).x) == 4
+
+
+def test_other_data_have_no_use_for_how_text_is_cut():
+    with pytest.raises(UserError, match="--unit=document: --dataset=digits has no use for it"):
+        load.load("digits", as_tokens=Settings("document"))
+    load.load("digits", as_tokens=Settings())
+
+
+def test_text_has_neither_outliers_nor_probes(path):
+    data = load.load("text", str(path))
+    with pytest.raises(UserError, match="--outliers=1: text has none"):
+        outliers.inject(data, 1, "random_labels", 0, load.load_spec)
+    with pytest.raises(UserError, match="noise: there are no probes for text"):
+        probes.make("noise", data, None, 0, load.load_spec)

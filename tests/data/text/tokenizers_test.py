@@ -65,3 +65,11 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read as a tokenizer"):
         tokenizers.make(str(tmp_path / "tokenizer.json"), [])
+
+
+def test_a_file_is_found_again_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    assert tokenizers.absolute("gpt2") == str(tmp_path / "gpt2")
+    for name in ("bytes", "bpe:300", "bert"):  # the last is refused by the name that was given
+        assert tokenizers.absolute(name) == name

@@ -1,0 +1,89 @@
+"""The attacker who knows most members, against the models as they were after some epochs.
+
+Rezaei and Liu 2021, section 7.1 and figures 3 to 8 (https://arxiv.org/abs/2005.13702).
+"""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lira_jax import progress
+from lira_jax.attacks.known_classifiers import Fit
+from lira_jax.attacks.shared import statistics
+from lira_jax.audit import known_membership
+from lira_jax.audit.epochs import LOGGED, logged_means
+from lira_jax.audit.known_ways import WAYS
+from lira_jax.evaluation.groups import GROUPS, GroupDecisions
+from lira_jax.runs.evidence import Loaded
+
+SOFTMAX = "softmax"
+_FIGURES = ("class_balanced_accuracy", "class_far", "num_classes")
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownEpoch:
+    """What the attack on confidences finds after one epoch, means over the targets.
+
+    Attributes:
+      epoch: after which.
+      groups: name of GROUPS -> figures.
+      misclassified_members: of one target.
+      logged: name of LOGGED -> accuracy or loss of the targets; NaN where metrics.jsonl has none.
+    """
+
+    epoch: int
+    groups: dict[str, GroupDecisions]
+    misclassified_members: float
+    logged: dict[str, float]
+
+
+def run(
+    read: Callable[[int], Loaded],
+    epochs: Sequence[int],
+    fit: Fit,
+    share: float,
+    logged: Mapping[tuple[int, int], Mapping[str, Any]],
+) -> list[KnownEpoch]:
+    """The attack on confidences after each of some epochs.
+
+    Args:
+      read: epoch -> what is attacked then.
+      epochs: that are scored.
+      fit: what learns from confidences.
+      share: of the members, and of the non-members, that are known.
+      logged: (model, epoch) -> a line of metrics.jsonl of the targets.
+
+    Raises:
+      UserError: as `known_membership.run`.
+    """
+    rows = []
+    for epoch in progress.each("epochs", list(epochs), "epochs"):
+        loaded = read(epoch)
+        found = known_membership.run(loaded.evidence, {SOFTMAX: WAYS[SOFTMAX]}, fit, share)
+        members = loaded.evidence.members
+        assert members is not None, "known_membership.run has seen them"
+        wrong = loaded.evidence.statistic_of_targets(statistics.correctness) != 1
+        rows.append(
+            KnownEpoch(
+                epoch,
+                found.ways[SOFTMAX].groups,
+                float((members & wrong).sum(1).mean()),
+                logged_means(loaded.targets, epoch, logged),
+            )
+        )
+    return rows
+
+
+def to_csv(rows: Sequence[KnownEpoch]) -> str:
+    """What known_epochs.csv holds: a row an epoch; an empty cell stands for what is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"{figure}_{group}" for group in GROUPS for figure in _FIGURES]
+    writer.writerow(["epoch", *LOGGED, *columns, "misclassified_members"])
+    for row in rows:
+        figures = [getattr(row.groups[group], name) for group in GROUPS for name in _FIGURES]
+        values = [*row.logged.values(), *figures, row.misclassified_members]
+        writer.writerow([row.epoch, *("" if value != value else value for value in values)])
+    return text.getvalue()
