@@ -23,7 +23,16 @@ from lira_jax.evaluation.exposure import densities
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.experiment import FIELDS
-from lira_jax.report import details, epochs, gallery, quadrants, sections, table_one, wording
+from lira_jax.report import (
+    details,
+    epochs,
+    gallery,
+    in_short,
+    quadrants,
+    sections,
+    table_one,
+    wording,
+)
 from lira_jax.report.charts import rezaei, variants
 from lira_jax.report.charts.chart import Chart
 from lira_jax.report.charts.leakage import query_curve, shadow_curve
@@ -81,6 +90,12 @@ def render(material: Material, summaries: dict[str, tuple[str, str]]) -> str:
         headline=headline,
         attacks=attacks,
         answer=answer,
+        short=in_short.in_short(
+            attacks,
+            headline,
+            {name: float(np.mean(group)) for name, group in groups.items()},
+            len(material.results.models),
+        ),
         guessing=f"{100 * TPR_AT[headline.metric]:g} %"
         if headline.leaks and headline.metric in TPR_AT
         else "",

@@ -52,7 +52,8 @@ def test_the_page_and_the_figures_are_written(run):
     done = in_a_process_of_its_own(f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     names = (
-        *("ablation", "exposure", "num_queries", "num_queries_roc", "num_shadows"),
+        *("ablation", "confidence", "confidence_vectors", "exposure"),
+        *("num_queries", "num_queries_roc", "num_shadows"),
         *("num_shadows_roc", "privacy_risk", "roc", "roc_linear", "statistics"),
     )
     assert sorted(p.name for p in (run / "report").iterdir()) == sorted(

@@ -1,6 +1,11 @@
 """The page in a real browser: Debian's chromium, driven by selenium."""
 
 import base64
+import csv
+import importlib.util
+import io
+import json
+import pathlib
 import shutil
 import subprocess
 
@@ -204,3 +209,73 @@ def test_the_page_prints(browser, pages, tmp_path):
             ["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True
         ).stdout
         assert "What the numbers mean" in text
+
+
+def emulate(browser, media="screen", scheme="light"):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+@pytest.mark.parametrize("name", ["index.html", "compare.html"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1100), ("dark", 400)])
+def test_axe_finds_nothing_serious(browser, pages, name, scheme, width):
+    axe = importlib.util.find_spec("axe_core_python")
+    if axe is None:
+        pytest.skip("axe-core-python is not installed: pip install -e '.[test]'")
+    emulate(browser, scheme=scheme)
+    open_page(browser, pages / name, width)
+    dark = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (dark == "rgb(18, 23, 31)") == (scheme == "dark")
+    browser.execute_script((pathlib.Path(axe.origin).parent / "axe.min.js").read_text())
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
+    emulate(browser)
+    assert len(found["passes"]) > 20
+    assert [
+        (wrong["id"], node["html"][:200])
+        for wrong in found["violations"]
+        if wrong["impact"] in ("serious", "critical")
+        for node in wrong["nodes"]
+    ] == []
+
+
+def test_the_data_of_a_chart_are_saved_as_csv(browser, pages):
+    open_page(browser, pages / "index.html")
+    browser.execute_script(
+        "window.saved = [];URL.createObjectURL = (blob) => { saved.push(blob.text()); return '#'; }"
+    )
+    drawn = json.loads(browser.execute_script("return JSON.stringify(charts)"))
+    assert len(drawn) > 10
+    for name, chart in drawn.items():
+        button = f"[data-save={name}] [data-as=csv]"
+        browser.execute_script(f"document.querySelector('{button}').click()")
+        text = browser.execute_async_script("saved.pop().then(arguments[0])")
+        heading, *rows = csv.reader(io.StringIO(text))
+        assert heading[0] == "curve"
+        assert len(heading) == len(set(heading)) >= 2
+        assert {len(row) for row in rows} == {len(heading)}
+        curve = chart["data"][0]
+        first = [row for row in rows if row[0] == (curve.get("meta") or curve.get("name") or "")]
+        longest = max(len(values) for values in curve.values() if isinstance(values, list))
+        assert len(first) >= longest
+        if name == "roc":
+            point = [float(row[heading.index(h)]) for row in first[:1] for h in heading[1:3]]
+            assert point == [curve["x"][0], curve["y"][0]]
+
+
+def test_one_chart_prints_alone(browser, pages):
+    open_page(browser, pages / "index.html")
+    browser.execute_script(
+        "window.print = () => {}; document.querySelector('[data-save=roc] [data-as=pdf]').click()"
+    )
+    WebDriverWait(browser, 10).until(
+        lambda b: b.execute_script("return 'only' in document.body.dataset")
+    )
+    emulate(browser, media="print")
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('[data-chart], h1, table, footer')]"
+        ".filter(e => e.getClientRects().length).map(e => e.id)"
+    )
+    assert shown == ["chart-roc"]
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.find_element(By.TAG_NAME, "h1").is_displayed()
+    emulate(browser)

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the charts, shows and hides curves, and sorts tables.
+// Draws the charts, saves them, shows and hides curves, and sorts tables.
 const charts = JSON.parse(document.getElementById("charts").textContent);
 const options = {displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false};
 
@@ -9,6 +9,57 @@ for (const element of document.querySelectorAll("[data-chart]")) {
   drawn[element.dataset.chart] = Plotly.newPlot(element, chart.data, chart.layout, options).then(() => element);
 }
 window.chartsDrawn = Promise.all(Object.values(drawn)).then(() => { document.body.dataset.drawn = "yes"; });
+
+// A row a point: the curve, and whatever lists plotly has of it.
+function csv(chart) {
+  const lists = (trace) => Object.entries({
+    ...trace, "interval above": trace.error_y?.array, "interval below": trace.error_y?.arrayminus,
+  }).filter(([, value]) => Array.isArray(value));
+  const title = (key) => {
+    const given = {x: chart.layout.xaxis, y: chart.layout.yaxis}[key]?.title;
+    return given?.text ?? given ?? key;
+  };
+  const keys = [...new Set(chart.data.flatMap((trace) => lists(trace).map(([key]) => key)))];
+  const rows = chart.data.flatMap((trace) => {
+    const own = Object.fromEntries(lists(trace));
+    const length = Math.max(0, ...Object.values(own).map((list) => list.length));
+    return Array.from({length}, (_, i) => [trace.meta ?? trace.name ?? "", ...keys.map((key) => own[key]?.[i] ?? "")]);
+  });
+  const cell = (value) => /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value;
+  return [["curve", ...keys.map(title)], ...rows].map((row) => row.map(cell).join(",") + "\n").join("");
+}
+
+function download(text, file) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
+  link.download = file;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+// Prints one chart with its caption alone, which a browser can save as PDF.
+function printAlone(element) {
+  const figure = element.closest("figure");
+  figure.dataset.printed = "";
+  for (let above = figure.parentElement; above !== document.body; above = above.parentElement) above.dataset.around = "";
+  document.body.dataset.only = "";
+  window.addEventListener("afterprint", () => {
+    for (const name of ["printed", "around", "only"]) {
+      for (const marked of document.querySelectorAll(`[data-${name}]`)) delete marked.dataset[name];
+    }
+  }, {once: true});
+  window.print();
+}
+
+for (const save of document.querySelectorAll("[data-save]")) {
+  const name = save.dataset.save;
+  save.addEventListener("click", async (event) => {
+    const as = event.target.dataset.as;
+    if (as === "csv") download(csv(charts[name]), `${name}.csv`);
+    if (as === "svg") Plotly.downloadImage(await drawn[name], {format: "svg", filename: name});
+    if (as === "pdf") printAlone(await drawn[name]);
+  });
+}
 
 for (const toggles of document.querySelectorAll("[data-toggles]")) {
   const boxes = [...toggles.querySelectorAll("input")];
