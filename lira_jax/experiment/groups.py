@@ -165,6 +165,12 @@ class Model:
         "Fraction of examples for which the last block of efficientnet is passed over in training, "
         "earlier blocks in proportion to their place (stochastic depth); in [0, 1).",
     )
+    norm: str = _field(
+        "batch",
+        "Normalisation of wide_resnet, resnets, densenet and efficientnet: batch (BatchNorm), or "
+        "group (GroupNorm, 16 groups, which sees one example at a time, as dp_sgd needs).",
+        choices=("batch", "group"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
