@@ -206,9 +206,11 @@ def _fitted(model: Any, features: np.ndarray, members: np.ndarray) -> Score:
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     _require_enough(members)
-    with warnings.catch_warnings():
+    # A fit is many small products, which several BLAS threads slow down tenfold on a busy machine.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # 30 epochs are meant
         model.fit(_clean(features), np.asarray(members, bool))
     return lambda own: model.predict_proba(_clean(own))[:, 1].astype(np.float64)

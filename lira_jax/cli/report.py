@@ -5,10 +5,10 @@ import os
 from lira_jax.cli import flags, opening
 from lira_jax.errors import UserError
 from lira_jax.progress import note
-from lira_jax.report import compare, material, wording, write
+from lira_jax.report import benchmark, compare, terminal, wording, write
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.layout import COMPARISON, KNOWN_TABLE, PAGE, RESULTS
+from lira_jax.runs.layout import COMPARISON, COMPARISON_TABLE, KNOWN_TABLE, PAGE, RESULTS
 
 flags.DEFINE_list(
     "compare",
@@ -69,8 +69,20 @@ def write_comparison(run: RunDirectory, out: RunDirectory, others: list[str], at
     for path in paths[1:]:
         if not os.path.isdir(path):
             raise UserError(f"--compare={path}: there is no such directory")
-    runs = [material.read_results(RunDirectory(path)) for path in paths]
-    out.write_text(COMPARISON, compare.render(runs, compare.distinct_names(paths), attack))
+    if naive := [path for path in paths if benchmark.is_naive(path)]:
+        raise UserError(
+            f"--compare={','.join(others)}: {naive[0]} is shown with the defence that it is about; "
+            "leave it out"
+        )
+    entries = [benchmark.read(RunDirectory(path)) for path in paths]
+    runs, names = [entry.run for entry in entries], compare.distinct_names(paths)
+    out.write_text(COMPARISON, compare.render(runs, names, attack, entries))
+    attack = compare.common_attack(runs, names, attack)
+    metric = compare.common_metric(runs, attack)
+    rows, on = benchmark.figures(entries, names, attack, metric)
+    out.write_text(COMPARISON_TABLE, benchmark.to_csv(rows, on, metric, attack))
+    table = benchmark.of_terminal(rows, on, metric, attack)
+    print(f"{table.title}\n{terminal.of_table(table)}")
     note(f"the comparison is {out.path / COMPARISON}")
 
 

@@ -71,8 +71,8 @@ def check(variables, experiment) -> None:
     if jax.tree.leaves(variables["batch_stats"]):
         raise UserError(
             f"--defence=dp_sgd: --model={experiment.model} has BatchNorm, which mixes the examples "
-            "of a batch, so that no gradient is of one example; take a model without it, such as "
-            "mlp, cnn or salem_cnn"
+            "of a batch, so that no gradient is of one example; add --norm=group where the model "
+            "has it, or take one without, such as mlp, cnn or salem_cnn"
         )
     if experiment.data_on == "host":
         raise UserError(

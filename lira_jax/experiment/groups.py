@@ -59,6 +59,11 @@ class Data:
     context: int = _field(
         128, "Of lines and documents, the most tokens of a sequence; longer ones become several."
     )
+    image_size: int = _field(
+        0,
+        "Of --dataset=folder, pixels each way that images get: the square in the middle is cut out "
+        "and scaled. 0 leaves them as they are, and they must be of one size.",
+    )
     num_examples: int = _field(
         0,
         "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are. "
@@ -164,6 +169,12 @@ class Model:
         0.0,
         "Fraction of examples for which the last block of efficientnet is passed over in training, "
         "earlier blocks in proportion to their place (stochastic depth); in [0, 1).",
+    )
+    norm: str = _field(
+        "batch",
+        "Normalisation of wide_resnet, resnets, densenet and efficientnet: batch (BatchNorm), or "
+        "group (GroupNorm, 16 groups, which sees one example at a time, as dp_sgd needs).",
+        choices=("batch", "group"),
     )
 
 

@@ -13,7 +13,7 @@ TARGET_FIELDS = tuple(
 """Fields that may be others in the targets' recipe than in the shadow models'."""
 FAMILY_FIELDS = (
     *("depth", "width", "hidden", "activation", "positions", "initial"),
-    *("dropout", "drop_connect", "remat"),
+    *("dropout", "drop_connect", "norm", "remat"),
 )
 """Options of model families: of another family they mean something else, or nothing."""
 

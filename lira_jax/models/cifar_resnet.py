@@ -26,6 +26,7 @@ class CifarResNet(nn.Module):
     dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
+    norm: str = "batch"
 
     def __post_init__(self):
         layers = 9 if self.bottleneck else 6
@@ -41,12 +42,12 @@ class CifarResNet(nn.Module):
     def __call__(self, x, train: bool):
         require_images("resnet_cifar", x)
         x = Conv(16, padding=1, dtype=self.dtype, conv_form=self.conv_form)(x)
-        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
+        x = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
         for group in range(3):
             for block in range((self.depth - 2) // (9 if self.bottleneck else 6)):
                 stride = 2 if group > 0 and block == 0 else 1
-                x = Block(16 << group, stride, self.bottleneck, self.dtype, self.conv_form)(
-                    x, train
-                )
+                x = Block(
+                    16 << group, stride, self.bottleneck, self.dtype, self.conv_form, self.norm
+                )(x, train)
         x = nn.Dropout(self.dropout, deterministic=not train)(global_mean(x))
         return classifier(self.num_classes)(x)

@@ -21,6 +21,7 @@ class DenseNet(nn.Module):
     width: int = 12
     dtype: Any = jnp.float32
     conv_form: str = "plain"
+    norm: str = "batch"
 
     def __post_init__(self):
         if self.depth < 10 or self.depth % 6 != 4:
@@ -35,7 +36,7 @@ class DenseNet(nn.Module):
         require_images("densenet", x, smallest=4)
 
         def norm_relu_conv(x, features, size):
-            x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
+            x = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
             return Conv(features, size, dtype=self.dtype, conv_form=self.conv_form)(x)
 
         x = Conv(2 * self.width, dtype=self.dtype, conv_form=self.conv_form)(x)
@@ -45,5 +46,5 @@ class DenseNet(nn.Module):
             for _ in range((self.depth - 4) // 6):
                 new = norm_relu_conv(norm_relu_conv(x, 4 * self.width, 1), self.width, 3)
                 x = jnp.concatenate([x, new], axis=-1)
-        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
+        x = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
         return classifier(self.num_classes)(global_mean(x))

@@ -34,6 +34,7 @@ class EfficientNet(nn.Module):
     drop_connect: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
+    norm: str = "batch"
 
     @nn.compact
     def __call__(self, x, train: bool):
@@ -42,7 +43,7 @@ class EfficientNet(nn.Module):
 
         def conv_norm(x, features, size, stride):
             x = Conv(features, size, stride, dtype=self.dtype, conv_form=self.conv_form)(x)
-            return nn.silu(batch_norm(train, self.dtype)(x))
+            return nn.silu(batch_norm(train, self.dtype, self.norm)(x))
 
         x = conv_norm(x, 32, 3, 2 if published else 1)
         total, passed = sum(group[2] for group in _GROUPS), 0
@@ -51,7 +52,7 @@ class EfficientNet(nn.Module):
                 stride = first_stride if block == 0 else 1
                 dropped = self.drop_connect * passed / total
                 shape = (expansion, features, size, stride, dropped)
-                x = _Block(*shape, self.dtype, self.conv_form)(x, train)
+                x = _Block(*shape, self.dtype, self.conv_form, self.norm)(x, train)
                 passed += 1
         if published:
             x = conv_norm(x, 1280, 1, 1)
@@ -69,6 +70,7 @@ class _Block(nn.Module):
     dropped: float
     dtype: Any
     conv_form: str
+    norm: str
 
     @nn.compact
     def __call__(self, x, train: bool):
@@ -76,7 +78,7 @@ class _Block(nn.Module):
             x = Conv(
                 features, size, stride, groups=groups, dtype=self.dtype, conv_form=self.conv_form
             )(x)
-            return batch_norm(train, self.dtype)(x)
+            return batch_norm(train, self.dtype, self.norm)(x)
 
         inner = self.expansion * x.shape[-1]
         y = nn.silu(conv_norm(x, inner)) if self.expansion > 1 else x

@@ -1,6 +1,7 @@
-"""What model families share beside the convolution: BatchNorm, pooling, the last layer."""
+"""What model families share beside the convolution: normalisation, pooling, the last layer."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,34 @@ ACTIVATIONS = {"relu": nn.relu, "tanh": jnp.tanh}
 _GLOROT = nn.initializers.variance_scaling(1.0, "fan_avg", "truncated_normal")
 
 
-def batch_norm(train: bool, dtype: Any) -> nn.BatchNorm:
-    """BatchNorm with statistics in float32: the batch's in training, running ones otherwise."""
+_MOST_GROUPS = 16
+
+
+class GroupNorm(nn.Module):
+    """GroupNorm, which sees one example at a time (Wu and He 2018, arXiv:1803.08494).
+
+    Of 16 groups, as De et al. 2022 (https://arxiv.org/abs/2204.13650) train with DP-SGD, or as many
+    of these as the channels can be cut into.
+    """
+
+    dtype: Any
+    relu: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+        groups = math.gcd(_MOST_GROUPS, x.shape[-1])
+        x = nn.GroupNorm(groups, epsilon=1e-5, dtype=self.dtype)(x)
+        return nn.relu(x) if self.relu else x
+
+
+def batch_norm(train: bool, dtype: Any, norm: str = "batch") -> nn.BatchNorm | GroupNorm:
+    """BatchNorm with statistics in float32: the batch's in training, running ones otherwise.
+
+    Args:
+      norm: "batch", or "group" for GroupNorm in its place.
+    """
+    if norm == "group":
+        return GroupNorm(dtype)
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)
 
 
@@ -48,8 +75,12 @@ class BatchNorm(nn.BatchNorm):
         return y
 
 
-def batch_norm_relu(train: bool, dtype: Any, conv_form: str) -> BatchNorm:
+def batch_norm_relu(
+    train: bool, dtype: Any, conv_form: str, norm: str = "batch"
+) -> BatchNorm | GroupNorm:
     """As `batch_norm`, with ReLU after it. `conv_form` is that of the model's convolutions."""
+    if norm == "group":
+        return GroupNorm(dtype, relu=True)
     return BatchNorm(
         use_running_average=not train,
         momentum=0.9,

@@ -149,6 +149,7 @@ def context(experiment: Experiment, dataset: Dataset, conv_form: str | None = No
         initial=e.initial,
         dropout=e.dropout,
         drop_connect=e.drop_connect,
+        norm=e.norm,
         dtype=e.compute_dtype,
         conv_form=conv_form or conv.usual_form(e.conv_form),
     )

@@ -32,6 +32,7 @@ class ResNet(nn.Module):
     dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
+    norm: str = "batch"
 
     def __post_init__(self):
         if self.depth not in _BLOCKS:
@@ -43,15 +44,15 @@ class ResNet(nn.Module):
         require_images("resnet", x)
         size, stride = {"cifar": (3, 1), "imagenet": (7, 2)}[self.stem]
         x = Conv(64, size, stride, padding=size // 2, dtype=self.dtype, conv_form=self.conv_form)(x)
-        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
+        x = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
         if self.stem == "imagenet":
             x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
         for group, blocks in enumerate(_BLOCKS[self.depth]):
             for block in range(blocks):
                 stride = 2 if group > 0 and block == 0 else 1
-                x = Block(64 << group, stride, self.depth >= 50, self.dtype, self.conv_form)(
-                    x, train
-                )
+                x = Block(
+                    64 << group, stride, self.depth >= 50, self.dtype, self.conv_form, self.norm
+                )(x, train)
         x = nn.Dropout(self.dropout, deterministic=not train)(global_mean(x))
         return classifier(self.num_classes)(x)
 
@@ -66,6 +67,7 @@ class Block(nn.Module):
     bottleneck: bool
     dtype: Any
     conv_form: str
+    norm: str
 
     @nn.compact
     def __call__(self, x, train: bool):
@@ -76,10 +78,10 @@ class Block(nn.Module):
             return layer(x)
 
         def conv_norm(*arguments):
-            return batch_norm(train, self.dtype)(conv(*arguments))
+            return batch_norm(train, self.dtype, self.norm)(conv(*arguments))
 
         def conv_norm_relu(*arguments):
-            return batch_norm_relu(train, self.dtype, self.conv_form)(conv(*arguments))
+            return batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(conv(*arguments))
 
         if self.bottleneck:
             y = conv_norm_relu(x, self.features, 1)

@@ -32,6 +32,7 @@ class ResNet9(nn.Module):
     width: int = 64
     dtype: Any = jnp.float32
     conv_form: str = "plain"
+    norm: str = "batch"
 
     @nn.compact
     def __call__(self, x, train: bool):
@@ -39,7 +40,7 @@ class ResNet9(nn.Module):
 
         def conv(x, features):
             x = Conv(features, kernel_init=_INIT, dtype=self.dtype, conv_form=self.conv_form)(x)
-            return batch_norm_relu(train, self.dtype, self.conv_form)(x)
+            return batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
 
         x = conv(x, self.width)
         for scale, residual in ((2, True), (4, False), (8, True)):

@@ -43,7 +43,7 @@ class Family(NamedTuple):
     text: bool = False
 
 
-_DROPOUT = {"dropout": 0.0}
+_DROPOUT, _NORM = {"dropout": 0.0}, {"norm": "batch"}
 _GPT = {"positions": "learned", "remat": False, **_DROPOUT}
 
 FAMILIES = {
@@ -54,20 +54,22 @@ FAMILIES = {
     ),
     "cnn": Family(Cnn, True, {"width": 32, **_DROPOUT}),
     "cnn_max": Family(functools.partial(Cnn, pooling="max"), True, {"width": 32, **_DROPOUT}),
-    "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2, **_DROPOUT}),
-    "resnet": Family(ResNet, True, {"depth": 18, **_DROPOUT}),
+    "wide_resnet": Family(WideResNet, True, {"depth": 28, "width": 2, **_DROPOUT, **_NORM}),
+    "resnet": Family(ResNet, True, {"depth": 18, **_DROPOUT, **_NORM}),
     "resnet_imagenet": Family(
-        functools.partial(ResNet, stem="imagenet"), True, {"depth": 50, **_DROPOUT}
+        functools.partial(ResNet, stem="imagenet"), True, {"depth": 50, **_DROPOUT, **_NORM}
     ),
-    "resnet_cifar": Family(CifarResNet, True, {"depth": 110, **_DROPOUT}),
+    "resnet_cifar": Family(CifarResNet, True, {"depth": 110, **_DROPOUT, **_NORM}),
     "resnet_cifar_bottleneck": Family(
-        functools.partial(CifarResNet, bottleneck=True), True, {"depth": 164, **_DROPOUT}
+        functools.partial(CifarResNet, bottleneck=True), True, {"depth": 164, **_DROPOUT, **_NORM}
     ),
-    "resnet9": Family(ResNet9, True, {"width": 64}),
-    "densenet": Family(DenseNet, True, {"depth": 100, "width": 12}),
-    "efficientnet": Family(EfficientNet, True, {**_DROPOUT, "drop_connect": 0.0}),
+    "resnet9": Family(ResNet9, True, {"width": 64, **_NORM}),
+    "densenet": Family(DenseNet, True, {"depth": 100, "width": 12, **_NORM}),
+    "efficientnet": Family(EfficientNet, True, {**_DROPOUT, "drop_connect": 0.0, **_NORM}),
     "efficientnet_imagenet": Family(
-        functools.partial(EfficientNet, stem="imagenet"), True, {**_DROPOUT, "drop_connect": 0.0}
+        functools.partial(EfficientNet, stem="imagenet"),
+        True,
+        {**_DROPOUT, "drop_connect": 0.0, **_NORM},
     ),
     "lenet": Family(LeNet, True, {"activation": "relu"}),
     "lenet_3x3": Family(functools.partial(LeNet, size=3), True, {"activation": "relu"}),
@@ -96,6 +98,7 @@ def create(
     initial: str = "lecun_normal",
     dropout: float = 0.0,
     drop_connect: float = 0.0,
+    norm: str = "batch",
     dtype: str = "float32",
     conv_form: str = "plain",
 ) -> nn.Module:
@@ -115,6 +118,7 @@ def create(
       initial: weights that mlp starts from, "lecun_normal" or "glorot_uniform".
       dropout: fraction of activations dropped in training.
       drop_connect: fraction of examples for which the last block is passed over in training.
+      norm: "batch" for BatchNorm, "group" for GroupNorm.
       dtype: "float32" or "bfloat16", of the computation; parameters and logits are float32.
       conv_form: how convolutions batch over models, a key of conv.FORMS.
 
@@ -148,6 +152,7 @@ def create(
         "initial": initial,
         "dropout": dropout,
         "drop_connect": drop_connect,
+        "norm": norm,
     }
     for flag, asked in given.items():
         if asked == FIELDS[flag].default:

@@ -25,6 +25,7 @@ class WideResNet(nn.Module):
     dropout: float = 0.0
     dtype: Any = jnp.float32
     conv_form: str = "plain"
+    norm: str = "batch"
 
     def __post_init__(self):
         if self.depth < 10 or self.depth % 6 != 4:
@@ -42,8 +43,10 @@ class WideResNet(nn.Module):
             for block in range((self.depth - 4) // 6):
                 stride = 2 if group > 0 and block == 0 else 1
                 features = 16 * self.width << group
-                x = _Block(features, stride, self.dropout, self.dtype, self.conv_form)(x, train)
-        x = batch_norm_relu(train, self.dtype, self.conv_form)(x)
+                x = _Block(features, stride, self.dropout, self.dtype, self.conv_form, self.norm)(
+                    x, train
+                )
+        x = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
         return classifier(self.num_classes)(global_mean(x))
 
 
@@ -53,15 +56,16 @@ class _Block(nn.Module):
     dropout: float
     dtype: Any
     conv_form: str
+    norm: str
 
     @nn.compact
     def __call__(self, x, train: bool):
         def conv(features, size, stride):
             return Conv(features, size, stride, dtype=self.dtype, conv_form=self.conv_form)
 
-        active = batch_norm_relu(train, self.dtype, self.conv_form)(x)
+        active = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(x)
         y = conv(self.features, 3, self.stride)(active)
-        y = batch_norm_relu(train, self.dtype, self.conv_form)(y)
+        y = batch_norm_relu(train, self.dtype, self.conv_form, self.norm)(y)
         y = nn.Dropout(self.dropout, deterministic=not train)(y)
         y = conv(self.features, 3, 1)(y)
         if self.stride > 1 or x.shape[-1] != self.features:

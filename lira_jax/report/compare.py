@@ -1,12 +1,14 @@
 """The page that sets several runs side by side, to choose a recipe or a defence."""
 
 import math
+from collections.abc import Sequence
 
 from lira_jax.errors import UserError
 from lira_jax.evaluation.estimate import Estimate, mean_estimate
 from lira_jax.evaluation.roc import TPR_AT
 from lira_jax.experiment import FIELDS
-from lira_jax.report import page, sections, wording
+from lira_jax.report import benchmark, page, sections, wording
+from lira_jax.report.benchmark import Entry
 from lira_jax.report.charts.leakage import Point, trade_off
 from lira_jax.report.charts.roc import roc, styles
 from lira_jax.report.material import Material
@@ -36,7 +38,12 @@ def distinct_names(paths: list[str]) -> list[str]:
     return [f"{path} ({i})" for i, path in enumerate(paths, 1)]
 
 
-def render(runs: list[Material], names: list[str], attack: str = "") -> str:
+def render(
+    runs: list[Material],
+    names: list[str],
+    attack: str = "",
+    entries: Sequence[Entry] = (),
+) -> str:
     """The comparison page; the first run is the one that the others are compared with.
 
     All runs are judged by one attack. Each run's own best one would be chosen on the data that it
@@ -46,25 +53,22 @@ def render(runs: list[Material], names: list[str], attack: str = "") -> str:
       runs: at least two, as read_results gives them.
       names: distinct, of the runs.
       attack: the attack; empty for the first of wording.FIXED that was run in all of them.
+      entries: the same runs with what else a benchmark of defences shows; empty for the runs alone.
 
     Raises:
       UserError: the attack was not run in all runs, or they have none in common.
     """
     attack = common_attack(runs, names, attack)
+    entries = entries or [Entry(run) for run in runs]
     metric = common_metric(runs, attack)
     groups = [sections.accuracies(r) for r in runs]
-    held_out = next(
-        (g for g in ("test set", "non-members") if all(g in one for one in groups)), None
-    )
+    rows, held_out = benchmark.figures(entries, names, attack, metric)
     estimates = [_estimates(r, attack, own) for r, own in zip(runs, groups, strict=True)]
-    entries = {name: r.results.attacks[attack] for name, r in zip(names, runs, strict=True)}
+    found = {name: r.results.attacks[attack] for name, r in zip(names, runs, strict=True)}
     style = styles(names, names)
-    drawn = {"roc": roc(entries, style, names)}
+    drawn = {"roc": roc(found, style, names)}
     if held_out:
-        points = [
-            Point(name, e[held_out].value, e[metric])
-            for name, e in zip(names, estimates, strict=True)
-        ]
+        points = [Point(r.name, r.accuracy.value, r.adaptive, r.accuracy, r.naive) for r in rows]
         drawn["trade-off"] = trade_off(points, f"accuracy on {held_out}", metric)
     columns = [c for c in estimates[0] if any(c in e and e[c].is_known for e in estimates)]
     return page.fill(
@@ -73,6 +77,7 @@ def render(runs: list[Material], names: list[str], attack: str = "") -> str:
         names=names,
         sentence=_sentence(names, [e[metric] for e in estimates], metric),
         attack=attack,
+        benchmark=benchmark.of_page(rows, held_out, metric),
         curves=page.curves(style, names),
         accuracy_name=f"Accuracy on {held_out}",
         metric_name=wording.COLUMN[metric],

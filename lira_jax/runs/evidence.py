@@ -360,14 +360,22 @@ def with_plain_shadows(loaded: Loaded, plain: Loaded) -> Loaded:
     judged = loaded.evidence.targets.apart(loaded.evidence.signals)
     if isinstance(plain.evidence.targets, Inside):  # a target is no shadow of its own
         judged = Counterparts(judged.outputs, plain.evidence.targets.models)
-    # Of the released outputs there may be the plain query alone.
-    shadows = dataclasses.replace(plain.evidence, signals=plain.evidence.signals.plain())
-    if shadows.attack_training is not None:
-        known = shadows.attack_training
-        known = dataclasses.replace(known, signals=known.signals.plain())
-        shadows = dataclasses.replace(shadows, attack_training=known)
-    evidence = dataclasses.replace(shadows, targets=judged.queries(slice(1)))
+    shadows = plain.evidence
+    # Of the released outputs there may be the plain query alone (--save_logits).
+    if _num_queries(judged.outputs) != _num_queries(shadows.signals):
+        known, judged = shadows.attack_training, judged.queries(slice(1))
+        if known is not None:
+            known = dataclasses.replace(known, signals=known.signals.plain())
+        shadows = dataclasses.replace(
+            shadows, signals=shadows.signals.plain(), attack_training=known
+        )
+    evidence = dataclasses.replace(shadows, targets=judged)
     return dataclasses.replace(plain, evidence=evidence, release=loaded.release, naive=True)
+
+
+def _num_queries(signals: Signals) -> int:
+    """Queries of phi; 1 where it is not saved."""
+    return signals.of_model("phi", 0).shape[-1] if "phi" in signals.saved else 1
 
 
 def load_probe(

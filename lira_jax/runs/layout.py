@@ -33,6 +33,7 @@ NAIVE = "naive"
 """Under results against a defence, those of an attacker who does not know it."""
 PAGE = "report/index.html"
 COMPARISON = "report/compare.html"
+COMPARISON_TABLE = "report/compare.csv"
 
 
 @dataclasses.dataclass(frozen=True)

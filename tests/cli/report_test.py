@@ -122,8 +122,8 @@ def test_runs_are_compared_on_one_page(run, whole, tmp_path):
     assert done.returncode == 0, done.stderr
     text = (run / "report/compare.html").read_text()
     assert (
-        text.count('<th scope="row" data-sort=') == 8
-    )  # three runs, two differences, three runs' probes and calibration
+        text.count('<th scope="row" data-sort=') == 11
+    )  # three runs twice, two differences, three runs' calibration
     assert not (tmp_path / "b/report").exists()
 
 

@@ -118,6 +118,13 @@ def test_batch_norm_is_refused_and_so_is_what_mixes_examples():
             recipe.make(recipes.context(dataclasses.replace(PRIVATE, **fields), data()))
 
 
+def test_a_model_with_group_norm_in_its_place_is_not():
+    e = dataclasses.replace(PRIVATE, model="resnet_cifar", depth=8, norm="group", hidden=(512, 256))
+    recipe.make(recipes.context(e, data()))
+    with pytest.raises(UserError, match="--norm=group"):
+        recipe.make(recipes.context(dataclasses.replace(e, norm="batch"), data()))
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     return train(tmp_path_factory.mktemp("alone"), PRIVATE)

@@ -46,6 +46,18 @@ def test_all_saved_queries_are_released(tmp_path):
     np.testing.assert_array_equal(given.argmax(-1), logits.argmax(-1))
 
 
+def test_a_naive_attacker_has_all_queries_where_all_are_released(tmp_path):
+    run, e = scored_run(tmp_path)
+    rng = np.random.default_rng(1)
+    for model in range(e.num_models):
+        run.remove(POOL.signal("logits", model))
+        run.write(POOL.signal("logits", model), rng.normal(size=(120, 2, 3)).astype(np.float32))
+    release.release(run, e, range(e.num_models), releases.parse("temperature:4"))
+    naive = read_own([(run, e)], released="temperature:4", naive=True).loaded.evidence
+    assert naive.signals["phi"].shape[2] == naive.of_targets("phi").shape[2] == 2
+    np.testing.assert_array_equal(naive.signals["phi"][3], run.read(POOL.signal("phi", 3)))
+
+
 def test_shadow_models_release_the_same_or_nothing(run):
     run, e = run
     plain = read_own([(run, e)]).loaded.evidence

@@ -89,7 +89,7 @@ def test_the_page_compares_with_the_first_run(tmp_path):
     assert "<script>alert" not in html
     rows = re.findall(r'<th scope="row" data-sort="([^"]*)"', html)
     assert rows[:2] == ["first", rows[1]]
-    assert len(rows) == 5  # two runs, one difference, two runs' calibration
+    assert len(rows) == 7  # two runs twice, one difference, two runs' calibration
     metric = compare.common_metric(runs, "lira_online")
     values = [r.results.attacks["lira_online"].metrics[metric].value for r in runs]
     assert f'data-sort="{float(values[1] - values[0])!r}"' in html

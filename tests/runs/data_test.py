@@ -160,6 +160,7 @@ def test_every_stage_opens_with_a_line_on_the_data(begun, tmp_path, capsys):
         ("report", []),
     ]:
         capsys.readouterr()
+        flags._told.clear()  # as in a process of its own
         call(stage, f"--workdir={tmp_path / 'run'}", *more)
         lines[stage] = capsys.readouterr().err.splitlines()[0]
     assert set(lines.values()) == {lines["train"]}

@@ -83,15 +83,22 @@ class Point:
       name: of the run.
       accuracy: of its models.
       found: the metric of the attack.
+      spread: accuracy with its interval over models; None without.
+      naive: the metric of an attacker who does not know the defence; None without one.
     """
 
     name: str
     accuracy: float
     found: Estimate
+    spread: Estimate | None = None
+    naive: Estimate | None = None
 
 
 def trade_off(points: Sequence[Point], accuracy_name: str, metric: str) -> Chart:
-    """Accuracy against a metric of the attacks, a point a run, with intervals."""
+    """Accuracy against a metric of the attacks, a point a run, with intervals.
+
+    A naive attacker's figure is an open circle above or below it.
+    """
     middle = np.mean([min(p.accuracy for p in points), max(p.accuracy for p in points)])
     data = [
         {
@@ -108,9 +115,25 @@ def trade_off(points: Sequence[Point], accuracy_name: str, metric: str) -> Chart
                 "symbol": SYMBOLS[i % len(SYMBOLS)],
             },
             "error_y": _errors([p.found]) | {"color": GREY, "thickness": 1},
+            "error_x": _errors([p.spread or Estimate(p.accuracy)])
+            | {"color": GREY, "thickness": 1},
             "hovertemplate": "accuracy %{x:.2%}<br>%{y:.3~%}",
         }
         for i, p in enumerate(points)
+    ]
+    data += [
+        {
+            "x": short([p.accuracy]),
+            "y": short([p.naive.value]),
+            "mode": "markers",
+            "name": f"{label(p.name)}, naive",
+            "cliponaxis": False,
+            "marker": {"color": COLOURS[i % len(COLOURS)], "size": 11, "symbol": "circle-open"},
+            "error_y": _errors([p.naive]) | {"color": GREY, "thickness": 1},
+            "hovertemplate": "naive attacker<br>accuracy %{x:.2%}<br>%{y:.3~%}",
+        }
+        for i, p in enumerate(points)
+        if p.naive is not None and p.naive.is_known
     ]
     return {
         "data": data,
