@@ -80,8 +80,8 @@ def run(evidence: Evidence, asked: Mapping[str, Way], fit: Fit, share: float) ->
         raise UserError("--protocol=known: the targets' membership is unknown")
     if evidence.signals.of_text:
         raise UserError(
-            "--protocol=known: it is on how examples are classified, which models of text do not do; "
-            "attack them with --protocol=shadows"
+            "--protocol=known: it is on how examples are classified, and models of text do not "
+            "classify them; attack them with --protocol=shadows"
         )
     if "logits" not in evidence.signals:
         raise UserError(
