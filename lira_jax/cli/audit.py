@@ -31,7 +31,7 @@ SUMMARY = (
     "it was interrupted."
 )
 SHOWN = [
-    *("config", "dataset", "data_path", "num_examples", "drop_duplicates"),
+    *("config", "dataset", "data_path", "image_size", "num_examples", "drop_duplicates"),
     *("num_models", "model", "epochs", "batch_size", "learning_rate", "augment", "queries"),
     *("attacks", "workers", *flags.HOW_FLAGS),
 ]
