@@ -111,7 +111,9 @@ def complete(argv: Sequence[str]) -> list[str]:
 
 def _apart(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words that are no flags nor their values; and the flags, all as --name=value."""
-    words, arguments, rest = [], [], iter(argv)
+    words: list[str] = []
+    arguments: list[str] = []
+    rest = iter(argv)
     for word in rest:
         name = word.lstrip("-")
         valued = name in ("flagfile", "undefok") or (
