@@ -78,6 +78,11 @@ def run(evidence: Evidence, asked: Mapping[str, Way], fit: Fit, share: float) ->
     members = evidence.members
     if members is None:
         raise UserError("--protocol=known: the targets' membership is unknown")
+    if evidence.signals.of_text:
+        raise UserError(
+            "--protocol=known: it is on how examples are classified, and models of text do not "
+            "classify them; attack them with --protocol=shadows"
+        )
     if "logits" not in evidence.signals:
         raise UserError(
             "--protocol=known: logits tell who is classified rightly, and none are saved; run "

@@ -10,7 +10,7 @@ from absl import flags
 
 from lira_jax import experiment as experiment_lib
 from lira_jax.cli import flagfiles
-from lira_jax.cli.flags import FLAGS, define_experiment, typed
+from lira_jax.cli.flags import FLAGS, define_experiment, open_with, typed
 from lira_jax.data import masks
 from lira_jax.errors import UserError
 from lira_jax.experiment import (
@@ -22,7 +22,7 @@ from lira_jax.experiment import (
     Experiment,
     target_experiment,
 )
-from lira_jax.launch import parts, workers
+from lira_jax.launch import parts
 from lira_jax.progress import note
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
@@ -107,9 +107,9 @@ def _without_other_families(
     has = FAMILIES[model].options if model in FAMILIES else {}
     passed_over = [n for n in options if n not in has]
     told = [n for n in passed_over if fields[n] != FIELDS[n].default]
-    if told and not workers.inside():
+    if told:
         named = ", ".join(f"--{experiment_lib.shown(n, fields[n])}" for n in told)
-        note(f"note: {named} in a flagfile is passed over: --model={model} has no such option")
+        open_with(f"note: {named} in a flagfile is passed over: --model={model} has no such option")
     return {n: value for n, value in fields.items() if n not in passed_over}
 
 

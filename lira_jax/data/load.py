@@ -54,6 +54,7 @@ def load(
     splits: str = "",
     test_splits: str = "",
     as_tokens: text.Settings | None = None,
+    image_size: int = 0,
     with_test: bool = False,
 ) -> Dataset:
     """Reads and checks a data set, then cuts it as asked.
@@ -72,6 +73,7 @@ def load(
       splits: The tfds splits that make up x, joined by "+"; "" for train.
       test_splits: The tfds splits that make up x_test; "" for test if there is one.
       as_tokens: How text becomes sequences; only for text.
+      image_size: Pixels each way that images get; only for folder. 0 leaves them as they are.
       with_test: Whether x is the training set and the test set after it (`datasets.joined`).
 
     Returns:
@@ -82,6 +84,8 @@ def load(
         used.
     """
     name, _, tfds_name = dataset.partition(":")
+    if dataset != "folder" and image_size:
+        _refuse(dataset, image_size=str(image_size))
     if name == "tfds" and tfds_name:
         _refuse(dataset, data_path=data_path)
         data = tfds.read(tfds_name, data_dir, splits, test_splits)
@@ -90,7 +94,7 @@ def load(
         if dataset != "text" and as_tokens is not None:
             given, usual = vars(as_tokens), vars(text.Settings())
             _refuse(dataset, **{n: str(v) for n, v in given.items() if v != usual[n]})
-        data = _read(dataset, data_path, as_tokens or text.Settings())
+        data = _read(dataset, data_path, as_tokens or text.Settings(), image_size)
     read = data
     data = datasets.check(data, f"--data_path={data_path}" if data_path else f"--dataset={dataset}")
     raw = np.asarray(read.x)
@@ -139,7 +143,7 @@ def load_spec(spec: str, data_dir: str = "") -> Dataset:
     return load(spec, data_dir=data_dir) if name == "tfds" else load(name, path)
 
 
-def _read(dataset: str, data_path: str, as_tokens: text.Settings) -> Dataset:
+def _read(dataset: str, data_path: str, as_tokens: text.Settings, image_size: int = 0) -> Dataset:
     if dataset not in READERS:
         near = difflib.get_close_matches(dataset, [*READERS, "tfds:NAME"], 1)
         hint = f"did you mean {near[0]}? There are" if near else "there are"
@@ -161,6 +165,8 @@ def _read(dataset: str, data_path: str, as_tokens: text.Settings) -> Dataset:
             raise UserError(
                 f"--data_path={data_path}: neither a file nor a folder; write the data to a file"
             )
+        if reader is folder.read:
+            return reader(path, image_size)
         return reader(path, as_tokens) if reader is text.read else reader(path)
 
 

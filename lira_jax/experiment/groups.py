@@ -59,6 +59,11 @@ class Data:
     context: int = _field(
         128, "Of lines and documents, the most tokens of a sequence; longer ones become several."
     )
+    image_size: int = _field(
+        0,
+        "Of --dataset=folder, pixels each way that images get: the square in the middle is cut out "
+        "and scaled. 0 leaves them as they are, and they must be of one size.",
+    )
     num_examples: int = _field(
         0,
         "Size of the membership pool in examples, drawn at random by --seed; 0 for all there are. "

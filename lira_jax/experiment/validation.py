@@ -27,6 +27,7 @@ def validate(experiment: Experiment) -> Experiment:
     for name in (
         "seed",
         "num_examples",
+        "image_size",
         "outliers",
         "depth",
         "width",

@@ -36,6 +36,11 @@ def release(
     Raises:
       UserError: the models have no logits, or one is not scored.
     """
+    if asked and experiment.dataset == "text":
+        raise UserError(
+            f"--release={asked[0].folder}: it changes logits of classes, which models of text do "
+            "not have; leave it out"
+        )
     labels = run.read(POOL.labels, (None,))
     for chosen in asked:
         view = layout.released(chosen.folder)

@@ -27,7 +27,8 @@ def function(flag: str, name: str) -> Callable:
         found = getattr(importlib.import_module(module_name), function_name, None)
     except (ModuleNotFoundError, ValueError, TypeError) as error:
         raise UserError(
-            f"{flag}={name}: cannot import {module_name!r} ({error}); is its folder on PYTHONPATH?"
+            f"{flag}={name}: cannot import {module_name!r} ({error}); is its folder on PYTHONPATH "
+            "(PYTHONPATH=. for this one)?"
         ) from error
     except (Exception, SystemExit) as error:
         raise UserError(

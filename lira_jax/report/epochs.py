@@ -36,6 +36,9 @@ def stopped(results: Results) -> str:
 
 
 def _progress(rows: tuple[EpochRow, ...]) -> Table:
+    if not any(row.groups for row in rows):  # of text, which no model classifies
+        return _ranked(rows)
+
     def of_group(row: EpochRow, group: str) -> list[str]:
         decided, ranked = row.groups.get(group), row if group == "all" else getattr(row, group)
         tpr = ranked.metrics["tpr_at_1e-3"] if ranked else math.nan
@@ -51,6 +54,26 @@ def _progress(rows: tuple[EpochRow, ...]) -> Table:
         [[str(row.epoch), *(cell for g in GROUPS for cell in of_group(row, g))] for row in rows],
         "On all pairs, on those that the target classifies rightly and on the others (Rezaei and "
         "Liu 2021, figures 3 to 8); accuracy and FAR at thresholds of other targets.",
+    )
+
+
+def _ranked(rows: tuple[EpochRow, ...]) -> Table:
+    """What is known of an attack whose targets are not right or wrong about an example."""
+    shown = {
+        "balanced_accuracy": "bal. acc.",
+        "tpr_at_1e-2": "TPR at 1 %",
+        "tpr_at_1e-3": "TPR at 0.1 %",
+    }
+
+    def auc(row: EpochRow) -> str:
+        value = row.metrics["auc"].value
+        return "-" if math.isnan(value) else f"{value:.3f}"
+
+    return Table(
+        f"{rows[0].attack} over epochs",
+        ["epoch", "AUC", *shown.values()],
+        [[str(row.epoch), auc(row), *(percent(row.metrics[m]) for m in shown)] for row in rows],
+        "Balanced accuracy and TPR in percent.",
     )
 
 

@@ -117,6 +117,7 @@ def _read(e: Experiment) -> Dataset:
         splits=e.splits,
         test_splits=e.test_splits,
         as_tokens=text.Settings(e.unit, e.tokenizer, e.context),
+        image_size=e.image_size,
         with_test=e.masks == masks.OFFICIAL,
     )
     spec = functools.partial(load.load_spec, data_dir=e.data_dir)

@@ -281,6 +281,8 @@ class Folder:
 
     def _checked_manifest(self) -> dict[str, dict]:
         entries = self._json(MANIFEST) if self._exists(MANIFEST) else {}
+        if isinstance(entries, dict) and isinstance(entries.get(SHA256), str):
+            del entries[SHA256]  # its own, which earlier versions did not write
         if not isinstance(entries, dict) or not all(itertools.starmap(_is_entry, entries.items())):
             raise UserError(
                 f"{self._file(MANIFEST)} holds no hashes of the files of a run: {_RESTORE}"
@@ -301,7 +303,7 @@ class Folder:
         return self._lock()
 
     def _write_manifest(self, entries: dict[str, dict]) -> None:
-        self.write_json(MANIFEST, dict(sorted(entries.items())))
+        self.write_checked_json(MANIFEST, dict(sorted(entries.items())))
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:

@@ -94,7 +94,7 @@ class ResultSet:
             foreign = [] if _about(self.run, self.about) == self.about else list(others)
             whole = {n: e for n, e in others.items() if n not in foreign} | new
             hashes = {n: e["sha256"] for n, e in whole.items() if n not in _TABLES}
-            self.run.write_json(
+            self.run.write_checked_json(
                 RESULT_SET, {**self.about, "sha256_of": dict(sorted(hashes.items()))}
             )
             for name in self.waiting:

@@ -119,8 +119,9 @@ def test_a_list_of_other_things_than_whole_numbers_is_refused(value):
 
 
 def test_an_option_of_another_family_is_passed_over_in_a_flagfile_and_nowhere_else(
-    tmp_path, capsys
+    tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr(flags, "_told", set())  # of a command, whose notes are told once
     path = tmp_path / "mlp.flags"
     path.write_text("--model=mlp\n--hidden=256\n--epochs=3\n")
     assert asked(f"--flagfile={path}")[0] == Experiment(hidden=(256,), epochs=3)

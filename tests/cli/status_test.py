@@ -1,7 +1,6 @@
 """lira-status, on run directories whose state is known."""
 
 import dataclasses
-import json
 import os
 import pathlib
 import platform
@@ -59,7 +58,7 @@ def test_of_a_finished_run_nothing_is_left(finished):
     lines = said(finished)
     assert [x[8] for x in lines if x.split()[0] in run_status.STAGES] == ["+"] * 4
     assert lines[-1] == "next      nothing is left to do"
-    assert "4 attacks saved, results.json is here" in line(finished, "attack")
+    assert "5 attacks saved, results.json is here" in line(finished, "attack")
 
 
 def test_a_killed_training_tells_each_models_epoch(finished):
@@ -78,8 +77,7 @@ def test_a_killed_training_tells_each_models_epoch(finished):
 
 def forget(run, *names):
     """Takes dumps out of the manifest, as if they had not been written."""
-    manifest = json.loads((run.path / "manifest.json").read_text())
-    run.write_json("manifest.json", {n: v for n, v in manifest.items() if n not in names})
+    run.enter({}, without=names)
 
 
 def test_missing_scores_are_named_and_scored_next(finished):

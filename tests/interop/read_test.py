@@ -1,15 +1,24 @@
-"""A miniature of each layout, written as its tool writes it, read back."""
+"""A miniature of each layout, read back."""
 
 import shutil
 
 import numpy as np
 import pytest
+from interop.foreign_runs import (
+    IDS,
+    WRITERS,
+    K,
+    M,
+    N,
+    make,
+    ours,
+    tools_score,
+    write_lira_pytorch,
+    write_tf_privacy,
+)
 
 from lira_jax.errors import UserError
 from lira_jax.interop import read as layouts
-
-M, N, K = 5, 12, 4
-IDS = [0, 2, 3, 9, 10]  # some models are not there; by name 10 comes before 2
 
 
 @pytest.fixture
@@ -18,89 +27,9 @@ def outputs():
     return make(queries=18)
 
 
-def make(queries, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, K, N)
-    logits = rng.normal(0, 3, (M, N, queries, K)).astype(np.float32)
-    return (
-        rng.random((M, N)) < 0.5,
-        labels,
-        logits,
-        np.array([tools_score(z, labels) for z in logits]),
-    )
-
-
-def tools_score(logits, labels):
-    """As all three tools compute it: float32 exponentials, then float64, a floor under the log."""
-    p = np.exp(logits - logits.max(-1, keepdims=True)).astype(np.float64)
-    p /= p.sum(-1, keepdims=True)
-    score = np.empty(p.shape[:2])
-    for i in range(len(p)):
-        for a in range(p.shape[1]):
-            rest = sum(p[i, a, j] for j in range(p.shape[-1]) if j != labels[i])
-            score[i, a] = np.log(p[i, a, labels[i]] + 1e-45) - np.log(rest + 1e-45)
-    return score
-
-
-def write_tf_privacy(path, keep, labels, logits, scores, ids=IDS):
-    path.mkdir(exist_ok=True)
-    np.save(path / "y_train.npy", labels)
-    for row in np.random.default_rng(1).permutation(len(ids)):
-        folder = path / f"experiment-{ids[row]}_16"
-        for name in ("logits", "scores", "ckpt"):
-            (folder / name).mkdir(parents=True)
-        for epoch in (99, 100):
-            of_epoch = logits[row] if epoch == 100 else np.zeros_like(logits[row])
-            np.save(folder / f"logits/{epoch:010d}.npy", of_epoch[:, None])
-            np.save(folder / f"scores/{epoch:010d}.npy", scores[row] * (epoch == 100))
-        np.save(folder / "keep.npy", keep[row])
-        (folder / "hparams.json").write_text("{}")
-    return path
-
-
-def write_lira_pytorch(path, keep, labels, logits, scores):
-    for row, model in enumerate(IDS):
-        folder = path / str(model)
-        folder.mkdir(parents=True)
-        for name, array in (("keep", keep), ("logits", logits), ("scores", scores)):
-            np.save(folder / f"{name}.npy", array[row])
-        (folder / "model.pt").touch()
-    return path
-
-
-def write_lira_analysis(path, keep, labels, logits, scores):
-    mask = np.zeros((16, N), bool)
-    mask[IDS] = keep
-    path.mkdir()
-    np.save(path / "keep_indices.npy", mask)
-    (path / "train_config.yaml").touch()
-    for row, model in enumerate(IDS):
-        for name, array in (("logits", logits[row][:, None]), ("scores", scores[row])):
-            folder = path / f"model_{model}" / name
-            folder.mkdir(parents=True)
-            np.save(folder / f"{name}.npy", array)
-    return path
-
-
-WRITERS = {
-    "tf_privacy": write_tf_privacy,
-    "lira_pytorch": write_lira_pytorch,
-    "lira_analysis": write_lira_analysis,
-}
-
-
 @pytest.fixture(params=WRITERS)
 def layout(request):
     return request.param
-
-
-def ours(layout, array, axis=2):
-    """Queries in our order: in the others' grids of 18 the plain one is the fifth of nine."""
-    if array.shape[axis] == 1:
-        return array
-    half = {"lira_pytorch": range(9), "tf_privacy": [4, 0, 1, 2, 3, 5, 6, 7, 8]}
-    half["lira_analysis"] = [4, 0, 3, 6, 1, 7, 2, 5, 8]  # transposed
-    return np.take(array, [*half[layout], *(9 + q for q in half[layout])], axis)
 
 
 def test_every_layout_is_recognised_and_read(tmp_path, layout, outputs):
@@ -391,103 +320,3 @@ def test_queries_that_are_no_grid_stay_in_their_order(tmp_path, capsys):
     evidence, _ = layouts.read(write_tf_privacy(tmp_path / "exp", keep, labels, logits, scores))
     np.testing.assert_array_equal(evidence.signals["phi"], scores.astype(np.float32))
     assert "no query is known to be the plain example" in capsys.readouterr().err
-
-
-def spoil(array, value):
-    array = array.copy()
-    array.flat[-1] = value
-    return array
-
-
-SCORES, LOGITS = "experiment-3_16/scores/0000000100.npy", "experiment-3_16/logits/0000000100.npy"
-KEEP = "experiment-3_16/keep.npy"
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        (SCORES, lambda a: spoil(a, np.nan), "NaN or infinite, first at (11, 17)"),
-        (LOGITS, lambda a: spoil(a, np.inf), "NaN or infinite, first at (11, 0, 17, 3)"),
-        (SCORES, lambda a: a[:, 0], "must hold floats [examples, queries]"),
-        (SCORES, lambda a: a.astype(int), "must hold floats"),
-        (LOGITS, lambda a: a[:, :, :2], "has shape (12, 2, 4), its scores (12, 18)"),
-        (LOGITS, lambda a: a[:-1], "has shape (11, 18, 4), its scores (12, 18)"),
-        (LOGITS, lambda a: a[:, 0, 0], "must hold floats [examples, 1, queries, classes]"),
-        (LOGITS, lambda a: np.concatenate([a, a], 1), "it must be [examples, 1, queries, classes]"),
-        (LOGITS, lambda a: a[..., :1], "it must be [examples, 1, queries, classes]"),
-        (KEEP, lambda a: a[:-1], "has shape (11,), but 12 examples were scored"),
-        (KEEP, lambda a: np.flatnonzero(a), "it must be bool"),
-        ("y_train.npy", lambda a: a[:-1], "has shape (11,), but 12 examples were scored"),
-        ("y_train.npy", lambda a: a.astype(float), "whole numbers"),
-        ("y_train.npy", lambda a: a - 1, "whole numbers from 0"),
-        ("y_train.npy", lambda a: a + 1, "the largest label is 4, but the logits have 4 classes"),
-    ],
-)
-def test_a_misshapen_file_is_one_line_with_its_name(tmp_path, outputs, name, change, message):
-    path = write_tf_privacy(tmp_path / "exp", *outputs)
-    np.save(path / name, change(np.load(path / name)))
-    with pytest.raises(UserError) as caught:
-        layouts.read(path)
-    assert message in str(caught.value)
-    assert str(path / name) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", [SCORES, LOGITS, KEEP, "y_train.npy"])
-def test_a_truncated_file_is_one_line_with_its_name(tmp_path, outputs, name):
-    path = write_tf_privacy(tmp_path / "exp", *outputs)
-    (path / name).write_bytes((path / name).read_bytes()[:-4])
-    with pytest.raises(UserError, match="is not a whole .npy file") as caught:  # noqa: RUF043
-        layouts.read(path)
-    assert str(path / name) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("cut", "shape"),
-    [(np.s_[:11], "(11, 18, 4)"), (np.s_[:, :2], "(12, 2, 4)"), (np.s_[..., :3], "(12, 18, 3)")],
-)
-def test_models_of_different_shapes_are_refused(tmp_path, outputs, cut, shape):
-    path = write_tf_privacy(tmp_path / "exp", *outputs)
-    logits = np.load(path / LOGITS)[:, 0][cut]
-    np.save(path / LOGITS, logits)
-    np.save(path / SCORES, np.load(path / SCORES)[: logits.shape[0], : logits.shape[1]])
-    with pytest.raises(UserError) as caught:
-        layouts.read(path)
-    assert f"{path / SCORES} and its logits have {shape} examples, queries and classes" in str(
-        caught.value
-    )
-    assert "those of model 0 have (12, 18, 4)" in str(caught.value)
-
-
-def test_what_is_missing_is_named(tmp_path, outputs):
-    path = write_tf_privacy(tmp_path / "exp", *outputs)
-    (path / KEEP).unlink()
-    with pytest.raises(UserError, match=r"experiment-3_16/keep.npy does not exist"):
-        layouts.read(path)
-    np.save(path / KEEP, outputs[0][2])
-    shutil.rmtree(path / "experiment-3_16/logits")
-    with pytest.raises(
-        UserError, match=r"experiment-3_16/scores/0000000100.npy and its logits have \(12, 18, 0\)"
-    ):
-        layouts.read(path)
-
-
-def test_two_folders_of_one_model_are_refused(tmp_path, outputs):
-    path = write_tf_privacy(tmp_path / "exp", *outputs)
-    shutil.copytree(path / "experiment-3_16", path / "experiment-3_64")
-    with pytest.raises(UserError, match="experiment-3_16 and experiment-3_64 have one number"):
-        layouts.read(path)
-
-
-def test_a_single_model_is_refused(tmp_path, outputs):
-    with pytest.raises(UserError, match="holds 1 models"):
-        layouts.read(write_tf_privacy(tmp_path / "exp", *outputs, ids=[4]))
-
-
-def test_masks_of_lira_analysis_must_cover_the_models(tmp_path, outputs):
-    path = write_lira_analysis(tmp_path / "exp", *outputs)
-    mask = np.load(path / "keep_indices.npy")
-    for wrong in (mask[:10], mask[0], np.arange(5)):
-        np.save(path / "keep_indices.npy", wrong)
-        with pytest.raises(UserError, match=r"keep_indices.npy is"):
-            layouts.read(path)

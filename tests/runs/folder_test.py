@@ -6,6 +6,7 @@ import platform
 
 import numpy as np
 import pytest
+from by_hand import rewrite
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,9 +25,18 @@ def test_a_dump_counts_once_it_is_in_the_manifest(folder):
     assert folder.has("b/1.npy")
     assert not folder.has("b/2.npy")
     manifest = json.loads((folder.path / "manifest.json").read_text())
-    assert list(manifest) == ["a.npy", "b/1.npy"]
-    assert folder.dumps() == manifest
+    assert list(manifest) == ["a.npy", "b/1.npy", "sha256"]
+    assert folder.dumps() == {name: manifest[name] for name in ("a.npy", "b/1.npy")}
     assert manifest["a.npy"]["bytes"] == (folder.path / "a.npy").stat().st_size
+
+
+def test_a_manifest_that_was_edited_is_refused(folder):
+    """As an entry that is of no file, such as how healthy a model is."""
+    folder.enter({"diagnosis/0002": {"reason": None}})
+    assert folder.dumps() == {}
+    rewrite(folder.path / "manifest.json", "null", '"made up"', hashed=True)
+    with pytest.raises(UserError, match=r"manifest\.json was changed after it was written"):
+        Folder(folder.path, str, remade="").dumps()
 
 
 def test_one_changed_bit_is_found_wherever_it_is(folder):
@@ -251,9 +261,9 @@ def test_a_manifest_that_stays_is_read_once_and_any_change_is_seen(folder, monke
     other = Folder(folder.path, str, remade="")
     other.write("b.npy", np.ones(3))
     assert set(folder.dumps()) == {"a.npy", "b.npy"}
-    text = manifest.read_text()
     for entry in ("c.npy", "d.npy"):  # of the same length, at once
-        manifest.write_text(text.replace("b.npy", entry))
+        rewrite(manifest, "b.npy", entry)
         assert set(folder.dumps()) == {"a.npy", entry}
+        rewrite(manifest, entry, "b.npy")
     manifest.unlink()
     assert folder.dumps() == {}

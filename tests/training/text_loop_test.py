@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from lira_jax.cli import attack, flags, report
+from lira_jax.cli import attack, flags, report, score
 from lira_jax.data import load
+from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.models import network as networks
 from lira_jax.runs import checkpoint
@@ -140,6 +141,13 @@ def test_perplexities_are_those_of_the_token_losses(whole):
 def call(stage, *arguments):
     flags.parse([f"lira-{stage.__name__.rpartition('.')[2]}", *arguments])
     stage.main()
+
+
+def test_what_needs_classes_is_refused_in_a_line(whole):
+    run, _ = whole
+    for stage, flag in ((score, "--release=temperature:10"), (attack, "--protocol=known")):
+        with pytest.raises(UserError, match=f"{flag.partition(':')[0]}.*models of text do not"):
+            call(stage, f"--workdir={run.path}", flag)
 
 
 def test_it_is_attacked_and_shown(whole, capsys):

@@ -25,7 +25,7 @@ _SPLITS = {
 }
 
 
-def read(path: pathlib.Path) -> Dataset:
+def read(path: pathlib.Path, size: int = 0) -> Dataset:
     """Reads path/CLASS/**/IMAGE, or path/train/CLASS/... and path/test/CLASS/...
 
     It is the second form if train has folders in it. Upper and lower case do not matter in train,
@@ -33,6 +33,10 @@ def read(path: pathlib.Path) -> Dataset:
     is no other. Classes are numbered in the order of their names, images in the order of their
     paths. Links are followed. Hidden folders and files are passed over; so are files whose suffix
     is not an image's, which are counted aloud. How images become pixels is said in image.py.
+
+    Args:
+      path: The folder.
+      size: Pixels each way of the images, as `image.fitted` makes them; 0 leaves them as they are.
 
     Returns:
       x uint8 [N, H, W, 1] if every image is grey, else [N, H, W, 3]; class_names are the folder
@@ -80,7 +84,7 @@ def read(path: pathlib.Path) -> Dataset:
         skipped.update(f"{pathlib.Path(e).suffix} outside of class folders" for e in outside)
     if skipped:
         progress.remark(f"{source}: {skipped.total()} files are passed over{_held(skipped)}")
-    x = _stack(files + test_files, source)
+    x = _stack(files + test_files, source, size)
     x_test, y_test = (x[len(y) :], np.array(test_y)) if test_y else (None, None)
     shown = (os.fsencode(name).decode("utf-8", "backslashreplace") for name in names)
     return Dataset(x[: len(y)], np.array(y), x_test, y_test, class_names=tuple(shown))
@@ -196,9 +200,9 @@ def _held(skipped: collections.Counter[str]) -> str:
     return f" ({', '.join(told)})"
 
 
-def _stack(files: list[pathlib.Path], source: str) -> np.ndarray:
+def _stack(files: list[pathlib.Path], source: str, size: int) -> np.ndarray:
     odd: collections.Counter[str] = collections.Counter()
-    images = [image.decode(file, odd) for file in files]
+    images = [image.fitted(image.decode(file, odd), size) for file in files]
     for what, count in odd.items():
         progress.remark(f"{source}: of {count} of {len(files)} images {what}")
     height, width = images[0].shape[:2]
@@ -206,7 +210,8 @@ def _stack(files: list[pathlib.Path], source: str) -> np.ndarray:
         if pixels.shape[:2] != (height, width):
             raise UserError(
                 f"{file}: {pixels.shape[1]}x{pixels.shape[0]} pixels, but {files[0].name} has "
-                f"{width}x{height}; make all images one size"
+                f"{width}x{height}; make all images one size, or "
+                "have it done by --image_size=32"
             )
     x = np.empty((len(images), height, width, max(i.shape[2] for i in images)), np.uint8)
     for i, pixels in enumerate(images):

@@ -102,6 +102,27 @@ def decode(file: pathlib.Path, odd: collections.Counter[str]) -> np.ndarray:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
+def fitted(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of an image, scaled to so many pixels each way; 0 leaves it as it is.
+
+    The interpolation is bicubic, over all pixels that become one where the image gets smaller.
+
+    Args:
+      pixels: uint8 [H, W, 1 or 3].
+    """
+    if not size or pixels.shape[:2] == (size, size):
+        return pixels
+    import PIL.Image
+
+    height, width, channels = pixels.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    image = PIL.Image.fromarray(square[..., 0] if channels == 1 else square)
+    scaled = np.asarray(image.resize((size, size), PIL.Image.Resampling.BICUBIC))
+    return scaled.reshape(size, size, channels)
+
+
 @contextlib.contextmanager
 def _warnings(odd: collections.Counter[str]) -> Iterator[None]:
     """Counts what Pillow warns of, such as metadata that are cut short; it is told in one line."""

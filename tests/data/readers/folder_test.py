@@ -6,6 +6,7 @@ import pytest
 
 from lira_jax import progress
 from lira_jax.data.dataset import check
+from lira_jax.data.load import load
 from lira_jax.data.readers import folder, image
 from lira_jax.errors import UserError
 
@@ -91,9 +92,28 @@ def test_the_first_image_of_another_size_is_named(tmp_path):
     _save(tmp_path / "b" / "1.png", _colour(5, 4))
     _save(tmp_path / "b" / "2.png", _colour(6, 6))
     with pytest.raises(
-        UserError, match=r"b/1\.png: 4x5 pixels, but 1\.png has 5x4; make all images one size"
+        UserError, match=r"b/1\.png: 4x5 pixels, but 1\.png has 5x4; make all .* --image_size=32"
     ):
         folder.read(tmp_path)
+
+
+def test_images_of_all_sizes_get_one_whose_middle_is_theirs(tmp_path):
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 200  # the square in the middle
+    _save(tmp_path / "a" / "1.png", wide)
+    _save(tmp_path / "a" / "2.png", np.full((33, 9), 7, np.uint8))  # grey
+    same = _save(tmp_path / "b" / "1.png", _colour(8, 8))
+    x = folder.read(tmp_path, 8).x
+    assert (x.shape, x.dtype) == ((3, 8, 8, 3), np.uint8)
+    np.testing.assert_array_equal(x[0], 200)
+    np.testing.assert_array_equal(x[1], 7)
+    np.testing.assert_array_equal(x[2], same)
+
+
+def test_a_size_is_for_folders_alone(tmp_path):
+    for name in ("digits", "npz", "tfds:mnist"):
+        with pytest.raises(UserError, match=r"--image_size=8: .* has no use for it"):
+            load(name, "" if name != "npz" else str(tmp_path), image_size=8)
 
 
 def test_test_images_must_have_the_size_of_training_images(tmp_path):
