@@ -96,11 +96,13 @@ def complete(argv: Sequence[str]) -> list[str]:
     for word in words:
         arguments.insert(0, _config_or_data(word))
     flags.parse([argv[0], *arguments])
-    if not {"dataset", "data_path"} & {n for n in flags.FLAGS if flags.FLAGS[n].present}:
-        if not (_has_recipe(arguments) or flags.FLAGS.workdir):
-            arguments.insert(0, "--config=digits")
-    elif not flags.FLAGS["dataset"].present and not _has_run():
-        arguments.append(f"--dataset={kind.of_path(flags.FLAGS.data_path)}")
+    dataset, path = flags.FLAGS["dataset"], flags.FLAGS.data_path
+    if path:
+        # A config of digits, which has no file, lends its recipe.
+        if not _has_run() and (not dataset.present or dataset.value == "digits"):
+            arguments.append(f"--dataset={kind.of_path(path)}")
+    elif not (dataset.present or _has_recipe(arguments) or flags.FLAGS.workdir):
+        arguments.insert(0, "--config=digits")
     if not flags.FLAGS.workdir:
         arguments.append(f"--workdir=runs/{_name(arguments)}")
     others = [f.name for f in flags.FLAGS.get_flags_for_module(flags.OWN)]
@@ -109,12 +111,16 @@ def complete(argv: Sequence[str]) -> list[str]:
 
 def _apart(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words that are no flags nor their values; and the flags, all as --name=value."""
-    words, arguments, rest = [], [], iter(argv)
+    words: list[str] = []
+    arguments: list[str] = []
+    rest = iter(argv)
     for word in rest:
         name = word.lstrip("-")
         valued = name in ("flagfile", "undefok") or (
             name in flags.FLAGS and not flags.FLAGS[name].boolean
         )
+        if word == "--":
+            return words + list(rest), arguments
         if not word.startswith("-"):
             words.append(word)
         elif valued and (value := next(rest, None)) is not None:
@@ -128,7 +134,7 @@ def _config_or_data(word: str) -> str:
     """The flag that a word stands for."""
     if word in flagfiles.configs():
         return f"--config={word}"
-    if pathlib.Path(word).expanduser().exists():
+    if word and pathlib.Path(word).expanduser().exists():
         return f"--data_path={word}"
     configs = ", ".join(flagfiles.configs())
     raise absl_flags.Error(

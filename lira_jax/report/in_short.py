@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.roc import TPR_AT
-from lira_jax.report.wording import COLUMN, PERCENT, Headline, cell
+from lira_jax.report.wording import PERCENT, Headline, cell
 
 SIMPLEST = "loss"
 """What the answer is compared with beside guessing: the attack that needs no shadow models."""
@@ -49,7 +49,8 @@ def _certainty(answer: AttackResults, headline: Headline, num_models: int) -> st
     sure = "There is no interval"
     if found.has_interval:
         shown = cell(headline.metric, found)
-        sure = f"{COLUMN[headline.metric]} is {shown['text']}, 95 % interval {shown['interval']}"
+        what = "The area" if headline.metric == "auc" else "The share that is found"
+        sure = f"{what} is {shown['text']}, 95 % interval {shown['interval']}"
     over = "one target model" if answer.num_targets == 1 else f"{answer.num_targets} target models"
     few = " With so few models a stronger result is likely." if num_models < 16 else ""
     return (
@@ -84,7 +85,8 @@ def _advice(headline: Headline, accuracy: Mapping[str, float]) -> str:
             "train for fewer epochs, on more data or with augmentation first. "
         )
     return text + (
-        "Look at who is exposed below, and whether they may be left out. Differential privacy "
-        "(--defence=dp_sgd --dp_epsilon=8) bounds what any attack finds. Then audit again, and "
-        "compare at equal accuracy (lira-report --compare)."
+        "Look at who is exposed below; to leave them out exposes others in their place (Carlini et "
+        "al. 2022, The Privacy Onion Effect). Differential privacy (--defence=dp_sgd "
+        "--dp_epsilon=8) bounds what any attack finds. Then audit again, and compare at equal "
+        "accuracy (lira-report --compare)."
     )

@@ -80,9 +80,18 @@ def test_a_config_and_what_is_run_where_nothing_is_said():
     assert completed() == completed("digits")
     assert completed("--config", "digits", "--workdir=w")["workdir"] == "w"
     assert completed("--flagfile=configs/digits.flags")["workdir"] == "runs/digits"
+    assert completed("--data_path=") == {**completed("digits"), "data_path": ""}
+    assert completed("--", "digits") == completed("digits")
 
 
-@pytest.mark.parametrize(("words", "told"), [(["digts"], "digits"), (["digits", "x"], "'x'")])
+def test_the_recipe_of_digits_serves_other_data(data):
+    found = completed("--config=digits", "mine.npz")
+    assert (found["dataset"], found["workdir"]) == ("npz", "runs/mine")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["digts"], "digits"), ([""], "digits"), (["digits", "x"], "'x'")]
+)
 def test_a_word_that_is_nothing_is_told(words, told):
     with pytest.raises(absl_flags.Error, match=told):
         completed(*words)

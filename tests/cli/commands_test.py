@@ -365,7 +365,7 @@ def test_accusations_priors_and_details(finished, tmp_path):
     assert (bound["delta"], bound["confidence"], bound["strategy"]) == (0, 0.9, "guesses")
     assert bound["one_run"] == pytest.approx(bound["value"])  # as delta is 0
     assert "of differential privacy, at delta 0 and confidence 90 %" in done.stdout
-    shown = f"{100 * own['at']['1e-2']['tpr']['value']:.2f} ["
+    shown = f"  {100 * own['at']['1e-2']['tpr']['value']:.2f}"
     assert shown in next(r for r in done.stdout.splitlines() if r.startswith("lira_online"))
     # 480 non-members do not resolve 0.1 %, where thresholds of other models would be judged.
     assert found["attacks"]["lira_online"]["transferred"] == {}

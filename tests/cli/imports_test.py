@@ -12,7 +12,7 @@ DRAWING = {"matplotlib", "plotly"}
 @pytest.mark.parametrize(
     ("stage", "slow"),
     [(s, SLOW | DRAWING) for s in ("train", "score", "attack", "status", "export")]
-    + [("report", SLOW)],
+    + [("report", SLOW), ("audit", SLOW)],
 )
 def test_help_waits_for_no_slow_package(stage, slow):
     code = f"import lira_jax.cli.{stage}, sys; print(*sys.modules)"

@@ -176,3 +176,31 @@ def test_shadows_of_another_recipe(quarter, tmp_path):
     overwriting = run("attack", *flags, f"--shadows={quarter}")
     assert overwriting.returncode == 1
     assert "--out=: --shadows is given" in overwriting.stderr
+
+
+def test_the_official_split_is_attacked_by_one_who_knows_members_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 4
+    x = rng.integers(0, 200, (400, 6, 6, 1)) + 10 * y[:, None, None, None]
+    arrays = {"x": x[:300], "y": y[:300], "x_test": x[300:], "y_test": y[300:]}
+    np.savez(tmp_path / "data.npz", **{name: a.astype(np.uint8) for name, a in arrays.items()})
+    workdir = f"--workdir={tmp_path / 'run'}"
+    data = ("--dataset=npz", f"--data_path={tmp_path / 'data.npz'}", "--masks=official")
+    recipe = ("--num_models=1", "--hidden=64", "--epochs=40", "--augment=none", "--queries=1")
+    succeed("train", workdir, *data, *recipe, "--score_epochs=1,20")
+    succeed("score", workdir)
+    keep = np.load(tmp_path / "run/keep.npy")
+    np.testing.assert_array_equal(keep, [[True] * 300 + [False] * 100])
+    stored = json.loads((tmp_path / "run/experiment.json").read_text())["experiment"]
+    assert stored["pkeep"] == 0.75
+    refused = run("attack", workdir)
+    assert refused.returncode == 1
+    assert "give --protocol=known" in refused.stderr
+    assert not (tmp_path / "run/results.json").exists()
+    known = ("--protocol=known", "--tables=rezaei:3", "--at_epochs=all")
+    done = succeed("attack", workdir, *known, "--known_classifiers=logistic_regression")
+    assert "Table 3" in done.stdout
+    assert len((tmp_path / "run/known_epochs.csv").read_text().splitlines()) == 3
+    assert "nothing is left to do" in run("status", workdir).stdout
+    again = run("train", workdir, "--pkeep=0.5")
+    assert "--pkeep=0.5: the run in" in again.stderr

@@ -76,6 +76,15 @@ def test_a_step_is_timed_by_form():
 
 
 @pytest.mark.slow
+def test_private_training_is_compared_with_plain():
+    tiny = ("--num_models=2", "--hidden=4", "--batch_size=4", "--steps=1", "--blocks=0,2")
+    printed = _run("bench_privacy.py", *tiny, seconds=())
+    rows = re.findall(r"^(.*?)  +at once +([\d.]+) ms of CPU .* ([\d.]+) x plain$", printed, re.M)
+    assert [name for name, _, _ in rows] == ["plain", "dp_sgd", "dp_sgd, blocks of 2"]
+    assert float(rows[0][2]) == 1
+
+
+@pytest.mark.slow
 def test_scoring_is_compared_with_the_forward_pass_of_training():
     printed = _run(
         "bench_score.py", "--models=mlp", "--num_models=2", "--batch_size=4", "--images=36"
