@@ -6,8 +6,7 @@
 A RUN is a finished run directory; it stands for the config whose flags its experiment has. Its
 figures are those of its results.json, with their 95 % intervals. Without a run of a config, an AUC
 is the one that the config's header says to expect; what is in neither is "not run". The rows of
-Song and Mittal's protocol, which has a script of its own, are those of
-docs/measurements/location30.md.
+Song and Mittal's protocol, over several seeds, are those of docs/measurements/location30.md.
 """
 
 import dataclasses
@@ -121,10 +120,11 @@ def _of_run(results: Results | None, line: Line) -> str:
 
 
 def song_and_mittal() -> list[list[str]]:
-    """The rows of table 4, where the shadow model has as few examples as theirs."""
+    """The rows of table 4, of the first table under its heading."""
     page = (ROOT / "docs/measurements/location30.md").read_text()
-    part = page.split("## Song and Mittal 2021, table 4")[1].split("\n## ")[0]
-    cells = [[c.strip() for c in row.split("|")[1:-1]] for row in part.splitlines() if "|" in row]
+    part = page.split("## Song and Mittal 2021, table 4")[1]
+    rows = part[part.index("\n|") + 1 :].split("\n\n")[0].splitlines()
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     config, source = "location30_song_mittal", "Song and Mittal 2021, table 4"
     return [
         [f"`{config}`", f"`{command(config)}`", f"{what}, percent", ours, published, source]
