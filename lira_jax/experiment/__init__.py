@@ -1,7 +1,7 @@
 """One experiment: everything that decides what its numbers are, and how they are computed.
 
 The command line flags are generated from its fields (cli/flags.py) and a run directory stores them
-(runs/directory.py), so a field is added in groups.py and nowhere else.
+(runs/directory.py), so a field is added to its group and nowhere else.
 """
 
 from lira_jax.experiment.composition import (
@@ -13,18 +13,10 @@ from lira_jax.experiment.composition import (
     shown,
 )
 from lira_jax.experiment.epochs import scored_epochs
-from lira_jax.experiment.groups import (
-    QUERY_SHIFTS,
-    Compute,
-    Data,
-    Defence,
-    Masks,
-    Model,
-    Scoring,
-    Targets,
-    Training,
-)
+from lira_jax.experiment.learning import Defence, Model, Targets, Training
 from lira_jax.experiment.own_code import check_named, own_code
+from lira_jax.experiment.pool import Data, Masks
+from lira_jax.experiment.scoring import QUERY_SHIFTS, Compute, Scoring
 from lira_jax.experiment.stored import from_json, named_as_now, recipe_differences, to_json
 from lira_jax.experiment.targets import (
     FAMILY_FIELDS,

@@ -3,16 +3,9 @@
 import dataclasses
 from typing import Any
 
-from lira_jax.experiment.groups import (
-    Compute,
-    Data,
-    Defence,
-    Masks,
-    Model,
-    Scoring,
-    Targets,
-    Training,
-)
+from lira_jax.experiment.learning import Defence, Model, Targets, Training
+from lira_jax.experiment.pool import Data, Masks
+from lira_jax.experiment.scoring import Compute, Scoring
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lira_jax.errors import UserError
 from lira_jax.experiment.composition import FIELDS, Experiment
-from lira_jax.experiment.groups import Scoring
+from lira_jax.experiment.scoring import Scoring
 from lira_jax.experiment.targets import FAMILY_FIELDS, TARGET_FIELDS, target_recipe
 from lira_jax.experiment.validation import validate
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lira_jax.experiment.composition import FIELDS, Experiment
-from lira_jax.experiment.groups import Defence, Model, Training
+from lira_jax.experiment.learning import Defence, Model, Training
 
 TARGET_FIELDS = tuple(
     f.name for group in (Model, Training, Defence) for f in dataclasses.fields(group)

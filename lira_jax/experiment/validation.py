@@ -5,7 +5,7 @@ import math
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment.composition import FIELDS, Experiment, shown
 from lira_jax.experiment.epochs import scored_epochs
-from lira_jax.experiment.groups import QUERY_SHIFTS
+from lira_jax.experiment.scoring import QUERY_SHIFTS
 
 
 def validate(experiment: Experiment) -> Experiment:
