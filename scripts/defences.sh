@@ -51,7 +51,7 @@ print(releases.parse(sys.argv[1])[0].folder)' "$defence")
       for name in train score; do
         stage "$name" "$run" --defence="$defence" ${own[@]+"${own[@]}"} "$@"
       done
-      stage attack "$run" --shadows="$base" --shadows_defence=both "$@"
+      stage attack "$run" --shadows="$base" --shadows_defence=both ${own[@]+"${own[@]}"} "$@"
       compared+=("$run")
       ;;
   esac
