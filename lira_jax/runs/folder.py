@@ -32,6 +32,8 @@ CLAIMS = ".processes"
 """What the processes of the run are at work on (claims.py)."""
 SHA256 = "sha256"
 """What a JSON file that is checked says of the rest of itself."""
+_TRIES = 1000
+"""How often a lock is tried for that others remove; in /proc there is never one to be had."""
 _SETTLED = 2_000_000_000  # nanoseconds, the coarsest that file systems tell times by
 _RESTORE = "restore it, or start anew in another --workdir"
 
@@ -332,7 +334,7 @@ class Folder:
 
     def _lock_file(self) -> IO:
         """The file .lock, locked."""
-        while True:
+        for _ in range(_TRIES):
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError):
@@ -356,6 +358,7 @@ class Folder:
                     if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path / LOCK)):
                         return file
                 file.close()
+        raise UserError(f"--workdir={self.path}: no file can be made in it; give another directory")
 
     def _json(self, name: str, written_by: str = "lira-train"):
         path = self._file(name)

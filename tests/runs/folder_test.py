@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import platform
 
 import numpy as np
@@ -220,6 +221,14 @@ def test_what_is_refused_leaves_no_folder_above_either(tmp_path):
 
 def _refuse():
     raise UserError("no")
+
+
+def test_a_folder_that_takes_no_file_is_one_line():
+    with (
+        pytest.raises(UserError, match="/proc/self: no file can be made in it; give another"),
+        Folder(pathlib.Path("/proc/self"), str, remade="").locked(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("below", [False, True])
