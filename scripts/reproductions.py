@@ -125,7 +125,7 @@ def song_and_mittal() -> list[list[str]]:
     part = page.split("## Song and Mittal 2021, table 4")[1]
     rows = part[part.index("\n|") + 1 :].split("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
-    config, source = "location30_song_mittal", "Song and Mittal 2021, table 4"
+    config, source = "location30_memguard", "Song and Mittal 2021, table 4"
     return [
         [f"`{config}`", f"`{command(config)}`", f"{what}, percent", ours, published, source]
         for what, published, ours, *_ in cells

@@ -122,6 +122,11 @@ def run(evidence: Evidence, *, network: bool = True, seed: int = 0) -> dict[str,
     members = evidence.members
     if members is None:
         raise UserError("--protocol=half_known: the targets' membership is unknown")
+    if evidence.signals.of_text:
+        raise UserError(
+            "--protocol=half_known: it is on how examples are classified, and models of text do "
+            "not classify them; attack them with --protocol=shadows"
+        )
     if "logits" not in evidence.signals:
         raise UserError(
             "--protocol=half_known: it looks at confidences, and no logits are saved; run "

@@ -26,8 +26,8 @@ class Way:
       table: of the paper.
       apart: whether rightly and wrongly classified examples have classifiers of their own.
       linear: whether the classifier is logistic regression, whatever else is asked for.
-      fewest: members, and non-members, that a class needs, or where `apart` each of its groups, as
-        in the authors' code.
+      fewest: members, and non-members, that a class needs, or where `apart` each of its groups: as
+        in the authors' code, but for gradients, of which that takes groups of 5.
       features: (the signal [examples, ...]) -> float [examples, features].
     """
 

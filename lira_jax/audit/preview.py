@@ -8,10 +8,11 @@ from lira_jax.attacks.selection import table_of
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.audit.attacks import run_attacks
+from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.runs import evidence
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.layout import KEEP, POOL
+from lira_jax.runs.layout import KEEP, POOL, REFERENCE
 
 ATTACK = "lira_online_fixed"
 """The one that needs the fewest shadow models of those that answer an audit (wording.FIXED)."""
@@ -29,14 +30,20 @@ def preview(run: RunDirectory, models: Sequence[int]) -> dict[str, AttackResults
       The attack's results under its name, as `run_attacks` gives them.
 
     Raises:
-      UserError: a dump is missing or damaged, or these models do not suffice.
+      UserError: a dump is missing or damaged, or these models do not suffice, as where most of them
+        have diverged.
     """
     labels = run.read(POOL.labels, (None,))
     keep = run.read(KEEP, (None, len(labels)))[list(models)]
     signals = evidence.saved_signals(run, POOL, list(models), labels)
     found = [evidence.diagnose_outputs(signals, row, own) for row, own in enumerate(keep)]
     usable = np.array([row for row, one in enumerate(found) if not one.diverged], int)
+    if len(usable) < 2:
+        diverged = len(found) - len(usable)
+        raise UserError(f"{diverged} of the first {len(found)} models have diverged")
     everyone = Evidence(labels, keep, signals, Inside(np.arange(len(keep))))
+    if run.has(REFERENCE):  # the defender's own, which the audit does not judge either
+        everyone = everyone.select(~run.read(REFERENCE, (len(labels),)))
     return run_attacks(
         everyone.models(usable),
         table_of([ATTACK]),

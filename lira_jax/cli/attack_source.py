@@ -116,6 +116,11 @@ def attackers() -> list[Attacker]:
         raise UserError(
             "--shadows_defence=both: name a --release, or by --shadows a run without the defence"
         )
+    if flags.FLAGS.at_epochs and evidence_lib.names_a_file(flags.FLAGS.targets):
+        raise UserError(
+            f"--at_epochs={flags.FLAGS.at_epochs}: a target from a file is of one epoch; name "
+            "models of the run as --targets"
+        )
     if released and (flags.FLAGS.at_epochs or out == flags.FLAGS.workdir):
         raise UserError(
             f"--release={released}: not with --at_epochs or the run's own results as --out"

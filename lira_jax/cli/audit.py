@@ -104,7 +104,9 @@ def complete(argv: Sequence[str]) -> list[str]:
     elif not (dataset.present or _has_recipe(arguments) or flags.FLAGS.workdir):
         arguments.insert(0, "--config=digits")
     if not flags.FLAGS.workdir:
-        arguments.append(f"--workdir=runs/{_name(arguments)}")
+        workdir = f"runs/{_name(arguments)}"
+        _check_same_data(RunDirectory(workdir), path)
+        arguments.append(f"--workdir={workdir}")
     others = [f.name for f in flags.FLAGS.get_flags_for_module(flags.OWN)]
     return [argv[0], f"--undefok={','.join(others)}", *arguments]
 
@@ -155,7 +157,22 @@ def _name(arguments: Sequence[str]) -> str:
     given = dict(a.lstrip("-").split("=", 1) for a in arguments if "=" in a)
     named = (given.get(flag, "") for flag in ("data_path", "config", "flagfile", "dataset"))
     path = pathlib.Path(next(filter(None, named), "run")).expanduser()
-    return path.absolute().name.partition(".")[0] or "run"
+    return kind.without_suffix(path.absolute()) or "run"
+
+
+def _check_same_data(run: RunDirectory, path: str) -> None:
+    """Checks that a run in the folder that is taken by default is one of these data.
+
+    Raises:
+      UserError: it is of a file of the same name elsewhere.
+    """
+    if path and run.has_experiment():
+        stored = run.read_experiment().data_path
+        if stored != str(pathlib.Path(path).expanduser().absolute()):
+            raise UserError(
+                f"--workdir={run.path}: this run is of {stored or 'other data'}; give another "
+                "--workdir, or this one if the data have moved"
+            )
 
 
 def _usual_recipe(run: RunDirectory) -> list[str]:

@@ -4,6 +4,7 @@ import itertools
 import os
 import pathlib
 
+from lira_jax.data.readers import image
 from lira_jax.errors import UserError
 
 _ARCHIVES = {
@@ -53,6 +54,15 @@ def of_path(path: str) -> str:
     return found
 
 
+def without_suffix(path: pathlib.Path) -> str:
+    """The name of a file without the suffix that tells its kind; that of a folder as it is."""
+    if path.is_dir():
+        return path.name
+    name = path.name.removesuffix(".gz")
+    suffix = pathlib.PurePath(name).suffix
+    return name.removesuffix(suffix) if suffix in (*_SUFFIXES, ".flags") else name
+
+
 def _of_file(path: pathlib.Path) -> str:
     name = path.name.lower().removesuffix(".gz")
     return _SUFFIXES.get(pathlib.PurePath(name).suffix, "")
@@ -65,6 +75,18 @@ def _of_folder(path: pathlib.Path) -> str:
             return reader
     if any("-idx" in name for name in names):
         return "idx"
+    if any(_has_images(path / name) for name in names):
+        return "folder"  # whatever README.txt lies beside the classes
     if any(_SUFFIXES.get(pathlib.PurePath(name).suffix.lower()) == "text" for name in names):
         return "text"
     return "folder" if any((path / name).is_dir() for name in names) else ""
+
+
+def _has_images(path: pathlib.Path) -> bool:
+    """Whether a folder, that of a class perhaps, has an image among its first files."""
+    if not path.is_dir():
+        return False
+    return any(
+        pathlib.PurePath(entry.name).suffix.lower() in image.SUFFIXES
+        for entry in itertools.islice(os.scandir(path), _LOOKED_AT)
+    )

@@ -17,7 +17,7 @@ TABLE = {
     **{
         n: a
         for n, a in ATTACKS.items()
-        if not a.slow and set(a.needs) <= {"phi", "logits", "merlin"}
+        if not (a.slow or a.text) and set(a.needs) <= {"phi", "logits", "merlin"}
     },
     "random_forest": ATTACKS["random_forest"],
     **{f"{name} (tf_privacy)": attack for name, attack in COMPATIBLE["tf_privacy"].items()},

@@ -59,7 +59,7 @@ def test_the_reader_is_told_by_the_path(data, path, reader):
     for words in ([path], [f"--data_path={path}"], ["--data_path", path, "--epochs", "3"]):
         found = completed(*words)
         assert (found["data_path"], found["dataset"]) == (path, reader)
-        assert found["workdir"] == f"runs/{path.split('.')[0]}"
+        assert found["workdir"] == f"runs/{path.removesuffix('.gz').rpartition('.')[0] or path}"
     assert completed(path, "--dataset=npy", "--workdir=w")["dataset"] == "npy"
 
 
@@ -73,6 +73,28 @@ def test_the_folder_of_a_run_that_has_begun_needs_no_data(data):
     small = Experiment(dataset="tabular", data_path=str(data / "gone.csv"))
     RunDirectory(data / "w").store_experiment(small)
     assert "dataset" not in completed("--workdir=w", "--data_path=moved.csv")
+
+
+def test_data_of_one_name_in_two_places_are_two_runs(data):
+    for place in ("a", "b"):
+        (data / place).mkdir()
+        (data / place / "my.v1.csv").touch()
+    path = str(data / "a/my.v1.csv")
+    assert completed(path)["workdir"] == "runs/my.v1"
+    RunDirectory(data / "runs/my.v1").store_experiment(
+        Experiment(dataset="tabular", data_path=path)
+    )
+    assert completed(path)["workdir"] == "runs/my.v1"
+    with pytest.raises(UserError, match=f"--workdir=runs/my.v1: this run is of {path}; give"):
+        completed(str(data / "b/my.v1.csv"))
+
+
+def test_a_readme_beside_images_is_no_text(data):
+    for name in ("cat", "dog"):
+        (data / "photos" / name).mkdir(parents=True)
+    (data / "photos/README.txt").touch()
+    (data / "photos/cat/1.PNG").touch()
+    assert completed("photos")["dataset"] == "folder"
 
 
 def test_a_config_and_what_is_run_where_nothing_is_said():

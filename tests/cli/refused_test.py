@@ -123,6 +123,7 @@ def test_queries_that_the_data_cannot_have_are_refused_before_they_are_stored(tm
         ("attack", "--attacks=lira_online@nope", "signal nope, which is not saved"),
         ("attack", "--queries=1", "--queries=1: the run in"),
         ("attack", "--shadows=/nowhere", "--out="),
+        ("attack", "--targets=. --at_epochs=all", "--at_epochs=all: a target from a file"),
         ("export", "--format=foo", "--out= is empty"),
         ("report", "--strategy=foo", "no results.json|--strategy=foo"),
     ],

@@ -66,9 +66,9 @@ def machine(monkeypatch):
                     raise FileNotFoundError(self.name)
                 return files[self.name]
 
-        monkeypatch.setattr(hardware.pathlib, "Path", Path)
+        monkeypatch.setattr(hardware, "pathlib", types.SimpleNamespace(Path=Path))
         monkeypatch.setattr(hardware.os, "cpu_count", lambda: 4)
-        monkeypatch.setattr(hardware, "_cores", lambda: 4)
+        monkeypatch.setattr(hardware, "cores", lambda: 4)
         monkeypatch.setattr(hardware.jax, "local_devices", lambda: [device()])
 
     return make
@@ -93,7 +93,7 @@ def test_a_container_has_no_more_than_its_limit_leaves(machine, limit, free):
 
 def test_pinned_processes_and_virtual_devices_share_the_memory(machine, monkeypatch):
     machine(8 * KB)
-    monkeypatch.setattr(hardware, "_cores", lambda: 1)
+    monkeypatch.setattr(hardware, "cores", lambda: 1)
     assert hardware.usable_bytes(device()) == int(0.9 * 2 * GIB)
     monkeypatch.setattr(hardware.jax, "local_devices", lambda: [device()] * 2)
     assert hardware.usable_bytes(device()) == int(0.9 * 1 * GIB)
@@ -104,15 +104,15 @@ def test_devices_in_words_tell_machines_of_other_sizes_apart(monkeypatch):
     assert hardware.describe(mesh(gpu)) == "NVIDIA H200"
     assert hardware.describe(mesh(*[gpu] * 8)) == "8 x NVIDIA H200"
     for cores, text in ((1, "cpu of 1 core"), (2, "cpu of 2 cores")):
-        monkeypatch.setattr(hardware, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(hardware, "cores", lambda cores=cores: cores)
         assert hardware.describe(mesh(device())) == text
 
 
 def test_a_training_is_expected_to_take_the_speed_of_all_cores_or_devices(monkeypatch):
-    monkeypatch.setattr(hardware, "_cores", lambda: 3)
+    monkeypatch.setattr(hardware, "cores", lambda: 3)
     one = hardware.usual_flops(mesh(device()))
     assert hardware.usual_flops(mesh(device(), device())) == one  # virtual devices add no core
-    monkeypatch.setattr(hardware, "_cores", lambda: 6)
+    monkeypatch.setattr(hardware, "cores", lambda: 6)
     assert hardware.usual_flops(mesh(device())) == 2 * one
     gpu = device("NVIDIA H200", "gpu")
     assert hardware.usual_flops(mesh(gpu, gpu)) == 2 * hardware.usual_flops(mesh(gpu))

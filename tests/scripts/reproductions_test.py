@@ -53,7 +53,7 @@ def test_without_runs_figures_are_those_that_are_written_down(script):
     rows = {(row[0], row[2]): row[3:] for row in script.table([])}
     assert rows["`location30_lira`", "`lira_online`, auc"][0] == ".926 [.925, .927]"
     assert rows["`digits`", "`loss`, auc"][0] == "not run"
-    own, published, _ = rows["`location30_song_mittal`", "modified entropy, percent"]
+    own, published, _ = rows["`location30_memguard`", "modified entropy, percent"]
     assert (own.split(" [")[0], published) == ("77.2", "78.1")
     wrn = rows["`cifar10_wrn28_2`", "`lira_online`, tpr at 1e-3"]
     assert wrn[:2] == ["not run", "8.4 %"]

@@ -46,6 +46,19 @@ def log_confidence(signals: Arrays, labels: np.ndarray) -> np.ndarray:
     return thresholds.loss(signals["phi"])
 
 
+def phi_centred(signals: Arrays, labels: np.ndarray) -> np.ndarray:
+    """phi of the plain query less the model's mean over the examples, float64 [models, examples].
+
+    Models that differ as a whole, as short trainings of language models do, differ in this mean,
+    which lists of their scores then hold beside what membership does. It takes nobody's
+    membership, but many examples that the target is asked about.
+    """
+    phi = np.stack(
+        [np.asarray(own, np.float64).reshape(len(own), -1)[:, 0] for own in signals["phi"]]
+    )
+    return phi - phi.mean(1, keepdims=True)
+
+
 def naive_logit(signals: Arrays, labels: np.ndarray) -> np.ndarray:
     """log p_y - log(1 - p_y) through a softmax in float32, as one would write it first.
 
@@ -95,6 +108,12 @@ _FIGURE_8 = "Carlini et al. 2022, figure 8"
 DERIVED: dict[str, Derived] = {
     "confidence": Derived(confidence, ("phi",), "p_y, the label's probability", _FIGURE_8),
     "log_confidence": Derived(log_confidence, ("phi",), "log p_y, minus the loss", _FIGURE_8),
+    "phi_centred": Derived(
+        phi_centred,
+        ("phi",),
+        "phi less the model's mean over all examples",
+        "ours, after Carlini et al. 2022",
+    ),
     "naive_logit": Derived(
         naive_logit, ("logits",), "log p_y - log(1 - p_y) by a float32 softmax", _FIGURE_8
     ),

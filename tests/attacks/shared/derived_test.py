@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
+from sklearn.metrics import roc_auc_score
 
+from lira_jax.attacks.lira import lira
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.attacks.shared.signals import Signals
 
@@ -34,6 +36,8 @@ def test_each_is_its_definition_on_the_plain_query():
     np.testing.assert_allclose(s["confidence"], p, rtol=1e-5)
     np.testing.assert_allclose(s["log_confidence"], log_p, rtol=1e-5)
     np.testing.assert_allclose(s["naive_logit"], log_p - np.log1p(-p), rtol=1e-4, atol=1e-5)
+    centred = [own - own.mean() for own in s["phi"][..., 0].astype(np.float64)]
+    np.testing.assert_allclose(s["phi_centred"], centred, rtol=1e-12)
     for model in range(3):
         for i, label in enumerate(LABELS):
             others = [z[model, i, j] for j in range(3) if j != label]
@@ -49,6 +53,7 @@ def of_models_ever_surer(name):
 
 
 OF_OUTPUTS = [name for name, line in DERIVED.items() if {*line.needs} <= {"phi", "logits"}]
+OF_OUTPUTS.remove("phi_centred")  # of models that are as sure of all examples it is 0
 
 
 @pytest.mark.parametrize("name", OF_OUTPUTS)
@@ -59,6 +64,20 @@ def test_each_is_finite_and_higher_for_a_model_that_is_surer_of_the_label(name):
     # Where the label is the likeliest class; a signal need not know which class the label is.
     assert (np.diff(values[3:], axis=0) >= 0).all()
     assert (values[-1] > values[3]).all()
+
+
+def test_what_a_model_says_of_all_examples_alike_is_centred_away():
+    """So LiRA on such models finds what it finds without their differences, and phi does not."""
+    rng = np.random.default_rng(0)
+    keep = rng.random((16, 500)).argsort(0) < 8
+    alike = (rng.normal(size=(16, 500)) + keep).astype(np.float32)[..., None]
+    apart = alike + 20 * rng.normal(size=(16, 1, 1)).astype(np.float32)
+    labels = np.zeros(500, int)
+    of = {name: Signals({"phi": phi}, labels) for name, phi in (("alike", alike), ("apart", apart))}
+    centred = {name: lira(s["phi_centred"], keep) for name, s in of.items()}
+    np.testing.assert_allclose(centred["apart"], centred["alike"], atol=1e-3)
+    assert roc_auc_score(keep.ravel(), centred["apart"].ravel()) > 0.7
+    assert roc_auc_score(keep.ravel(), lira(apart, keep).ravel()) < 0.6
 
 
 @pytest.mark.parametrize("name", ["confidence", "log_confidence", "naive_logit", "hinge"])
