@@ -147,8 +147,7 @@ def _averaged(
     """The last-layer Laplace approximation's logits of one model, float32 [examples, classes]."""
 
     def features(view: View) -> np.ndarray:
-        saved = run.read(view.signal(_FEATURES, model))
-        return saved[:, 0].reshape(len(saved), -1)
+        return run.read(view.signal(_FEATURES, model), (None, None))  # [examples, units]
 
     if not run.has(POOL.signal(_FEATURES, model)):
         raise UserError(

@@ -6,7 +6,7 @@ from runs.evidence_test import scored_run
 from scipy import special
 
 from lira_jax.attacks.table import ATTACKS
-from lira_jax.defences import memguard, releases
+from lira_jax.defences import laplace, memguard, releases
 from lira_jax.errors import UserError
 from lira_jax.interop import arrays, release
 from lira_jax.interop.evidence import read_own
@@ -128,6 +128,20 @@ def test_memguard_knows_its_own_members_and_half_of_the_others(monkeypatch, tmp_
     assert members.sum() == len(members) / 2 == (~keep).sum() // 2
     given = run.read(layout.released("memguard").signal("logits", 1))
     np.testing.assert_allclose(special.softmax(given), special.softmax(saved / 2))
+
+
+def test_laplace_sees_every_unit_that_goes_into_the_last_layer(monkeypatch, tmp_path):
+    run, e = scored_run(tmp_path)
+    phi = np.random.default_rng(2).normal(size=(120, 7)).astype(np.float32)
+    run.write(POOL.signal("layers", 1), phi)
+    seen, fit = [], laplace.fit
+    monkeypatch.setattr(laplace, "fit", lambda *given: seen.append(given) or fit(*given))
+    release.release(run, e, [1], releases.parse("laplace:10"))
+    ((features, logits, variance),) = seen
+    keep = run.read(layout.KEEP)[1]
+    np.testing.assert_array_equal(features, phi[keep])
+    np.testing.assert_array_equal(logits, run.read(POOL.signal("logits", 1))[keep])
+    assert variance == 10
 
 
 def test_memguard_takes_the_non_members_that_are_kept_apart():
