@@ -28,14 +28,25 @@ _BESIDE = 64 << 10
 """Bytes that a checkpoint takes beside its arrays, in files that say what they are."""
 
 
+def _orbax():
+    """Orbax's interface of version 1, which stands at the top of the package from 1.0 on.
+
+    It and JAX are slow to import, and lira-status needs neither.
+    """
+    try:
+        from orbax.checkpoint import v1
+    except ImportError:
+        import orbax.checkpoint as v1
+    return v1
+
+
 def save(folder: pathlib.Path, model_id: int, name: str, tree: Any) -> None:
     """Saves a pytree of arrays, then removes the model's other checkpoints.
 
     Raises:
       UserError: the disk is full; earlier checkpoints are untouched.
     """
-    from orbax.checkpoint import v1 as ocp  # it and JAX are slow to import: lira-status needs none
-
+    ocp = _orbax()
     home = _home(folder, model_id)
     home.mkdir(parents=True, exist_ok=True)
     _check_space(home, name, tree)
@@ -159,8 +170,7 @@ def load(folder: pathlib.Path, model_id: int, name: str, like: Any) -> Any:
     Raises:
       UserError: it is damaged, or of another model.
     """
-    from orbax.checkpoint import v1 as ocp
-
+    ocp = _orbax()
     path = _home(folder, model_id) / name
     check(folder, model_id, name)
     try:

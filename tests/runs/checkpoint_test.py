@@ -1,5 +1,6 @@
 import collections
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -134,3 +135,13 @@ def test_a_checkpoint_of_another_run_is_refused_and_one_of_an_earlier_version_is
     shutil.copytree(other.checkpoints() / "0003", ours.checkpoints() / "0003")
     with pytest.raises(UserError, match="final is of another run: delete it"):
         checkpoint.load_final(ours.checkpoints(), 3, TREE)
+
+
+def test_orbax_is_found_where_its_next_version_has_it(monkeypatch):
+    """From 1.0 on there is no orbax.checkpoint.v1: its names are those of the package."""
+    import orbax.checkpoint
+
+    assert checkpoint._orbax() is ocp
+    monkeypatch.delattr(orbax.checkpoint, "v1")
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint.v1", None)
+    assert checkpoint._orbax() is orbax.checkpoint
