@@ -54,7 +54,7 @@ def test_a_short_training_times_only_the_first_plan():
 @pytest.mark.parametrize("cores", [1, 2])
 def test_a_training_that_two_trials_would_hold_up_is_not_measured(cores, monkeypatch):
     mesh = lift.mesh(1)
-    monkeypatch.setattr(hardware, "_cores", lambda: cores)
+    monkeypatch.setattr(hardware, "cores", lambda: cores)
     second = hardware.usual_flops(mesh)
     assert not tuning.worth_measuring(40 * second, mesh)
     assert tuning.worth_measuring(60 * second, mesh)
