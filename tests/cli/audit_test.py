@@ -184,7 +184,7 @@ def test_a_table_becomes_a_page_with_a_preview_on_the_way(data):
     assert "of the first 8 of 16 models alone" in out[0]
     page = (data / "runs/my.table/report/index.html").read_text()
     assert out[-1].split(" (95")[0] in page
-    again = run(data, "--workdir=runs/my", "--attacks=lira_online,loss")
+    again = run(data, "--workdir=runs/my.table", "--attacks=lira_online,loss")
     assert again.returncode == 0, again.stderr
     assert "PREVIEW" not in again.stdout
     assert "16 of 16 models are trained already" in again.stderr
