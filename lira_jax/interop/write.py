@@ -12,7 +12,7 @@ import numpy as np
 import lira_jax
 from lira_jax import progress
 from lira_jax.attacks.shared.signals import missing
-from lira_jax.data.readers.reading import regular
+from lira_jax.data.readers.reading import parse_json, regular
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.experiment import Experiment
 from lira_jax.interop.queries import grid_order
@@ -246,8 +246,8 @@ def _files_of_model(folder: pathlib.Path) -> set[str] | None:
     """The files that an export has written in a model's folder; None if it is none of an export."""
     try:
         regular(folder / "hparams.json")
-        hparams = json.loads((folder / "hparams.json").read_text())
-    except (OSError, ValueError, RecursionError):
+        hparams = parse_json((folder / "hparams.json").read_text())
+    except (OSError, ValueError):
         return None
     if not isinstance(hparams, dict) or _MARK not in hparams:
         return None

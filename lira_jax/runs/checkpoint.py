@@ -16,7 +16,7 @@ import re
 import shutil
 from typing import Any
 
-from lira_jax.data.readers.reading import regular
+from lira_jax.data.readers.reading import parse_json, regular
 from lira_jax.errors import UserError
 from lira_jax.runs import files, quiet
 from lira_jax.runs.directory import RunDirectory
@@ -144,7 +144,7 @@ def check(folder: pathlib.Path, model_id: int, name: str) -> None:
         return
     try:
         regular(path / RECORD)
-        record = json.loads((path / RECORD).read_text())
+        record = parse_json((path / RECORD).read_text())
         of, digest = (record["model"], record["name"]), record["sha256"]
         run = record.get("run")
     except (ValueError, KeyError, TypeError):

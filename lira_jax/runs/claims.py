@@ -19,6 +19,7 @@ import platform
 from collections.abc import Collection, Iterator
 from typing import IO
 
+from lira_jax.data.readers.reading import parse_json
 from lira_jax.errors import UserError
 
 _DONE = {"train": "trained", "score": "scored", "attack": "attacked"}
@@ -137,7 +138,7 @@ def _is_held(path: pathlib.Path) -> bool:
 def _read(path: pathlib.Path) -> Claim:
     """A claim that is held; its name tells of one that is not written yet."""
     try:
-        fields = json.loads(path.read_text())
+        fields = parse_json(path.read_text())
         return Claim(fields["stage"], tuple(fields["models"]), fields["host"], fields["pid"])
     except (ValueError, KeyError, TypeError, PermissionError):
         stage, _, rest = path.name.partition(".")

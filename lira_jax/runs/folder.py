@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from lira_jax import progress
-from lira_jax.data.readers.reading import one_line, regular
+from lira_jax.data.readers.reading import one_line, parse_json, regular
 from lira_jax.errors import UserError
 from lira_jax.runs import claims as claims_lib
 from lira_jax.runs import files
@@ -366,7 +366,7 @@ class Folder:
         mend = again if name == self._remade else _RESTORE
         try:
             regular(path)
-            value = json.loads(path.read_bytes())
+            value = parse_json(path.read_bytes())
         except FileNotFoundError:
             raise UserError(
                 f"--workdir={self.path}: there is no {name}; run {written_by} first"
@@ -375,7 +375,7 @@ class Folder:
             raise UserError(f"--workdir={self.path}: it is a file; give a run directory") from None
         except UserError:
             raise
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise UserError(f"{path} is not JSON ({one_line(error)}): {mend}") from None
         if isinstance(value, dict) and isinstance(value.get(SHA256), str):
             rest = {key: own for key, own in value.items() if key != SHA256}

@@ -8,6 +8,7 @@ import contextlib
 import json
 from typing import Any
 
+from lira_jax.data.readers.reading import parse_json
 from lira_jax.runs import files
 
 _SHA256 = "sha256"
@@ -27,8 +28,8 @@ def from_lines(content: bytes) -> tuple[list[dict], int]:
     """
     found, changed = [], 0
     for line in content.split(b"\n"):
-        with contextlib.suppress(ValueError, RecursionError):
-            record = json.loads(line)
+        with contextlib.suppress(ValueError):
+            record = parse_json(line)
             digest = record.pop(_SHA256, None) if isinstance(record, dict) else None
             if digest is not None and digest != files.sha256_of_json(record):
                 changed += 1

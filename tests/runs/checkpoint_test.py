@@ -145,3 +145,10 @@ def test_orbax_is_found_where_its_next_version_has_it(monkeypatch):
     monkeypatch.delattr(orbax.checkpoint, "v1")
     monkeypatch.setitem(sys.modules, "orbax.checkpoint.v1", None)
     assert checkpoint._orbax() is orbax.checkpoint
+
+
+def test_a_record_that_is_nested_too_deeply_is_one_line(tmp_path):
+    checkpoint.save(tmp_path, 3, checkpoint.FINAL, TREE)
+    (tmp_path / "0003/final/lira_jax.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="0003/final"):
+        checkpoint.check(tmp_path, 3, checkpoint.FINAL)

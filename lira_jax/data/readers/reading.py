@@ -4,6 +4,7 @@ import contextlib
 import functools
 import gzip
 import io
+import json
 import lzma
 import os
 import pathlib
@@ -12,6 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from lira_jax.errors import UserError
 
@@ -45,6 +47,18 @@ def reading(name: str | pathlib.Path) -> Iterator[None]:
         raise UserError(
             f"{name}: damaged, truncated or not of this format ({one_line(error)}); get it again"
         ) from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+      ValueError: it is none, or nested too deeply for Python, which raises RecursionError.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def regular(path: pathlib.Path, mend: str = "restore the file") -> None:

@@ -1,6 +1,5 @@
 """Reads documents from files of text, and cuts them into the units that carry a membership bit."""
 
-import json
 import pathlib
 import re
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lira_jax.data.readers import numpy_file
-from lira_jax.data.readers.reading import open_plain_or_gzip
+from lira_jax.data.readers.reading import open_plain_or_gzip, parse_json
 from lira_jax.errors import UserError
 
 _NAMES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
@@ -74,8 +73,8 @@ def _of_file(path: pathlib.Path) -> Iterator[str]:
         if not line.strip():
             continue
         try:
-            document = json.loads(line)["text"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            document = parse_json(line)["text"]
+        except (ValueError, KeyError, TypeError):
             document = None
         if not isinstance(document, str):
             raise UserError(
