@@ -46,10 +46,10 @@ def test_a_row_is_what_the_files_of_the_run_say(runs, rows):
     assert row.ece == found.calibration.ece
     assert (row.proved, plain_row.proved) == (7.5, math.inf)
     assert row.measured == attack.epsilon.value
-    assert row.adaptive == attack.metrics["tpr_at_1e-2"]
-    assert row.naive == naive.attacks[ATTACK].metrics["tpr_at_1e-2"]
+    assert repr(row.adaptive) == repr(attack.metrics["tpr_at_1e-2"])  # it may have NaN in it
+    assert repr(row.naive) == repr(naive.attacks[ATTACK].metrics["tpr_at_1e-2"])
     assert not plain_row.naive.is_known
-    assert row.auc == attack.metrics["auc"]
+    assert repr(row.auc) == repr(attack.metrics["auc"])
     assert row.far == attack.decisions["1:1"].far
     assert row.seconds == pytest.approx(0.5)  # 4 s for a chunk of 8
 
