@@ -17,7 +17,6 @@ import dataclasses
 import importlib.util
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import alternate
@@ -135,7 +134,7 @@ def main() -> None:
         runs["jax-privacy"] = theirs(Case(private, shape, a.steps, ()), places)
     for run in (*runs.values(), *runs.values()):
         run()  # compiles, and touches all memory once
-    measures = {name: lambda run=run: _cpu_seconds(run) for name, run in runs.items()}
+    measures = {name: lambda run=run: alternate.seconds(run, "cpu") for name, run in runs.items()}
     found = alternate.in_turn(measures, a.rounds)
     print(" ".join(["bench_privacy.py", *sys.argv[1:]]))
     print(f"{a.num_models} models, batches of {a.batch_size} in {places} places")
@@ -144,12 +143,6 @@ def main() -> None:
         against = alternate.ratio(seconds, found["plain"])
         how = "one at a time" if name == "jax-privacy" else "at once"
         print(f"{name:22}{how:15}{each:8.2f} ms of CPU a step and model{against:8.2f} x plain")
-
-
-def _cpu_seconds(run: Callable[[], None]) -> float:
-    started = time.process_time()
-    run()
-    return time.process_time() - started
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import argparse
 import os
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import alternate
@@ -91,7 +90,9 @@ def main() -> None:
         runs |= {name: theirs[name] for name in names}
     for run in (*runs.values(), *runs.values()):
         run()  # compiles, and touches all memory once
-    measures = {name: lambda run=run: _cpu_seconds(run) / a.steps for name, run in runs.items()}
+    measures = {
+        name: lambda run=run: alternate.seconds(run, "cpu") / a.steps for name, run in runs.items()
+    }
     found = alternate.in_turn(measures, a.rounds)
     print(" ".join(["bench_step.py", *sys.argv[1:]]))
     for name, seconds in found.items():
@@ -99,12 +100,6 @@ def main() -> None:
         if PYTORCH in found:
             against = f"   {alternate.ratio(found[PYTORCH], seconds):.2f} x the speed of {PYTORCH}"
         print(f"{name:20}{1e3 * statistics.median(seconds):8.1f} ms a step{against}")
-
-
-def _cpu_seconds(run: Callable[[], None]) -> float:
-    started = time.process_time()
-    run()
-    return time.process_time() - started
 
 
 if __name__ == "__main__":
