@@ -19,12 +19,12 @@ from lira_jax.attacks.class_thresholds import class_thresholds
 from lira_jax.attacks.classifiers import confidences
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.audit.known_found import members_of_classifiers
 from lira_jax.errors import UserError
 
 _STREAM = 0x68616C66  # sets these random numbers apart from other uses of the same seed
 
 METRICS: dict[str, Callable] = {
-    "correctness": statistics.correctness,
     "confidence": statistics.log_confidence,
     "entropy": statistics.entropy,
     "modified entropy": statistics.modified_entropy,
@@ -74,8 +74,8 @@ def judge(
       network: whether a network learns, too.
 
     Returns:
-      "METRIC, one threshold" and "METRIC, by class" of METRICS (correctness without: it has none),
-      "network" on sorted confidences and "network, label" told the label as well.
+      "correctness"; "METRIC, one threshold" and "METRIC, by class" of METRICS; "network" on sorted
+      confidences and "network, label" told the label as well.
     """
     known, judged = halves(members, rng)
 
@@ -85,8 +85,6 @@ def judge(
 
     found = {"correctness": balanced(logits[judged].argmax(-1) == labels[judged])}
     for name, function in METRICS.items():
-        if name in found:
-            continue
         metric = function(logits, labels)
         for how, classes in (("one threshold", np.zeros_like(labels)), ("by class", labels)):
             number = int(classes.max()) + 1
@@ -119,19 +117,8 @@ def run(evidence: Evidence, *, network: bool = True, seed: int = 0) -> dict[str,
     Raises:
       UserError: the targets' membership is unknown, or no logits are saved.
     """
-    members = evidence.members
-    if members is None:
-        raise UserError("--protocol=half_known: the targets' membership is unknown")
-    if evidence.signals.of_text:
-        raise UserError(
-            "--protocol=half_known: it is on how examples are classified, and models of text do "
-            "not classify them; attack them with --protocol=shadows"
-        )
-    if "logits" not in evidence.signals:
-        raise UserError(
-            "--protocol=half_known: it looks at confidences, and no logits are saved; run "
-            "lira-score --signals=phi,logits"
-        )
+    why = "it looks at confidences, and no logits are saved"
+    members = members_of_classifiers(evidence, "half_known", why)
     rows, logits = [], evidence.each_target("logits")
     for target in progress.each("half known", range(len(members)), "targets"):
         rng = np.random.default_rng([seed, _STREAM, target])

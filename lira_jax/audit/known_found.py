@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.errors import UserError
 from lira_jax.evaluation import groups
 from lira_jax.evaluation.assessment import RATIOS
 from lira_jax.evaluation.decisions import Decisions, decision_metrics
@@ -17,6 +19,30 @@ NAIVE = "naive"
 """Calls whom the target classifies rightly a member: the paper's baseline (table 3)."""
 AS_THEY_ARE = "as they are"
 """What the mix of the judged part is called."""
+
+
+def members_of_classifiers(evidence: Evidence, protocol: str, why: str) -> np.ndarray:
+    """The targets' members, bool [targets, examples], if such an attacker can look at them.
+
+    Args:
+      evidence: of the targets.
+      protocol: his, as --protocol has it, for messages.
+      why: he needs logits, and that there are none.
+
+    Raises:
+      UserError: their membership is unknown, they are models of text, or there are no logits.
+    """
+    flag, members = f"--protocol={protocol}", evidence.members
+    if members is None:
+        raise UserError(f"{flag}: the targets' membership is unknown")
+    if evidence.signals.of_text:
+        raise UserError(
+            f"{flag}: it is on how examples are classified, and models of text do not classify "
+            "them; attack them with --protocol=shadows"
+        )
+    if "logits" not in evidence.signals:
+        raise UserError(f"{flag}: {why}; run lira-score --signals=phi,logits")
+    return members
 
 
 @dataclasses.dataclass(frozen=True)

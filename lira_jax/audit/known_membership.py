@@ -14,10 +14,17 @@ from lira_jax.attacks import known_classifiers as classifiers
 from lira_jax.attacks.known_classifiers import Fit
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.audit.known_found import NAIVE, Found, OfTarget, mean, mean_of, means_of
+from lira_jax.audit.known_found import (
+    NAIVE,
+    Found,
+    OfTarget,
+    mean,
+    mean_of,
+    means_of,
+    members_of_classifiers,
+)
 from lira_jax.audit.known_ways import DISTANCE, Way
 from lira_jax.audit.model_facts import mean_confidences
-from lira_jax.errors import UserError
 from lira_jax.evaluation.groups import GROUPS
 
 
@@ -75,19 +82,8 @@ def run(evidence: Evidence, asked: Mapping[str, Way], fit: Fit, share: float) ->
     Raises:
       UserError: the targets' membership is unknown, or there are no logits.
     """
-    members = evidence.members
-    if members is None:
-        raise UserError("--protocol=known: the targets' membership is unknown")
-    if evidence.signals.of_text:
-        raise UserError(
-            "--protocol=known: it is on how examples are classified, and models of text do not "
-            "classify them; attack them with --protocol=shadows"
-        )
-    if "logits" not in evidence.signals:
-        raise UserError(
-            "--protocol=known: logits tell who is classified rightly, and none are saved; run "
-            "lira-score --signals=phi,logits"
-        )
+    why = "logits tell who is classified rightly, and none are saved"
+    members = members_of_classifiers(evidence, "known", why)
     labels = evidence.labels
     correct = evidence.statistic_of_targets(statistics.correctness) == 1
     found: dict[str, list[OfTarget]] = {name: [] for name in (NAIVE, *asked)}
