@@ -330,7 +330,8 @@ class Folder:
 
     def _missing(self) -> list[pathlib.Path]:
         """The folder and those above it that are still to be made, from within outwards."""
-        return [path for path in (self.path, *self.path.parents) if not path.exists()]
+        above = (self.path, *self.path.parents)
+        return list(itertools.takewhile(lambda path: not path.exists(), above))
 
     def _lock_file(self) -> IO:
         """The file .lock, locked."""
