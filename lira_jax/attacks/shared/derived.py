@@ -53,9 +53,7 @@ def phi_centred(signals: Arrays, labels: np.ndarray) -> np.ndarray:
     which lists of their scores then hold beside what membership does. It takes nobody's
     membership, but many examples that the target is asked about.
     """
-    phi = np.stack(
-        [np.asarray(own, np.float64).reshape(len(own), -1)[:, 0] for own in signals["phi"]]
-    )
+    phi = thresholds.phi_plain(signals["phi"])
     return phi - phi.mean(1, keepdims=True)
 
 
