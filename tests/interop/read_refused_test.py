@@ -5,25 +5,12 @@ import shutil
 import numpy as np
 import pytest
 from interop.foreign_runs import (
-    WRITERS,
-    make,
     write_lira_analysis,
     write_tf_privacy,
 )
 
 from lira_jax.errors import UserError
 from lira_jax.interop import read as layouts
-
-
-@pytest.fixture
-def outputs():
-    """keep [M, N], labels [N], logits [M, N, A, K] and the tools' score of them."""
-    return make(queries=18)
-
-
-@pytest.fixture(params=WRITERS)
-def layout(request):
-    return request.param
 
 
 def spoil(array, value):

@@ -21,17 +21,6 @@ from lira_jax.errors import UserError
 from lira_jax.interop import read as layouts
 
 
-@pytest.fixture
-def outputs():
-    """keep [M, N], labels [N], logits [M, N, A, K] and the tools' score of them."""
-    return make(queries=18)
-
-
-@pytest.fixture(params=WRITERS)
-def layout(request):
-    return request.param
-
-
 def test_every_layout_is_recognised_and_read(tmp_path, layout, outputs):
     path = WRITERS[layout](tmp_path / "exp", *outputs)
     keep, labels, logits, scores = outputs
