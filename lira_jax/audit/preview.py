@@ -10,9 +10,10 @@ from lira_jax.attacks.shared.targets import Inside
 from lira_jax.audit.attacks import run_attacks
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults
+from lira_jax.runs import data as run_data
 from lira_jax.runs import evidence
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.layout import KEEP, POOL, REFERENCE
+from lira_jax.runs.layout import KEEP, POOL
 
 ATTACK = "lira_online_fixed"
 """The one that needs the fewest shadow models of those that answer an audit (wording.FIXED)."""
@@ -42,8 +43,9 @@ def preview(run: RunDirectory, models: Sequence[int]) -> dict[str, AttackResults
         diverged = len(found) - len(usable)
         raise UserError(f"{diverged} of the first {len(found)} models have diverged")
     everyone = Evidence(labels, keep, signals, Inside(np.arange(len(keep))))
-    if run.has(REFERENCE):  # the defender's own, which the audit does not judge either
-        everyone = everyone.select(~run.read(REFERENCE, (len(labels),)))
+    apart = run_data.reference(run, len(labels))
+    if apart is not None:  # the audit does not judge them either
+        everyone = everyone.select(~apart)
     return run_attacks(
         everyone.models(usable),
         table_of([ATTACK]),

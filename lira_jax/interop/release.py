@@ -14,10 +14,11 @@ from lira_jax.defences.releases import RELEASES, Chosen
 from lira_jax.errors import UserError
 from lira_jax.experiment import Experiment
 from lira_jax.interop import arrays
+from lira_jax.runs import data as run_data
 from lira_jax.runs import layout
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import plain_logits
-from lira_jax.runs.layout import KEEP, POOL, REFERENCE, View
+from lira_jax.runs.layout import KEEP, POOL, View
 
 _STREAM = 0x6D656D67  # sets these random numbers apart from other uses of the same seed
 _FEATURES = "layers"
@@ -108,11 +109,6 @@ def known_to_defender(
     return np.concatenate([rng.permutation(members)[:number], rng.permutation(others)[:number]])
 
 
-def _reference(run: RunDirectory, num_examples: int) -> np.ndarray | None:
-    """The non-members that the defender keeps apart, bool [examples], if there are any."""
-    return run.read(REFERENCE, (num_examples,)) if run.has(REFERENCE) else None
-
-
 def _guarded(
     run: RunDirectory, e: Experiment, model: int, logits: np.ndarray, budget: float | None
 ) -> np.ndarray:
@@ -123,7 +119,7 @@ def _guarded(
 
     keep = run.read(KEEP, (e.num_models, len(logits)))[model]
     rng = np.random.default_rng([e.seed, _STREAM, model])
-    known = known_to_defender(keep, rng, _reference(run, len(keep)))
+    known = known_to_defender(keep, rng, run_data.reference(run, len(keep)))
     if not len(known):
         raise UserError(
             f"--release=memguard: model {model} has no members or fewer than 2 non-members, so "
@@ -158,7 +154,7 @@ def _averaged(
     rng = np.random.default_rng([e.seed, _STREAM, model])
     members = phi[keep], logits[keep]
     if variance is None:
-        held = known_to_defender(keep, rng, _reference(run, len(keep)))
+        held = known_to_defender(keep, rng, run_data.reference(run, len(keep)))
         held = held[~keep[held]]
         if not len(held):
             raise UserError(

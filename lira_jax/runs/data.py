@@ -16,7 +16,7 @@ from lira_jax.data.dataset import Dataset
 from lira_jax.errors import UserError
 from lira_jax.experiment import DATA_PLACES, Data, Experiment
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.layout import DATA, KEEP, POOL, SOURCES
+from lira_jax.runs.layout import DATA, KEEP, POOL, REFERENCE, SOURCES
 from lira_jax.runs.layout import probes as probes_view
 
 if TYPE_CHECKING:  # commands that read start without waiting for JAX
@@ -230,3 +230,12 @@ def line(run: RunDirectory, dataset: Dataset | None = None) -> str:
     keep = run.read(KEEP, (None, len(labels)))
     known = run.about_data() if dataset is None else summary.facts(dataset)
     return summary.line(known or summary.facts_of_labels(labels), keep)
+
+
+def reference(run: RunDirectory, num_examples: int | None = None) -> np.ndarray | None:
+    """The non-members that a defender keeps apart (--reference), bool [examples]; None if none.
+
+    Raises:
+      UserError: they are damaged, or of another number of examples; None stands for any.
+    """
+    return run.read(REFERENCE, (num_examples,)) if run.has(REFERENCE) else None

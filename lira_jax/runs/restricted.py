@@ -6,16 +6,16 @@ import numpy as np
 
 from lira_jax.attacks.shared.targets import Inside, Outside
 from lira_jax.errors import UserError
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded, load_evidence
-from lira_jax.runs.layout import KEEP, POOL, REFERENCE, View
+from lira_jax.runs.layout import KEEP, POOL, View
 
 
 def without_reference(loaded: Loaded, run: RunDirectory) -> Loaded:
     """The same, not about the non-members that a defence has kept apart (--reference)."""
-    if not run.has(REFERENCE):
-        return loaded
-    return about(loaded, ~run.read(REFERENCE, (None,)), "--reference")
+    apart = run_data.reference(run)
+    return loaded if apart is None else about(loaded, ~apart, "--reference")
 
 
 def about(loaded: Loaded, which: np.ndarray, flag: str) -> Loaded:

@@ -21,8 +21,8 @@ from lira_jax.models import network as networks
 from lira_jax.models import recipe as recipes
 from lira_jax.models.network import Network
 from lira_jax.runs import checkpoint
+from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.layout import REFERENCE
 from lira_jax.training import hooks, metrics, planning
 from lira_jax.training import recipe as training_recipe
 from lira_jax.training.metrics import Outcome
@@ -127,7 +127,7 @@ def _train(
         network.normalizer,
         images,
         labels,
-        run.read(REFERENCE, keep.shape[1:]) if run.has(REFERENCE) else None,
+        run_data.reference(run, keep.shape[1]),
     )
     programs, width = planning.make(job, len(todo), network.shapes, run)
 

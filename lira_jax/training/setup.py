@@ -130,8 +130,8 @@ def reference(run: RunDirectory, experiment: Experiment, keep: np.ndarray) -> np
     """
     if not experiment.reference:
         return None
-    if run.has(REFERENCE):
-        return run.read(REFERENCE, keep.shape[1:])
+    if (stored := run_data.reference(run, keep.shape[1])) is not None:
+        return stored
     flag = f"--reference={experiment.reference}"
     apart = examples.named(flag, experiment.reference, keep.shape[1])
     trained_on = keep[:, apart].sum(1)
