@@ -3,9 +3,7 @@
 Rezaei and Liu 2021, section 7.1 and figures 3 to 8 (https://arxiv.org/abs/2005.13702).
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ from lira_jax import progress
 from lira_jax.attacks.known_classifiers import Fit
 from lira_jax.attacks.shared import statistics
 from lira_jax.audit import known_membership
+from lira_jax.audit.csv_table import csv_table
 from lira_jax.audit.epochs import LOGGED, logged_means
 from lira_jax.audit.known_ways import SOFTMAX, WAYS, Way
 from lira_jax.evaluation.groups import GROUPS, GroupDecisions
@@ -79,12 +78,13 @@ def run(
 
 def to_csv(rows: Sequence[KnownEpoch]) -> str:
     """What known_epochs.csv holds: a row an epoch; an empty cell stands for what is not known."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = [f"{figure}_{group}" for group in GROUPS for figure in _FIGURES]
-    writer.writerow(["epoch", *LOGGED, *columns, "misclassified_members"])
-    for row in rows:
-        figures = [getattr(row.groups[group], name) for group in GROUPS for name in _FIGURES]
-        values = [*row.logged.values(), *figures, row.misclassified_members]
-        writer.writerow([row.epoch, *("" if value != value else value for value in values)])
-    return text.getvalue()
+    figures = {f"{name}_{group}": (name, group) for group in GROUPS for name in _FIGURES}
+    columns = ["epoch", *LOGGED, *figures, "misclassified_members"]
+    return csv_table(
+        columns,
+        (
+            {"epoch": row.epoch, **row.logged, "misclassified_members": row.misclassified_members}
+            | {key: getattr(row.groups[group], name) for key, (name, group) in figures.items()}
+            for row in rows
+        ),
+    )

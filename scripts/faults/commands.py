@@ -118,6 +118,9 @@ class Running:
                     sys.excepthook(*sys.exc_info())  # as at the end of a process of its own
                 finally:
                     os._exit(70)
+            # A signal to a group that does not exist yet would be lost.
+            while os.getpgid(self.pid) != self.pid:
+                time.sleep(0.0005)
 
     def wait(self, seconds: float = HANG) -> int | None:
         """The exit status as `Ended` has it; None if the time is over."""
