@@ -101,9 +101,15 @@ def run(evidence: Evidence, asked: Mapping[str, Way], fit: Fit, share: float) ->
             features = np.asarray(way.features(next(signals[name])), np.float64)
             chosen = classifiers.logistic_regression if way.linear else fit
             least = classifiers.FEWEST_LINEAR if way.linear else classifiers.FEWEST
-            sizes = {"fewest": way.fewest, "most": way.most, "least": least}
             decided, counted, skipped = judge(
-                features, *own, chosen, share=share, apart=way.apart, **sizes
+                features,
+                *own,
+                chosen,
+                share=share,
+                apart=way.apart,
+                fewest=way.fewest,
+                most=way.most,
+                least=least,
             )
             failed = int(np.isnan(features).any(-1).sum())
             found[name].append(OfTarget.of(decided, counted, *own, skipped, failed))
