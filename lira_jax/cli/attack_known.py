@@ -129,7 +129,7 @@ def main() -> None:
     for table in shown:
         print(f"\n{table.title}\n{terminal.of_table(table)}")
     out.write_own(KNOWN_TABLE, known_found.to_csv(found.ways))
-    if at_epochs:
+    if run is not None and at_epochs:
         rows = known_epochs.run(
             functools.partial(attack_source.after, attacker),
             at_epochs,
