@@ -51,13 +51,24 @@ def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
       int [targets, examples]; the target itself where it is in the list, -1 where the list is
       empty.
     """
-    num_models = len(member)
-    index = np.arange(num_models)[:, None]
-    # Past the last member the search starts again at the first: num_models + its index.
-    ahead = np.where(member, index, num_models + member.argmax(0))
-    ahead = np.minimum.accumulate(ahead[::-1], axis=0)[::-1][targets]
-    ahead %= num_models
-    return np.where(member.any(0), ahead, -1)
+    num_models, num_examples = member.shape
+    flat = member.T.ravel()  # example by example
+    index = np.flatnonzero(flat)
+    if not index.size:
+        return np.full((len(targets), num_examples), -1)
+    # How many members there are before a model, in its example and in those before it, is the place
+    # of the next member among them all; past an example's last, the search begins anew at its
+    # first.
+    ahead = np.cumsum(flat)
+    ahead -= flat
+    ahead = ahead.reshape(num_examples, num_models)[:, targets]
+    count = member.sum(0)
+    end = np.cumsum(count)
+    np.copyto(ahead, (end - count)[:, None], where=ahead == end[:, None])
+    found = (index % num_models).take(ahead, mode="clip")
+    if not count.all():
+        found[count == 0] = -1
+    return np.ascontiguousarray(found.T)
 
 
 def partners(keep: np.ndarray, targets: np.ndarray) -> np.ndarray:
