@@ -102,6 +102,11 @@ class Inputs:
         assert self.targets is not None, "nothing is deleted for targets from outside"
         return leave_out.deleted(member, self.targets, self.partner)
 
+    def loses(self, member: np.ndarray) -> np.ndarray:
+        """`leave_out.loses` of the same; only where there are targets among the models."""
+        assert self.targets is not None, "nothing is deleted for targets from outside"
+        return leave_out.loses(member, self.targets, self.partner)
+
     def block(self, examples: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """phi, keep and the targets' own phi of some examples."""
         phi = self.phi[:, examples]

@@ -120,9 +120,16 @@ def deleted(
       models int [targets, examples], whose score is deleted; and whether there is one, bool
       [targets, examples], or [1, examples] where it is the same for all targets.
     """
+    lost = loses(member, targets, partner)
     if partner:
-        return next_member(member, targets), np.any(member, axis=0, keepdims=True)
-    return np.broadcast_to(targets[:, None], (len(targets), member.shape[1])), member[targets]
+        return next_member(member, targets), lost
+    return np.broadcast_to(targets[:, None], lost.shape), lost
+
+
+def loses(member: np.ndarray, targets: np.ndarray, partner: bool = True) -> np.ndarray:
+    """Whether a list loses a score for each target, bool [targets, examples], or [1, examples]
+    where it is the same for all targets; arguments as for `deleted`."""
+    return np.any(member, axis=0, keepdims=True) if partner else member[targets]
 
 
 def list_moments(
@@ -160,12 +167,12 @@ def list_moments(
         if targets is None:
             return count[None], mean + centre, np.fmax(ss, 0)
 
-        which, loses = deleted(member, targets, partner)
-        left = count - loses
+        which, lost = deleted(member, targets, partner)
+        left = count - lost
         gone = _rows(x.reshape(phi.shape), which)
         gone -= mean
         if not partner:
-            gone *= loses[..., None]  # a score at the mean changes nothing
+            gone *= lost[..., None]  # a score at the mean changes nothing
         mean_left = gone / -left[..., None]
         mean_left += mean + centre
         gone *= gone
