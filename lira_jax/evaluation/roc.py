@@ -117,7 +117,7 @@ def of_sorted(scores: np.ndarray, members: np.ndarray, above: np.ndarray) -> Roc
     count = np.int32 if members.size < 2**31 else np.int64
     tp = np.zeros(members.size + 1, count)
     np.cumsum(members, out=tp[1:])
-    fp = np.arange(members.size + 1, dtype=count)
+    fp: np.ndarray = np.arange(members.size + 1, dtype=count)
     fp -= tp
     thresholds = np.concatenate([above.reshape(1), scores])
     differ = scores[1:] != scores[:-1]
