@@ -143,7 +143,7 @@ def _moderated(inputs: inputs_lib.Inputs, form: str, freedom: float | None) -> n
             t = predictive[bit]
             judge = t.log_density if form == "online" else t.deviate
             terms.append(judge(*inputs.moments(phi, keep == bit), own))
-        return (terms[0] - terms[1] if form == "online" else terms[0]).mean(-1)
+        return inputs_lib.query_mean(terms[0] - terms[1] if form == "online" else terms[0])
 
     return inputs.scores(attack)
 

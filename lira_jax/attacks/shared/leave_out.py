@@ -59,9 +59,9 @@ def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
     # How many members there are before a model, in its example and in those before it, is the place
     # of the next member among them all; past an example's last, the search begins anew at its
     # first.
-    ahead = np.cumsum(flat)
+    ahead = np.cumsum(flat, dtype=np.int32 if flat.size < 2**31 else np.int64)
     ahead -= flat
-    ahead = ahead.reshape(num_examples, num_models)[:, targets]
+    ahead = ahead.reshape(num_examples, num_models).take(targets, axis=1)
     count = member.sum(0)
     end = np.cumsum(count)
     np.copyto(ahead, (end - count)[:, None], where=ahead == end[:, None])
@@ -173,13 +173,14 @@ def list_moments(
         gone -= mean
         if not partner:
             gone *= lost[..., None]  # a score at the mean changes nothing
-        mean_left = gone / -left[..., None]
+        count, left = _per_query(count[None], num_queries), _per_query(left, num_queries)
+        mean_left = gone / -left
         mean_left += mean + centre
         gone *= gone
-        gone *= -(count / left)[..., None]
+        gone *= -(count / left)
         gone += ss
     ss_left = np.fmax(gone, 0, out=gone)  # rounding can leave less than 0, an empty list NaN
-    return left, mean_left, ss_left
+    return left[..., 0], mean_left, ss_left
 
 
 def moments(
@@ -274,9 +275,15 @@ def medians(
     )
 
 
+def _per_query(count: np.ndarray, num_queries: int) -> np.ndarray:
+    """A number of each list, [..., examples], for each query: what is divided by it is faster so
+    than by one number for a few queries at a time."""
+    return np.repeat(count[..., None], num_queries, axis=-1)
+
+
 def _rows(x: np.ndarray, models: np.ndarray) -> np.ndarray:
     """x[models[t, i], i] for x [models, examples, queries] -> a copy [targets, examples,
     queries]."""
-    num_models, num_examples, num_queries = x.shape
-    flat = models % num_models * num_examples + np.arange(num_examples)
+    _, num_examples, num_queries = x.shape
+    flat = models * num_examples + np.arange(num_examples)  # model -1 is the last
     return x.reshape(-1, num_queries).take(flat, axis=0)
