@@ -11,7 +11,8 @@ import numpy as np
 from lira_jax.attacks import selection
 from lira_jax.attacks.shared.signals import Signals
 from lira_jax.audit.results import Results
-from lira_jax.audit.run import Request, audit_run
+from lira_jax.audit.run import audit_run
+from lira_jax.audit.sequence import Request
 from lira_jax.data import dataset as datasets
 from lira_jax.data import masks
 from lira_jax.data.dataset import Dataset

@@ -6,8 +6,6 @@ non-members set the thresholds, and the others are judged. A network may learn f
 (Nasr et al. 2018, https://arxiv.org/abs/1807.05852).
 """
 
-import csv
-import io
 import warnings
 from collections.abc import Callable, Mapping
 
@@ -19,6 +17,7 @@ from lira_jax.attacks.class_thresholds import class_thresholds
 from lira_jax.attacks.classifiers import confidences
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.audit.csv_table import csv_table
 from lira_jax.audit.known_found import members_of_classifiers
 from lira_jax.errors import UserError
 
@@ -129,9 +128,11 @@ def run(evidence: Evidence, *, network: bool = True, seed: int = 0) -> dict[str,
 
 def to_csv(found: Mapping[str, np.ndarray]) -> str:
     """What half_known.csv holds: a row an attack and target, the target by its place."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["attack", "target", "balanced_accuracy"])
-    for name, values in found.items():
-        writer.writerows([name, target, value] for target, value in enumerate(values.tolist()))
-    return text.getvalue()
+    return csv_table(
+        ["attack", "target", "balanced_accuracy"],
+        (
+            {"attack": name, "target": target, "balanced_accuracy": value}
+            for name, values in found.items()
+            for target, value in enumerate(values.tolist())
+        ),
+    )

@@ -3,9 +3,7 @@
 Rezaei and Liu 2021, section 7.1 and figures 3 to 8 (https://arxiv.org/abs/2005.13702).
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +11,12 @@ from lira_jax import progress
 from lira_jax.attacks.known_classifiers import Fit
 from lira_jax.attacks.shared import statistics
 from lira_jax.audit import known_membership
+from lira_jax.audit.csv_table import csv_table
 from lira_jax.audit.epochs import LOGGED, logged_means
-from lira_jax.audit.known_ways import WAYS
+from lira_jax.audit.known_ways import SOFTMAX, WAYS, Way
 from lira_jax.evaluation.groups import GROUPS, GroupDecisions
 from lira_jax.runs.evidence import Loaded
 
-SOFTMAX = "softmax"
 _FIGURES = ("class_balanced_accuracy", "class_far", "num_classes")
 
 
@@ -45,6 +43,7 @@ def run(
     fit: Fit,
     share: float,
     logged: Mapping[tuple[int, int], Mapping[str, Any]],
+    way: Way = WAYS[SOFTMAX],
 ) -> list[KnownEpoch]:
     """The attack on confidences after each of some epochs.
 
@@ -54,6 +53,7 @@ def run(
       fit: what learns from confidences.
       share: of the members, and of the non-members, that are known.
       logged: (model, epoch) -> a line of metrics.jsonl of the targets.
+      way: that of confidences, which says how large a class is.
 
     Raises:
       UserError: as `known_membership.run`.
@@ -61,7 +61,7 @@ def run(
     rows = []
     for epoch in progress.each("epochs", list(epochs), "epochs"):
         loaded = read(epoch)
-        found = known_membership.run(loaded.evidence, {SOFTMAX: WAYS[SOFTMAX]}, fit, share)
+        found = known_membership.run(loaded.evidence, {SOFTMAX: way}, fit, share)
         members = loaded.evidence.members
         assert members is not None, "known_membership.run has seen them"
         wrong = loaded.evidence.statistic_of_targets(statistics.correctness) != 1
@@ -78,12 +78,13 @@ def run(
 
 def to_csv(rows: Sequence[KnownEpoch]) -> str:
     """What known_epochs.csv holds: a row an epoch; an empty cell stands for what is not known."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = [f"{figure}_{group}" for group in GROUPS for figure in _FIGURES]
-    writer.writerow(["epoch", *LOGGED, *columns, "misclassified_members"])
-    for row in rows:
-        figures = [getattr(row.groups[group], name) for group in GROUPS for name in _FIGURES]
-        values = [*row.logged.values(), *figures, row.misclassified_members]
-        writer.writerow([row.epoch, *("" if value != value else value for value in values)])
-    return text.getvalue()
+    figures = {f"{name}_{group}": (name, group) for group in GROUPS for name in _FIGURES}
+    columns = ["epoch", *LOGGED, *figures, "misclassified_members"]
+    return csv_table(
+        columns,
+        (
+            {"epoch": row.epoch, **row.logged, "misclassified_members": row.misclassified_members}
+            | {key: getattr(row.groups[group], name) for key, (name, group) in figures.items()}
+            for row in rows
+        ),
+    )

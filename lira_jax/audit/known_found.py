@@ -1,14 +1,13 @@
 """What the attacker who knows most members finds, of a target and over targets."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
+from lira_jax.audit.csv_table import csv_table
 from lira_jax.errors import UserError
 from lira_jax.evaluation import groups
 from lira_jax.evaluation.assessment import RATIOS
@@ -145,19 +144,16 @@ def mean(values: np.ndarray) -> float:
 def to_csv(found: Mapping[str, Known]) -> str:
     """What known.csv holds: a row a way and group, of all examples with decisions as they are;
     then a row a way and mix. An empty cell stands for what is not known."""
-    text = io.StringIO()
     of_groups, of_mixes = (
         [field.name for field in dataclasses.fields(kind)] for kind in (GroupDecisions, Decisions)
     )
     others = [name for name in of_mixes if name not in of_groups]
     columns = ["way", "group", "mix", *of_groups, *others, "classes_skipped", "examples_failed"]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    rows: list[dict[str, Any]] = []
 
     def write(name: str, known: Known, **values) -> None:
         size = {"classes_skipped": known.skipped, "examples_failed": known.failed}
-        row = {"way": name, **values, **size}
-        writer.writerow({key: "" if value != value else value for key, value in row.items()})
+        rows.append({"way": name, **values, **size})
 
     for name, known in found.items():
         for group, figures in known.groups.items():
@@ -167,4 +163,4 @@ def to_csv(found: Mapping[str, Known]) -> str:
             write(name, known, **given | dataclasses.asdict(figures))
         for mix in RATIOS:
             write(name, known, group="all", mix=mix, **dataclasses.asdict(known.mixes[mix]))
-    return text.getvalue()
+    return csv_table(columns, rows)

@@ -1,27 +1,23 @@
-"""What an audit finds: the schema of results.json, results.csv and variants.csv.
+"""What an audit finds: the schema of results.json.
 
 docs/run_directory.md describes the files for those who read them by other means.
 """
 
-import csv
 import dataclasses
-import io
 import math
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 from lira_jax.audit import codec
 from lira_jax.errors import UserError
-from lira_jax.evaluation import transfer
 from lira_jax.evaluation.assessment import AttackResults
-from lira_jax.evaluation.calibrated import ALPHA, Calibrated
+from lira_jax.evaluation.calibrated import Calibrated
 from lira_jax.evaluation.calibration import Calibration
 from lira_jax.evaluation.confidence_shapes import ConfidenceShapes
 from lira_jax.evaluation.estimate import Estimate
 from lira_jax.evaluation.exposure import SourceExposure
-from lira_jax.evaluation.groups import GROUPS, Confidence, GroupDecisions
+from lira_jax.evaluation.groups import Confidence, GroupDecisions
 from lira_jax.evaluation.loss_traces import LossTraces
 from lira_jax.evaluation.risk import (
     PrecisionRecall,
@@ -29,11 +25,9 @@ from lira_jax.evaluation.risk import (
     RiskCalibration,
     RiskDistribution,
 )
-from lira_jax.evaluation.summary import METRICS, CurveRow, Row
+from lira_jax.evaluation.summary import CurveRow, Row
 from lira_jax.runs import layout, result_set
 from lira_jax.runs.directory import RunDirectory
-from lira_jax.runs.folder import checked_json
-from lira_jax.runs.result_set import ResultSet
 
 VERSION = 3
 """Of the schema.
@@ -47,37 +41,6 @@ _ABOUT = (
     *("shadows", "target_run", "num_examples", "examples_sha256"),
 )
 """What tells whose results they are."""
-
-CSV_COLUMNS = (
-    *("attack", "num_targets", "num_members", "num_nonmembers"),
-    *METRICS,
-    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
-    *("balanced_accuracy_shadow_threshold", "far_shadow_threshold"),
-    "statistic",
-    *(f"calibrated_{rate}_at_{alpha}" for rate in ("tpr", "fpr") for alpha in ALPHA),
-    *(f"calibrated_tpr_at_{alpha}_{end}" for alpha in ALPHA for end in ("low", "high")),
-    *("never_alarmed", "never_alarmed_if_equal", "alarms_of_top", "alarms_of_top_if_equal"),
-    *(f"transferred_{rate}_at_{alpha}" for alpha in transfer.ALPHA for rate in ("tpr", "fpr")),
-    *("jaccard", "spearman", "instability", "tnr_at_fnr_1e-3"),
-    *("precision_highest_1e-2", "precision_lowest_1e-2", "epsilon", "epsilon_one_run"),
-)
-
-VARIANT_COLUMNS = (
-    *("part", "variant", "attack", "num_targets", "num_members", "num_nonmembers"),
-    *METRICS,
-    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
-)
-
-
-EPOCH_COLUMNS = (
-    *("epoch", "attack", "num_targets", "num_members", "num_nonmembers"),
-    *(f"{kind}_{what}" for what in ("accuracy", "loss") for kind in ("train", "out", "test")),
-    "misclassified_members",
-    *METRICS,
-    *(f"{name}_{end}" for name in METRICS for end in ("low", "high")),
-    *(f"{what}_{group}" for group in GROUPS for what in ("balanced_accuracy", "far")),
-    *(f"tpr_at_1e-3_{group}" for group in GROUPS[1:]),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -333,55 +296,6 @@ class Results:
         """What results.json holds."""
         return {"version": self.version, **codec.encode(self)}
 
-    def to_csv(self) -> str:
-        """What results.csv holds: a row an attack; an empty cell stands for what is not known."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for name, found in self.attacks.items():
-            row = codec.encode(found.row(name))
-            writer.writerow(row | codec.encode(_further_columns(found, self.calibration_of(name))))
-        return text.getvalue()
-
-    def variants_to_csv(self) -> str:
-        """What variants.csv holds: a row for each row of the ablation and of the parts that vary
-        LiRA; empty without any."""
-        parts: dict[str, tuple[Sequence[Row], str]] = {
-            "ablation": (self.ablation, ""),
-            "num_shadows": (self.num_shadows, "num_shadows"),
-            "num_queries": (self.num_queries, "num_queries"),
-            "statistics": (self.statistics, "statistic"),
-        }
-        text = io.StringIO()
-        writer = csv.DictWriter(text, VARIANT_COLUMNS, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        written = [
-            codec.encode(row) | {"part": part, "variant": getattr(row, which) if which else ""}
-            for part, (rows, which) in parts.items()
-            for row in rows
-        ]
-        writer.writerows(written)
-        return text.getvalue() if written else ""
-
-    def epochs_to_csv(self) -> str:
-        """What epochs.csv holds: a row an epoch; empty without any."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, EPOCH_COLUMNS, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        for row in self.epochs:
-            groups = {
-                f"{what}_{name}": getattr(group, what)
-                for name, group in row.groups.items()
-                for what in ("balanced_accuracy", "far")
-            }
-            groups |= {
-                f"tpr_at_1e-3_{name}": own.metrics["tpr_at_1e-3"].value
-                for name in GROUPS[1:]
-                if (own := getattr(row, name))
-            }
-            writer.writerow(codec.encode(row) | codec.encode(groups))
-        return text.getvalue() if self.epochs else ""
-
     def calibration_of(self, attack: str) -> Calibrated | None:
         """What is found with a threshold for each example on the statistic of an attack."""
         return self.calibrated.get(self.attacks[attack].statistic or "")
@@ -390,58 +304,3 @@ class Results:
         """Whose results they are, as results.json has it."""
         whole = codec.encode(dataclasses.replace(self, attacks={}, calibrated={}))
         return {name: whole[name] for name in _ABOUT}
-
-    def texts(self) -> dict[str, str]:
-        """What results.csv, results.json and the other tables, as far as they have rows, hold."""
-        further = {
-            layout.VARIANTS_TABLE: self.variants_to_csv(),
-            layout.EPOCHS_TABLE: self.epochs_to_csv(),
-        }
-        return {
-            layout.RESULTS_TABLE: self.to_csv(),
-            **{name: text for name, text in further.items() if text},
-            layout.RESULTS: checked_json(self.to_json()),
-        }
-
-    def write(self, folder: RunDirectory) -> None:
-        """Writes results.json and its tables, to which the scores in the folder belong."""
-        with ResultSet(folder, self.about()) as found:
-            found.adopt()
-            found.switch(self.texts())
-
-
-def _further_columns(found: AttackResults, own: Calibrated | None) -> dict[str, Any]:
-    """The columns of results.csv beside those of a row; None where something is not known."""
-    decided = found.decisions and found.decisions["1:1"]
-    columns: dict[str, Any] = {
-        "balanced_accuracy_shadow_threshold": decided and decided.balanced_accuracy,
-        "far_shadow_threshold": decided and decided.far,
-        "statistic": found.statistic,
-        "tnr_at_fnr_1e-3": found.tnr_at_fnr.value,
-        "epsilon": found.epsilon.value,
-        "epsilon_one_run": found.epsilon.one_run,
-        "precision_highest_1e-2": found.extremes.highest.value,
-        "precision_lowest_1e-2": found.extremes.lowest.value,
-        "instability": found.instability and found.instability.mean,
-    }
-    for alpha, rates in own.at.items() if own else ():
-        columns |= {
-            f"calibrated_tpr_at_{alpha}": rates.tpr.value,
-            f"calibrated_tpr_at_{alpha}_low": rates.tpr.low,
-            f"calibrated_tpr_at_{alpha}_high": rates.tpr.high,
-            f"calibrated_fpr_at_{alpha}": rates.fpr.value,
-        }
-    for alpha, elsewhere in found.transferred.items():
-        columns[f"transferred_tpr_at_{alpha}"] = elsewhere.tpr.value
-        columns[f"transferred_fpr_at_{alpha}"] = elsewhere.fpr.value
-    if found.false_alarms:
-        columns |= {
-            "never_alarmed": found.false_alarms.never,
-            "never_alarmed_if_equal": found.false_alarms.never_if_equal,
-            "alarms_of_top": found.false_alarms.top,
-            "alarms_of_top_if_equal": found.false_alarms.top_if_equal,
-        }
-    if found.reproducibility:
-        columns["jaccard"] = found.reproducibility.jaccard
-        columns["spearman"] = found.reproducibility.spearman
-    return columns

@@ -14,7 +14,8 @@ from lira_jax.attacks.selection import named
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.number_of_queries import check_query_counts, nested, num_saved
 from lira_jax.audit.results import Results
-from lira_jax.audit.run import EPOCHS_ATTACK, Request, audit_run
+from lira_jax.audit.run import audit_run
+from lira_jax.audit.sequence import EPOCHS_ATTACK, Request
 from lira_jax.cli import attack_known, attack_source, flags
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.epsilon import CONFIDENCE, DELTA
@@ -125,7 +126,7 @@ SHOWN = [
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
     *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "known_tries"),
-    *("known_trees", "tables"),
+    *("known_trees", "known_fewest", "known_most", "tables"),
     *("probes", "fdr", "delta", "confidence", "prior", "verbose", "details"),
 ]
 FEW_SHADOWS = 64

@@ -7,6 +7,7 @@ the target was right does well on all examples and is at chance within both grou
 import dataclasses
 
 import numpy as np
+import scipy
 
 GROUPS = ("all", "correct", "misclassified")
 FEWEST = 15
@@ -37,6 +38,17 @@ class GroupDecisions:
     class_balanced_accuracy_sd: float
     class_far: float
     class_far_sd: float
+
+    @property
+    def class_balanced_accuracy_margin(self) -> float:
+        """Half the 95 % interval of the mean over classes, by Student's t; NaN of fewer than two.
+
+        Classes differ truly, too, so that for the same classes it is wider than need be.
+        """
+        if self.num_classes < 2:
+            return np.nan
+        quantile = scipy.stats.t.ppf(0.975, self.num_classes - 1)
+        return float(quantile * self.class_balanced_accuracy_sd / np.sqrt(self.num_classes))
 
 
 @dataclasses.dataclass(frozen=True)

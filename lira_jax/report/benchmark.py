@@ -1,13 +1,12 @@
 """Defences side by side: a row a defence, attacked by who knows it and by who does not."""
 
-import csv
 import dataclasses
-import io
 import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from lira_jax.audit.csv_table import csv_table
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.estimate import Estimate, mean_estimate
 from lira_jax.report import material as materials
@@ -191,26 +190,20 @@ def of_terminal(rows: Sequence[Figures], on: str, metric: str, attack: str) -> T
 
 def to_csv(rows: Sequence[Figures], on: str, metric: str, attack: str) -> str:
     """What compare.csv holds: a row a defence; an empty cell stands for what is not known."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     fields = [field.name for field in dataclasses.fields(Figures)]
     intervals = ("accuracy", "adaptive", "naive", "auc")
-    writer.writerow(
-        [
-            *("attack", "metric", "accuracy_on", *fields),
-            *(f"{name}_{end}" for name in intervals for end in ("low", "high")),
-        ]
-    )
-    for row in rows:
-        values: list[Any] = []
-        for name in fields:
-            value = getattr(row, name)
-            values.append(value.value if isinstance(value, Estimate) else value)
-        for name in intervals:
-            values += [getattr(row, name).low, getattr(row, name).high]
-        known = ["" if isinstance(v, float) and math.isnan(v) else v for v in values]
-        writer.writerow([attack, metric, on, *known])
-    return text.getvalue()
+    ends = {f"{name}_{end}": (name, end) for name in intervals for end in ("low", "high")}
+
+    def line(row: Figures) -> dict[str, Any]:
+        own = {name: getattr(row, name) for name in fields}
+        return {
+            **{"attack": attack, "metric": metric, "accuracy_on": on},
+            **{name: v.value if isinstance(v, Estimate) else v for name, v in own.items()},
+            **{key: getattr(own[name], end) for key, (name, end) in ends.items()},
+        }
+
+    columns = ["attack", "metric", "accuracy_on", *fields, *ends]
+    return csv_table(columns, map(line, rows))
 
 
 def is_naive(path: str) -> bool:

@@ -10,6 +10,7 @@ from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit import codec
 from lira_jax.audit.attacks import run_attacks
 from lira_jax.audit.epochs import over_epochs, traces
+from lira_jax.audit.result_tables import epochs_csv
 from lira_jax.audit.results import Results
 from lira_jax.errors import UserError
 from lira_jax.runs.evidence import Loaded
@@ -59,13 +60,13 @@ def test_epochs_come_back_from_json_and_have_a_table(rows):
     results = Results((0,), (0,), attacks={"loss": _assessed()}, epochs=rows, loss_traces=found)
     again = Results.from_json(results.to_json())
     assert again.to_json() == results.to_json()
-    head, *lines = results.epochs_to_csv().splitlines()
+    head, *lines = epochs_csv(results).splitlines()
     assert [line.split(",")[0] for line in lines] == ["3", "5", "8", "9"]
     cells = dict(zip(head.split(","), lines[1].split(","), strict=True))
     assert float(cells["test_loss"]) == pytest.approx(0.35)
     assert float(cells["far_correct"]) == pytest.approx(rows[1].groups["correct"].far)
     assert cells["train_accuracy"] == ""
-    assert dataclasses.replace(results, epochs=()).epochs_to_csv() == ""
+    assert epochs_csv(dataclasses.replace(results, epochs=())) == ""
 
 
 def _assessed():

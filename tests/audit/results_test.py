@@ -18,8 +18,10 @@ import pytest
 from audit.small_evidence import small_evidence
 
 from lira_jax.attacks.p_values import p_values
+from lira_jax.audit import result_tables
+from lira_jax.audit.result_tables import results_csv, variants_csv
 from lira_jax.audit.results import VERSION, QueryRow, Results, ShadowRow
-from lira_jax.audit.run import Request, audit_evidence
+from lira_jax.audit.sequence import Request, audit_evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation.assessment import AttackResults
 from lira_jax.evaluation.estimate import Estimate, Metric
@@ -165,7 +167,7 @@ def test_results_csv_has_a_row_an_attack_and_an_empty_cell_for_the_unknown():
     found = Results.from_json(FIRST)
     few = dataclasses.replace(found.attacks["lira_online"], decisions=None)
     found = dataclasses.replace(found, attacks={**found.attacks, "few": few})
-    header, first, second = found.to_csv().splitlines()
+    header, first, second = results_csv(found).splitlines()
     ends = ("low", "high")
     assert header.split(",") == [
         *("attack", "num_targets", "num_members", "num_nonmembers"),
@@ -202,7 +204,7 @@ def test_variants_csv_has_a_row_a_variant_and_no_file_stands_for_none(tmp_path):
     first = found.num_shadows[0]
     asked = QueryRow(**{n: v for n, v in vars(first).items() if n != "num_shadows"}, num_queries=2)
     many = dataclasses.replace(found, num_queries=(asked,))
-    rows = list(csv.DictReader(io.StringIO(many.variants_to_csv())))
+    rows = list(csv.DictReader(io.StringIO(variants_csv(many))))
     assert [row["part"] for row in rows] == [
         *["ablation"] * len(found.ablation),
         *["num_shadows"] * len(found.num_shadows),
@@ -211,16 +213,16 @@ def test_variants_csv_has_a_row_a_variant_and_no_file_stands_for_none(tmp_path):
     assert (rows[-1]["variant"], rows[-1]["attack"]) == ("2", first.attack)
     assert float(rows[-1]["auc_low"]) == first.metrics["auc"].low
     folder = RunDirectory(tmp_path)
-    many.write(folder)
-    assert (tmp_path / "variants.csv").read_text() == many.variants_to_csv()
-    dataclasses.replace(found, ablation=(), num_shadows=()).write(folder)
+    result_tables.write(many, folder)
+    assert (tmp_path / "variants.csv").read_text() == variants_csv(many)
+    result_tables.write(dataclasses.replace(found, ablation=(), num_shadows=()), folder)
     assert not (tmp_path / "variants.csv").exists()
 
 
 def test_results_csv_has_what_is_found_with_a_threshold_for_each_example():
     evidence = small_evidence(models=16, examples=800)
     found = audit_evidence(evidence, Request(("lira_online", "phi_mean", "zero_r")), START)
-    rows = {row["attack"]: row for row in csv.DictReader(io.StringIO(found.to_csv()))}
+    rows = {row["attack"]: row for row in csv.DictReader(io.StringIO(results_csv(found)))}
     p = p_values(evidence.signals["phi"], evidence.keep)
     for name in ("lira_online", "phi_mean"):
         assert rows[name]["statistic"] == "phi_mean"

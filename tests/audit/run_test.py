@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from audit.small_evidence import small_evidence, with_outside_targets
 
-from lira_jax.audit import run as audit
 from lira_jax.audit.model_facts import model_facts
 from lira_jax.audit.results import Results
+from lira_jax.audit.run import audit_run
+from lira_jax.audit.sequence import Request, audit_evidence
 from lira_jax.errors import UserError
 from lira_jax.evaluation.exposure import exposure
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.evidence import Loaded
 
 START = Results(targets=tuple(range(8)), models=tuple(range(8)))
-EVERYTHING = audit.Request(
+EVERYTHING = Request(
     ("loss", "lira_offline"), ablation=True, num_shadows=(4, 6), num_queries=(1,), statistics=True
 )
 
@@ -28,7 +29,7 @@ def probed(evidence):
 
 def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
     evidence, written, saved = small_evidence(), [], {}
-    found = audit.audit_evidence(
+    found = audit_evidence(
         evidence,
         EVERYTHING,
         START,
@@ -58,11 +59,11 @@ def test_each_part_is_written_as_soon_as_it_is_known_and_none_is_lost_after():
 
 def test_the_risk_is_told_where_its_attack_was_made():
     evidence, saved = small_evidence(examples=600), {}
-    request = audit.Request(("loss", "privacy_risk"))
-    found = audit.audit_evidence(evidence, request, START, save=saved.__setitem__)
+    request = Request(("loss", "privacy_risk"))
+    found = audit_evidence(evidence, request, START, save=saved.__setitem__)
     expected = model_facts(evidence, risk_scores=saved["attacks/privacy_risk.npy"])
     assert repr(found.risk) == repr(expected["risk"])
-    assert audit.audit_evidence(evidence, audit.Request(("loss",)), START).risk is None
+    assert audit_evidence(evidence, Request(("loss",)), START).risk is None
 
 
 PARTS = {
@@ -76,7 +77,7 @@ PARTS = {
 
 def everything():
     evidence = small_evidence()
-    return audit.audit_evidence(
+    return audit_evidence(
         evidence, EVERYTHING, START, probe_sets={"noise": lambda: probed(evidence)}
     ).to_json()
 
@@ -93,7 +94,7 @@ def test_a_part_that_cannot_be_made_is_left_out_aloud_and_the_others_are_not(
     def refuse(*arguments):
         raise UserError("too few of something")
 
-    monkeypatch.setattr(f"lira_jax.audit.run.{part}", refuse)
+    monkeypatch.setattr(f"lira_jax.audit.sequence.{part}", refuse)
     rest = everything()
     assert PARTS[part] in capsys.readouterr().err.splitlines()
     missing = {name for name, value in whole.items() if rest[name] != value}
@@ -115,9 +116,9 @@ def test_an_attack_that_is_named_and_cannot_be_made_is_an_error_once_the_rest_is
     evidence = dataclasses.replace(evidence, keep=evidence.keep & False)  # as of disjoint masks
     evidence = with_outside_targets(evidence, 2, small_evidence().keep[:2])
     loaded = Loaded(evidence, list(range(8)), [0, 1])
-    request = audit.Request(("lira_online", "loss"), skip_failures=False, ablation=True)
+    request = Request(("lira_online", "loss"), skip_failures=False, ablation=True)
     with pytest.raises(UserError, match=r"^--attacks=lira_online: "):
-        audit.audit_run(loaded, request, RunDirectory(tmp_path))
+        audit_run(loaded, request, RunDirectory(tmp_path))
     found = Results.read(tmp_path)
     assert list(found.attacks) == ["loss"]
     assert found.accuracy is not None
@@ -129,13 +130,13 @@ def test_variants_of_lira_are_made_for_a_target_from_outside_as_far_as_models_su
     tmp_path, capsys
 ):
     evidence = with_outside_targets(small_evidence(), 1, small_evidence().keep[:1])
-    request = audit.Request(("loss",), num_shadows=(4,), num_queries=(1,), statistics=True)
+    request = Request(("loss",), num_shadows=(4,), num_queries=(1,), statistics=True)
     loaded = Loaded(evidence, list(range(8)), ["a"])
-    found = audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    found = audit_run(loaded, request, RunDirectory(tmp_path))
     assert {row.num_targets for row in (*found.num_shadows, *found.num_queries)} == {1}
     assert Results.read(tmp_path).num_shadows[0].roc == found.num_shadows[0].roc
     few = dataclasses.replace(loaded, evidence=evidence.models(np.arange(2)), models=[0, 1])
-    found = audit.audit_run(few, request, RunDirectory(tmp_path))
+    found = audit_run(few, request, RunDirectory(tmp_path))
     assert (list(found.attacks), found.num_shadows) == (["loss"], ())
     assert "left out --num_shadows: it needs two models in and two out" in capsys.readouterr().err
 
@@ -145,10 +146,10 @@ def test_an_ablation_that_fails_leaves_the_attacks(tmp_path, monkeypatch, error)
     def fail(evidence):
         raise error
 
-    monkeypatch.setattr(audit, "ablation", fail)
+    monkeypatch.setattr("lira_jax.audit.sequence.ablation", fail)
     loaded = Loaded(small_evidence(), list(range(8)), list(range(8)))
     with pytest.raises(type(error)):
-        audit.audit_run(loaded, EVERYTHING, RunDirectory(tmp_path))
+        audit_run(loaded, EVERYTHING, RunDirectory(tmp_path))
     found = Results.read(tmp_path)
     assert list(found.attacks) == ["loss", "lira_offline"]
     assert found.calibration is not None
@@ -161,7 +162,7 @@ def test_impossible_numbers_of_shadows_are_refused_before_anything_is_run(tmp_pa
     request = dataclasses.replace(EVERYTHING, num_shadows=(4, 5))
     loaded = Loaded(small_evidence(), list(range(8)), list(range(8)))
     with pytest.raises(UserError, match="--num_shadows=5: give even numbers from 4 to 6"):
-        audit.audit_run(loaded, request, RunDirectory(tmp_path / "run"))
+        audit_run(loaded, request, RunDirectory(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -171,7 +172,7 @@ def test_models_of_one_training_set_are_no_shadows_of_one_another(number):
     keep = np.tile(evidence.keep[:1], (8, 1))
     same = dataclasses.replace(evidence, keep=keep).models(np.arange(number))
     with pytest.raises(UserError, match=r"--masks=official, so none is .* give --protocol=known"):
-        audit.audit_evidence(same, audit.Request(("loss",)), START)
+        audit_evidence(same, Request(("loss",)), START)
 
 
 MEMBERSHIPS = {"unknown": None, "all": np.ones((1, 120), bool), "none": np.zeros((1, 120), bool)}
@@ -181,12 +182,12 @@ MEMBERSHIPS = {"unknown": None, "all": np.ones((1, 120), bool), "none": np.zeros
 def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path, members):
     """Nor do those of which all examples are members, or none is; old results are removed."""
     evidence = small_evidence()
-    request = audit.Request(("loss", "lira_online"), ablation=True)
+    request = Request(("loss", "lira_online"), ablation=True)
     run = RunDirectory(tmp_path)
-    audit.audit_run(Loaded(evidence, list(range(8)), list(range(8))), request, run)
+    audit_run(Loaded(evidence, list(range(8)), list(range(8))), request, run)
     assert (tmp_path / "results.json").exists()
     outside = with_outside_targets(evidence, 1, members)
-    found = audit.audit_run(Loaded(outside, list(range(8)), ["target.npy"]), request, run)
+    found = audit_run(Loaded(outside, list(range(8)), ["target.npy"]), request, run)
     assert found.attacks == {}
     for name in request.attacks:
         assert np.load(tmp_path / f"attacks/{name}.npy").shape == (1, 120)
@@ -196,9 +197,9 @@ def test_targets_of_unknown_membership_get_scores_and_no_results(tmp_path, membe
 
 
 def test_how_the_masks_were_drawn_decides_how_epsilon_is_bounded():
-    evidence, request = small_evidence(), audit.Request(("lira_online",), delta=0.0)
+    evidence, request = small_evidence(), Request(("lira_online",), delta=0.0)
     found = {
-        coin: audit.audit_evidence(evidence, request, START, coin=coin).attacks["lira_online"]
+        coin: audit_evidence(evidence, request, START, coin=coin).attacks["lira_online"]
         for coin in (None, 0.5)
     }
     assert {c: a.epsilon.strategy for c, a in found.items()} == {None: "thresholds", 0.5: "guesses"}
@@ -209,12 +210,12 @@ def test_how_the_masks_were_drawn_decides_how_epsilon_is_bounded():
 def test_a_target_of_members_alone_stands_beside_others(tmp_path):
     """It has no figures of its own, and the other's are what they are without it."""
     evidence, members = small_evidence(), MEMBERSHIPS["all"]
-    request = audit.Request(("loss", "lira_online"))
+    request = Request(("loss", "lira_online"))
     own = evidence.keep[1:2]
     for name, both in (("two", [members[0], own[0]]), ("kinds", [members[0], ~members[0]])):
         outside = with_outside_targets(evidence, 2, np.stack(both))
         loaded = Loaded(outside, list(range(8)), ["target.npy"])
-        found = audit.audit_run(loaded, request, RunDirectory(tmp_path / name))
+        found = audit_run(loaded, request, RunDirectory(tmp_path / name))
         assert np.isnan(found.attacks["loss"].metrics["auc"].per_target[0])
     assert found.calibration is None
     assert found.attacks["loss"].epsilon.value == 0
@@ -234,7 +235,7 @@ MEAN_SCORES = dict.fromkeys(  # they depend on a threshold, which one target alo
 def test_examples_that_are_not_attacked_have_no_score(tmp_path):
     evidence, attacked = small_evidence(), np.arange(200) < 120
     loaded = Loaded(evidence, list(range(8)), list(range(8)), attacked)
-    audit.audit_run(loaded, audit.Request(("loss",)), RunDirectory(tmp_path))
+    audit_run(loaded, Request(("loss",)), RunDirectory(tmp_path))
     scores = np.load(tmp_path / "attacks/loss.npy")
     assert scores.shape == (8, 200)
     np.testing.assert_array_equal(np.isfinite(scores), np.broadcast_to(attacked, scores.shape))
@@ -242,8 +243,8 @@ def test_examples_that_are_not_attacked_have_no_score(tmp_path):
 
 def test_the_file_tells_what_was_attacked_with_what(tmp_path):
     loaded = Loaded(small_evidence(targets=[2, 5]), [10, *range(7)], [1, 4])
-    request = audit.Request(("lira_online",), compat="tf_privacy")
-    audit.audit_run(loaded, request, RunDirectory(tmp_path))
+    request = Request(("lira_online",), compat="tf_privacy")
+    audit_run(loaded, request, RunDirectory(tmp_path))
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["targets"] == [1, 4]
     assert found["models"] == [10, 0, 1, 2, 3, 4, 5, 6]

@@ -1,6 +1,8 @@
 """One command from data to the page, and what it chooses where nothing is said."""
 
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -135,6 +137,25 @@ def test_a_usual_recipe_is_one_that_can_be_stored(shape, about, model, examples)
     e = validate(Experiment(**usual.recipe(shape, examples=examples, **about)))
     assert e.model == model
     assert e.num_models % 2 == 0  # which balanced masks need
+
+
+def test_text_is_trained_on_as_by_the_config_of_text():
+    root = pathlib.Path(__file__).parents[2]
+    config = (root / "configs/text_gpt_tiny.flags").read_text()
+    given = dict(re.findall(r"^--(\w+)=(.*)$", config, re.M))
+    chosen = {n: str(v) for n, v in usual.recipe((64,), text=True, examples=96).items()}
+    of_both = given.keys() & chosen.keys() - {"epochs", "batch_size"}
+    assert {"optimizer", "learning_rate", "weight_decay", "warmup", "schedule"} < of_both
+    assert {n: float_or_word(chosen[n]) for n in of_both} == {
+        n: float_or_word(given[n]) for n in of_both
+    }
+
+
+def float_or_word(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def test_what_is_given_replaces_what_would_be_chosen_and_what_goes_with_it(data, capsys):

@@ -10,6 +10,7 @@ import shutil
 import pytest
 from report import synthetic_run
 
+from lira_jax.audit import result_tables
 from lira_jax.audit.results import Results
 from lira_jax.report import benchmark, compare, terminal
 from lira_jax.runs.directory import RunDirectory
@@ -26,7 +27,7 @@ def runs(tmp_path_factory):
     private = synthetic_run.write(folder / "private", seed=1)
     private.write_privacy({"epsilon": 7.5, "delta": 1e-5})
     naive = Results.read(synthetic_run.write(folder / "other", seed=2).path)
-    naive.write(RunDirectory(private.path / NAIVE))
+    result_tables.write(naive, RunDirectory(private.path / NAIVE))
     return plain, private, naive
 
 
@@ -61,7 +62,7 @@ def test_what_is_released_was_trained_in_the_run_around_it(runs, tmp_path):
     stored = json.loads((runs[0].path / "results.json").read_text())
     found = Results.from_json({**stored, "release": "argmax"})
     shutil.rmtree(view / "attacks")
-    found.write(RunDirectory(view))
+    result_tables.write(found, RunDirectory(view))
     entry = benchmark.read(RunDirectory(view))
     assert entry.seconds == pytest.approx(0.5)
     assert entry.privacy["epsilon"] == 7.5

@@ -4,8 +4,9 @@ import numpy as np
 
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
+from lira_jax.audit import result_tables
 from lira_jax.audit.results import Results
-from lira_jax.audit.run import Request, audit_evidence
+from lira_jax.audit.sequence import Request, audit_evidence
 from lira_jax.data import dataset as datasets
 from lira_jax.data import load
 from lira_jax.experiment import Experiment
@@ -100,5 +101,5 @@ def write(
     )
     everybody = tuple(range(models))
     results = audit_evidence(evidence, request, Results(everybody, everybody), save=run.write)
-    results.write(run)
+    result_tables.write(results, run)
     return run

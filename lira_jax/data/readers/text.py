@@ -50,10 +50,14 @@ def read(path: pathlib.Path, settings: Settings) -> Dataset:
     Raises:
       UserError: no text, an unknown unit or tokenizer, or nothing long enough.
     """
+    return of_documents(*documents.read(path), settings)
+
+
+def of_documents(pool: list[str], tests: list[str] | None, settings: Settings) -> Dataset:
+    """The same of documents of the pool, and of the test set or None."""
     window = settings.length_of_window()
     if settings.context < sequences.SHORTEST:
         raise UserError(f"--context={settings.context}: give at least {sequences.SHORTEST} tokens")
-    pool, tests = documents.read(path)
     if not any(text.strip() for text in pool):
         raise UserError("it holds no text; give a file with some")
     tokenizer = tokenizers.make(settings.tokenizer, pool)
