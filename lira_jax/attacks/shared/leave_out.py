@@ -59,7 +59,7 @@ def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
     # How many members there are before a model, in its example and in those before it, is the place
     # of the next member among them all; past an example's last, the search begins anew at its
     # first.
-    ahead = np.cumsum(flat, dtype=np.int32 if flat.size < 2**31 else np.int64)
+    ahead: np.ndarray = np.cumsum(flat, dtype=np.int32 if flat.size < 2**31 else np.int64)
     ahead -= flat
     ahead = ahead.reshape(num_examples, num_models).take(targets, axis=1)
     count = member.sum(0)
