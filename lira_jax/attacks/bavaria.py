@@ -149,7 +149,7 @@ def _bavaria(
             else:
                 moments = np.maximum(count, 1)[..., None], mean, ss
                 terms.append(log_density(*grand[bit].moments(), *moments, own))
-        return (terms[0] - terms[1]).mean(-1)
+        return inputs_lib.query_mean(terms[0] - terms[1])
 
     return inputs.scores(attack)
 
