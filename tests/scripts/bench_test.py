@@ -177,7 +177,6 @@ def test_torch_networks_have_as_many_parameters(model):
     import bench_torch
     import bench_train
     import jax
-    import numpy as np
 
     from lira_jax.experiment import Experiment
     from lira_jax.models import network
