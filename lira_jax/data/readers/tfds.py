@@ -115,7 +115,7 @@ def _read(builder, splits: str, test_splits: str, as_tokens: text.Settings, sour
         keys = (_TEXT,) if _TEXT in features else ("image", "label")
     if keys[0] in features and _is_text(features[keys[0]]):
         documents = [_documents(builder, part, keys[0], source) for part in (pool, test)]
-        return text.of_documents(documents[0], documents[1] if test else None, as_tokens)
+        return text.of_documents(documents[0], documents[1] if test else None, as_tokens, source)
     if as_tokens != text.Settings():
         raise UserError(
             f"{source}: it is no text (it has: {', '.join(features)}); leave --unit, --tokenizer "
