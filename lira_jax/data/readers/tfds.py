@@ -1,6 +1,7 @@
 """TensorFlow Datasets, read from array_record files without TensorFlow."""
 
 import importlib.util
+import platform
 from collections.abc import Iterator
 
 import numpy as np
@@ -81,10 +82,11 @@ def _builder(tfds, name: str, data_dir: str, source: str):
 
 def _prepare(builder, name: str, data_dir: str, source: str) -> None:
     if importlib.util.find_spec("tensorflow") is None:
+        tensorflow = "tensorflow-cpu" if platform.machine() == "x86_64" else "tensorflow"
         where = f"data_dir={data_dir!r}, " if data_dir else ""
         raise UserError(
             f"{source}: not prepared in {builder.data_dir}, and preparing needs TensorFlow; run: "
-            f'pip install tensorflow-cpu {_PACKAGES} && python -c "import tensorflow_datasets as '
+            f'pip install {tensorflow} && python -c "import tensorflow_datasets as '
             "tfds; "
             f"tfds.builder({name!r}, {where}file_format='array_record').download_and_prepare()\""
         )
