@@ -1,5 +1,6 @@
 """95 % intervals of the metrics of a ROC curve, from one target or from several."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -143,10 +144,7 @@ def target_intervals(
     counts = [target.reach(thresholds) for target in targets]
     tp, fp = (np.array(kind, np.float64) for kind in zip(*counts, strict=True))  # fast in products
     num_targets = len(targets)
-    draws = np.random.default_rng(0).multinomial(
-        num_targets, np.full(num_targets, 1 / num_targets), size=resamples
-    )
-    resampled = _resampled_metrics(draws.astype(np.float64), tp, fp)
+    resampled = _resampled_metrics(_draws(num_targets, resamples), tp, fp)
     quantile = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
     at_least = example_intervals(roc)
@@ -186,6 +184,16 @@ def _on_logit_scale(share: float, half: float) -> Interval:
     """What reaches as far below as above a share, on the scale of its logit."""
     middle = scipy.special.logit(share)
     return float(scipy.special.expit(middle - half)), float(scipy.special.expit(middle + half))
+
+
+@functools.lru_cache(maxsize=8)  # attacks and groups have the same numbers of targets
+def _draws(num_targets: int, resamples: int) -> np.ndarray:
+    """How often each resample draws each target, float64 [resamples, targets], read-only."""
+    equal = np.full(num_targets, 1 / num_targets)
+    draws = np.random.default_rng(0).multinomial(num_targets, equal, size=resamples)
+    draws = draws.astype(np.float64)
+    draws.flags.writeable = False
+    return draws
 
 
 def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
