@@ -104,8 +104,10 @@ def ways(names: Sequence[str], saved: Sequence[str]) -> dict[str, Way]:
       saved: names of the signals.
 
     Raises:
-      UserError: an unknown name, or one whose signal is not saved.
+      UserError: no name, an unknown one, or one whose signal is not saved.
     """
+    if not names:
+        raise UserError(f"--known_ways=: name some of all, {', '.join(WAYS)}")
     of_layers = {name: _of_layer(name) for name in (*names, *saved) if name.startswith(LAYER)}
     known = dict(sorted({**WAYS, **of_layers}.items(), key=lambda item: item[1].table))
     if list(names) == ["all"]:

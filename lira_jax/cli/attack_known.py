@@ -118,6 +118,8 @@ def main() -> None:
     asked = known_ways.limited(asked, **sizes)
     if run is not None:
         flags.open_with(run_data.line(run))
+    epochs = flags.FLAGS.at_epochs
+    at_epochs = attack_source.scored(run, epochs) if epochs and run is not None else []
     found = known_membership.run(evidence, asked, fit, share)
     shown = (
         rezaei.tables(found, numbers, flags.FLAGS.workdir)
@@ -127,10 +129,10 @@ def main() -> None:
     for table in shown:
         print(f"\n{table.title}\n{terminal.of_table(table)}")
     out.write_own(KNOWN_TABLE, known_found.to_csv(found.ways))
-    if (asked_epochs := flags.FLAGS.at_epochs) and run is not None:
+    if run is not None and at_epochs:
         rows = known_epochs.run(
             functools.partial(attack_source.after, attacker),
-            attack_source.scored(run, asked_epochs),
+            at_epochs,
             fit,
             share,
             stops.logged(run),

@@ -104,12 +104,16 @@ def confidence(
       members: bool [targets, examples].
       correct: bool [targets, examples], whether the prediction is the label.
     """
+    cells = 2 * members.astype(np.uint8) + correct  # wrong non-members, right ones, and so on
+    sizes = np.bincount(cells.ravel(), minlength=4)
+    sums = [np.bincount(cells.ravel(), values.ravel(), 4) for values in (of_label, of_prediction)]
     found = {}
-    for name, where in zip(GROUPS, (True, correct, ~correct), strict=True):
+    for name, right in zip(GROUPS, ([0, 1], [1], [0]), strict=True):
         means = [
-            _mean(values, kind & where)
-            for values in (of_label, of_prediction)
-            for kind in (members, ~members)
+            _ratio(of_values.reshape(2, 2)[member, right].sum(), number)
+            for of_values in sums
+            for member in (1, 0)
+            for number in (sizes.reshape(2, 2)[member, right].sum(),)
         ]
         found[name] = Confidence(*means)
     return found
@@ -145,10 +149,6 @@ def _spread(values: np.ndarray) -> tuple[float, float]:
         float(values.mean()) if values.size else np.nan,
         float(values.std(ddof=1)) if values.size > 1 else np.nan,
     )
-
-
-def _mean(values: np.ndarray, where: np.ndarray) -> float:
-    return float(values.mean(where=where)) if where.any() else np.nan
 
 
 def _ratio(part: float, whole: float) -> float:

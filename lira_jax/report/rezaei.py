@@ -221,7 +221,8 @@ def _balanced(figures: GroupDecisions) -> str:
     mean, margin = figures.class_balanced_accuracy, figures.class_balanced_accuracy_margin
     if math.isnan(margin):
         return percent(mean)
-    return f"{percent(mean)} [{percent(mean - margin, 1)}, {percent(mean + margin, 1)}]"
+    low, high = max(0.0, mean - margin), min(1.0, mean + margin)
+    return f"{percent(mean)} [{percent(low, 1)}, {percent(high, 1)}]"
 
 
 _TABLES: dict[int, Callable[[Found, str], Table]] = {

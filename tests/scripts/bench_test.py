@@ -1,5 +1,6 @@
 """The bench scripts run at a tiny size, and what they compute from timings is right."""
 
+import argparse
 import os
 import pathlib
 import re
@@ -95,6 +96,45 @@ def test_scoring_is_compared_with_the_forward_pass_of_training():
         "scoring, 18 queries",
     }
     assert float(re.search(r"18 queries cost ([\d.]+) times", printed)[1]) > 0
+
+
+@pytest.mark.slow
+def test_gradients_are_compared_by_form():
+    tiny = ("--forms=plain,patches", "--width=2", "--images=4", "--block=2", "--steps=2")
+    printed = _run("bench_gradients.py", *tiny, seconds=())
+    rows = re.findall(r"^(\w+) +(\d+) +(\d+) +(\d+) +(\d+)$", printed, re.M)
+    assert [form for form, *_ in rows] == ["plain", "patches"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripts")
+def test_what_is_timed_of_gradients_is_the_same_in_each_form_and_block():
+    import bench_gradients
+
+    sizes = argparse.Namespace(images=5, block=2, steps=3, width=2)
+    plain, patches = (bench_gradients.runs(form, sizes) for form in ("plain", "patches"))
+    found = {name: np.asarray(run()) for name, run in plain.items()}
+    at_once, in_blocks, one, in_a_loop = (found[name] for name in bench_gradients.COLUMNS)
+    assert at_once.shape == (5, 7)
+    np.testing.assert_allclose(in_blocks, at_once, rtol=1e-3)
+    assert one.shape == in_a_loop.shape == (5, 32, 32, 3)
+    assert np.abs(one).max() > 0
+    for name, run in patches.items():
+        size = np.abs(found[name]).max()
+        np.testing.assert_allclose(np.asarray(run()), found[name], rtol=1e-3, atol=1e-4 * size)
+
+
+@pytest.mark.slow
+def test_signals_are_counted_in_forward_passes():
+    printed = _run(
+        "bench_score.py",
+        *("--models=mlp", "--num_models=1", "--images=8", "--batch_size=4"),
+        "--signals=layers,gradient_norms_w",
+    )
+    assert _rows(printed) == {"phi", "layers", "gradient_norms_w"}
+    costs = re.findall(r"^(\w+) costs ([\d.]+) forward passes$", printed, re.M)
+    assert [name for name, _ in costs] == ["layers", "gradient_norms_w"]
+    assert "MiB in batches of" in printed
 
 
 @pytest.mark.slow
