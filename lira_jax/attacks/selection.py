@@ -73,8 +73,8 @@ def named(text: str, compat: str = "", *, of_text: bool = False) -> list[str]:
     ]
     if text in ("all", "fast"):
         chosen = [n for n in installed if text == "all" or not ATTACKS[n].slow]
-        others = {n: FOR_TEXT[n] for n in chosen if of_text and n in FOR_TEXT and not compat}
-        return [n for n in chosen if n not in others] + list(others.values())
+        instead = {n: FOR_TEXT[n] for n in chosen if of_text and n in FOR_TEXT and not compat}
+        return [n for n in chosen if n not in instead] + list(instead.values())
     names = [
         canonical(n, table) if SEPARATOR in n else n for n in (n.strip() for n in text.split(","))
     ]
