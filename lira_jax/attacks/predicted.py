@@ -29,6 +29,7 @@ is."""
 _STREAM = 0x666F6C64  # sets these random numbers apart from other uses of the same seed
 _FEATURES = 7
 _PRODUCT = 2**18  # multiplications
+_PAIRS = 2**22  # whose statistics are kept at a time, some 40 bytes each
 
 
 def predicted(
@@ -198,17 +199,21 @@ def _predicted(inputs: inputs_lib.Inputs, known: inputs_lib.Inputs | None, seed:
         order, ends = np.argsort(part, kind="stable"), np.cumsum(np.bincount(part)).tolist()
         parts = [slice(*ends_of) for ends_of in zip([0, *ends[:-1]], ends, strict=True)]
 
-    total = np.zeros((inputs.num_targets, num_examples))
-    for query in range(num_queries):
-        lists_of = _Lists.of(inputs.query(query).select(order))
-        if known is None:
-            in_class = _fit(lists_of, parts)
-        else:
-            of_known = _Lists.of(known.query(query))
-            in_class = _fit(of_known, [slice(0, of_known.own.shape[1])])
-        _add_scores(total, lists_of, inputs, in_class, parts)
-    score = np.empty_like(total)
-    score[:, order] = total / num_queries
+    score = np.zeros((inputs.num_targets, num_examples))
+    number = len(score) if inputs.targets is None else max(1, _PAIRS // num_examples)
+    for first in range(0, len(score), number):
+        rows = slice(first, first + number)
+        some, of_known = inputs.of_targets(rows), known and known.of_targets(rows)
+        for query in range(num_queries):
+            lists_of = _Lists.of(some.query(query).select(order))
+            if of_known is None:
+                in_class = _fit(lists_of, parts)
+            else:
+                learned = _Lists.of(of_known.query(query))
+                in_class = _fit(learned, [slice(0, learned.own.shape[1])])
+            _add_scores(score[rows], lists_of, some, in_class, parts)
+    for row in score:
+        row[order] = row / num_queries
     return score
 
 

@@ -1,5 +1,6 @@
 """95 % intervals of the metrics of a ROC curve, from one target or from several."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ _CONFIDENCE = 0.95
 _THRESHOLDS = 4000  # the 2000 lowest FPRs without a gap, the rest less than 1 % apart
 _STRIDES = (64, 8, 1)  # at which a resample looks at the thresholds, ever closer (_finer)
 _PRODUCT = 2**18  # multiplications
-_RESAMPLES = 16  # at a time, so that their curves stay in a core's cache
+_RESAMPLES = 16  # at a time, where there are many thresholds
 
 
 def clopper_pearson(
@@ -143,10 +144,7 @@ def target_intervals(
     counts = [target.reach(thresholds) for target in targets]
     tp, fp = (np.array(kind, np.float64) for kind in zip(*counts, strict=True))  # fast in products
     num_targets = len(targets)
-    draws = np.random.default_rng(0).multinomial(
-        num_targets, np.full(num_targets, 1 / num_targets), size=resamples
-    )
-    resampled = _resampled_metrics(draws.astype(np.float64), tp, fp)
+    resampled = _resampled_metrics(_draws(num_targets, resamples), tp, fp)
     quantile = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
     at_least = example_intervals(roc)
@@ -188,6 +186,16 @@ def _on_logit_scale(share: float, half: float) -> Interval:
     return float(scipy.special.expit(middle - half)), float(scipy.special.expit(middle + half))
 
 
+@functools.lru_cache(maxsize=8)  # attacks and groups have the same numbers of targets
+def _draws(num_targets: int, resamples: int) -> np.ndarray:
+    """How often each resample draws each target, float64 [resamples, targets], read-only."""
+    equal = np.full(num_targets, 1 / num_targets)
+    draws = np.random.default_rng(0).multinomial(num_targets, equal, size=resamples)
+    draws = draws.astype(np.float64)
+    draws.flags.writeable = False
+    return draws
+
+
 def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
     """`metrics` of resampled targets, each [resamples].
 
@@ -202,20 +210,15 @@ def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dic
     draws, num_in, num_out = draws[drawn], num_in[drawn, None], num_out[drawn, None]
     allowed = most(np.array(list(TPR_AT.values())), num_out)
     areas = np.sum(_product(draws, _areas(tp, fp)) * draws, axis=1) / (num_in * num_out)[:, 0]
-    tpr, best = np.empty(allowed.shape), np.empty(len(draws))
     columns = _first_columns(tp.shape[1])
     for stride in _STRIDES[1:]:
         columns = _finer(columns, stride, draws, tp, fp, allowed)
-    tp, fp = tp[:, columns], fp[:, columns]
-    for first in range(0, len(draws), _RESAMPLES):
-        part = slice(first, first + _RESAMPLES)
-        hits, alarms = _product(draws[part], tp), _product(draws[part], fp)
-        steps = _steps(alarms, allowed[part])
-        tpr[part] = np.take_along_axis(hits, steps, axis=1) / num_in[part]
-        hits /= num_in[part]
-        alarms /= num_out[part]
-        hits -= alarms
-        best[part] = hits.max(1)
+    hits, alarms = _product(draws, tp[:, columns]), _product(draws, fp[:, columns])
+    tpr = np.take_along_axis(hits, _steps(alarms, allowed), axis=1) / num_in
+    hits /= num_in
+    alarms /= num_out
+    hits -= alarms
+    best = hits.max(1)
     of_rates = dict(zip(TPR_AT, tpr.T, strict=True))
     return {"auc": areas, "balanced_accuracy": (1 + best) / 2, **of_rates}
 
@@ -267,8 +270,9 @@ def _steps(alarms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     Returns:
       int [resamples, rates].
     """
-    each = zip(alarms, allowed, strict=True)
-    return np.array([np.searchsorted(own, at, side="right") - 1 for own, at in each])
+    # Counted rather than looked up: numpy searches one resample at a time.
+    each = [np.count_nonzero(alarms <= at[:, None], axis=1) for at in allowed.T]
+    return np.stack(each, axis=1) - 1
 
 
 def _areas(tp: np.ndarray, fp: np.ndarray) -> np.ndarray:
@@ -290,9 +294,10 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     attacks are, a product on several threads took some 20 times the CPU time.
     """
     found = np.empty((len(a), b.shape[1]))
-    for top in range(0, len(a), _RESAMPLES):
-        rows = slice(top, top + _RESAMPLES)
-        width = max(1, _PRODUCT // a[rows].size)
+    width = max(1, min(b.shape[1], _PRODUCT // (_RESAMPLES * len(b))))
+    height = max(1, _PRODUCT // (len(b) * width))
+    for top in range(0, len(a), height):
+        rows = slice(top, top + height)
         for first in range(0, b.shape[1], width):
             columns = slice(first, first + width)
             np.matmul(a[rows], b[:, columns], out=found[rows, columns])

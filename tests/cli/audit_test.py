@@ -65,9 +65,17 @@ def test_the_reader_is_told_by_the_path(data, path, reader):
     assert completed(path, "--dataset=npy", "--workdir=w")["dataset"] == "npy"
 
 
-@pytest.mark.parametrize("path", ["nowhere.csv", "thing.xyz", "odd", "empty"])
-def test_a_path_that_tells_nothing_is_refused_in_a_line_that_names_it(data, path):
-    with pytest.raises(UserError, match=f"--data_path={path}: "):
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere.csv", "no such file or folder"),
+        ("thing.xyz", "its name does not tell what it is"),
+        ("odd", "neither files of a known kind nor folders in it; put the images of each class"),
+        ("empty", "neither files of a known kind nor folders in it"),
+    ],
+)
+def test_a_path_that_tells_nothing_is_refused_in_a_line_that_names_it(data, path, message):
+    with pytest.raises(UserError, match=f"^--data_path={path}: {message}"):
         completed(f"--data_path={path}")
 
 

@@ -322,7 +322,11 @@ def test_a_model_of_your_own():
         (".models:f", {}, "cannot import '.models'"),
         ("my_models:missing", {}, "my_models has no function 'missing'"),
         ("my_models:constant", {}, "my_models has no function 'constant'"),
-        ("my_models:number", {}, "must return a flax.linen Module, not int"),
+        (
+            "my_models:number",
+            {},
+            r"must return a flax.linen Module, not int; of an NNX .*to_linen\(Net, num_classes\)",
+        ),
         ("my_models:other", {}, "must take num_classes= and dtype="),
         (
             "my_models:linear",

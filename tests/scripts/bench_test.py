@@ -211,15 +211,13 @@ def test_only_points_off_the_line_are_marked(capsys):
 
 
 @pytest.mark.usefixtures("scripts")
-@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet", "resnet"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet", "resnet", "gpt_tiny"])
 def test_torch_networks_have_as_many_parameters(model):
     pytest.importorskip("torch", reason="PyTorch is no dependency")
     import bench_torch
     import bench_train
     import jax
-    import numpy as np
 
-    from lira_jax.data.dataset import Dataset
     from lira_jax.experiment import Experiment
     from lira_jax.models import network
 
@@ -228,11 +226,47 @@ def test_torch_networks_have_as_many_parameters(model):
         "cnn": {"width": 4},
         "wide_resnet": {"depth": 10, "width": 2},
         "resnet": {"depth": 18},
+        "gpt_tiny": bench_train.OF_TEXT,
     }[model]
-    experiment, shape = Experiment(model=model, **options), bench_train.SHAPES[model]
-    ours = network.make(
-        experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10)
-    ).shapes["params"]
-    body, head = bench_torch.NETWORKS[model](experiment, shape)
-    theirs = [p.numel() for part in (body, head) for p in part.parameters()]
+    text = model in bench_train.TEXT
+    shape = (64,) if text else bench_train.SHAPES[model]
+    experiment = Experiment(model=model, **options)
+    case = bench_train.Case(experiment, shape, 1, (), 256 if text else 0)
+    ours = network.make(experiment, case.dataset()).shapes["params"]
+    theirs = [p.numel() for p in bench_torch.network_of(case).parameters()]
     assert sum(theirs) == sum(leaf.size for leaf in jax.tree.leaves(ours))
+
+
+@pytest.mark.usefixtures("scripts")
+def test_torchs_gpt_says_what_ours_does():
+    torch = pytest.importorskip("torch", reason="PyTorch is no dependency")
+    import bench_torch
+    import bench_train
+
+    from lira_jax.experiment import Experiment
+    from lira_jax.models import table
+
+    case = bench_train.Case(
+        Experiment(model="gpt_tiny", **bench_train.OF_TEXT), (8,), 1, (), vocabulary=11
+    )
+    theirs = bench_torch.network_of(case).eval()
+    weights = {n: p.detach().numpy() for n, p in theirs.named_parameters()}
+
+    def dense(name):
+        return {"kernel": weights[f"{name}.weight"].T, "bias": weights[f"{name}.bias"]}
+
+    def norm(name):
+        return {"scale": weights[f"{name}.weight"], "bias": weights[f"{name}.bias"]}
+
+    params = {n: weights[n] for n in ("start", "positions")}
+    params |= {"tokens": {"embedding": weights["tokens.weight"]}, "norm": norm("norm")}
+    for i in range(2):
+        at = f"blocks.{i}."
+        layers = {n: dense(at + n) for n in ("qkv", "attention", "wide", "narrow")}
+        layers |= {n: norm(at + n) for n in ("norm_attention", "norm_dense")}
+        params[f"block_{i}"] = layers
+    x = np.random.default_rng(0).integers(0, 11, (3, 8))
+    module = table.create("gpt_tiny", 11, text=True)
+    ours = module.apply({"params": params}, x, train=False)
+    with torch.no_grad():
+        np.testing.assert_allclose(theirs(torch.from_numpy(x)).numpy(), ours, atol=1e-5)

@@ -53,6 +53,15 @@ class Inputs:
         assert self.targets is not None, _KNOWN
         return self.phi[self.targets[row]]
 
+    def of_targets(self, rows: slice) -> "Inputs":
+        """The same of some targets, by their rows; their shadows stay all others."""
+        chosen = (
+            None if array is None else array[rows]
+            for array in (self.targets, self.observed, self.members)
+        )
+        targets, observed, members = chosen
+        return dataclasses.replace(self, targets=targets, observed=observed, members=members)
+
     def select(self, examples: np.ndarray) -> "Inputs":
         """The same of some examples, bool [examples] or indices."""
         observed = None if self.observed is None else self.observed[:, examples]

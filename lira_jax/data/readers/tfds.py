@@ -1,6 +1,7 @@
 """TensorFlow Datasets, read from array_record files without TensorFlow."""
 
 import importlib.util
+import platform
 from collections.abc import Iterator
 
 import numpy as np
@@ -81,10 +82,11 @@ def _builder(tfds, name: str, data_dir: str, source: str):
 
 def _prepare(builder, name: str, data_dir: str, source: str) -> None:
     if importlib.util.find_spec("tensorflow") is None:
+        tensorflow = "tensorflow-cpu" if platform.machine() == "x86_64" else "tensorflow"
         where = f"data_dir={data_dir!r}, " if data_dir else ""
         raise UserError(
             f"{source}: not prepared in {builder.data_dir}, and preparing needs TensorFlow; run: "
-            f'pip install tensorflow-cpu {_PACKAGES} && python -c "import tensorflow_datasets as '
+            f'pip install {tensorflow} && python -c "import tensorflow_datasets as '
             "tfds; "
             f"tfds.builder({name!r}, {where}file_format='array_record').download_and_prepare()\""
         )
@@ -115,7 +117,7 @@ def _read(builder, splits: str, test_splits: str, as_tokens: text.Settings, sour
         keys = (_TEXT,) if _TEXT in features else ("image", "label")
     if keys[0] in features and _is_text(features[keys[0]]):
         documents = [_documents(builder, part, keys[0], source) for part in (pool, test)]
-        return text.of_documents(documents[0], documents[1] if test else None, as_tokens)
+        return text.of_documents(documents[0], documents[1] if test else None, as_tokens, source)
     if as_tokens != text.Settings():
         raise UserError(
             f"{source}: it is no text (it has: {', '.join(features)}); leave --unit, --tokenizer "

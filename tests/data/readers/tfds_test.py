@@ -10,6 +10,8 @@ import textwrap
 
 import numpy as np
 import pytest
+from array_record.python import array_record_module as writers
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from lira_jax.data import load
@@ -17,18 +19,6 @@ from lira_jax.data.dataset import Dataset, check, fingerprint
 from lira_jax.data.readers import tfds as reader
 from lira_jax.data.readers.text import Settings
 from lira_jax.errors import UserError
-
-
-def _installed(module):
-    """The module; without it tests skip, but not where the extra is said to be installed."""
-    if os.environ.get("LIRA_JAX_TFDS_INSTALLED"):
-        return importlib.import_module(module)
-    return pytest.importorskip(module, reason="pip install -e '.[tfds]' for it")
-
-
-_installed("tensorflow_datasets")
-writers = _installed("array_record.python.array_record_module")
-Image = _installed("PIL.Image")
 
 X = (load_digits().images[:30, ..., None] * 15).astype(np.uint8)
 Y = load_digits().target[:30]
@@ -348,7 +338,8 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_a_set_is_prepared_with_tensorflow_and_read_without(tmp_path):
-    _installed("tensorflow")
+    if not os.environ.get("LIRA_JAX_TENSORFLOW_INSTALLED"):  # where it is, this must not skip
+        pytest.importorskip("tensorflow", reason="pip install -e '.[tfds]' for it")
     import tensorflow_datasets as tfds
 
     class LiraTinyDigits(tfds.core.GeneratorBasedBuilder):
