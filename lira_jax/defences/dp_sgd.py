@@ -58,8 +58,8 @@ def gradient_rule(*, clip: float, noise: float, expected: int, block: int = 0) -
         total = [t.reshape(leaf.shape) for t, leaf in zip(total, leaves, strict=True)]
         losses = jnp.where(batch.weights > 0, losses.reshape(-1)[:size], 0)
         mean_loss = losses.sum() / jnp.maximum(batch.weights.sum(), 1)
-        total = structure.unflatten(total)
-        return (mean_loss, {}), finished(total, batch, noise_key, noise * clip, expected)
+        whole = jax.tree.unflatten(structure, total)
+        return (mean_loss, {}), finished(whole, batch, noise_key, noise * clip, expected)
 
     return gradient
 
@@ -104,7 +104,7 @@ def finished(total, batch: Batch, key, deviation: float, expected: int):
         (jnp.where(is_empty, 0, leaf) + deviation * jax.random.normal(k, leaf.shape)) / expected
         for leaf, k in zip(leaves, keys, strict=True)
     ]
-    return structure.unflatten(noisy)
+    return jax.tree.unflatten(structure, noisy)
 
 
 def check(variables, experiment) -> None:
