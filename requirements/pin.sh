@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
   lock) extras=test,lint,tfds,tpu what="The newest versions" ;;
-  floor) extras=test what="The lowest versions that setup.cfg allows, and what these need" ;;
+  floor) extras=test,onednn what="The lowest versions that setup.cfg allows, and what these need" ;;
   *) sed -n '2,4s/^# //p' "$0"; exit 2 ;;
 esac
 folder=$(mktemp -d)

@@ -2,7 +2,8 @@
 
 Layers, numbers of parameters, batches, number format, augmentation and optimiser are ours; images
 rest on the device as uint8, where batches are gathered. Eager with channels_last, compiled by
-torch.compile, and on a GPU compiled with CUDA graphs.
+torch.compile, and on a GPU compiled with CUDA graphs. A GPT attends by
+scaled_dot_product_attention, which picks the fastest of PyTorch's kernels.
 """
 
 import functools
@@ -11,6 +12,9 @@ import torch
 from alternate import Contenders
 from torch import nn
 from torch.nn import functional
+
+from lira_jax.models import gpt
+from lira_jax.models.table import FAMILIES
 
 CLASSES = 10
 
@@ -130,6 +134,56 @@ def resnet(e, shape):
 NETWORKS = {"mlp": mlp, "cnn": cnn, "wide_resnet": wide_resnet, "resnet": resnet}
 
 
+class Decoder(nn.Module):
+    """A block of a GPT."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_dense = nn.LayerNorm(width, 1e-6), nn.LayerNorm(width, 1e-6)
+        self.qkv, self.attention = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, h):
+        batch, length, width = h.shape
+        heads = self.qkv(self.norm_attention(h)).view(batch, length, 3, self.heads, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        h = h + self.attention(y.transpose(1, 2).reshape(batch, length, width))
+        wide = functional.gelu(self.wide(self.norm_dense(h)), approximate="tanh")
+        return h + self.narrow(wide)
+
+
+class Gpt(nn.Module):
+    """Logits at t are of token t, as ours are (lira_jax/models/gpt.py)."""
+
+    def __init__(self, depth, width, length, vocabulary, dtype):
+        super().__init__()
+        self.dtype, heads = dtype, gpt.number_of_heads(width, False)
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.start = nn.Parameter(torch.empty(width))
+        self.positions = nn.Parameter(torch.empty(length, width))
+        self.blocks = nn.Sequential(*(Decoder(width, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width, 1e-6)
+        for weights in (self.tokens.weight, self.start, self.positions):
+            nn.init.normal_(weights, std=0.02)
+
+    def forward(self, x):
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            first = self.start.expand(len(x), 1, -1)
+            h = torch.cat([first, self.tokens(x[:, :-1])], 1) + self.positions
+            return functional.linear(self.norm(self.blocks(h)), self.tokens.weight).float()
+
+
+def network_of(case):
+    """A new network of a bench_train.Case, in training mode."""
+    e, dtype = case.experiment, getattr(torch, case.experiment.compute_dtype)
+    if case.vocabulary:
+        size = {n: getattr(e, n) or FAMILIES[e.model].options[n] for n in ("depth", "width")}
+        return Gpt(**size, length=case.shape[0], vocabulary=case.vocabulary, dtype=dtype)
+    return Network(*NETWORKS[e.model](e, case.shape), dtype)
+
+
 def random_view(images, index, shift):
     """As lira_jax/data/augment.py: mirrored and shifted at random over reflect padding."""
     batch, height, width = len(index), *images.shape[1:3]
@@ -150,37 +204,46 @@ def loss_of(network, x, y):
     return functional.cross_entropy(network(x), y)
 
 
+def loss_of_text(network, x, _):
+    return functional.cross_entropy(network(x).flatten(0, 1), x.flatten())
+
+
 def contenders(case) -> Contenders:
     """Builds the networks of a bench_train.Case, each trained for the case's steps in one run."""
     e, device = case.experiment, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as XLA's default
-    dtype = getattr(torch, e.compute_dtype)
-    networks = [Network(*NETWORKS[e.model](e, case.shape), dtype) for _ in range(e.num_models)]
+    networks = [network_of(case) for _ in range(e.num_models)]
     networks = [
         network.to(device, memory_format=torch.channels_last).train() for network in networks
     ]
     optimizers = [_optimizer(network, e) for network in networks]
     x, y = case.data()
     images, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).long().to(device)
+    images = images.long() if case.vocabulary else images
     members = torch.arange(case.steps * e.batch_size, device=device)
 
     def train(loss):
         for network, optimizer in zip(networks, optimizers, strict=True):
             for index in members.split(e.batch_size):
                 view = images[index] if e.augment == "none" else random_view(images, index, e.shift)
+                if not case.vocabulary:
+                    view = view.float() * (1 / 127.5) - 1
                 optimizer.zero_grad()
-                loss(network, view.float() * (1 / 127.5) - 1, labels[index]).backward()
+                loss(network, view, labels[index]).backward()
+                if e.clip_norm:
+                    nn.utils.clip_grad_norm_(network.parameters(), e.clip_norm)
                 optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
 
+    loss = loss_of_text if case.vocabulary else loss_of
     runs = {
-        "PyTorch, eager": functools.partial(train, loss_of),
-        "PyTorch, compiled": functools.partial(train, torch.compile(loss_of)),
+        "PyTorch, eager": functools.partial(train, loss),
+        "PyTorch, compiled": functools.partial(train, torch.compile(loss)),
     }
     if device.type == "cuda":
-        graphs = torch.compile(loss_of, mode="reduce-overhead")
+        graphs = torch.compile(loss, mode="reduce-overhead")
         runs["PyTorch, CUDA graphs"] = functools.partial(train, graphs)
     parameters = sum(p.numel() for p in networks[0].parameters())
     where = (
@@ -227,9 +290,13 @@ def scoring(case) -> Contenders:
 
 
 def _optimizer(network, e):
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    # Of a GPT, weights of dense layers alone decay, as ours; of others all that are no vector.
+    names = ("tokens", "positions") if e.optimizer == "adamw" else ()
+    named = [(n.startswith(names) or p.ndim <= 1, p) for n, p in network.named_parameters()]
+    kernels, others = ([p for other, p in named if other == which] for which in (False, True))
     groups = [{"params": kernels, "weight_decay": e.weight_decay}, {"params": others}]
-    return torch.optim.SGD(
-        [g for g in groups if g["params"]], e.learning_rate, e.momentum, fused=True
-    )
+    groups = [g for g in groups if g["params"]]
+    if e.optimizer == "adamw":
+        betas = (e.momentum, e.beta2)
+        return torch.optim.AdamW(groups, e.learning_rate, betas, fused=True)
+    return torch.optim.SGD(groups, e.learning_rate, e.momentum, fused=True)

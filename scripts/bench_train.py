@@ -1,14 +1,15 @@
 """Training speed of many models together, against one model at a time in plain JAX and in PyTorch.
 
-    python scripts/bench_train.py [--models=mlp,cnn,wide_resnet] [--num_models=8] [--batch_size=64]
-    [--workers=2]
+    python scripts/bench_train.py [--models=mlp,cnn,wide_resnet,gpt_tiny] [--num_models=8]
+    [--batch_size=64] [--workers=2]
 
 Claims to be tested: on this machine the fastest strategy trains more images a second, all models
 together, than a jitted step of one model called for each model in turn ("one at a time"), and than
 PyTorch does at its best. All train the same networks with the same batches, number format,
-optimiser (SGD with momentum and weight decay) and augmentation, from images that rest on the
-device; drawing the batches, the same for all, is not timed. Ours are the programs that lira-train
-runs (training/programs.py). Contenders take turns for --rounds rounds of --seconds; the table has
+optimiser (SGD with momentum and weight decay; of a GPT AdamW after clipping) and augmentation, from
+images that rest on the device; drawing the batches, the same for all, is not timed. Of a GPT,
+tokens stand in the place of images. Ours are the programs that lira-train runs
+(training/programs.py). Contenders take turns for --rounds rounds of --seconds; the table has
 medians and, round by round, ratios.
 
 --workers=2 adds, for JAX and for PyTorch, two processes at the same time that are pinned to one
@@ -54,33 +55,52 @@ SHAPES = {
     "resnet": (32, 32, 3),
 }
 # So few that a turn on a slow CPU does not last minutes.
-STEPS = {"mlp": 16, "cnn": 2, "wide_resnet": 1, "resnet": 1}
+STEPS = {"mlp": 16, "cnn": 2, "wide_resnet": 1, "resnet": 1, "gpt_tiny": 2, "gpt2_small": 1}
+TEXT = ("gpt_tiny", "gpt2_small")
+OF_TEXT = {"optimizer": "adamw", "beta2": 0.99, "weight_decay": 0.1, "clip_norm": 1.0}
 
 
 class Case(NamedTuple):
     """What every contender trains in one run: num_models networks for so many steps."""
 
     experiment: Experiment
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     steps: int
     strategies: tuple[str, ...]
+    vocabulary: int = 0
 
     @property
-    def images(self) -> int:
+    def unit(self) -> str:
+        """What is counted."""
+        return "tokens" if self.vocabulary else "images"
+
+    @property
+    def units(self) -> int:
         """That all models together see in one run."""
-        return self.experiment.num_models * self.steps * self.experiment.batch_size
+        e, tokens = self.experiment, self.shape[0] if self.vocabulary else 1
+        return e.num_models * self.steps * e.batch_size * tokens
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 and labels, of which half are the members that make one such epoch."""
+        """Images uint8 and labels, or token ids int32, of which half are the members that make one
+        such epoch."""
         rng, n = np.random.default_rng(0), 2 * self.steps * self.experiment.batch_size
+        if self.vocabulary:
+            tokens = rng.integers(0, self.vocabulary, (n, *self.shape), dtype=np.int32)
+            return tokens, np.zeros(n, np.int32)
         images = rng.integers(0, 256, (n, *self.shape), dtype=np.uint8)
         return images, rng.integers(0, CLASSES, n).astype(np.int32)
+
+    def dataset(self) -> Dataset:
+        """The same as our programs take it."""
+        if self.vocabulary:
+            return Dataset(*self.data(), num_classes=1, vocabulary=self.vocabulary)
+        return Dataset(*self.data(), num_classes=CLASSES)
 
 
 def jax_contenders(case: Case) -> Contenders:
     """The lifted programs by name, and the same step of one model at a time."""
     e, devices = case.experiment, lift.mesh()
-    dataset = Dataset(*case.data(), num_classes=CLASSES)
+    dataset = case.dataset()
     keep = masks.draw("bernoulli", e.num_models, len(dataset.y))
     runs = {ALONE: _one_at_a_time(e, dataset, keep)}
     programs = [
@@ -97,7 +117,7 @@ def jax_contenders(case: Case) -> Contenders:
 
 def _plans(case: Case, devices) -> list[Plan]:
     e, plans = case.experiment, []
-    convolutional, platform = e.model != "mlp", devices.devices.flat[0].platform
+    convolutional, platform = e.model not in ("mlp", *TEXT), devices.devices.flat[0].platform
     onednn = ("onednn",) if convolutional and usual_form() == "onednn" else ()
     for strategy in case.strategies:
         width = chunks.width(strategy, e.models_per_chunk, e.num_models, devices)
@@ -166,7 +186,7 @@ def compare(case: Case, a) -> None:
     builds = [jax_contenders] + [torch_contenders] * (a.torch == "true")
     sides = []
     if a.one_process == "true":
-        sides = [("", case.images, [Process(build, case).wait()]) for build in builds]
+        sides = [("", case.units, [Process(build, case).wait()]) for build in builds]
     if a.workers > 1 or not sides:
         share = case._replace(
             experiment=dataclasses.replace(case.experiment, num_models=a.num_models // a.workers)
@@ -174,7 +194,7 @@ def compare(case: Case, a) -> None:
         parts = [alternate.cores()[w :: a.workers] for w in range(a.workers)]
         started = [[Process(build, share, part) for part in parts] for build in builds]
         sides += [
-            (f", {a.workers} pinned", share.images, [p.wait() for p in side]) for side in started
+            (f", {a.workers} pinned", share.units, [p.wait() for p in side]) for side in started
         ]
     about = "; ".join(dict.fromkeys(side[0].facts["about"] for _, _, side in sides))
     parameters = {p.facts["parameters"] for _, _, side in sides for p in side}
@@ -182,18 +202,17 @@ def compare(case: Case, a) -> None:
         f"our networks and PyTorch's differ in their numbers of parameters: {parameters}"
     )
     what = f"{a.num_models} x {case.experiment.model} of {parameters.pop()} parameters"
-    print(
-        f"\n{what}, images {case.shape}, batch {a.batch_size}, {a.dtype}, augmentation {a.augment}"
-    )
+    shape = f"{case.unit} {case.shape}"
+    print(f"\n{what}, {shape}, batch {a.batch_size}, {a.dtype}, augmentation {a.augment}")
     print(about)
     measures, notes = {}, {}
-    for suffix, images, side in sides:
+    for suffix, units, side in sides:
         for name, error in side[0].failed.items():
             print(f"{name}{suffix}: left out: {error}")
         for name, seconds in side[0].first.items():
             notes[name + suffix] = f"first run {seconds:.1f} s"
             measures[name + suffix] = functools.partial(
-                _images_per_second, side, name, images, a.seconds, a.clock
+                _units_per_second, side, name, units, a.seconds, a.clock
             )
     found = alternate.in_turn(measures, a.rounds)
     for process in (p for _, _, side in sides for p in side):
@@ -201,12 +220,12 @@ def compare(case: Case, a) -> None:
     rivals = [name for name in found if name.startswith("PyTorch")]
     best = sorted(rivals, key=lambda name: statistics.median(found[name]))[-1:]
     alone = [name for name in found if name.startswith(ALONE)][:1]
-    unit = "models x images/s" if a.clock == "wall" else "models x images/CPU s"
+    unit = f"models x {case.unit}/{'s' if a.clock == 'wall' else 'CPU s'}"
     alternate.print_table(found, [*alone, *best], unit, notes)
 
 
-def _images_per_second(side: list[Process], name: str, images: int, *how) -> float:
-    return images * alternate.rate_together(side, name, *how)
+def _units_per_second(side: list[Process], name: str, units: int, *how) -> float:
+    return units * alternate.rate_together(side, name, *how)
 
 
 def main() -> None:
@@ -217,7 +236,7 @@ def main() -> None:
     add(
         "--models",
         default="mlp,cnn,wide_resnet",
-        help="networks to compare, of mlp, cnn, wide_resnet, resnet",
+        help="networks to compare, of mlp, cnn, wide_resnet, resnet, gpt_tiny, gpt2_small",
     )
     add(
         "--strategies",
@@ -243,6 +262,8 @@ def main() -> None:
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
     add("--width", type=int, default=1, help="width factor of wide_resnet (default 1)")
     add("--resnet_depth", type=int, default=18, choices=(18, 34), help="layers of resnet")
+    add("--tokens", type=int, default=64, help="of a sequence, for a GPT (default 64)")
+    add("--vocabulary", type=int, default=256, help="token ids of a GPT (default 256)")
     add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the computation")
     add("--augment", default="none", choices=("none", "mirror_shift"), help="of every contender")
     add(
@@ -281,13 +302,13 @@ def main() -> None:
             learning_rate=0.01,
             schedule="constant",
             compute_dtype=a.dtype,
-            augment=a.augment,
-            **options[name],
+            augment="none" if name in TEXT else a.augment,
+            **options.get(name, OF_TEXT),
         )
-        compare(
-            Case(experiment, SHAPES[name], a.steps or STEPS[name], tuple(a.strategies.split(","))),
-            a,
-        )
+        shape = (a.tokens,) if name in TEXT else SHAPES[name]
+        strategies = tuple(a.strategies.split(","))
+        vocabulary = a.vocabulary if name in TEXT else 0
+        compare(Case(experiment, shape, a.steps or STEPS[name], strategies, vocabulary), a)
 
 
 if __name__ == "__main__":

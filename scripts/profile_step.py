@@ -7,8 +7,9 @@ One model takes --steps training steps, by the program that lira-train runs with
 a pinned process, under jax.profiler. Durations are summed by what the compiled program says of each
 operation. A weight gradient is a convolution whose window is larger than its result; all else that
 XLA moves or transposes for it is in the row "without a name". Zeros that pad an image count as
-FLOPs. The last line is the speed that the network would have if convolutions were all it did; with
---cores=1 it is what one pinned process could reach at most. Profiles by jax 0.10.0 and older name
+FLOPs. Matrix products are told by name, and their FLOPs not counted. The last line is the speed
+that the network would have if convolutions, or a GPT's products, were all it did; with --cores=1
+it is what one pinned process could reach at most. Profiles by jax 0.10.0 and older name
 the operations of a CPU otherwise, so that none would be found.
 """
 
@@ -25,9 +26,8 @@ from typing import NamedTuple
 import alternate
 import jax
 import numpy as np
-from bench_train import CLASSES, SHAPES, lifted
+from bench_train import OF_TEXT, SHAPES, TEXT, Case, lifted
 
-from lira_jax.data.dataset import Dataset
 from lira_jax.ensemble import lift
 from lira_jax.experiment import Experiment
 from lira_jax.launch.pinned import keep_freed_memory
@@ -36,6 +36,7 @@ from lira_jax.training.programs import Plan, Programs
 FORWARD, INPUT, WEIGHT = (
     f"convolutions, {kind}" for kind in ("forward", "input gradient", "weight gradient")
 )
+PRODUCTS = tuple(f"matrix products, {kind}" for kind in ("forward", "backward"))
 REST = "all else, without a name"
 
 
@@ -61,10 +62,12 @@ def _sizes(text: str, separator: str = ",") -> tuple[int, ...]:
 def _operation(sizes, code: str, rest: str, shapes) -> Operation:
     named = re.search(r'op_name="([^"]*)"', rest)
     backward = named is not None and "transpose(jvp" in named[1]
+    if code != "convolution" and named is None:
+        return Operation(REST, 0)
     if code != "convolution":
-        return Operation(
-            REST if named is None else f"all else, {'backward' if backward else 'forward'}", 0
-        )
+        product = named[1].endswith("dot_general")
+        rest = f"all else, {'backward' if backward else 'forward'}"
+        return Operation(PRODUCTS[backward] if product else rest, 0)
     window = _sizes(re.search(r"window=\{size=([\dx]+)", rest)[1], "x")
     of_kernel, of_result = re.search(r"dim_labels=\w+_(\w+)->(\w+)", rest).groups()
     kernel = shapes[re.findall(r"%([\w.-]+)", rest)[1]]
@@ -92,8 +95,14 @@ def profile(run, steps: int) -> dict[str, float]:
     return found
 
 
-def print_table(program: str, seconds: dict[str, float], step: float, batch: int) -> None:
-    """Prints a row for each kind of operation, then the step as a whole."""
+def print_table(
+    program: str, seconds: dict[str, float], step: float, batch: int, unit: str
+) -> None:
+    """Prints a row for each kind of operation, then the step as a whole.
+
+    Args:
+      batch: images, or tokens, of a step.
+    """
     known = operations(program)
     kinds: dict[str, list[float]] = collections.defaultdict(lambda: [0.0, 0.0, 0])
     for name, taken in seconds.items():
@@ -107,10 +116,10 @@ def print_table(program: str, seconds: dict[str, float], step: float, batch: int
             + (f"{flops / taken / 1e9:9.0f}" if flops else "")
         )
     convolving = sum(kinds[kind][0] for kind in (FORWARD, INPUT, WEIGHT))
-    print(f"{'a step':31}{1e3 * step:8.1f}   {batch / step:.0f} images/s")
-    print(
-        f"{'its convolutions alone':31}{1e3 * convolving:8.1f}   {batch / convolving:.0f} images/s"
-    )
+    what = "convolutions" if convolving else "products"
+    alone = convolving or sum(kinds[kind][0] for kind in PRODUCTS)
+    print(f"{'a step':31}{1e3 * step:8.1f}   {batch / step:.0f} {unit}/s")
+    print(f"{f'its {what} alone':31}{1e3 * alone:8.1f}   {batch / alone:.0f} {unit}/s")
 
 
 def main() -> None:
@@ -121,7 +130,7 @@ def main() -> None:
     add(
         "--model",
         default="wide_resnet",
-        choices=("cnn", "wide_resnet"),
+        choices=("cnn", "wide_resnet", "gpt_tiny"),
         help="network (default wide_resnet)",
     )
     add("--depth", type=int, default=16, help="layers of wide_resnet (default 16)")
@@ -132,6 +141,7 @@ def main() -> None:
         help="width factor of wide_resnet, filters of the first layer of cnn (1)",
     )
     add("--batch_size", type=int, default=64, help="examples in a step (default 64)")
+    add("--tokens", type=int, default=64, help="of a sequence of gpt_tiny (default 64)")
     add("--cores", type=int, default=1, help="cores that the process is pinned to (default 1)")
     add("--steps", type=int, default=10, help="steps that are traced (default 10)")
     add(
@@ -148,13 +158,16 @@ def main() -> None:
     if jax.default_backend() != "cpu":
         sys.exit("this reads the profile of a CPU: set JAX_PLATFORMS=cpu")
 
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (2 * a.batch_size, *SHAPES[a.model]), dtype=np.uint8)
-    dataset = Dataset(x, np.arange(len(x), dtype=np.int32) % CLASSES, num_classes=CLASSES)
-    options = (
-        {"depth": a.depth, "width": a.width} if a.model == "wide_resnet" else {"width": a.width}
-    )
+    text = a.model in TEXT
+    options = {
+        "wide_resnet": {"depth": a.depth, "width": a.width},
+        "cnn": {"width": a.width},
+        "gpt_tiny": {"augment": "none", **OF_TEXT},
+    }[a.model]
     experiment = Experiment(model=a.model, num_models=4, batch_size=a.batch_size, **options)
+    shape = (a.tokens,) if text else SHAPES[a.model]
+    case = Case(experiment, shape, 1, (), 256 if text else 0)
+    dataset = case.dataset()
     programs = Programs(
         experiment,
         dataset,
@@ -165,14 +178,15 @@ def main() -> None:
     )
     program = programs.compile_train(1).as_text()
     # Half of the examples are one batch, so that an epoch of one model is one step.
-    step = lifted(programs, np.arange(len(x))[None] < a.batch_size)
+    step = lifted(programs, np.arange(len(dataset.y))[None] < a.batch_size)
     step()
     whole = 1 / alternate.rate(step, a.seconds)
     print(
         f"{a.model}, {options}, batch {a.batch_size}, {a.cores} of {os.cpu_count()} cores, JAX "
         f"{jax.__version__}"
     )
-    print_table(program, profile(step, a.steps), whole, a.batch_size)
+    units = a.batch_size * (a.tokens if text else 1)
+    print_table(program, profile(step, a.steps), whole, units, case.unit)
 
 
 if __name__ == "__main__":

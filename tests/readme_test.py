@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from lira_jax.cli.flags import FLAGS
 from lira_jax.data import masks
 from lira_jax.experiment import FIELDS, Experiment
 from lira_jax.interop.targets import read_targets
+from lira_jax.models.table import create
 from lira_jax.runs import data as run_data
 from lira_jax.runs.directory import RunDirectory
 
@@ -74,6 +76,14 @@ def snippet(word):
     text = README + PAGES["docs/models.md"] + PAGES["docs/other_tools.md"]
     (code,) = [c for c in re.findall(r"^```\w* ?\w*\n(.*?)^```", text, re.S | re.M) if word in c]
     return code
+
+
+def test_the_nnx_module_is_built_as_the_page_shows_it(tmp_path, monkeypatch):
+    (tmp_path / "nnx_models.py").write_text(snippet("import nnx"))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = create("nnx_models:net", 3)
+    outputs, _ = module.init_with_output(jax.random.key(0), np.ones((2, 8, 8, 1)), train=True)
+    assert outputs.shape == (2, 3)
 
 
 class FakeTensor:

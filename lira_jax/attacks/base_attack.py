@@ -62,6 +62,6 @@ def _base(inputs: inputs_lib.Inputs, bits: tuple[bool, ...]) -> np.ndarray:
                 total = total + listed.total_without(gone, loses[..., None])
                 count = count + listed.count - loses
         mean = np.where(total > 0, total, np.nan) / np.maximum(count, 1)[..., None]
-        return (log_confidence(own) - np.log(mean)).mean(-1)
+        return inputs_lib.query_mean(log_confidence(own) - np.log(mean))
 
     return inputs.scores(attack)

@@ -12,7 +12,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import scipy
 
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
@@ -145,11 +144,11 @@ def _bavaria(
                         student.log_density(own - mean, variance, four, student.log_constant(four))
                     )
                 else:
-                    terms.append(scipy.stats.norm.logpdf(own, mean, np.sqrt(variance)))
+                    terms.append(_log_density(own - mean, variance))
             else:
                 moments = np.maximum(count, 1)[..., None], mean, ss
                 terms.append(log_density(*grand[bit].moments(), *moments, own))
-        return (terms[0] - terms[1]).mean(-1)
+        return inputs_lib.query_mean(terms[0] - terms[1])
 
     return inputs.scores(attack)
 
@@ -159,7 +158,7 @@ def _list(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`leave_out.list_moments` with mean 0 of an empty list."""
     count, mean, ss = inputs.moments(phi, member)
-    return count, np.where(count[..., None] > 0, mean, 0.0), ss
+    return count, mean if count.all() else np.where(count[..., None] > 0, mean, 0.0), ss
 
 
 def _grand(inputs: inputs_lib.Inputs, bit: bool, of_others: bool) -> _Grand:
@@ -192,14 +191,27 @@ def _posterior(
     mean: np.ndarray,
     ss: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    beta = v + ss / 2 + count * (mean - mu0) ** 2 / (2 * (1 + count))
+    beta = mean - mu0
+    beta *= beta
+    beta *= count / (2 * (1 + count))
+    beta += ss / 2
+    beta += v
     return alpha0 + count / 2, beta
 
 
 def _log_normal(mu0, v, count, mean, ss, own) -> np.ndarray:
     alpha, beta = _posterior(PREDICTIVES["normal"], mu0, v, count, mean, ss)
     variance = beta / (alpha - 1)
-    return -0.5 * ((own - mean) ** 2 / variance + np.log(2 * np.pi * variance))
+    return _log_density(own - mean, variance)
+
+
+def _log_density(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Of a normal distribution, at a distance from its mean; overwrites `distance`."""
+    distance *= distance
+    distance /= variance
+    distance += np.log(2 * np.pi * variance)
+    distance *= -0.5
+    return distance
 
 
 def _log_t(mu0, v, count, mean, ss, own) -> np.ndarray:

@@ -14,7 +14,7 @@ from lira_jax.attacks import thresholds
 from lira_jax.attacks.options import Option, Value
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.evidence import Evidence
-from lira_jax.attacks.shared.inputs import by_query
+from lira_jax.attacks.shared.inputs import by_query, query_mean
 from lira_jax.attacks.shared.lists import Fewest
 from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.attacks.shared.signals import Signals
@@ -131,7 +131,7 @@ def scalar_plain(signals: Signals, name: str) -> np.ndarray:
 
 def mean_of(signal: str) -> Scalar:
     """The mean of a scalar signal over the queries."""
-    return Scalar(f"{signal}_mean", lambda s: scalar(s, signal).mean(2, dtype=np.float64))
+    return Scalar(f"{signal}_mean", lambda s: query_mean(scalar(s, signal)))
 
 
 def features(signals: Signals, name: str) -> np.ndarray:

@@ -23,6 +23,8 @@ Fit = Callable[..., Score]
 SAMPLINGS = ("none", "under", "over")
 FEWEST = 8
 """Members, and non-members, below which nothing is learned: two folds, and some to choose on."""
+FEWEST_LINEAR = 2
+"""Of logistic regression, which has nothing to choose: what has a mean and a spread."""
 
 _FOREST = {
     "n_estimators": [500, 800, 1500, 2500, 5000],
@@ -52,15 +54,20 @@ def logistic_regression(features: np.ndarray, members: np.ndarray, seed: int = 0
       seed: unused: the fit has no chance in it.
 
     Raises:
-      UserError: fewer than FEWEST members or non-members.
+      UserError: fewer than FEWEST_LINEAR members or non-members.
     """
-    return _fitted(classifiers.logistic_regression(seed), features, members)
+    return _fitted(classifiers.logistic_regression(seed), features, members, FEWEST_LINEAR)
 
 
 def network(features: np.ndarray, members: np.ndarray, seed: int = 0) -> Score:
     """Dense 128, 64 and 1, ReLU and sigmoid: 30 epochs of Adam in batches of 32.
 
-    Arguments and errors as `logistic_regression`.
+    Args:
+      features, members: as `logistic_regression`.
+      seed: of the first weights and the order.
+
+    Raises:
+      UserError: fewer than FEWEST members or non-members.
     """
     from sklearn.neural_network import MLPClassifier
 
@@ -82,7 +89,7 @@ def random_forest(
       trees: of each forest; 0 for 500 to 5000, a setting too.
 
     Raises:
-      UserError: as `logistic_regression`.
+      UserError: as `network`.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -165,7 +172,7 @@ def chosen(
     Raises:
       UserError: fewer than FEWEST members or non-members, or an unknown sampling.
     """
-    _require_enough(members)
+    _require_enough(members, FEWEST)
     members = np.asarray(members, bool)
     generator = np.random.default_rng(seed)
     held = np.zeros(len(members), bool)
@@ -187,13 +194,13 @@ def chosen(
     return Chosen(classifiers[name](features[use], members[use], seed), name, sampling, found)
 
 
-def _require_enough(members: np.ndarray) -> None:
+def _require_enough(members: np.ndarray, fewest: int) -> None:
     inside = int(np.count_nonzero(members))
     fewer = min(inside, len(members) - inside)
-    if fewer < FEWEST:
+    if fewer < fewest:
         raise UserError(
             f"{inside} members and {len(members) - inside} non-members are known; a classifier "
-            f"needs {FEWEST} of each"
+            f"needs {fewest} of each"
         )
 
 
@@ -202,13 +209,13 @@ def _clean(features: np.ndarray) -> np.ndarray:
     return np.nan_to_num(flat, nan=0.0, posinf=1e5, neginf=-1e5)
 
 
-def _fitted(model: Any, features: np.ndarray, members: np.ndarray) -> Score:
+def _fitted(model: Any, features: np.ndarray, members: np.ndarray, fewest: int = FEWEST) -> Score:
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    _require_enough(members)
+    _require_enough(members, fewest)
     # A fit is many small products, which several BLAS threads slow down tenfold on a busy machine.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # 30 epochs are meant

@@ -110,7 +110,7 @@ def _lira(inputs: inputs_lib.Inputs, form: str, variance: str, centre: str) -> n
                 count, middle, spread = inputs.moments(phi, member)
                 spread /= np.maximum(count, 1)[..., None]
                 if variance == "spherical":
-                    spread = spread.mean(-1, keepdims=True)
+                    spread = inputs_lib.query_mean(spread)[..., None]
                 np.maximum(spread, VARIANCE_FLOOR, out=spread)
             else:
                 spread = shared[bit]
@@ -132,7 +132,7 @@ def _lira(inputs: inputs_lib.Inputs, form: str, variance: str, centre: str) -> n
 def _z(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Mean over queries of distances in standard deviations; overwrites `distance`."""
     distance /= np.sqrt(variance)
-    return distance.mean(-1)
+    return inputs_lib.query_mean(distance)
 
 
 def _log_normal(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def _log_normal(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:
     distance *= distance
     distance /= variance
     distance += np.log(variance)
-    return -0.5 * (distance.mean(-1) + np.log(2 * np.pi))
+    return -0.5 * (inputs_lib.query_mean(distance) + np.log(2 * np.pi))
 
 
 def _shared_variances(

@@ -91,10 +91,40 @@ def prior(inputs: inputs_lib.Inputs, bit: bool, freedom: float | None = None) ->
     def sums(block: slice) -> tuple[np.ndarray, ...]:
         phi, keep, _ = inputs.block(block)
         count, _, ss = inputs.moments(phi, keep == bit)
-        used, e, noise = variance_prior.list_terms(count, ss, VARIANCE_FLOOR)
-        return used.sum(1), e.sum(1), np.einsum("tnq,tnq->tq", e, e), noise.sum(1)
+        return prior_terms(count, ss)
 
-    count, first, second, noise = sum_over_blocks(sums, inputs.phi.shape[1], inputs.per_example)
+    of_all = sum_over_blocks(sums, inputs.phi.shape[1], inputs.per_example)
+    return prior_of_sums(inputs, bit, *of_all, freedom=freedom)
+
+
+def prior_terms(
+    count: np.ndarray, ss: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What lists give to the prior of their variances, summed over the examples.
+
+    Args:
+      count: int [targets or 1, examples], scores in the list.
+      ss: float64 [targets, examples, queries], their sum of squares about their mean.
+
+    Returns:
+      Lists that count [targets or 1]; sums of e and of e^2, [targets, queries], and of the noise,
+      [targets or 1] (variance_prior.Sums).
+    """
+    used, e, noise = variance_prior.list_terms(count, ss, VARIANCE_FLOOR)
+    return used.sum(1), e.sum(1), np.einsum("tnq,tnq->tq", e, e), noise.sum(1)
+
+
+def prior_of_sums(
+    inputs: inputs_lib.Inputs,
+    bit: bool,
+    count: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    noise: np.ndarray,
+    *,
+    freedom: float | None = None,
+) -> VariancePrior:
+    """`prior` from the sums over all examples of what `prior_terms` gives."""
     if not count.all():
         need = lists.Fewest(2, 0) if bit else lists.TWO_OUT
         raise lists.too_few(inputs, need, "the moderated variance")
@@ -113,7 +143,7 @@ def _moderated(inputs: inputs_lib.Inputs, form: str, freedom: float | None) -> n
             t = predictive[bit]
             judge = t.log_density if form == "online" else t.deviate
             terms.append(judge(*inputs.moments(phi, keep == bit), own))
-        return (terms[0] - terms[1] if form == "online" else terms[0]).mean(-1)
+        return inputs_lib.query_mean(terms[0] - terms[1] if form == "online" else terms[0])
 
     return inputs.scores(attack)
 
@@ -139,6 +169,13 @@ class Predictive:
         lengths = np.maximum(np.arange(len(inputs.keep) + 1), 2 if not prior.freedom.all() else 1)
         degrees = prior.degrees(lengths[:, None])
         return cls(prior, degrees, student.log_constant(degrees))
+
+    def of_rows(self, rows: slice) -> "Predictive":
+        """The same for some of the targets."""
+        prior = dataclasses.replace(
+            self.prior, freedom=self.prior.freedom[rows], variance=self.prior.variance[rows]
+        )
+        return Predictive(prior, self.degrees[rows], self.constant[rows])
 
     def log_density(
         self, count: np.ndarray, mean: np.ndarray, ss: np.ndarray, own: np.ndarray

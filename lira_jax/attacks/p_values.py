@@ -19,6 +19,8 @@ def p_values(
     keep: np.ndarray,
     targets: Sequence[int] | np.ndarray | None = None,
     observed: np.ndarray | None = None,
+    *,
+    at_most: float = 1.0,
 ) -> np.ndarray:
     """Student's test of each target at each example: small = more likely a member.
 
@@ -41,6 +43,7 @@ def p_values(
         partner an example, see shared/leave_out.py); all models by default.
       observed: float [targets, examples] or [targets, examples, queries], the statistic of targets
         from outside the models instead: all models are their shadows.
+      at_most: larger p-values are not needed: they are given as 1, which is many times faster.
 
     Returns:
       float64 [targets, examples]; NaN where an out list has fewer than 2 models.
@@ -51,9 +54,14 @@ def p_values(
     outside = None if observed is None else _one(observed)
     inputs = inputs_lib.check(_one(statistic), keep, targets, outside)
 
+    lengths = np.arange(len(inputs.keep) + 1)
+    limits = np.full(lengths.shape, np.inf)
+    if at_most < 1:  # a little higher than needed, so that rounding passes over none
+        limits[2:] = (1 - 1e-6) * scipy.special.stdtrit(lengths[2:] - 1, at_most) + 1e-6
+
     def test(values: np.ndarray, keep: np.ndarray, own: np.ndarray) -> np.ndarray:
         count, mean, ss = inputs.moments(values, ~keep)
-        return _student(own[..., 0], count, mean[..., 0], ss[..., 0])
+        return _student(own[..., 0], count, mean[..., 0], ss[..., 0], limits)
 
     return inputs.scores(test)
 
@@ -61,13 +69,18 @@ def p_values(
 def _one(statistic: np.ndarray) -> np.ndarray:
     """[models, examples] of one query or the mean over several."""
     statistic = np.asarray(statistic)
-    return statistic.mean(2, dtype=np.float64) if statistic.ndim == 3 else statistic
+    return inputs_lib.query_mean(statistic) if statistic.ndim == 3 else statistic
 
 
-def _student(x: np.ndarray, count: np.ndarray, mean: np.ndarray, ss: np.ndarray) -> np.ndarray:
-    """Upper tail of x [targets, examples] from the moments of its list, of the same shape."""
+def _student(
+    x: np.ndarray, count: np.ndarray, mean: np.ndarray, ss: np.ndarray, limits: np.ndarray
+) -> np.ndarray:
+    """Upper tail of x [targets, examples] from the moments of its list, of the same shape; 1 where
+    minus the deviate is above the limit, float [lengths], of a list of this length."""
     freedom = np.where(count > 1, count - 1, np.nan)
     variance = np.maximum(ss / freedom, VARIANCE_FLOOR)
-    return scipy.special.stdtr(
-        freedom, (mean - x) / np.sqrt(variance * (1 + 1 / np.maximum(count, 1)))
-    )
+    t = (mean - x) / np.sqrt(variance * (1 + 1 / np.maximum(count, 1)))
+    near = t <= limits[count]
+    p = np.where(np.isnan(t), np.nan, 1.0)
+    p[near] = scipy.special.stdtr(np.broadcast_to(freedom, t.shape)[near], t[near])
+    return p

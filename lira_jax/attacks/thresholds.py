@@ -3,7 +3,7 @@ model."""
 
 import numpy as np
 
-from lira_jax.attacks.shared.inputs import by_query
+from lira_jax.attacks.shared.inputs import by_query, query_mean
 
 
 def loss(phi: np.ndarray) -> np.ndarray:
@@ -46,4 +46,4 @@ def phi_mean(phi: np.ndarray) -> np.ndarray:
     Returns:
       float64 [targets, examples]; higher = more likely a member.
     """
-    return by_query(phi).mean(-1, dtype=np.float64)
+    return query_mean(by_query(phi))

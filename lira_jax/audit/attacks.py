@@ -97,6 +97,7 @@ def run_attacks(
             started = time.monotonic()
             try:
                 scores = table[name].run(evidence)
+                _require_scores(scores, members)
             except UserError as error:
                 notes.left_out[name] = error
                 bar.update()
@@ -125,6 +126,20 @@ def run_attacks(
         raise UserError(f"--attacks: none of them can be made: {notes.why_none()}")
     notes.tell_of_errors()
     return results
+
+
+def _require_scores(scores: np.ndarray, members: np.ndarray | None) -> None:
+    """Whether any example has a score, of members and of non-members where they are known.
+
+    Raises:
+      UserError: none has one, as where a signal is NaN for all.
+    """
+    scored = ~np.isnan(scores)
+    if not scored.any():
+        raise UserError("no example has a score: what it looks at is NaN for all of them")
+    if members is not None and not ((scored & members).any() and (scored & ~members).any()):
+        kind = "member" if not (scored & members).any() else "non-member"
+        raise UserError(f"no {kind} has a score: what it looks at is NaN for all of them")
 
 
 @dataclasses.dataclass(frozen=True)

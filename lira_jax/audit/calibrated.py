@@ -56,7 +56,9 @@ def calibrated(
     members = evidence.members
     assert members is not None, "the membership is known"
     found = {}
-    for statistic, p in _p_values(evidence, attacks):
+    # No others have a say: an accusation needs a p-value of at most one of these.
+    at_most = max(*ALPHA.values(), fdr or 0)
+    for statistic, p in _p_values(evidence, attacks, at_most):
         values = statistic.read(evidence.signals)
         found[statistic.name] = evaluation.calibrated(p, members, values, evidence.keep, fdr)
     _tell_of_false_alarms(found)
@@ -78,14 +80,17 @@ def _tell_of_false_alarms(found: Mapping[str, Calibrated]) -> None:
         )
 
 
-def _p_values(evidence: Evidence, attacks: Iterable[Attack]) -> Iterator[tuple[Scalar, np.ndarray]]:
-    """The statistics of attacks, each with its p-values of the targets on all examples; notes tell
-    of those that have none."""
+def _p_values(
+    evidence: Evidence, attacks: Iterable[Attack], at_most: float = 1.0
+) -> Iterator[tuple[Scalar, np.ndarray]]:
+    """The statistics of attacks, each with its p-values of the targets on all examples, 1 where
+    they are more than that; notes tell of those that have none."""
     left_out = collections.defaultdict(list)
     for statistic in statistics(attacks):
         try:
             values = statistic.read(evidence.signals)
-            p = p_values(values, evidence.keep, **evidence.targets.arguments(statistic.read))
+            targets = evidence.targets.arguments(statistic.read)
+            p = p_values(values, evidence.keep, **targets, at_most=at_most)
         except UserError as error:
             left_out[str(error)].append(statistic.name)
             continue

@@ -17,6 +17,8 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 def encode(value: Any) -> Any:
     """A value as JSON has it: dataclasses as objects, tuples as lists, NaN and infinity as null."""
+    if type(value) is float:  # nearly all there is
+        return value if math.isfinite(value) else None
     if dataclasses.is_dataclass(value):
         found: dict[str, Any] = {}
         for field in dataclasses.fields(value):

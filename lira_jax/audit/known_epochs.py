@@ -13,11 +13,10 @@ from lira_jax.attacks.shared import statistics
 from lira_jax.audit import known_membership
 from lira_jax.audit.csv_table import csv_table
 from lira_jax.audit.epochs import LOGGED, logged_means
-from lira_jax.audit.known_ways import WAYS
+from lira_jax.audit.known_ways import SOFTMAX, WAYS, Way
 from lira_jax.evaluation.groups import GROUPS, GroupDecisions
 from lira_jax.runs.evidence import Loaded
 
-SOFTMAX = "softmax"
 _FIGURES = ("class_balanced_accuracy", "class_far", "num_classes")
 
 
@@ -44,6 +43,7 @@ def run(
     fit: Fit,
     share: float,
     logged: Mapping[tuple[int, int], Mapping[str, Any]],
+    way: Way = WAYS[SOFTMAX],
 ) -> list[KnownEpoch]:
     """The attack on confidences after each of some epochs.
 
@@ -53,6 +53,7 @@ def run(
       fit: what learns from confidences.
       share: of the members, and of the non-members, that are known.
       logged: (model, epoch) -> a line of metrics.jsonl of the targets.
+      way: that of confidences, which says how large a class is.
 
     Raises:
       UserError: as `known_membership.run`.
@@ -60,7 +61,7 @@ def run(
     rows = []
     for epoch in progress.each("epochs", list(epochs), "epochs"):
         loaded = read(epoch)
-        found = known_membership.run(loaded.evidence, {SOFTMAX: WAYS[SOFTMAX]}, fit, share)
+        found = known_membership.run(loaded.evidence, {SOFTMAX: way}, fit, share)
         members = loaded.evidence.members
         assert members is not None, "known_membership.run has seen them"
         wrong = loaded.evidence.statistic_of_targets(statistics.correctness) != 1

@@ -38,6 +38,8 @@ def judge(
     share: float = 0.8,
     apart: bool = False,
     fewest: int = 15,
+    most: int = 0,
+    least: int = classifiers.FEWEST,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Decides about the part of one target's examples whose membership the attacker does not know.
 
@@ -50,6 +52,8 @@ def judge(
       share: of the members, and of the non-members, that are known.
       apart: whether rightly and wrongly classified examples have classifiers of their own.
       fewest: members, and non-members, that a class needs, or where `apart` each of its groups.
+      most: of them that are taken, the first in the order of the data; 0 for all.
+      least: members, and non-members, that `fit` needs; a class that gives it fewer is too small.
 
     Returns:
       decided bool [examples], who is called a member; counted bool [examples], about whom it was
@@ -61,14 +65,15 @@ def judge(
     for label in np.unique(labels):
         for group in (correct, ~correct) if apart else (True,):
             rows = np.flatnonzero(usable & (labels == label) & group)
-            kinds = rows[members[rows]], rows[~members[rows]]
+            most_here = most or len(rows)
+            kinds = rows[members[rows]][:most_here], rows[~members[rows]][:most_here]
             if min(map(len, kinds)) < fewest:
                 skipped += 1
                 continue
             cuts = [min(int(share * len(kind)), len(kind) - 1) for kind in kinds]
             known = np.concatenate([kind[:cut] for kind, cut in zip(kinds, cuts, strict=True)])
             rest = np.concatenate([kind[cut:] for kind, cut in zip(kinds, cuts, strict=True)])
-            if min(cuts) < classifiers.FEWEST:
+            if min(cuts) < least:
                 skipped += 1
                 continue
             decided[rest] = fit(features[known], members[known])(features[rest]) >= 0.5
@@ -95,8 +100,16 @@ def run(evidence: Evidence, asked: Mapping[str, Way], fit: Fit, share: float) ->
         for name, way in asked.items():
             features = np.asarray(way.features(next(signals[name])), np.float64)
             chosen = classifiers.logistic_regression if way.linear else fit
+            least = classifiers.FEWEST_LINEAR if way.linear else classifiers.FEWEST
             decided, counted, skipped = judge(
-                features, *own, chosen, share=share, apart=way.apart, fewest=way.fewest
+                features,
+                *own,
+                chosen,
+                share=share,
+                apart=way.apart,
+                fewest=way.fewest,
+                most=way.most,
+                least=least,
             )
             failed = int(np.isnan(features).any(-1).sum())
             found[name].append(OfTarget.of(decided, counted, *own, skipped, failed))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from lira_jax.attacks.classifiers import probabilities
 from lira_jax.attacks.known_classifiers import Fit
 from lira_jax.errors import UserError, bad_choice
 
+SOFTMAX = "softmax"
 DISTANCE = "boundary_distance"
 LAYER = "layer="
 """How the signals begin that are of another layer than the last hidden one."""
@@ -27,7 +28,9 @@ class Way:
       apart: whether rightly and wrongly classified examples have classifiers of their own.
       linear: whether the classifier is logistic regression, whatever else is asked for.
       fewest: members, and non-members, that a class needs, or where `apart` each of its groups: as
-        in the authors' code, but for gradients, of which that takes groups of 5.
+        in the authors' code.
+      most: of which no more are taken, the first in the order of the data; 0 for all. The authors'
+        code takes 400, which saves it time.
       features: (the signal [examples, ...]) -> float [examples, features].
     """
 
@@ -37,6 +40,7 @@ class Way:
     apart: bool = False
     linear: bool = False
     fewest: int = 15
+    most: int = 0
     features: Callable[[np.ndarray], np.ndarray] = lambda signal: signal.reshape(len(signal), -1)
 
 
@@ -52,7 +56,7 @@ WAYS = {
         "7",
         apart=True,
         linear=True,
-        fewest=10,
+        fewest=5,
     ),
     "gradient_norms_x": Way(
         "gradient_norms_x",
@@ -60,10 +64,36 @@ WAYS = {
         "7",
         apart=True,
         linear=True,
-        fewest=10,
+        fewest=5,
     ),
 }
 """In the order of the paper's tables. Any other saved layer is a way too, as layer=-2 is."""
+
+
+def limited(asked: Mapping[str, Way], *, fewest: int = 0, most: int = 0) -> dict[str, Way]:
+    """The same ways with other sizes of a class, or of a group of it.
+
+    Args:
+      asked: name -> way.
+      fewest: members, and non-members, that each needs; 0 for what the authors' code asks for.
+      most: that are taken of those that look at groups apart, distances and gradients; 0 for all.
+
+    Raises:
+      UserError: a negative number, `fewest` of 1, or `most` below what a group needs.
+    """
+    for flag, number in (("known_fewest", fewest), ("known_most", most)):
+        if number < 0 or number == 1:
+            raise UserError(f"--{flag}={number}: give 0 or a whole number from 2 on")
+    found = {}
+    for name, way in asked.items():
+        fewest_here = fewest or way.fewest
+        if way.apart and 0 < most < fewest_here:
+            raise UserError(
+                f"--known_most={most}: {name} needs {fewest_here} members and as many non-members; "
+                f"give 0 for all, {fewest_here} or more, or a smaller --known_fewest"
+            )
+        found[name] = dataclasses.replace(way, fewest=fewest_here, most=most if way.apart else 0)
+    return found
 
 
 def ways(names: Sequence[str], saved: Sequence[str]) -> dict[str, Way]:
@@ -74,8 +104,10 @@ def ways(names: Sequence[str], saved: Sequence[str]) -> dict[str, Way]:
       saved: names of the signals.
 
     Raises:
-      UserError: an unknown name, or one whose signal is not saved.
+      UserError: no name, an unknown one, or one whose signal is not saved.
     """
+    if not names:
+        raise UserError(f"--known_ways=: name some of all, {', '.join(WAYS)}")
     of_layers = {name: _of_layer(name) for name in (*names, *saved) if name.startswith(LAYER)}
     known = dict(sorted({**WAYS, **of_layers}.items(), key=lambda item: item[1].table))
     if list(names) == ["all"]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from lira_jax.attacks.shared import statistics
+from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.audit.results import Accuracy, PrivacyRisk
 from lira_jax.evaluation import calibration, groups, risk, shadow_threshold
@@ -36,7 +37,7 @@ def model_facts(
     correct = evidence.statistic_of_targets(statistics.correctness) == 1
     found: dict[str, Any] = {
         "accuracy": Accuracy(_by_target(correct, members), _by_target(correct, ~members)),
-        "calibration": _calibration(evidence, members, shadows),
+        "calibration": _calibration(evidence, members, correct, shadows),
         "confidence": mean_confidences(evidence, members, correct),
         "confidence_shapes": confidence_shapes(
             evidence.each_target("logits"), evidence.labels, members
@@ -63,53 +64,56 @@ def mean_confidences(
     """
     return groups.confidence(
         np.exp(evidence.statistic_of_targets(statistics.log_confidence)),
-        np.exp(evidence.statistic_of_targets(statistics.maximum_score)),
+        _maximum_scores(evidence),
         members,
         correct,
     )
 
 
 def _calibration(
-    evidence: Evidence, members: np.ndarray, shadows: Evidence | None
+    evidence: Evidence, members: np.ndarray, correct: np.ndarray, shadows: Evidence | None
 ) -> Calibration | None:
     """Means over targets with members and non-members; None without such targets.
 
     False positives are the maximum score attack's, at shadows' thresholds; without shadows that
     could give one, at each target's median.
     """
-    pairs = [
-        calibration.confidence_and_correctness(target, evidence.labels)
-        for target in evidence.each_target("logits")
-    ]
-    confidence = np.stack([c for c, _ in pairs])
+    confidence = _maximum_scores(evidence)
     if shadows is None:
         chosen = shadow_threshold.thresholds(Ranked.of(confidence, members))
         limits = np.median(confidence, axis=1) if chosen is None else chosen
     else:
-        theirs = [
-            calibration.confidence_and_correctness(model, shadows.labels)[0]
-            for model in shadows.each_target("logits")
-        ]
         assert shadows.members is not None, "shadows are models of the run"
-        limits = np.full(len(confidence), best_threshold(np.stack(theirs), shadows.members))
-    found = []
-    for (own, correct), limit, inside in zip(pairs, limits, members, strict=True):
-        if inside.all() or not inside.any():
-            continue
+        limit = best_threshold(_maximum_scores(shadows), shadows.members)
+        limits = np.full(len(confidence), limit)
+
+    def of_target(t: int) -> dict[str, float]:
+        own, inside = confidence[t], members[t]
         unseen = ~inside  # whether a model is calibrated shows on what it has not trained on
-        found.append(
-            {
-                "ece": calibration.expected_calibration_error(own[unseen], correct[unseen]),
-                "oe": calibration.overconfidence_error(own[unseen], correct[unseen]),
-                "score_shift": calibration.score_shift(own, inside),
-                **calibration.mean_maximum_score(own, own >= limit, inside),
-            }
-        )
+        return {
+            "ece": calibration.expected_calibration_error(own[unseen], correct[t, unseen]),
+            "oe": calibration.overconfidence_error(own[unseen], correct[t, unseen]),
+            "score_shift": calibration.score_shift(own, inside),
+            **calibration.mean_maximum_score(own, own >= limits[t], inside),
+        }
+
+    mixed = [t for t, inside in enumerate(members) if inside.any() and not inside.all()]
+
+    def of_some(some: slice) -> list[dict[str, float]]:
+        return [of_target(t) for t in mixed[some]]
+
+    parts = over_blocks(of_some, len(mixed), members.shape[1])
+    found = [of_one for part in parts for of_one in part]
     if not found:
         return None
     return Calibration(
         **{name: calibration.mean_known([one[name] for one in found]) for name in found[0]}
     )
+
+
+def _maximum_scores(evidence: Evidence) -> np.ndarray:
+    """The largest confidence of each target in each example, float64 [targets, examples]."""
+    return np.exp(evidence.statistic_of_targets(statistics.maximum_score))
 
 
 def _by_target(correct: np.ndarray, where: np.ndarray) -> tuple[float, ...]:

@@ -126,7 +126,7 @@ SHOWN = [
     *("use_queries", "ablation", "num_shadows", "num_queries", "statistics"),
     *("at_epochs", "at_epochs_attack", "stop_at"),
     *("protocol", "known", "known_ways", "known_classifiers", "known_sampling", "known_tries"),
-    *("known_trees", "tables"),
+    *("known_trees", "known_fewest", "known_most", "tables"),
     *("probes", "fdr", "delta", "confidence", "prior", "verbose", "details"),
 ]
 FEW_SHADOWS = 64

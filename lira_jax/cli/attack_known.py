@@ -4,6 +4,7 @@ import functools
 
 from lira_jax.attacks.known_classifiers import CLASSIFIERS, SAMPLINGS
 from lira_jax.audit import half_known, known_epochs, known_found, known_membership, known_ways
+from lira_jax.audit.known_ways import SOFTMAX, WAYS
 from lira_jax.cli import attack_source, flags
 from lira_jax.errors import UserError
 from lira_jax.report import attackers, rezaei, terminal
@@ -33,7 +34,7 @@ flags.DEFINE_list(
     "With --protocol=known, what the attacker looks at; all is what is saved. "
     + " ".join(
         f"{name}: {way.summary}, of the signal {way.signal} (table {way.table})."
-        for name, way in known_ways.WAYS.items()
+        for name, way in WAYS.items()
     ),
 )
 flags.DEFINE_list(
@@ -58,6 +59,20 @@ flags.DEFINE_integer(
     "known_trees",
     0,
     "With --protocol=known, trees of random_forest; 0 for 500 to 5000, a setting to choose.",
+)
+flags.DEFINE_integer(
+    "known_fewest",
+    0,
+    "With --protocol=known, members and non-members that a class needs, or a group of it where "
+    "rightly and wrongly classified examples are apart; 0 for the authors': "
+    + ", ".join(f"{name} {way.fewest}" for name, way in WAYS.items())
+    + ". Nothing is learned from fewer than 8 that are known, or 2 by logistic regression.",
+)
+flags.DEFINE_integer(
+    "known_most",
+    0,
+    "With --protocol=known, of distances and gradients the first so many members and non-members "
+    "of each class and group; 0 for all. The authors take 400, to save time.",
 )
 flags.DEFINE_string(
     "tables",
@@ -91,6 +106,7 @@ def main() -> None:
     classifiers, sampling = flags.FLAGS.known_classifiers, flags.FLAGS.known_sampling
     tries, trees = flags.FLAGS.known_tries, flags.FLAGS.known_trees
     fit = known_ways.learner(classifiers, sampling, seed=0, tries=tries, trees=trees)
+    sizes = {"fewest": flags.FLAGS.known_fewest, "most": flags.FLAGS.known_most}
     attacker = attack_source.attackers()[0]
     source, out = attack_source.read_evidence(attacker)
     evidence, run = source.loaded.evidence, source.run
@@ -99,24 +115,28 @@ def main() -> None:
             attack_source.check_known(out, name)
     saved, names = evidence.signals.saved, flags.FLAGS.known_ways
     asked = known_ways.ways(rezaei.ways(numbers, saved) if numbers else names, saved)
+    asked = known_ways.limited(asked, **sizes)
     if run is not None:
         flags.open_with(run_data.line(run))
+    epochs = flags.FLAGS.at_epochs
+    at_epochs = attack_source.scored(run, epochs) if epochs and run is not None else []
     found = known_membership.run(evidence, asked, fit, share)
     shown = (
         rezaei.tables(found, numbers, flags.FLAGS.workdir)
         if numbers
-        else summary.tables(found, share)
+        else summary.tables(found, share, asked)
     )
     for table in shown:
         print(f"\n{table.title}\n{terminal.of_table(table)}")
     out.write_own(KNOWN_TABLE, known_found.to_csv(found.ways))
-    if (asked_epochs := flags.FLAGS.at_epochs) and run is not None:
+    if run is not None and at_epochs:
         rows = known_epochs.run(
             functools.partial(attack_source.after, attacker),
-            attack_source.scored(run, asked_epochs),
+            at_epochs,
             fit,
             share,
             stops.logged(run),
+            known_ways.limited({SOFTMAX: WAYS[SOFTMAX]}, **sizes)[SOFTMAX],
         )
         table = summary.over_epochs(rows)
         print(f"\n{table.title}\n{terminal.of_table(table)}")

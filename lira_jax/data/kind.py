@@ -46,6 +46,11 @@ def of_path(path: str) -> str:
         if place.name.startswith(begin):
             return reader
     found = _of_folder(place) if place.is_dir() else _of_file(place)
+    if not found and place.is_dir():
+        raise UserError(
+            f"--data_path={path}: neither files of a known kind nor folders in it; put the images "
+            "of each class into a folder of its own, or say by --dataset what it is"
+        )
     if not found:
         raise UserError(
             f"--data_path={path}: its name does not tell what it is; say so by --dataset, such as "

@@ -72,7 +72,7 @@ def load(
       data_dir: Where tfds keeps its data sets; only for tfds:NAME, as are the next two.
       splits: The tfds splits that make up x, joined by "+"; "" for train.
       test_splits: The tfds splits that make up x_test; "" for test if there is one.
-      as_tokens: How text becomes sequences; only for text.
+      as_tokens: How text becomes sequences; only for text, also of tfds.
       image_size: Pixels each way that images get; only for folder. 0 leaves them as they are.
       with_test: Whether x is the training set and the test set after it (`datasets.joined`).
 
@@ -88,7 +88,7 @@ def load(
         _refuse(dataset, image_size=str(image_size))
     if name == "tfds" and tfds_name:
         _refuse(dataset, data_path=data_path)
-        data = tfds.read(tfds_name, data_dir, splits, test_splits)
+        data = tfds.read(tfds_name, data_dir, splits, test_splits, as_tokens)
     else:
         _refuse(dataset, data_dir=data_dir, splits=splits, test_splits=test_splits)
         if dataset != "text" and as_tokens is not None:

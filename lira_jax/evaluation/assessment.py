@@ -17,7 +17,7 @@ from lira_jax.evaluation.groups import GroupDecisions, group_decisions
 from lira_jax.evaluation.ranked import Ranked
 from lira_jax.evaluation.reproducibility import Reproducibility, reproducibility
 from lira_jax.evaluation.roc import metrics
-from lira_jax.evaluation.summary import Row, Summary, summarise
+from lira_jax.evaluation.summary import Row, Summary, of_group, summarise
 from lira_jax.evaluation.tail import Extremes, extremes, tnr_at_fnr
 from lira_jax.evaluation.transfer import PRIORS, Transferred
 
@@ -175,7 +175,7 @@ def _by_class(ranked: Ranked, labels: np.ndarray) -> Iterator[tuple[int, dict[st
     """Each class and the metrics over its examples; without those that have none."""
     for k in np.unique(labels):
         pairs = ranked.examples(labels == k).all()
-        if _both(pairs.is_member):
+        if 0 < np.count_nonzero(pairs.is_member) < pairs.size:
             yield int(k), metrics(pairs.curve())
 
 
@@ -202,8 +202,4 @@ def _over_targets(ranked: Ranked) -> dict[str, Any]:
 
 def _group(name: str, ranked: Ranked, where: np.ndarray) -> Row | None:
     own = ranked.among(where)
-    return summarise(own).row(name) if _both(ranked.members[own.counted]) else None
-
-
-def _both(members: np.ndarray) -> bool:
-    return bool(members.any() and not members.all())
+    return of_group(name, own) if own.both else None

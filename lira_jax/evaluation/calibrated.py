@@ -15,6 +15,7 @@ ALPHA = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
 """Nominal false positive rates."""
 MOST_EXPOSED = 0.01
 """The share of the examples that `most_exposed` speaks of."""
+_BLOCK = 2**16  # pairs
 VARIANCE_FLOOR = 1e-12
 """That of the attacks (attacks/lira.py): float32 statistics show no smaller spread."""
 
@@ -102,18 +103,31 @@ def lists(statistic: np.ndarray, keep: np.ndarray, where: np.ndarray | None = No
       keep: bool [models, examples].
       where: bool [models, examples], the models that count; None counts all.
     """
+    size = max(1, _BLOCK // len(statistic))
+    blocks = [
+        _lists(statistic[:, part], keep[:, part], None if where is None else where[:, part])
+        for part in (slice(i, i + size) for i in range(0, statistic.shape[1], size))
+    ]
+    return Lists(*(np.concatenate(of_blocks) for of_blocks in zip(*blocks, strict=True)))
+
+
+def _lists(
+    statistic: np.ndarray, keep: np.ndarray, where: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """`lists` of so few examples that what is made of them stays in a core's cache."""
     # Sums are taken about a centre near the scores, so that squares keep their digits.
     centre = np.mean(statistic, axis=0, dtype=np.float64)
     x = statistic - centre
-    found = []
+    found: list[np.ndarray] = []
     for member in (keep, ~keep):
         weight = (member if where is None else member & where).astype(np.float64)
         count = weight.sum(0)
-        total = np.einsum("me,me->e", weight, x)
+        weight *= x
+        total = weight.sum(0)
         mean = total / np.maximum(count, 1)
-        ss = np.einsum("me,me,me->e", weight, x, x) - total * mean
+        ss = np.einsum("me,me->e", weight, x) - total * mean
         found += [count.astype(int), mean + centre, np.maximum(ss, 0)]
-    return Lists(*found)
+    return tuple(found)
 
 
 def halves(statistic: np.ndarray, keep: np.ndarray) -> tuple[Lists, Lists]:

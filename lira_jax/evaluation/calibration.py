@@ -8,9 +8,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import scipy
-
-from lira_jax.errors import UserError
 
 _KINDS = ("true_negatives", "false_negatives", "false_positives", "true_positives")
 """Of pairs, by number: 1 of a member, and 2 more of one that is called so."""
@@ -58,34 +55,6 @@ class Calibration:
     false_positives: float
     true_negatives: float
     false_negatives: float
-
-
-def confidence_and_correctness(
-    outputs: np.ndarray, labels: np.ndarray, *, logits: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
-    """The maximum prediction score of each example and whether its class is the label.
-
-    Args:
-      outputs: [examples, classes].
-      labels: int [examples].
-      logits: outputs are logits; False: probabilities.
-
-    Returns:
-      float64 [examples] in [0, 1] and bool [examples].
-
-    Raises:
-      UserError: shapes differ, or probabilities do not sum to 1.
-    """
-    outputs, labels = np.asarray(outputs, np.float64), np.asarray(labels)
-    if outputs.ndim != 2 or labels.shape != outputs.shape[:1]:
-        raise UserError(
-            f"outputs {outputs.shape} and labels {labels.shape}: give [examples, classes] and "
-            "[examples]"
-        )
-    probabilities = scipy.special.softmax(outputs, axis=1) if logits else outputs
-    if not np.allclose(probabilities.sum(1), 1, atol=1e-3):
-        raise UserError("the outputs do not sum to 1 over classes: are they logits?")
-    return probabilities.max(1), probabilities.argmax(1) == labels
 
 
 def expected_calibration_error(

@@ -7,6 +7,7 @@ the target was right does well on all examples and is at chance within both grou
 import dataclasses
 
 import numpy as np
+import scipy
 
 GROUPS = ("all", "correct", "misclassified")
 FEWEST = 15
@@ -37,6 +38,17 @@ class GroupDecisions:
     class_balanced_accuracy_sd: float
     class_far: float
     class_far_sd: float
+
+    @property
+    def class_balanced_accuracy_margin(self) -> float:
+        """Half the 95 % interval of the mean over classes, by Student's t; NaN of fewer than two.
+
+        Classes differ truly, too, so that for the same classes it is wider than need be.
+        """
+        if self.num_classes < 2:
+            return np.nan
+        quantile = scipy.stats.t.ppf(0.975, self.num_classes - 1)
+        return float(quantile * self.class_balanced_accuracy_sd / np.sqrt(self.num_classes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,12 +104,16 @@ def confidence(
       members: bool [targets, examples].
       correct: bool [targets, examples], whether the prediction is the label.
     """
+    cells = 2 * members.astype(np.uint8) + correct  # wrong non-members, right ones, and so on
+    sizes = np.bincount(cells.ravel(), minlength=4)
+    sums = [np.bincount(cells.ravel(), values.ravel(), 4) for values in (of_label, of_prediction)]
     found = {}
-    for name, where in zip(GROUPS, (True, correct, ~correct), strict=True):
+    for name, right in zip(GROUPS, ([0, 1], [1], [0]), strict=True):
         means = [
-            _mean(values, kind & where)
-            for values in (of_label, of_prediction)
-            for kind in (members, ~members)
+            _ratio(of_values.reshape(2, 2)[member, right].sum(), number)
+            for of_values in sums
+            for member in (1, 0)
+            for number in (sizes.reshape(2, 2)[member, right].sum(),)
         ]
         found[name] = Confidence(*means)
     return found
@@ -133,10 +149,6 @@ def _spread(values: np.ndarray) -> tuple[float, float]:
         float(values.mean()) if values.size else np.nan,
         float(values.std(ddof=1)) if values.size > 1 else np.nan,
     )
-
-
-def _mean(values: np.ndarray, where: np.ndarray) -> float:
-    return float(values.mean(where=where)) if where.any() else np.nan
 
 
 def _ratio(part: float, whole: float) -> float:

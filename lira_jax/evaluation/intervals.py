@@ -1,5 +1,6 @@
 """95 % intervals of the metrics of a ROC curve, from one target or from several."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,8 +23,9 @@ from lira_jax.evaluation.roc import (
 Interval = tuple[float, float]
 _CONFIDENCE = 0.95
 _THRESHOLDS = 4000  # the 2000 lowest FPRs without a gap, the rest less than 1 % apart
+_STRIDES = (64, 8, 1)  # at which a resample looks at the thresholds, ever closer (_finer)
 _PRODUCT = 2**18  # multiplications
-_RESAMPLES = 16  # at a time, so that their curves stay in a core's cache
+_RESAMPLES = 16  # at a time, where there are many thresholds
 
 
 def clopper_pearson(
@@ -139,13 +141,10 @@ def target_intervals(
       Metric name -> (low, high), (NaN, NaN) where the FPR cannot be resolved.
     """
     thresholds = thin(roc, _THRESHOLDS).thresholds
-    tp = np.stack([_alarms(target.inside, thresholds) for target in targets])
-    fp = np.stack([_alarms(target.outside, thresholds) for target in targets])
+    counts = [target.reach(thresholds) for target in targets]
+    tp, fp = (np.array(kind, np.float64) for kind in zip(*counts, strict=True))  # fast in products
     num_targets = len(targets)
-    draws = np.random.default_rng(0).multinomial(
-        num_targets, np.full(num_targets, 1 / num_targets), size=resamples
-    )
-    resampled = _resampled_metrics(draws.astype(np.float64), tp, fp)
+    resampled = _resampled_metrics(_draws(num_targets, resamples), tp, fp)
     quantile = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, num_targets - 1)
     unbiased = np.sqrt(num_targets / (num_targets - 1))
     at_least = example_intervals(roc)
@@ -187,9 +186,14 @@ def _on_logit_scale(share: float, half: float) -> Interval:
     return float(scipy.special.expit(middle - half)), float(scipy.special.expit(middle + half))
 
 
-def _alarms(ranks: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many reach each threshold: float64 [thresholds], fast in matrix products."""
-    return ranks.size - np.searchsorted(ranks, thresholds).astype(np.float64)
+@functools.lru_cache(maxsize=8)  # attacks and groups have the same numbers of targets
+def _draws(num_targets: int, resamples: int) -> np.ndarray:
+    """How often each resample draws each target, float64 [resamples, targets], read-only."""
+    equal = np.full(num_targets, 1 / num_targets)
+    draws = np.random.default_rng(0).multinomial(num_targets, equal, size=resamples)
+    draws = draws.astype(np.float64)
+    draws.flags.writeable = False
+    return draws
 
 
 def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dict[str, np.ndarray]:
@@ -204,22 +208,71 @@ def _resampled_metrics(draws: np.ndarray, tp: np.ndarray, fp: np.ndarray) -> dic
     num_in, num_out = (_product(draws, counts[:, -1:])[:, 0] for counts in (tp, fp))
     drawn = (num_in > 0) & (num_out > 0)
     draws, num_in, num_out = draws[drawn], num_in[drawn, None], num_out[drawn, None]
-    rates = np.array(list(TPR_AT.values()))
-    allowed = most(rates, num_out)
-    tpr, best = np.empty((len(draws), len(rates))), np.empty(len(draws))
-    for first in range(0, len(draws), _RESAMPLES):
-        part = slice(first, first + _RESAMPLES)
-        hits, alarms = _product(draws[part], tp), _product(draws[part], fp)
-        each = zip(alarms, allowed[part], strict=True)
-        steps = [np.searchsorted(own, at, side="right") - 1 for own, at in each]
-        tpr[part] = np.take_along_axis(hits, np.array(steps), axis=1) / num_in[part]
-        hits /= num_in[part]
-        alarms /= num_out[part]
-        hits -= alarms
-        best[part] = hits.max(1)
+    allowed = most(np.array(list(TPR_AT.values())), num_out)
     areas = np.sum(_product(draws, _areas(tp, fp)) * draws, axis=1) / (num_in * num_out)[:, 0]
+    columns = _first_columns(tp.shape[1])
+    for stride in _STRIDES[1:]:
+        columns = _finer(columns, stride, draws, tp, fp, allowed)
+    hits, alarms = _product(draws, tp[:, columns]), _product(draws, fp[:, columns])
+    tpr = np.take_along_axis(hits, _steps(alarms, allowed), axis=1) / num_in
+    hits /= num_in
+    alarms /= num_out
+    hits -= alarms
+    best = hits.max(1)
     of_rates = dict(zip(TPR_AT, tpr.T, strict=True))
     return {"auc": areas, "balanced_accuracy": (1 + best) / 2, **of_rates}
+
+
+def _first_columns(number: int) -> np.ndarray:
+    """A few of so many thresholds, the first and the last among them."""
+    return np.unique(np.append(np.arange(0, number, _STRIDES[0]), number - 1))
+
+
+def _finer(
+    columns: np.ndarray,
+    stride: int,
+    draws: np.ndarray,
+    tp: np.ndarray,
+    fp: np.ndarray,
+    allowed: np.ndarray,
+) -> np.ndarray:
+    """More thresholds, where the step of a resample at an FPR, or its best threshold, can be.
+
+    Between two thresholds a resample has no more true alarms than at the second and no fewer false
+    ones than at the first. Where that is not as good as the best of the thresholds so far, none
+    between the two is better. So nothing is lost, and of some 4000 thresholds a few hundred are
+    looked at.
+
+    Args:
+      columns: int, ascending: thresholds looked at so far, the first and the last among them.
+      stride: of the thresholds that are added.
+      draws, tp, fp: as for `_resampled_metrics`.
+      allowed: [resamples, rates], how many false alarms each FPR allows.
+    """
+    hits, alarms = _product(draws, tp[:, columns]), _product(draws, fp[:, columns])
+    steps = np.unique(_steps(alarms, allowed))
+    hits /= hits[:, -1:]
+    alarms /= alarms[:, -1:]
+    at_best = np.max(hits - alarms, axis=1, keepdims=True) - 1e-9  # more than what is rounded
+    looked_at = np.any(hits[:, 1:] - alarms[:, :-1] >= at_best, axis=0)
+    looked_at[steps[steps < looked_at.size]] = True
+    between = [np.arange(columns[i], columns[i + 1], stride) for i in np.flatnonzero(looked_at)]
+    return np.unique(np.concatenate([columns, *between]))
+
+
+def _steps(alarms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Of each resample the last thresholds with no more false alarms than are allowed.
+
+    Args:
+      alarms: [resamples, thresholds], ascending.
+      allowed: [resamples, rates].
+
+    Returns:
+      int [resamples, rates].
+    """
+    # Counted rather than looked up: numpy searches one resample at a time.
+    each = [np.count_nonzero(alarms <= at[:, None], axis=1) for at in allowed.T]
+    return np.stack(each, axis=1) - 1
 
 
 def _areas(tp: np.ndarray, fp: np.ndarray) -> np.ndarray:
@@ -241,9 +294,10 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     attacks are, a product on several threads took some 20 times the CPU time.
     """
     found = np.empty((len(a), b.shape[1]))
-    for top in range(0, len(a), _RESAMPLES):
-        rows = slice(top, top + _RESAMPLES)
-        width = max(1, _PRODUCT // a[rows].size)
+    width = max(1, min(b.shape[1], _PRODUCT // (_RESAMPLES * len(b))))
+    height = max(1, _PRODUCT // (len(b) * width))
+    for top in range(0, len(a), height):
+        rows = slice(top, top + height)
         for first in range(0, b.shape[1], width):
             columns = slice(first, first + width)
             np.matmul(a[rows], b[:, columns], out=found[rows, columns])

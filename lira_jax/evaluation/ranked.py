@@ -102,6 +102,11 @@ class Ranked:
         """The pairs of all targets, sorted."""
         return Pairs.sorted(_only(self.counted, self.codes))
 
+    @property
+    def both(self) -> bool:
+        """Whether members and non-members count."""
+        return bool(self.inside.any() and self.outside.any())
+
     def rank_of(self, threshold: float | np.ndarray) -> np.ndarray:
         """The rank r for which `rank >= r` decides as `score >= threshold` does; NaN for NaN."""
         rank = np.searchsorted(self.values, threshold)
@@ -165,6 +170,27 @@ class Pairs:
         """Ranks of the non-members, ascending."""
         return self.ranks[~self.is_member]
 
+    @functools.cached_property
+    def _members_below(self) -> np.ndarray:
+        """Of each number of the lowest pairs, how many are members, int [pairs + 1]."""
+        found = np.zeros(self.size + 1, np.int32 if self.size < 2**31 else np.int64)
+        np.cumsum(self.codes & self.codes.dtype.type(1), out=found[1:])
+        return found
+
+    def reach(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many members, and how many non-members, reach each limit.
+
+        Args:
+          limits: ranks, unsigned [limits], or one above the highest.
+
+        Returns:
+          int [limits] each.
+        """
+        limits = limits.astype(self.codes.dtype, copy=False)
+        below = np.searchsorted(self.codes, limits << limits.dtype.type(1))
+        inside = self._members_below[-1] - self._members_below[below]
+        return inside, self.size - below - inside
+
     def curve(self) -> Roc:
         """The ROC curve; its thresholds are ranks.
 
@@ -183,21 +209,25 @@ def _codes(ranks: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 def _only(counted: np.ndarray, array: np.ndarray) -> np.ndarray:
     """array[counted], fast where all count."""
-    return array.ravel() if counted.all() else array[counted]
+    if counted.all():
+        return array.ravel()
+    return array.ravel().compress(counted.ravel())  # in a fifth of the time of array[counted]
 
 
 def _ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of scores, without NaN, among the distinct ones; and these, ascending."""
     kind = np.uint32 if scores.size < 2**31 else np.uint64  # one bit is for the membership
-    values = np.sort(scores)
-    differ = values[1:] != values[:-1]
-    ascending = np.zeros(scores.size, kind)
-    np.cumsum(differ, dtype=kind, out=ascending[1:])
-    if not differ.all():
-        values = values[np.append(True, differ)[: values.size]]
+    ascending = order(scores)
+    values = scores.take(ascending)
     ranks = np.empty(scores.size, kind)
-    ranks[order(scores)] = ascending
-    return ranks, values
+    differ = values[1:] != values[:-1]
+    if differ.all():
+        ranks[ascending] = np.arange(scores.size, dtype=kind)
+        return ranks, values
+    of_value = np.zeros(scores.size, kind)
+    np.cumsum(differ, dtype=kind, out=of_value[1:])
+    ranks[ascending] = of_value
+    return ranks, values[np.append(True, differ)]
 
 
 def order(scores: np.ndarray) -> np.ndarray:

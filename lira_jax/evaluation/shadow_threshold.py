@@ -26,13 +26,9 @@ def thresholds(ranked: Ranked) -> np.ndarray | None:
     some = known[:: -(-known.size // _PAIRS)]
     grid = np.unique(np.quantile(some, np.linspace(0, 1, _GRID), method="nearest"))
 
-    def alarms(own: np.ndarray) -> np.ndarray:
-        return own.size - np.searchsorted(own, grid)
-
-    tp = np.stack([alarms(pairs.inside) for pairs in ranked.rows])
-    fp = np.stack([alarms(pairs.outside) for pairs in ranked.rows])
-    num_members = np.array([pairs.inside.size for pairs in ranked.rows])
-    num_nonmembers = np.array([pairs.outside.size for pairs in ranked.rows])
+    counts = [pairs.reach(grid) for pairs in ranked.rows]
+    tp, fp = (np.stack(kind) for kind in zip(*counts, strict=True))
+    num_members, num_nonmembers = ranked.inside.sum(1), ranked.outside.sum(1)
     tpr = (tp.sum(0) - tp) / np.maximum(num_members.sum() - num_members, 1)[:, None]
     fpr = (fp.sum(0) - fp) / np.maximum(num_nonmembers.sum() - num_nonmembers, 1)[:, None]
     return ranked.values[grid[np.argmax(tpr - fpr, axis=1)]]

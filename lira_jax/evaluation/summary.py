@@ -8,7 +8,7 @@ import numpy as np
 from lira_jax.evaluation.estimate import Estimate, Metric
 from lira_jax.evaluation.intervals import example_intervals, target_intervals
 from lira_jax.evaluation.ranked import Pairs, Ranked
-from lira_jax.evaluation.roc import TPR_AT, metrics, thin
+from lira_jax.evaluation.roc import TPR_AT, Roc, metrics, thin
 
 METRICS = ("auc", "balanced_accuracy", *TPR_AT)
 """Names of the metrics that are read off a ROC, in the order of results.csv."""
@@ -126,28 +126,47 @@ def summarise(ranked: Ranked, *, roc_points: int = 1000) -> Summary:
     Raises:
       UserError: no members or no non-members are left.
     """
-    curve = ranked.all().curve()
-    rows = [row for row in ranked.rows if row.size]
-    pooled, own = metrics(curve), [_own_metrics(row) for row in rows]
-    intervals = example_intervals(curve) if len(rows) == 1 else target_intervals(curve, rows)
+    curve, rows, pooled = _pooled(ranked)
+    own = [_own_metrics(row) for row in rows]
     few = thin(curve, roc_points)
     return Summary(
         num_targets=len(rows),
         num_members=curve.num_members,
         num_nonmembers=curve.num_nonmembers,
-        metrics={
-            name: _metric(pooled[name], intervals[name], [one[name] for one in own])
-            for name in METRICS
-        },
+        metrics={name: _metric(pooled[name], [one[name] for one in own]) for name in METRICS},
         roc=Curve(tuple(few.fpr.tolist()), tuple(few.tpr.tolist())),
     )
 
 
-def _metric(value: float, interval: tuple[float, float], per_target: list[float]) -> Metric:
+def of_group(name: str, ranked: Ranked) -> Row:
+    """`summarise` without the curve and single targets, of a group of the pairs.
+
+    Args:
+      name: of the group.
+      ranked: the pairs that are in it.
+
+    Raises:
+      UserError: no members or no non-members are left.
+    """
+    curve, rows, pooled = _pooled(ranked)
+    return Row(name, len(rows), curve.num_members, curve.num_nonmembers, pooled)
+
+
+def _pooled(ranked: Ranked) -> tuple[Roc, list[Pairs], dict[str, Estimate]]:
+    """The curve of all pairs, the pairs of each target that has any, and the curve's metrics."""
+    curve = ranked.all().curve()
+    rows = [row for row in ranked.rows if row.size]
+    values = metrics(curve)
+    intervals = example_intervals(curve) if len(rows) == 1 else target_intervals(curve, rows)
+    return curve, rows, {name: Estimate(values[name], *intervals[name]) for name in METRICS}
+
+
+def _metric(pooled: Estimate, per_target: list[float]) -> Metric:
     known = [v for v in per_target if not np.isnan(v)]
     return Metric(
-        value,
-        *interval,
+        pooled.value,
+        pooled.low,
+        pooled.high,
         mean=float(np.mean(known)) if known else np.nan,
         per_target=tuple(per_target),
     )

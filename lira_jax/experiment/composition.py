@@ -17,9 +17,15 @@ class Experiment(Compute, Scoring, Targets, Defence, Training, Model, Masks, Dat
     """
 
     @property
+    def is_of_text(self) -> bool:
+        """Whether it is of text, as far as can be told before a set of tfds is read."""
+        of_tfds = self.dataset.startswith("tfds:") and self.model.startswith("gpt")
+        return self.dataset == "text" or of_tfds
+
+    @property
     def signal_names(self) -> list[str]:
         """The names in `signals`; of text, whose logits would fill disks, others by default."""
-        if self.dataset == "text" and self.signals == Scoring.signals:
+        if self.is_of_text and self.signals == Scoring.signals:
             return ["phi", "token_losses"]
         return super().signal_names
 

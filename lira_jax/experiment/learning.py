@@ -37,8 +37,8 @@ class Model:
     dropout: float = field(
         0.0,
         "Fraction of activations that are dropped in training: after each hidden layer of mlp, "
-        "inside the blocks of wide_resnet, of a gpt's embeddings and what its layers add to them, "
-        "before the last layer of others; in [0, 1).",
+        "inside the blocks of wide_resnet, of a gpt's embeddings, what its layers add to them and "
+        "the weights of its attention, before the last layer of others; in [0, 1).",
     )
     drop_connect: float = field(
         0.0,

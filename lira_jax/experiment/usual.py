@@ -24,9 +24,12 @@ def recipe(
     sgd = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 64}
     adam = {"optimizer": "adam", "learning_rate": 0.002, "weight_decay": 0.0, "batch_size": 64}
     if text:
+        few = examples <= 5_000
         return {
-            **{"num_models": 16, "model": "gpt_tiny", "epochs": 10, **adam},
-            **{"momentum": 0.9, "schedule": "cosine", "warmup": 0.05, "queries": 1},
+            **{"num_models": 16, "model": "gpt_tiny", "queries": 1},
+            **{"epochs": 20 if few else 10, "batch_size": 16 if few else 64},
+            **{"optimizer": "adamw", "momentum": 0.9, "beta2": 0.99, "weight_decay": 0.1},
+            **{"learning_rate": 0.003, "schedule": "cosine", "warmup": 0.05, "clip_norm": 1.0},
         }
     if len(shape) < 3:
         dense = {"model": "mlp", "hidden": (256,), "epochs": passes}

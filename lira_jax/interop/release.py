@@ -42,7 +42,7 @@ def release(
     Raises:
       UserError: the models have no logits, or one is not scored.
     """
-    if asked and experiment.dataset == "text":
+    if asked and experiment.is_of_text:
         raise UserError(
             f"--release={asked[0].folder}: it changes logits of classes, which models of text do "
             "not have; leave it out"

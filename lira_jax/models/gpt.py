@@ -4,6 +4,7 @@ Radford et al. 2019 (GPT-2), https://cdn.openai.com/better-language-models/langu
 rotary positions of Su et al. 2021, https://arxiv.org/abs/2104.09864.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -25,8 +26,8 @@ class Gpt(nn.Module):
       depth: blocks.
       width: of the residual stream.
       positions: "learned", or "rotary".
-      dropout: fraction of the embeddings, and of what each layer adds to them, that is dropped in
-        training; attention weights are not dropped.
+      dropout: fraction of the embeddings, of what each layer adds to them, and of the weights of
+        attention, that is dropped in training, as in GPT-2.
       remat: whether a block's activations are computed again in the backward pass, not kept.
     """
 
@@ -85,19 +86,38 @@ class Block(nn.Module):
             init = nn.initializers.normal(_STD * scale)
             return nn.Dense(units, dtype=self.dtype, kernel_init=init, name=name)
 
-        def dropped(added):
-            return nn.Dropout(self.dropout, deterministic=not train)(added)
+        def dropped(what):
+            return nn.Dropout(self.dropout, deterministic=not train)(what)
 
         into = (2 * self.depth) ** -0.5  # of layers whose result is added to the stream (GPT-2)
         y = nn.LayerNorm(dtype=self.dtype, name="norm_attention")(h)
         q, k, v = (a.reshape(shape) for a in jnp.split(dense(3 * width, "qkv")(y), 3, -1))
         if self.rotary:
             q, k = rotated(q), rotated(k)
-        y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
+        if self.dropout and train:
+            y = attention(q, k, v, dropped)
+        else:
+            y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
         h += dropped(dense(width, "attention", into)(y.reshape(h.shape)))
         y = nn.LayerNorm(dtype=self.dtype, name="norm_dense")(h)
         y = nn.gelu(dense(4 * width, "wide")(y))
         return h + dropped(dense(width, "narrow", into)(y))
+
+
+def attention(q, k, v, dropped: Callable):
+    """Causal attention with weights of which some are dropped; JAX's own has no dropout.
+
+    Args:
+      q, k, v: [B, L, heads, size].
+      dropped: of weights [B, heads, L, L].
+
+    Returns:
+      [B, L, heads, size].
+    """
+    size, causal = q.shape[-1], jnp.tri(q.shape[1], dtype=bool)
+    products = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
+    weights = nn.softmax(jnp.where(causal, products * size**-0.5, -jnp.inf))
+    return jnp.einsum("bhqk,bkhd->bqhd", dropped(weights).astype(v.dtype), v)
 
 
 def number_of_heads(width: int, rotary: bool) -> int:

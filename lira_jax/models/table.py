@@ -186,6 +186,7 @@ def _from_factory(name: str, num_classes: int, dtype) -> nn.Module:
         module = factory(num_classes=num_classes, dtype=dtype)
     if not isinstance(module, nn.Module):
         raise UserError(
-            f"--model={name}: it must return a flax.linen Module, not {type(module).__name__}"
+            f"--model={name}: it must return a flax.linen Module, not {type(module).__name__}; "
+            "of an NNX module return flax.nnx.bridge.to_linen(Net, num_classes)"
         )
     return modes.told(f"--model={name}", module)

@@ -65,8 +65,10 @@ def _comparison(attacks: Mapping[str, AttackResults], headline: Headline) -> str
     text = f"Guessing reaches {shown}."
     simple = attacks.get(SIMPLEST)
     if simple and headline.attack != SIMPLEST and simple.metrics[headline.metric].is_known:
-        found = cell(headline.metric, simple.metrics[headline.metric])["text"]
-        text += f" A threshold on the loss, which needs no shadow models, reaches {found}."
+        found = cell(headline.metric, simple.metrics[headline.metric])
+        sure = f" (95 % interval {found['interval']})" if found["interval"] else ""
+        reached = f"{found['text']}{sure}"
+        text += f" A threshold on the loss, which needs no shadow models, reaches {reached}."
     return text
 
 

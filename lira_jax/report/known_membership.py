@@ -1,21 +1,26 @@
 """Tables of the attacker who knows most members, for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lira_jax.audit.known_epochs import KnownEpoch
 from lira_jax.audit.known_found import NAIVE, Found
-from lira_jax.audit.known_ways import WAYS
+from lira_jax.audit.known_ways import WAYS, Way
 from lira_jax.evaluation.groups import GROUPS, GroupDecisions
 from lira_jax.report.details import Table, confidence, percent
 
 
-def tables(found: Found, share: float) -> list[Table]:
+def tables(found: Found, share: float, asked: Mapping[str, Way]) -> list[Table]:
     """What is found in each way, in the order of the paper's tables, and mean confidences.
 
     Args:
       found: what the attacker finds.
       share: of the members, and of the non-members, that are known.
+      asked: what the attacker looks at, by name.
     """
+    sizes = ", ".join(
+        f"{way.fewest} for {name}" + (f" (of which {way.most} are taken)" if way.most else "")
+        for name, way in asked.items()
+    )
     rows = [
         [
             f"{name}, table {_table(name)}",
@@ -37,10 +42,9 @@ def tables(found: Found, share: float) -> list[Table]:
             ],
             rows,
             "Judged on the rest, class by class: unweighted mean over classes, +- the standard "
-            "deviation over them, mean over targets (Rezaei and Liu 2021). A class needs "
-            f"{WAYS['softmax'].fewest} members and non-members, for layers "
-            f"{WAYS['layers'].fewest}; for tables 6 and 7, {WAYS['boundary_distance'].fewest} of "
-            "each that are classified rightly, or wrongly. Failed: examples without a distance.",
+            "deviation over them, mean over targets (Rezaei and Liu 2021). A class needs as many "
+            f"members and non-members: {sizes}; for tables 6 and 7 of each that are classified "
+            "rightly, or wrongly. Failed: examples without a distance.",
         ),
         confidence(found.confidences),
     ]

@@ -274,7 +274,7 @@ def _tiles(material: Material, headline: wording.Headline, groups) -> list[tuple
                 (
                     wording.COLUMN[metric],
                     text["text"],
-                    text["interval"] and f"95 %: {text['interval']}",
+                    text["interval"] and f"95 % interval {text['interval']}",
                 )
             )
     held_out = next((name for name in ("test set", "non-members") if name in groups), None)

@@ -3,6 +3,7 @@
 On the Difficulty of Membership Inference Attacks, https://arxiv.org/abs/2005.13702.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from lira_jax import progress
@@ -10,7 +11,7 @@ from lira_jax.audit.known_found import AS_THEY_ARE, NAIVE, Found
 from lira_jax.audit.known_ways import LAYER
 from lira_jax.errors import UserError, bad_choice
 from lira_jax.evaluation.assessment import RATIOS
-from lira_jax.evaluation.groups import GROUPS
+from lira_jax.evaluation.groups import GROUPS, GroupDecisions
 from lira_jax.report.details import Table, percent
 from lira_jax.report.rezaei_published import PUBLISHED
 
@@ -18,6 +19,7 @@ NAME = "rezaei"
 Rows = list[list[str]]
 
 _BALANCED = "bal. acc."
+_BRACKETS = "In brackets the 95 % interval of the mean over classes."
 _DECISIONS = {
     "precision_member": "P+",
     "recall_member": "R+",
@@ -187,34 +189,40 @@ def _layers(found: Found, run: str) -> Table:
 
 def _distance(found: Found, run: str) -> Table:
     rows = []
-    for group in GROUPS[1:]:
+    for group in GROUPS:
         decided = found.ways["boundary_distance"].groups[group]
         inside, outside = found.distances[group]
         means = [f"{value:.3f}" if value == value else "-" for value in (inside, outside)]
-        figures = (decided.class_balanced_accuracy, decided.class_far)
-        rows.append([f"{run}, {group}", *means, *map(percent, figures)])
+        rows.append([f"{run}, {group}", *means, _balanced(decided), percent(decided.class_far)])
     return _table(
         6,
         "the attack on the distance to the boundary",
         ["distance, train", "distance, test", _BALANCED, "FAR"],
         rows,
         "Distances are in the units of the normalised input. All published balanced accuracies are "
-        "between 45 and 54, but for groups of hardly any member.",
+        f"between 45 and 54, but for groups of hardly any member. {_BRACKETS}",
     )
 
 
 def _gradients(found: Found, run: str) -> Table:
     shown = [(group, by) for group in GROUPS[1:] for by in ("w", "x")]
-    cells = [
-        found.ways[f"gradient_norms_{by}"].groups[group].class_balanced_accuracy
-        for group, by in shown
-    ]
+    cells = [_balanced(found.ways[f"gradient_norms_{by}"].groups[group]) for group, by in shown]
     return _table(
         7,
         "balanced accuracy of the attack on norms of the gradient",
         [f"{group}, {by}" for group, by in shown],
-        [[run, *map(percent, cells)]],
+        [[run, *cells]],
+        _BRACKETS,
     )
+
+
+def _balanced(figures: GroupDecisions) -> str:
+    """The mean over classes with its interval, which a class alone has not."""
+    mean, margin = figures.class_balanced_accuracy, figures.class_balanced_accuracy_margin
+    if math.isnan(margin):
+        return percent(mean)
+    low, high = max(0.0, mean - margin), min(1.0, mean + margin)
+    return f"{percent(mean)} [{percent(low, 1)}, {percent(high, 1)}]"
 
 
 _TABLES: dict[int, Callable[[Found, str], Table]] = {

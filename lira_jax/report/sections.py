@@ -154,6 +154,7 @@ def class_table(material: Material, attack: str) -> dict[str, Any]:
     for k in sorted(known):
         own = None if material.exposed is None else material.exposed.exposure[labels == k]
         own = own if own is None else own[~np.isnan(own)]
+        gap = by_class and _at(by_class.generalization_gap, k)
         rows.append(
             {
                 "name": material.class_name(k),
@@ -165,7 +166,7 @@ def class_table(material: Material, attack: str) -> dict[str, Any]:
                     ),
                     _number(per_class.get(k, {}).get("auc"), "{:.3f}"),
                     _number(by_class and _at(by_class.risk, k), "{:.3f}"),
-                    _number(by_class and _at(by_class.generalization_gap, k), "{:.3f}"),
+                    _number(gap and 100 * gap, "{:.1f}"),
                 ],
             }
         )
@@ -174,7 +175,7 @@ def class_table(material: Material, attack: str) -> dict[str, Any]:
         "median exposure",
         f"AUC of {attack}",
         "mean privacy risk",
-        "accuracy gap",
+        "accuracy gap (percentage points)",
     ]
     return {"columns": columns, "rows": rows}
 
@@ -305,7 +306,7 @@ def _calibrated(found: Calibrated | None) -> dict[str, str]:
         return cell("tpr", None)
     rates = found.at["1e-2"]
     shown = cell("tpr", rates.tpr)
-    return {**shown, "interval": f"{shown['interval']}; FPR {cell('fpr', rates.fpr)['text']}"}
+    return {**shown, "interval": f"{shown['interval']},\nFPR {cell('fpr', rates.fpr)['text']}"}
 
 
 def _number(value, form: str) -> dict[str, str]:

@@ -27,9 +27,9 @@ RECOMMENDED = (
     *("lira_offline", "lira_offline_fixed", "lira_offline_predicted"),
     *("rmia_online", "rmia_offline", "base_online", "attack_r"),
     *("class_modified_entropy", "loss"),
-    *("min_k", "wbc"),
+    *("min_k", "wbc", "rmia_online+gamma=1", "rmia_offline+gamma=1+a=1"),
 )
-"""The dozen, and two more of text, that the short table shows of many: the answer's attack, those
+"""The dozen, and four more of text, that the short table shows of many: the answer's attack, those
 that docs/attacks.md recommends beside it, and of each other kind one that is often reported."""
 
 

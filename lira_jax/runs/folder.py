@@ -58,6 +58,7 @@ class Folder:
         self._told: set[str] = set()
         self._entries: dict[str, dict] = {}
         self._read_in: tuple[int, int, int] | None = None
+        self._hashed: dict[pathlib.Path, tuple[tuple[int, int, int], str]] = {}
 
     def has(self, name: str) -> bool:
         """Whether the dump `name` is here, whole and in the manifest."""
@@ -89,7 +90,7 @@ class Folder:
             raise UserError(
                 f"{path} is missing: run the stage that writes it ({self._written_by(name)})"
             )
-        if entry is not None and files.sha256(path) != entry["sha256"]:
+        if entry is not None and self._sha256(path) != entry["sha256"]:
             raise UserError(
                 f"{path} does not match its sha256 in manifest.json: it was changed after it was "
                 f"written; delete it and run {self._written_by(name)} again"
@@ -265,19 +266,28 @@ class Folder:
 
     # Manifest
 
+    def _sha256(self, path: pathlib.Path) -> str:
+        """The hash of a file, computed again only where it may be another than before: several
+        statistics read the same dumps."""
+        state, settled = _state(path)
+        known = self._hashed.get(path)
+        if known is not None and known[0] == state:
+            return known[1]
+        found = files.sha256(path)
+        if settled:
+            self._hashed[path] = state, found
+        return found
+
     def _manifest(self) -> dict[str, dict]:
         """The entries, read again only where the file may be another than before: a run of many
         dumps looks at it for each."""
         try:
-            seen = self._file(MANIFEST).stat()
+            state, settled = _state(self._file(MANIFEST))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        state = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
         if state == self._read_in:
             return self._entries
         self._entries = self._checked_manifest()
-        # Of a file that was just written, a further change may not show in its time.
-        settled = time.time_ns() - seen.st_mtime_ns > _SETTLED
         self._read_in = state if settled else None
         return self._entries
 
@@ -399,6 +409,18 @@ def _remove_empty(folders: list[pathlib.Path]) -> None:
     """
     for folder in folders:
         folder.rmdir()
+
+
+def _state(path: pathlib.Path) -> tuple[tuple[int, int, int], bool]:
+    """What changes with a file; and whether it is sure to: of a file that was just written, a
+    further change may not show in its time.
+
+    Raises:
+      OSError: there is no such file.
+    """
+    seen = path.stat()
+    settled = time.time_ns() - seen.st_mtime_ns > _SETTLED
+    return (seen.st_ino, seen.st_mtime_ns, seen.st_size), settled
 
 
 def _is_entry(name: str, entry: Any) -> bool:

@@ -112,9 +112,10 @@ def diagnose(
     mean, deviation = by_chance(predicted, own)
     if right - mean > SIGNIFICANT * deviation or right == len(own):
         return Diagnosis()
+    few = f": {len(own)} members are too few to tell" if right - mean > 2 * deviation else ""
     return Diagnosis(
         learned_nothing=f"{right / len(own):.1%} of its own members are predicted right, and by "
-        f"chance {mean / len(own):.1%} would be"
+        f"chance {mean / len(own):.1%} would be{few}"
     )
 
 

@@ -25,6 +25,11 @@ def layers(batch: Measurement, *, layer: str) -> jax.Array:
     """
     found = batch.network.layers(batch.variables, batch.normalised)
     inputs = list(found.inputs.values())
+    if not found.outputs:
+        raise UserError(
+            f"--signals=layer={layer}: flax knows of no layer in the model, as where it is made of "
+            "parameters and functions alone; leave the signal out"
+        )
     if layer.removeprefix("-").isdigit():
         place = int(layer)
         if not -len(inputs) <= place <= -1:
@@ -52,4 +57,4 @@ def layers(batch: Measurement, *, layer: str) -> jax.Array:
 def _listed(found) -> str:
     names = sorted(found.outputs, key=lambda name: found.outputs[name].ndim)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more if names else "flax knows of none"
+    return ", ".join(names[:_SHOWN]) + more

@@ -120,7 +120,6 @@ SIGNALS: dict[str, Signal] = {
         1 + 3 * 501 + 62,
         measure=boundary_distance,
         options=lambda e: {"step": e.boundary_step, "steps": e.boundary_steps},
-        images=8,
     ),
     "layers": Signal(
         "what goes into the last fully connected layer, the last hidden one",

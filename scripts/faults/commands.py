@@ -44,6 +44,7 @@ HANG = 120.0  # seconds for one command on a busy machine
 _NEXT = "\x1e"  # stands in the log between what two commands have said
 _RAW = re.compile(r"^([WEIF]\d{4} \d\d:|WARNING:absl|.*Warning: )", re.MULTILINE)
 """What libraries say past the commands' own words."""
+_VERBOSE = re.compile(r"--?v(erbosity)?(=|$)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,19 +55,22 @@ class Ended:
       status: its exit status; minus the signal that killed it; None if it was killed as it hung.
       said: on standard error.
       seconds: until then.
+      chatty: whether what libraries say was asked for, by -v or --verbosity.
     """
 
     stage: str
     status: int | None
     said: str
     seconds: float = 0.0
+    chatty: bool = False
 
     @property
     def wrong(self) -> str:
         """What is wrong with the way it ended: traceback, hang or nothing."""
         if self.status is None:
             return "hang"
-        if "Traceback (most recent" in self.said or self.status < 0 or _RAW.search(self.said):
+        raw = _RAW.search(self.said) and not self.chatty
+        if "Traceback (most recent" in self.said or self.status < 0 or raw:
             return "traceback"
         lines = self.said.strip().splitlines()
         if self.stage == "status" and all(line.startswith("note: ") for line in lines):
@@ -118,6 +122,9 @@ class Running:
                     sys.excepthook(*sys.exc_info())  # as at the end of a process of its own
                 finally:
                     os._exit(70)
+            # A signal to a group that does not exist yet would be lost.
+            while os.getpgid(self.pid) != self.pid:
+                time.sleep(0.0005)
 
     def wait(self, seconds: float = HANG) -> int | None:
         """The exit status as `Ended` has it; None if the time is over."""
@@ -142,7 +149,8 @@ class Running:
         found = []
         for line, text in zip(self.lines, said, strict=False):
             text, _, code = text.partition("\x1d")
-            found.append(Ended(line[0], int(code) if code else status, text, took))
+            chatty = any(_VERBOSE.match(word) for word in line)
+            found.append(Ended(line[0], int(code) if code else status, text, took, chatty))
         return found
 
     def sleep(self, seconds: float) -> None:

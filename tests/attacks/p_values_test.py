@@ -48,9 +48,9 @@ def test_the_mean_of_several_queries_is_the_statistic():
     keep = null_scores.balanced(rng, 8, 20)
     phi = rng.normal(size=(8, 20, 3)).astype(np.float32)
     mean = phi.mean(2, dtype=np.float64)
-    np.testing.assert_array_equal(p_values(phi, keep), p_values(mean, keep))
+    np.testing.assert_allclose(p_values(phi, keep), p_values(mean, keep), rtol=1e-12)
     outside = p_values(phi, keep, observed=phi[:1])
-    np.testing.assert_array_equal(outside, p_values(mean, keep, observed=mean[:1]))
+    np.testing.assert_allclose(outside, p_values(mean, keep, observed=mean[:1]), rtol=1e-12)
 
 
 def test_a_list_of_one_has_no_p_value_and_a_constant_one_no_division_by_zero():
@@ -79,3 +79,16 @@ def test_noise_gives_false_alarms_at_the_nominal_rate(num_models):
             counts = ((p <= alpha) & kind).sum(0)
             error = counts.std() * np.sqrt(kind.shape[1]) / kind.sum()
             assert abs(((p <= alpha) & kind).sum() / kind.sum() - alpha) < 4 * error
+
+
+@pytest.mark.parametrize("at_most", [0.3, 1e-2, 1e-5])
+def test_p_values_that_are_asked_for_are_those_of_all(at_most):
+    rng = np.random.default_rng(5)
+    keep = rng.random((12, 4000)) < 0.7  # out lists of all lengths, of none and one too
+    x = rng.normal(size=keep.shape) + 3 * keep
+    whole, few = p_values(x, keep), p_values(x, keep, at_most=at_most)
+    np.testing.assert_array_equal(np.isnan(few), np.isnan(whole))
+    asked = whole <= at_most
+    assert asked.any()
+    np.testing.assert_array_equal(few[asked], whole[asked])
+    assert (few[~asked & ~np.isnan(whole)] > at_most).all()

@@ -233,3 +233,18 @@ def test_what_cannot_be_done_is_said():
         predicted(phi, one_in, observed=phi[:1])
     keep[:, 3] = np.arange(10) < 8
     assert np.isnan(predicted(phi, keep)[:, 3]).all()
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_target_s_scores_do_not_depend_on_how_many_are_looked_at_together(outside, monkeypatch):
+    phi, keep = simulated(9)
+    known = TrainingSet(*simulated(8)[:1], np.zeros(60, int), simulated(8)[1])
+    observed = simulated(7)[0] if outside else None
+    targets = np.arange(len(keep))
+    found = []
+    for pairs in (2**22, 3 * 60):
+        monkeypatch.setattr(predicted_lib, "_PAIRS", pairs)
+        found.append(predicted(phi, keep, targets, observed))
+        found.append(predicted(phi, keep, targets, observed, training_set=known))
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-9)
+    np.testing.assert_allclose(found[1], found[3], rtol=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lira_jax.attacks.selection import OF_TEXT, named
+from lira_jax.attacks.selection import FOR_TEXT, OF_TEXT, named, table_of
 from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.signals import Fact, Signals
 from lira_jax.attacks.shared.targets import Inside
@@ -65,6 +65,23 @@ def test_noise_is_at_chance(name, num_models):
     assert abs(np.mean(areas) - 0.5) < stats.t.ppf(1 - 3e-5, 9) * error / np.sqrt(10)
 
 
+def test_rmia_as_of_text_tells_apart_what_its_defaults_tie():
+    """Mean losses of 2 nats that members have a little lower, as trained language models do."""
+    rng = np.random.default_rng(0)
+    keep = masks.draw("balanced", 16, 400, seed=0)
+    loss = rng.normal(2, 0.2, 400) - 0.17 * keep + rng.normal(0, 0.06, keep.shape)
+    phi = (-loss - np.log(-np.expm1(-loss)))[..., None]
+    targets = Inside(np.arange(16))
+    e = Evidence.of_arrays(np.zeros(400, np.int32), keep, targets, phi=phi)
+
+    def area(name):
+        return auc(roc(table_of([name])[name].run(e).ravel(), keep.ravel()))
+
+    for plain, of_text in FOR_TEXT.items():
+        assert area(of_text) > 0.9
+        assert area(plain) < 0.8
+
+
 def test_some_examples_have_the_scores_that_they_have_among_all():
     e, some = evidence(8, 200, gap=1.0), np.arange(3, 90, 4)
     for name in ON_TEXT:
@@ -76,14 +93,19 @@ def test_some_examples_have_the_scores_that_they_have_among_all():
 def test_all_and_fast_have_them_for_models_of_text_alone():
     assert not {*ON_TEXT} & {*named("all")}
     saved_by_default = {n for n in ON_TEXT if {*ATTACKS[n].needs} <= OF_TEXT}
-    assert {*named("fast", of_text=True)} - {*named("fast")} == saved_by_default
+    of_text, instead = {*named("fast", of_text=True)}, {*FOR_TEXT.values()}
+    assert of_text - {*named("fast")} == saved_by_default | instead
+    assert {*named("fast")} - of_text == {*FOR_TEXT}
+    assert {*named("fast", "rmia", of_text=True)} >= {*FOR_TEXT}  # the authors' code as it is
     assert named("min_k_plus") == ["min_k_plus"]
 
 
 def test_an_attack_on_scores_runs_and_one_on_classes_says_that_it_cannot():
     e = evidence(8, 200, gap=1.0)
-    for name in named("fast", of_text=True):
-        attack = ATTACKS[name]
+    names = named("fast", of_text=True)
+    attacks = table_of(names)
+    for name in names:
+        attack = attacks[name]
         if "logits" in attack.needs:
             with pytest.raises(UserError, match="which models of text do not have"):
                 attack.run(e)

@@ -113,6 +113,30 @@ def test_where_no_attack_can_be_made_the_error_names_some_that_can():
     assert list(run_attacks(own, table, advised, lambda *_: None, skip_failures=False)) == advised
 
 
+def test_an_attack_whose_scores_are_all_nan_is_one_that_cannot_be_made(capsys):
+    """As on distances to the boundary that no search has found, of any example or of any member."""
+    evidence, saved = small_evidence(), {}
+
+    def without(lost):
+        return dataclasses.replace(TABLE["loss"], run=lambda e: np.where(lost, np.nan, 1.0))
+
+    nobody = np.ones((8, 120), bool)
+    table = {
+        **TABLE,
+        "none": without(nobody),
+        "no_members": without(evidence.members),
+        "one_target_less": without(nobody & (np.arange(8) == 3)[:, None]),
+    }
+    names = ["none", "no_members", "loss", "one_target_less"]
+    found = run_attacks(evidence, table, names, saved.__setitem__, skip_failures=True)
+    assert found.keys() == saved.keys() == {"loss", "one_target_less"}
+    told = capsys.readouterr().err
+    assert "no example has a score: what it looks at is NaN for all of them" in told
+    assert "no member has a score" in told
+    with pytest.raises(CannotBeMade, match="--attacks=none: no example has a score"):
+        run_attacks(evidence, table, ["none", "loss"], lambda *_: None, skip_failures=False)
+
+
 def test_scores_that_say_nothing_are_named(capsys):
     evidence = small_evidence()
     constant = dataclasses.replace(TABLE["loss"], run=lambda e: np.zeros((8, 120)))

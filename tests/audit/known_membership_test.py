@@ -61,6 +61,59 @@ def test_groups_apart_learn_apart_and_examples_without_a_signal_are_left_out():
     np.testing.assert_array_equal(decided[counted], members[counted])
 
 
+def test_gradients_are_learned_from_groups_of_five_as_the_authors_do():
+    """Four known and one judged of each; distances need ten, and confidences more to learn from."""
+    members = np.arange(10) % 2 == 0
+    told = np.where(members, 1.0, -1.0)[:, None]
+    own = told, members, np.zeros(10, int), np.ones(10, bool)
+    fit = known_classifiers.logistic_regression
+    for name, judged in {
+        "gradient_norms_w": 2,
+        "gradient_norms_x": 2,
+        "boundary_distance": 0,
+    }.items():
+        way = known_ways.WAYS[name]
+        decided, counted, skipped = known.judge(
+            *own, fit, apart=way.apart, fewest=way.fewest, least=known_classifiers.FEWEST_LINEAR
+        )
+        assert counted.sum() == judged
+        assert skipped == (1 if judged else 2)  # nothing is misclassified
+        np.testing.assert_array_equal(decided[counted], members[counted])
+    with pytest.raises(UserError, match="4 members and 4 non-members are known"):
+        known_classifiers.network(told[:8], members[:8])
+    assert not known.judge(*own, known_classifiers.network, fewest=5)[1].any()
+
+
+def test_of_a_large_group_the_first_400_are_taken_where_that_is_asked_for():
+    members = np.arange(1500) % 3 > 0  # 1000 and 500
+    fit_on = []
+
+    def fit(features, members):
+        fit_on.append((members.sum(), (~members).sum(), features.max()))
+        return lambda own: np.zeros(len(own))
+
+    own = np.arange(1500.0)[:, None], members, np.zeros(1500, int), np.ones(1500, bool)
+    _, counted, _ = known.judge(*own, fit, most=400)
+    assert fit_on == [(320, 320, np.flatnonzero(~members)[319])]
+    assert counted.sum() == 160
+    assert np.flatnonzero(counted & members).max() == np.flatnonzero(members)[399]
+    assert known.judge(*own, fit)[1].sum() == 300
+
+
+def test_sizes_that_are_asked_for_are_those_of_every_way_they_are_meant_for():
+    asked = known_ways.ways(["softmax", "gradient_norms_w"], ["logits", "gradient_norms_w"])
+    sizes = {n: (w.fewest, w.most) for n, w in known_ways.limited(asked, most=400).items()}
+    assert sizes == {"softmax": (15, 0), "gradient_norms_w": (5, 400)}
+    assert {w.fewest for w in known_ways.limited(asked, fewest=30).values()} == {30}
+    with pytest.raises(UserError, match=r"--known_fewest=1: give 0 or a whole number from 2 on"):
+        known_ways.limited(asked, fewest=1)
+    with pytest.raises(UserError, match=r"--known_most=-4: give 0 or"):
+        known_ways.limited(asked, most=-4)
+    with pytest.raises(UserError, match=r"--known_most=4: gradient_norms_w needs 5 members"):
+        known_ways.limited(asked, most=4)
+    assert known_ways.limited(asked, fewest=3, most=4)["gradient_norms_w"].most == 4
+
+
 def evidence(leak, targets=2, examples=240, seed=0):
     """Two classes; logits of members are larger by `leak`."""
     rng = np.random.default_rng(seed)
@@ -104,7 +157,8 @@ def test_noise_is_at_chance():
 
 def test_the_table_and_the_file_have_a_row_for_each_way():
     of_ways = found(1.0).ways
-    first, second = tables(found(1.0), 0.8)
+    first, second = tables(found(1.0), 0.8, known_ways.ways(["softmax"], ["logits"]))
+    assert "15 for softmax; for tables 6 and 7" in first.note
     assert [row[0] for row in first.rows] == ["naive, table 3", "softmax, table 3 and 4"]
     assert all(len(row) == len(first.columns) for row in first.rows)
     assert [row[0] for row in second.rows] == ["all", "correct", "misclassified"]

@@ -184,6 +184,25 @@ def test_the_protocol_of_known_members_writes_its_own_table_alone(run, capsys):
         call(attack, f"--workdir={run.path}", "--protocol=known", "--known=1")
 
 
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--known_fewest=1", "--known_fewest=1: give 0 or a whole number from 2 on"),
+        ("--known_most=-1", "--known_most=-1: give 0 or"),
+        ("--known_ways=", "--known_ways=: name some of all, softmax"),
+        ("--at_epochs=3", "--at_epochs=3: the run in"),
+    ],
+)
+def test_a_wrong_flag_of_the_protocol_of_known_members_is_told_before_it_begins(
+    run, capsys, flag, message
+):
+    before = content(run.path)
+    with pytest.raises(UserError, match=message):
+        call(attack, f"--workdir={run.path}", "--protocol=known", flag)
+    assert "naive" not in capsys.readouterr().out
+    assert content(run.path) == before
+
+
 def test_both_attackers_stand_in_one_table(run, capsys):
     release.release(run, run.read_experiment(), range(6), releases.parse("argmax"))
     flags = (f"--workdir={run.path}", "--release=argmax", "--attacks=class_confidence,loss")

@@ -1,6 +1,8 @@
 """One command from data to the page, and what it chooses where nothing is said."""
 
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -63,9 +65,17 @@ def test_the_reader_is_told_by_the_path(data, path, reader):
     assert completed(path, "--dataset=npy", "--workdir=w")["dataset"] == "npy"
 
 
-@pytest.mark.parametrize("path", ["nowhere.csv", "thing.xyz", "odd", "empty"])
-def test_a_path_that_tells_nothing_is_refused_in_a_line_that_names_it(data, path):
-    with pytest.raises(UserError, match=f"--data_path={path}: "):
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere.csv", "no such file or folder"),
+        ("thing.xyz", "its name does not tell what it is"),
+        ("odd", "neither files of a known kind nor folders in it; put the images of each class"),
+        ("empty", "neither files of a known kind nor folders in it"),
+    ],
+)
+def test_a_path_that_tells_nothing_is_refused_in_a_line_that_names_it(data, path, message):
+    with pytest.raises(UserError, match=f"^--data_path={path}: {message}"):
         completed(f"--data_path={path}")
 
 
@@ -135,6 +145,25 @@ def test_a_usual_recipe_is_one_that_can_be_stored(shape, about, model, examples)
     e = validate(Experiment(**usual.recipe(shape, examples=examples, **about)))
     assert e.model == model
     assert e.num_models % 2 == 0  # which balanced masks need
+
+
+def test_text_is_trained_on_as_by_the_config_of_text():
+    root = pathlib.Path(__file__).parents[2]
+    config = (root / "configs/text_gpt_tiny.flags").read_text()
+    given = dict(re.findall(r"^--(\w+)=(.*)$", config, re.M))
+    chosen = {n: str(v) for n, v in usual.recipe((64,), text=True, examples=96).items()}
+    of_both = given.keys() & chosen.keys() - {"epochs", "batch_size"}
+    assert {"optimizer", "learning_rate", "weight_decay", "warmup", "schedule"} < of_both
+    assert {n: float_or_word(chosen[n]) for n in of_both} == {
+        n: float_or_word(given[n]) for n in of_both
+    }
+
+
+def float_or_word(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def test_what_is_given_replaces_what_would_be_chosen_and_what_goes_with_it(data, capsys):

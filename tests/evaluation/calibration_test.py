@@ -3,11 +3,8 @@ import pytest
 import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import softmax
 
-from lira_jax.errors import UserError
 from lira_jax.evaluation.calibration import (
-    confidence_and_correctness,
     earth_movers_distance,
     expected_calibration_error,
     mean_maximum_score,
@@ -60,26 +57,6 @@ def test_calibrated_scores_have_small_errors():
     correct = rng.random(confidence.size) < confidence
     assert expected_calibration_error(confidence, correct) < 0.005
     assert overconfidence_error(confidence, correct) < 0.005
-
-
-def test_logits_and_their_probabilities_agree():
-    rng = np.random.default_rng(2)
-    logits = rng.normal(0, 30, (200, 10)).astype(np.float32)
-    labels = rng.integers(0, 10, 200)
-    confidence, correct = confidence_and_correctness(logits, labels)
-    np.testing.assert_array_equal(correct, logits.argmax(1) == labels)
-    probabilities = softmax(logits.astype(np.float64), axis=1)
-    from_probabilities = confidence_and_correctness(probabilities, labels, logits=False)
-    np.testing.assert_allclose(confidence, from_probabilities[0])
-    np.testing.assert_array_equal(correct, from_probabilities[1])
-
-
-def test_logits_given_as_probabilities_and_wrong_shapes_are_user_errors():
-    logits = np.random.default_rng(3).normal(size=(5, 3))
-    with pytest.raises(UserError, match="are they logits"):
-        confidence_and_correctness(logits, np.zeros(5, int), logits=False)
-    with pytest.raises(UserError, match=r"\[examples, classes\]"):
-        confidence_and_correctness(logits, np.zeros(4, int))
 
 
 def test_mean_maximum_score_by_decision_and_truth():

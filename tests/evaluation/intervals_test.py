@@ -4,6 +4,7 @@ from scipy import stats
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
+from lira_jax.evaluation import intervals as lib
 from lira_jax.evaluation.intervals import (
     clopper_pearson,
     example_intervals,
@@ -11,7 +12,7 @@ from lira_jax.evaluation.intervals import (
     target_intervals,
 )
 from lira_jax.evaluation.ranked import Ranked
-from lira_jax.evaluation.roc import auc, metrics, roc
+from lira_jax.evaluation.roc import TPR_AT, auc, metrics, roc
 
 _SIMULATIONS = 400
 # A nominal 95 % interval that truly holds 93 % falls below this in one test of 200.
@@ -144,6 +145,44 @@ def test_width_is_that_of_the_mean_of_the_targets(num_targets):
     expected = 2 * stats.t.ppf(0.975, num_targets - 1) * np.std(own, ddof=1) / np.sqrt(num_targets)
     assert high - low == pytest.approx(expected, rel=0.07)
     assert (high + low) / 2 == pytest.approx(auc(curve))
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy", "apart", "few", "noise", "unlike"])
+def test_resampled_metrics_are_those_of_all_thresholds(kind):
+    # Of thousands of thresholds few are looked at (_finer): none that matters may be passed over.
+    rng = np.random.default_rng(8)
+    members = rng.random((5, 3000)) < 0.4
+    scores = rng.normal(size=members.shape)
+    scores += members * {"noise": 0, "apart": 5}.get(kind, 1)
+    if kind == "heavy":
+        scores = rng.standard_cauchy(members.shape) * np.where(members, 3, 1)
+    elif kind == "few":
+        scores = np.round(scores)
+    elif kind == "unlike":
+        scores += 2 * rng.normal(size=(5, 1)) * members + np.arange(5)[:, None]
+    tp, fp = _alarms(scores, members)
+    draws = rng.multinomial(5, np.full(5, 0.2), size=50).astype(np.float64)
+    found = lib._resampled_metrics(draws, tp, fp)
+    for i, draw in enumerate(draws):
+        hits, alarms = draw @ tp, draw @ fp
+        tpr, fpr = hits / hits[-1], alarms / alarms[-1]
+        best, area = (1 + np.max(tpr - fpr)) / 2, np.diff(fpr) @ (tpr[1:] + tpr[:-1]) / 2
+        assert found["balanced_accuracy"][i] == pytest.approx(best, rel=1e-14)
+        assert found["auc"][i] == pytest.approx(area, rel=1e-12)
+        for name, most in TPR_AT.items():
+            assert found[name][i] == tpr[fpr <= most][-1]
+
+
+def _alarms(scores, members):
+    """True and false alarms [targets, thresholds] at every distinct score, and above all."""
+    at = np.append(np.inf, np.unique(scores)[::-1])
+    return (
+        np.stack([(own[:, None] >= at).sum(0) for own in (s[m] for s, m in rows)]).astype(float)
+        for rows in (
+            list(zip(scores, members, strict=True)),
+            list(zip(scores, ~members, strict=True)),
+        )
+    )
 
 
 def test_above_one_half_an_interval_is_symmetric_on_the_logit_scale():

@@ -54,6 +54,11 @@ def test_pairs_are_sorted_and_their_curve_is_that_of_the_scores():
         np.testing.assert_array_equal(ranked.values[pairs.inside], np.sort(own[inside]))
         np.testing.assert_array_equal(ranked.values[pairs.outside], np.sort(own[~inside]))
         assert pairs.size == 50
+        limits = np.array([0, 7, ranked.values.size], np.uint32)  # the last is above all
+        at = np.append(ranked.values[limits[:2]], np.inf)
+        hits, alarms = pairs.reach(limits)
+        np.testing.assert_array_equal(hits, (own[inside, None] >= at).sum(0))
+        np.testing.assert_array_equal(alarms, (own[~inside, None] >= at).sum(0))
     curve, expected = ranked.all().curve(), roc(scores.ravel(), members.ravel())
     np.testing.assert_array_equal(curve.fp, expected.fp)
     np.testing.assert_array_equal(curve.tp, expected.tp)

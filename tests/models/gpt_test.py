@@ -6,7 +6,7 @@ import pytest
 from lira_jax.errors import UserError
 from lira_jax.models import table
 from lira_jax.models import tokens as tokens_lib
-from lira_jax.models.gpt import rotated
+from lira_jax.models.gpt import attention, rotated
 
 
 @pytest.fixture(scope="module", params=["learned", "rotary"])
@@ -100,6 +100,38 @@ def test_dropout_is_of_training_alone(tiny):
         for d in (0.0, 0.5)
     ]
     np.testing.assert_array_equal(*scored)
+
+
+def test_attention_with_nothing_dropped_is_jaxs_own():
+    rng = np.random.default_rng(0)
+    q, k, v = (jnp.array(rng.normal(size=(2, 5, 3, 4)), jnp.float32) for _ in "qkv")
+    own = jax.nn.dot_product_attention(q, k, v, is_causal=True)
+    np.testing.assert_allclose(attention(q, k, v, lambda w: w), own, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_of_attention_are_dropped():
+    """With values that are all alike, only a weight that is gone changes what is attended to."""
+    ones = jnp.ones((1, 6, 1, 4))
+    halves = attention(ones, ones, ones, lambda w: w.at[..., ::2].set(0))
+    np.testing.assert_allclose(halves[0, :, 0, 0], [0, 1 / 2, 1 / 3, 2 / 4, 2 / 5, 3 / 6], 1e-6)
+
+
+def test_dropout_lets_no_later_token_through(tiny):
+    """By the gradient, in training: what is said of a token depends on earlier ones alone."""
+    variables, tokens = tiny
+    module = table.create("gpt_tiny", 11, width=16, text=True, dropout=0.3)
+
+    def said(tokens):
+        rngs = {"dropout": jax.random.key(3)}
+        return module.apply(variables, tokens, train=True, rngs=rngs)
+
+    before = np.array(said(tokens))
+    for t in range(6):
+        other = tokens.copy()
+        other[:, t] = (other[:, t] + 1) % 11
+        changed = (np.array(said(other)) != before).any((0, 2))
+        assert not changed[: t + 1].any()
+        assert changed[t + 1 :].all()
 
 
 def test_bfloat16_computes_while_weights_and_their_gradients_are_float32(tiny):

@@ -78,10 +78,17 @@ def _count(tree):
         ("resnet_imagenet", {}, (224, 224, 3), 1000, 25_557_032),
         ("resnet_cifar", {"depth": 20}, (32, 32, 3), 10, 272_474),
         pytest.param(
+            *("resnet_cifar", {"depth": 110}, (32, 32, 3), 10, 1_730_714), marks=pytest.mark.slow
+        ),
+        pytest.param(
             *("resnet_cifar_bottleneck", {}, (32, 32, 3), 10, 1_704_154), marks=pytest.mark.slow
         ),
         ("resnet9", {}, (32, 32, 3), 10, 6_573_120 + 10),  # counted in resnet9_test.py
         ("densenet", {}, (32, 32, 3), 10, 769_162),
+        pytest.param(  # the 25.6 million of Huang et al. 2017
+            *("densenet", {"depth": 190, "width": 40}, (32, 32, 3), 10, 25_624_430),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             *("densenet", {"depth": 190, "width": 40}, (32, 32, 3), 100, 25_821_620),
             marks=pytest.mark.slow,
@@ -315,7 +322,11 @@ def test_a_model_of_your_own():
         (".models:f", {}, "cannot import '.models'"),
         ("my_models:missing", {}, "my_models has no function 'missing'"),
         ("my_models:constant", {}, "my_models has no function 'constant'"),
-        ("my_models:number", {}, "must return a flax.linen Module, not int"),
+        (
+            "my_models:number",
+            {},
+            r"must return a flax.linen Module, not int; of an NNX .*to_linen\(Net, num_classes\)",
+        ),
         ("my_models:other", {}, "must take num_classes= and dtype="),
         (
             "my_models:linear",

@@ -34,7 +34,9 @@ def test_a_leak_is_said_with_its_interval_and_what_it_is_compared_with(attacks):
     assert "25.0\N{NO-BREAK SPACE}%, 95 % interval 20.0 to 30.0" in text["How sure that is"]
     assert "64 models." in text["How sure that is"]
     assert text["Compared with what"].startswith("Guessing reaches 1\N{NO-BREAK SPACE}%.")
-    assert text["Compared with what"].endswith("reaches 1.2\N{NO-BREAK SPACE}%.")
+    assert text["Compared with what"].endswith(
+        "reaches 1.2\N{NO-BREAK SPACE}% (95 % interval 1.0 to 2.0)."
+    )
     assert "20.0 percentage points" in text["What to do"]
 
 

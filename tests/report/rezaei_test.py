@@ -1,5 +1,7 @@
 """The tables of Rezaei and Liu of a run whose figures are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from lira_jax.attacks.shared.evidence import Evidence
 from lira_jax.attacks.shared.targets import Inside
 from lira_jax.audit import known_membership, known_ways
 from lira_jax.errors import UserError
+from lira_jax.evaluation.groups import GroupDecisions
 from lira_jax.report import rezaei
 
 SIGNALS = ["logits", "layers", "boundary_distance", "gradient_norms_w", "gradient_norms_x"]
@@ -70,9 +73,17 @@ def test_the_figures_are_those_of_the_target(found):
     assert (of_members, of_others) == pytest.approx((inside, outside), abs=0.01)
     assert [row[0] for row in of[5].rows[:2]] == ["mine, -1", "mine, -2"]
     assert of[5].rows[0][1:3] == of[5].rows[1][1:3] == ["100.00", "0.00"]
-    assert [row[1:3] for row in of[6].rows] == 2 * [["2.000", "2.000"]]
-    assert of[6].rows[0][3] == "50.00"
-    assert of[7].rows[0] == ["mine", *(4 * ["100.00"])]
+    assert [row[0] for row in of[6].rows] == ["mine, all", "mine, correct", "mine, misclassified"]
+    assert [row[1:3] for row in of[6].rows] == 3 * [["2.000", "2.000"]]
+    assert of[6].rows[1][3].startswith("50.00 [")
+    assert of[7].rows[0] == ["mine", *(4 * ["100.00 [100.0, 100.0]"])]
+
+
+def test_the_interval_is_students_over_classes():
+    figures = GroupDecisions(0.5, 0.5, 4, 0.6, 0.1, 0.5, 0.1)
+    assert figures.class_balanced_accuracy_margin == pytest.approx(3.182 * 0.1 / 2, rel=1e-3)
+    alone = dataclasses.replace(figures, num_classes=1, class_balanced_accuracy_sd=np.nan)
+    assert np.isnan(alone.class_balanced_accuracy_margin)
 
 
 def test_which_tables_are_asked_for():

@@ -3,6 +3,7 @@ import math
 
 from report import synthetic_run
 
+from lira_jax.attacks.selection import FOR_TEXT
 from lira_jax.attacks.table import ATTACKS
 from lira_jax.audit.results import FalsePositiveRate, ProbeResults, Results
 from lira_jax.evaluation.estimate import Estimate, Metric
@@ -109,7 +110,7 @@ def test_a_short_table_fits_and_says_what_it_leaves_out(tmp_path):
 
 
 def test_the_short_table_has_attacks_that_there_are():
-    assert set(terminal.RECOMMENDED) <= set(ATTACKS)
+    assert set(terminal.RECOMMENDED) <= {*ATTACKS, *FOR_TEXT.values()}
     assert terminal.RECOMMENDED[0] == wording.FIXED[0]
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lira_jax.errors import UserError
+from lira_jax.runs import folder as folder_lib
 from lira_jax.runs.folder import Folder
 
 
@@ -276,3 +277,21 @@ def test_a_manifest_that_stays_is_read_once_and_any_change_is_seen(folder, monke
         rewrite(manifest, entry, "b.npy")
     manifest.unlink()
     assert folder.dumps() == {}
+
+
+def test_a_dump_is_hashed_once_and_again_when_it_changes(folder, monkeypatch):
+    folder.write("a.npy", np.zeros(3))
+    path, hashed = folder.path / "a.npy", []
+    of_file = folder_lib.files.sha256
+    monkeypatch.setattr(folder_lib.files, "sha256", lambda p: hashed.append(p) or of_file(p))
+    folder.read("a.npy")
+    folder.read("a.npy")
+    assert len(hashed) == 2  # just written: a change may not show in its time yet
+    os.utime(path, (1e9, 1e9))
+    for _ in range(3):
+        folder.read("a.npy")
+    assert len(hashed) == 3
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"?")
+    with pytest.raises(UserError, match="does not match its sha256"):
+        folder.read("a.npy")

@@ -50,6 +50,16 @@ def test_one_that_always_predicts_the_frequent_class_learned_nothing_and_has_not
     )
 
 
+def test_few_members_are_said_to_be_too_few():
+    labels = np.arange(10) % 2
+    predicted = np.where(np.arange(10) < 1, 1 - labels, labels)
+    found = diagnose(predicting(predicted), labels, np.ones(10, bool))
+    assert found.learned_nothing == (
+        "90.0% of its own members are predicted right, and by chance 50.0% would be: 10 members "
+        "are too few to tell"
+    )
+
+
 def test_only_members_count():
     assert diagnose(right_on(0.9, others=0.0), LABELS, KEEP) == Diagnosis()
     assert diagnose(right_on(0.2, others=1.0), LABELS, KEEP).learned_nothing

@@ -1,5 +1,6 @@
 """The bench scripts run at a tiny size, and what they compute from timings is right."""
 
+import argparse
 import os
 import pathlib
 import re
@@ -98,6 +99,45 @@ def test_scoring_is_compared_with_the_forward_pass_of_training():
 
 
 @pytest.mark.slow
+def test_gradients_are_compared_by_form():
+    tiny = ("--forms=plain,patches", "--width=2", "--images=4", "--block=2", "--steps=2")
+    printed = _run("bench_gradients.py", *tiny, seconds=())
+    rows = re.findall(r"^(\w+) +(\d+) +(\d+) +(\d+) +(\d+)$", printed, re.M)
+    assert [form for form, *_ in rows] == ["plain", "patches"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripts")
+def test_what_is_timed_of_gradients_is_the_same_in_each_form_and_block():
+    import bench_gradients
+
+    sizes = argparse.Namespace(images=5, block=2, steps=3, width=2)
+    plain, patches = (bench_gradients.runs(form, sizes) for form in ("plain", "patches"))
+    found = {name: np.asarray(run()) for name, run in plain.items()}
+    at_once, in_blocks, one, in_a_loop = (found[name] for name in bench_gradients.COLUMNS)
+    assert at_once.shape == (5, 7)
+    np.testing.assert_allclose(in_blocks, at_once, rtol=1e-3)
+    assert one.shape == in_a_loop.shape == (5, 32, 32, 3)
+    assert np.abs(one).max() > 0
+    for name, run in patches.items():
+        size = np.abs(found[name]).max()
+        np.testing.assert_allclose(np.asarray(run()), found[name], rtol=1e-3, atol=1e-4 * size)
+
+
+@pytest.mark.slow
+def test_signals_are_counted_in_forward_passes():
+    printed = _run(
+        "bench_score.py",
+        *("--models=mlp", "--num_models=1", "--images=8", "--batch_size=4"),
+        "--signals=layers,gradient_norms_w",
+    )
+    assert _rows(printed) == {"phi", "layers", "gradient_norms_w"}
+    costs = re.findall(r"^(\w+) costs ([\d.]+) forward passes$", printed, re.M)
+    assert [name for name, _ in costs] == ["layers", "gradient_norms_w"]
+    assert "MiB in batches of" in printed
+
+
+@pytest.mark.slow
 def test_scaling_has_a_line_for_every_stage_and_size():
     sizes = ("--models=2,4", "--examples=128,256", "--devices=1,2", "--attack_models=8,16")
     printed = _run("bench_scaling.py", *sizes, "--attack_examples=20,40", "--queries=1,2")
@@ -171,15 +211,13 @@ def test_only_points_off_the_line_are_marked(capsys):
 
 
 @pytest.mark.usefixtures("scripts")
-@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet", "resnet"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "wide_resnet", "resnet", "gpt_tiny"])
 def test_torch_networks_have_as_many_parameters(model):
     pytest.importorskip("torch", reason="PyTorch is no dependency")
     import bench_torch
     import bench_train
     import jax
-    import numpy as np
 
-    from lira_jax.data.dataset import Dataset
     from lira_jax.experiment import Experiment
     from lira_jax.models import network
 
@@ -188,11 +226,47 @@ def test_torch_networks_have_as_many_parameters(model):
         "cnn": {"width": 4},
         "wide_resnet": {"depth": 10, "width": 2},
         "resnet": {"depth": 18},
+        "gpt_tiny": bench_train.OF_TEXT,
     }[model]
-    experiment, shape = Experiment(model=model, **options), bench_train.SHAPES[model]
-    ours = network.make(
-        experiment, Dataset(np.zeros((1, *shape), np.uint8), None, num_classes=10)
-    ).shapes["params"]
-    body, head = bench_torch.NETWORKS[model](experiment, shape)
-    theirs = [p.numel() for part in (body, head) for p in part.parameters()]
+    text = model in bench_train.TEXT
+    shape = (64,) if text else bench_train.SHAPES[model]
+    experiment = Experiment(model=model, **options)
+    case = bench_train.Case(experiment, shape, 1, (), 256 if text else 0)
+    ours = network.make(experiment, case.dataset()).shapes["params"]
+    theirs = [p.numel() for p in bench_torch.network_of(case).parameters()]
     assert sum(theirs) == sum(leaf.size for leaf in jax.tree.leaves(ours))
+
+
+@pytest.mark.usefixtures("scripts")
+def test_torchs_gpt_says_what_ours_does():
+    torch = pytest.importorskip("torch", reason="PyTorch is no dependency")
+    import bench_torch
+    import bench_train
+
+    from lira_jax.experiment import Experiment
+    from lira_jax.models import table
+
+    case = bench_train.Case(
+        Experiment(model="gpt_tiny", **bench_train.OF_TEXT), (8,), 1, (), vocabulary=11
+    )
+    theirs = bench_torch.network_of(case).eval()
+    weights = {n: p.detach().numpy() for n, p in theirs.named_parameters()}
+
+    def dense(name):
+        return {"kernel": weights[f"{name}.weight"].T, "bias": weights[f"{name}.bias"]}
+
+    def norm(name):
+        return {"scale": weights[f"{name}.weight"], "bias": weights[f"{name}.bias"]}
+
+    params = {n: weights[n] for n in ("start", "positions")}
+    params |= {"tokens": {"embedding": weights["tokens.weight"]}, "norm": norm("norm")}
+    for i in range(2):
+        at = f"blocks.{i}."
+        layers = {n: dense(at + n) for n in ("qkv", "attention", "wide", "narrow")}
+        layers |= {n: norm(at + n) for n in ("norm_attention", "norm_dense")}
+        params[f"block_{i}"] = layers
+    x = np.random.default_rng(0).integers(0, 11, (3, 8))
+    module = table.create("gpt_tiny", 11, text=True)
+    ours = module.apply({"params": params}, x, train=False)
+    with torch.no_grad():
+        np.testing.assert_allclose(theirs(torch.from_numpy(x)).numpy(), ours, atol=1e-5)

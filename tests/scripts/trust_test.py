@@ -55,6 +55,15 @@ def test_an_end_is_judged_by_its_status_and_by_what_is_said(scripts, stage, stat
     assert Ended(stage, status, said).wrong == wrong
 
 
+def test_what_libraries_say_is_no_fault_where_it_was_asked_for(scripts):
+    from faults.commands import Ended
+
+    said = "I1127 15:58:02.055712 140018861398912 cache_key.py:157] hash of XLA flags\n"
+    assert Ended("train", 0, said).wrong == "traceback"
+    assert Ended("train", 0, said, chatty=True).wrong == ""
+    assert Ended("train", 0, said + "Traceback (most recent call last):\n", chatty=True).wrong
+
+
 def test_other_numbers_and_temporary_files_are_seen(case):
     case.compare(case.whole)
     case.check_leftovers()

@@ -87,3 +87,36 @@ def test_a_flat_model_has_none_and_no_error():
         lambda _, x: jnp.tile(jnp.array([1.0, 0]), (len(x), 1)), np.ones((2, 3)), [0, 1]
     )
     assert np.isnan(found).all()
+
+
+def test_in_a_batch_each_is_what_it_is_alone():
+    """Of a batch some walk long, some find nothing, and others take their places meanwhile."""
+    weights = RNG.normal(size=(4, 3))
+
+    def outputs(_, x):
+        return x @ weights.astype(np.float32) + jnp.sin(2 * x[:, :3])
+
+    x, y = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
+    found = distances(outputs, x, y, step=0.1, steps=30)
+    assert 5 < np.isnan(found).sum() < 45
+    alone = np.concatenate(
+        [distances(outputs, x[i : i + 1], y[i : i + 1], step=0.1, steps=30) for i in range(50)]
+    )
+    np.testing.assert_allclose(found, alone, atol=3e-5)
+
+
+def test_a_batch_takes_as_many_turns_as_its_examples_take_steps():
+    """And not as many, for each of its blocks, as the one that takes most."""
+    turns = []
+
+    def outputs(_, x):
+        if len(x) < 64:  # a walk, not the whole batch
+            jax.debug.callback(lambda: turns.append(1))
+        return jnp.stack([1 - x[:, 0], x[:, 0] - 1], -1)
+
+    x = np.full((64, 1), 0.85)  # two steps from the boundary
+    x[::8] = 50.0  # misclassified: they walk away from it, to no end
+    found = distances(outputs, x, np.zeros(64), step=0.1, steps=40)
+    jax.effects_barrier()
+    assert np.isnan(found).sum() == 8
+    assert 41 <= len(turns) <= 41 + 56 // 8 * 3

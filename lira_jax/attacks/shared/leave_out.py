@@ -51,13 +51,24 @@ def next_member(member: np.ndarray, targets: np.ndarray) -> np.ndarray:
       int [targets, examples]; the target itself where it is in the list, -1 where the list is
       empty.
     """
-    num_models = len(member)
-    index = np.arange(num_models)[:, None]
-    # Past the last member the search starts again at the first: num_models + its index.
-    ahead = np.where(member, index, num_models + member.argmax(0))
-    ahead = np.minimum.accumulate(ahead[::-1], axis=0)[::-1][targets]
-    ahead %= num_models
-    return np.where(member.any(0), ahead, -1)
+    num_models, num_examples = member.shape
+    flat = member.T.ravel()  # example by example
+    index = np.flatnonzero(flat)
+    if not index.size:
+        return np.full((len(targets), num_examples), -1)
+    # How many members there are before a model, in its example and in those before it, is the place
+    # of the next member among them all; past an example's last, the search begins anew at its
+    # first.
+    ahead: np.ndarray = np.cumsum(flat, dtype=np.int32 if flat.size < 2**31 else np.int64)
+    ahead -= flat
+    ahead = ahead.reshape(num_examples, num_models).take(targets, axis=1)
+    count = member.sum(0)
+    end = np.cumsum(count)
+    np.copyto(ahead, (end - count)[:, None], where=ahead == end[:, None])
+    found = (index % num_models).take(ahead, mode="clip")
+    if not count.all():
+        found[count == 0] = -1
+    return np.ascontiguousarray(found.T)
 
 
 def partners(keep: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -109,9 +120,16 @@ def deleted(
       models int [targets, examples], whose score is deleted; and whether there is one, bool
       [targets, examples], or [1, examples] where it is the same for all targets.
     """
+    lost = loses(member, targets, partner)
     if partner:
-        return next_member(member, targets), np.any(member, axis=0, keepdims=True)
-    return np.broadcast_to(targets[:, None], (len(targets), member.shape[1])), member[targets]
+        return next_member(member, targets), lost
+    return np.broadcast_to(targets[:, None], lost.shape), lost
+
+
+def loses(member: np.ndarray, targets: np.ndarray, partner: bool = True) -> np.ndarray:
+    """Whether a list loses a score for each target, bool [targets, examples], or [1, examples]
+    where it is the same for all targets; arguments as for `deleted`."""
+    return np.any(member, axis=0, keepdims=True) if partner else member[targets]
 
 
 def list_moments(
@@ -149,19 +167,20 @@ def list_moments(
         if targets is None:
             return count[None], mean + centre, np.fmax(ss, 0)
 
-        which, loses = deleted(member, targets, partner)
-        left = count - loses
+        which, lost = deleted(member, targets, partner)
+        left = count - lost
         gone = _rows(x.reshape(phi.shape), which)
         gone -= mean
         if not partner:
-            gone *= loses[..., None]  # a score at the mean changes nothing
-        mean_left = gone / -left[..., None]
+            gone *= lost[..., None]  # a score at the mean changes nothing
+        count, left = _per_query(count[None], num_queries), _per_query(left, num_queries)
+        mean_left = gone / -left
         mean_left += mean + centre
         gone *= gone
-        gone *= -(count / left)[..., None]
+        gone *= -(count / left)
         gone += ss
     ss_left = np.fmax(gone, 0, out=gone)  # rounding can leave less than 0, an empty list NaN
-    return left, mean_left, ss_left
+    return left[..., 0], mean_left, ss_left
 
 
 def moments(
@@ -256,9 +275,15 @@ def medians(
     )
 
 
+def _per_query(count: np.ndarray, num_queries: int) -> np.ndarray:
+    """A number of each list, [..., examples], for each query: what is divided by it is faster so
+    than by one number for a few queries at a time."""
+    return np.repeat(count[..., None], num_queries, axis=-1)
+
+
 def _rows(x: np.ndarray, models: np.ndarray) -> np.ndarray:
     """x[models[t, i], i] for x [models, examples, queries] -> a copy [targets, examples,
     queries]."""
-    num_models, num_examples, num_queries = x.shape
-    flat = models % num_models * num_examples + np.arange(num_examples)
+    _, num_examples, num_queries = x.shape
+    flat = models * num_examples + np.arange(num_examples)  # model -1 is the last
     return x.reshape(-1, num_queries).take(flat, axis=0)

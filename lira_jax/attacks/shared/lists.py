@@ -52,7 +52,7 @@ class Fewest:
         where it is the same for all."""
         enough = np.ones((1, inputs.keep.shape[1]), bool)
         for member, number in ((inputs.keep, self.num_in), (~inputs.keep, self.num_out)):
-            gone = 0 if inputs.targets is None else inputs.deleted(member)[1]
+            gone = 0 if inputs.targets is None else inputs.loses(member)
             enough = enough & (member.sum(0) - gone >= number)
         return enough
 

@@ -18,6 +18,9 @@ from lira_jax.attacks.shared.plain import is_plain
 from lira_jax.attacks.shared.texts import FACTS
 from lira_jax.errors import UserError
 
+_TOGETHER = 2**21
+"""Logits that are read at a time for a statistic: threads for fewer cost more than they do."""
+
 
 class Saved(Protocol):
     """A signal of models [models, all examples, ...]: an array, or what reads a model's array when
@@ -149,8 +152,9 @@ class Signals(Mapping[str, np.ndarray]):
     def statistic(self, function: statistics.Statistic) -> np.ndarray:
         """A statistic of the plain logits, float64 [models, examples].
 
-        It is kept, for several attacks judge by the same. The logits are read model by model and
-        not kept, unless something else has asked for all: memory does not grow with the classes.
+        It is kept, for several attacks judge by the same. The logits are read a few models at a
+        time and not kept, unless something else has asked for all: memory does not grow with the
+        classes.
 
         Raises:
           UserError: no logits are saved.
@@ -163,9 +167,13 @@ class Signals(Mapping[str, np.ndarray]):
                 found = statistics.of_models(function, self["logits"], labels)
             else:
                 found = np.empty((self.num_models, len(labels)))
+                first, few = 0, []
                 for model in range(self.num_models):
-                    one = self.row("logits", model)[None]
-                    found[model] = statistics.of_models(function, one, labels)[0]
+                    few.append(self.row("logits", model))
+                    if len(few) * few[0].size >= _TOGETHER or model + 1 == self.num_models:
+                        of_few = statistics.of_models(function, np.stack(few), labels)
+                        found[first : model + 1] = of_few
+                        first, few = model + 1, []
             found.flags.writeable = False  # whoever asks again gets the same array
             self._statistics[function] = found
         return self._statistics[function]

@@ -83,11 +83,14 @@ def list_terms(
     """
     used = count >= 2
     freedom = np.where(used, count - 1, 1)
-    offset = np.log(freedom / 2) - scipy.special.digamma(freedom / 2)
-    e = np.log(np.maximum(ss / freedom[..., None], floor))
+    half = np.arange(1, freedom.max() + 1) / 2  # many lists have one length
+    offset = (np.log(half) - scipy.special.digamma(half))[freedom - 1]
+    e = np.maximum(ss / freedom[..., None], floor)
+    np.log(e, out=e)
     e += offset[..., None]
-    e *= used[..., None]
-    return used, e, scipy.special.polygamma(1, freedom / 2) * used
+    if not used.all():
+        e *= used[..., None]
+    return used, e, scipy.special.polygamma(1, half)[freedom - 1] * used
 
 
 def fit(sums: Sums, floor: float, freedom: float | None = None) -> VariancePrior:

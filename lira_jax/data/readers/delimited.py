@@ -282,7 +282,10 @@ def _wrong(cell: str, word: bool) -> str | None:
         wrong = f"has {cell!r} where other lines have words; label all alike"
         return wrong if _is_number(cell) else None
     if not _is_number(cell):
-        return f"has {cell[:40]!r} where a number should be; write it like 1234.5"
+        fix = "write it like 1234.5"
+        if any(letter.isalpha() for letter in cell) and not any(map(str.isdigit, cell)):
+            fix = "write words as numbers (a column of 0 and 1 for each), or remove the column"
+        return f"has {cell[:40]!r} where a number should be; {fix}"
     number = float(_TRUTH.get(cell, cell))
     if not np.isfinite(number):
         return f"has {cell[:40]!r}, too large for a number; scale the column"

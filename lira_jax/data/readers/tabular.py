@@ -146,7 +146,7 @@ def _from_zero(data: Dataset, source: str, column: str = "y") -> Dataset:
         shown = ", ".join(f"{label:.16g}" for label in labels[:5])
         raise UserError(
             f"{source}: labels in {column} are {shown}, ...; number the classes 0..K-1 or 1..K "
-            "without a gap"
+            "without a gap; if another column has the labels, call it label in a header"
         )
     y_test = None if data.y_test is None else data.y_test - first
     return dataclasses.replace(data, y=data.y - first, y_test=y_test)

@@ -50,12 +50,18 @@ def read(path: pathlib.Path, settings: Settings) -> Dataset:
     Raises:
       UserError: no text, an unknown unit or tokenizer, or nothing long enough.
     """
+    return of_documents(*documents.read(path), settings, f"--data_path={path}")
+
+
+def of_documents(
+    pool: list[str], tests: list[str] | None, settings: Settings, source: str
+) -> Dataset:
+    """The same of documents of the pool, and of the test set or None; errors name the source."""
     window = settings.length_of_window()
     if settings.context < sequences.SHORTEST:
         raise UserError(f"--context={settings.context}: give at least {sequences.SHORTEST} tokens")
-    pool, tests = documents.read(path)
     if not any(text.strip() for text in pool):
-        raise UserError("it holds no text; give a file with some")
+        raise UserError(f"{source}: no text in it; give some")
     tokenizer = tokenizers.make(settings.tokenizer, pool)
     x = _tokens(pool, settings, window, tokenizer)
     x_test = None if tests is None else _tokens(tests, settings, window, tokenizer)

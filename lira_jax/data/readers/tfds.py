@@ -1,10 +1,13 @@
 """TensorFlow Datasets, read from array_record files without TensorFlow."""
 
 import importlib.util
+import platform
+from collections.abc import Iterator
 
 import numpy as np
 
 from lira_jax.data.dataset import Dataset
+from lira_jax.data.readers import text
 from lira_jax.data.readers.reading import one_line
 from lira_jax.errors import UserError
 
@@ -12,7 +15,16 @@ _RECORDS_AT_ONCE = 1024
 _PACKAGES = "tensorflow-datasets array_record importlib_resources"
 
 
-def read(name: str, data_dir: str = "", splits: str = "", test_splits: str = "") -> Dataset:
+_TEXT = "text"
+
+
+def read(
+    name: str,
+    data_dir: str = "",
+    splits: str = "",
+    test_splits: str = "",
+    as_tokens: text.Settings | None = None,
+) -> Dataset:
     """Reads a data set that tfds has prepared; one that is not prepared yet is, if TensorFlow is
     installed.
 
@@ -23,14 +35,16 @@ def read(name: str, data_dir: str = "", splits: str = "", test_splits: str = "")
       splits: The splits that make up x, joined by "+", slices such as train[:50%] allowed; "" for
         train.
       test_splits: The same for x_test; "" for test, if there is one and `splits` does not use it.
+      as_tokens: How text becomes sequences.
 
     Returns:
       x and y from the supervised keys of the data set (else image and label), class_names from its
-      labels.
+      labels. Where the first of these is text, or there are none and a feature is called text,
+      each text is a document (text.py).
 
     Raises:
-      UserError: Unknown, unprepared without TensorFlow, a package or split missing, no image and
-        label in it.
+      UserError: Unknown, unprepared without TensorFlow, a package or split missing, neither text
+        nor image and label in it.
     """
     source = f"--dataset=tfds:{name}"
     try:
@@ -40,7 +54,7 @@ def read(name: str, data_dir: str = "", splits: str = "", test_splits: str = "")
         if not builder.is_prepared():
             _prepare(builder, name, data_dir, source)
             builder = _builder(tfds, name, data_dir, source)
-        return _read(builder, splits, test_splits, source)
+        return _read(builder, splits, test_splits, as_tokens or text.Settings(), source)
     except (
         ImportError
     ) as error:  # tfds imports most of its packages late, and does not require all of them
@@ -68,10 +82,11 @@ def _builder(tfds, name: str, data_dir: str, source: str):
 
 def _prepare(builder, name: str, data_dir: str, source: str) -> None:
     if importlib.util.find_spec("tensorflow") is None:
+        tensorflow = "tensorflow-cpu" if platform.machine() == "x86_64" else "tensorflow"
         where = f"data_dir={data_dir!r}, " if data_dir else ""
         raise UserError(
             f"{source}: not prepared in {builder.data_dir}, and preparing needs TensorFlow; run: "
-            f'pip install tensorflow-cpu {_PACKAGES} && python -c "import tensorflow_datasets as '
+            f'pip install {tensorflow} && python -c "import tensorflow_datasets as '
             "tfds; "
             f"tfds.builder({name!r}, {where}file_format='array_record').download_and_prepare()\""
         )
@@ -86,7 +101,7 @@ def _prepare(builder, name: str, data_dir: str, source: str) -> None:
         ) from error
 
 
-def _read(builder, splits: str, test_splits: str, source: str) -> Dataset:
+def _read(builder, splits: str, test_splits: str, as_tokens: text.Settings, source: str) -> Dataset:
     pool = (splits or "train").split("+")
     if test_splits:
         test = test_splits.split("+")
@@ -99,15 +114,29 @@ def _read(builder, splits: str, test_splits: str, source: str) -> Dataset:
         )
     features, keys = builder.info.features, builder.info.supervised_keys
     if not (keys and len(keys) == 2 and all(isinstance(key, str) for key in keys)):
-        keys = ("image", "label")
+        keys = (_TEXT,) if _TEXT in features else ("image", "label")
+    if keys[0] in features and _is_text(features[keys[0]]):
+        documents = [_documents(builder, part, keys[0], source) for part in (pool, test)]
+        return text.of_documents(documents[0], documents[1] if test else None, as_tokens, source)
+    if as_tokens != text.Settings():
+        raise UserError(
+            f"{source}: it is no text (it has: {', '.join(features)}); leave --unit, --tokenizer "
+            "and --context out"
+        )
     if any(key not in features for key in keys):
         raise UserError(
-            f"{source}: no image and label in it (it has: {', '.join(features)}); use --dataset=npz"
+            f"{source}: neither text nor image and label in it (it has: {', '.join(features)}); "
+            "use --dataset=npz"
         )
     x, y = _arrays(builder, pool, keys, source)
     x_test, y_test = _arrays(builder, test, keys, source) if test else (None, None)
     names = tuple(getattr(features[keys[1]], "names", None) or ())
     return Dataset(x, y, x_test, y_test, class_names=names)
+
+
+def _is_text(feature) -> bool:
+    """Whether a feature is one string an example: Text, or a scalar of that type."""
+    return getattr(feature, "shape", None) == () and feature.np_dtype == np.object_
 
 
 def _whole(split: str) -> str:
@@ -117,7 +146,24 @@ def _whole(split: str) -> str:
 def _arrays(
     builder, splits: list[str], keys: tuple[str, str], source: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, y = [], []
+    records = list(_records(builder, splits, source))
+    x = [np.asarray(record[keys[0]]) for record in records]
+    shapes = sorted({example.shape for example in x})
+    if len(shapes) > 1:
+        raise UserError(
+            f"{source}: examples of shapes {shapes[0]} and {shapes[1]}; use a set with one shape"
+        )
+    return np.stack(x), np.asarray([record[keys[1]] for record in records])
+
+
+def _documents(builder, splits: list[str], key: str, source: str) -> list[str]:
+    try:
+        return [bytes(record[key]).decode() for record in _records(builder, splits, source)]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source}: {key} is not UTF-8 ({error.reason}); use another set") from None
+
+
+def _records(builder, splits: list[str], source: str) -> Iterator[dict]:
     for split in splits:
         if _whole(split) not in builder.info.splits:
             raise UserError(
@@ -127,9 +173,7 @@ def _arrays(
             records = builder.as_data_source(split)
             for start in range(0, len(records), _RECORDS_AT_ONCE):
                 indices = list(range(start, min(start + _RECORDS_AT_ONCE, len(records))))
-                for record in records.__getitems__(indices):
-                    x.append(np.asarray(record[keys[0]]))
-                    y.append(record[keys[1]])
+                yield from records.__getitems__(indices)
         except ImportError:
             raise
         except (
@@ -139,9 +183,3 @@ def _arrays(
                 f"{source}: cannot read {split!r} ({one_line(error)}); correct the split or "
                 "prepare it again"
             ) from error
-    shapes = sorted({example.shape for example in x})
-    if len(shapes) > 1:
-        raise UserError(
-            f"{source}: examples of shapes {shapes[0]} and {shapes[1]}; use a set with one shape"
-        )
-    return np.stack(x), np.asarray(y)

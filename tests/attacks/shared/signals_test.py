@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lira_jax.attacks.shared import signals as signals_lib
 from lira_jax.attacks.shared import statistics
 from lira_jax.attacks.shared.derived import DERIVED
 from lira_jax.attacks.shared.signals import Signals
@@ -129,3 +130,11 @@ def test_a_run_without_outputs_of_classes_is_not_told_to_save_logits_without_con
             own[name]
     with pytest.raises(UserError, match=r"--signals=closeness,merlin$"):
         own["merlin"]
+
+
+@pytest.mark.parametrize("together", [1, 24, 30, 10**6])  # logits; a model has 12
+def test_a_statistic_does_not_depend_on_how_many_models_are_read_together(together, monkeypatch):
+    monkeypatch.setattr(signals_lib, "_TOGETHER", together)
+    logits = np.random.default_rng(1).normal(size=(5, 4, 3)).astype(np.float32)
+    found = Signals({"logits": Files(logits)}, LABELS).statistic(statistics.entropy)
+    np.testing.assert_array_equal(found, statistics.entropy(logits, LABELS))

@@ -160,6 +160,7 @@ def _line(number, text):
         ("1;2;-inf;4", r"column 3 \('b'\) has no value, but '-inf'"),
         ("1;2;3;", r"column 4 \('c'\) has no value"),
         ("1;2,5;3;4", r"column 2 \('a'\) has '2,5' where a number should be; write it like 1234.5"),
+        ("1;Rome;3;4", r"column 2 \('a'\) has 'Rome' where a number should be; write words as n"),
         ('1;"1,234";3;4', r"column 2 \('a'\) has '1,234' where"),
         ("1;1_000;3;4", r"column 2 \('a'\) has '1_000' where"),
         ("1;1 000;3;4", r"column 2 \('a'\) has '1 000' where"),

@@ -10,23 +10,15 @@ import textwrap
 
 import numpy as np
 import pytest
+from array_record.python import array_record_module as writers
+from PIL import Image
 from sklearn.datasets import load_digits
 
+from lira_jax.data import load
 from lira_jax.data.dataset import Dataset, check, fingerprint
 from lira_jax.data.readers import tfds as reader
+from lira_jax.data.readers.text import Settings
 from lira_jax.errors import UserError
-
-
-def _installed(module):
-    """The module; without it tests skip, but not where the extra is said to be installed."""
-    if os.environ.get("LIRA_JAX_TFDS_INSTALLED"):
-        return importlib.import_module(module)
-    return pytest.importorskip(module, reason="pip install -e '.[tfds]' for it")
-
-
-_installed("tensorflow_datasets")
-writers = _installed("array_record.python.array_record_module")
-Image = _installed("PIL.Image")
 
 X = (load_digits().images[:30, ..., None] * 15).astype(np.uint8)
 Y = load_digits().target[:30]
@@ -248,9 +240,77 @@ def test_images_of_several_sizes_are_refused(tmp_path):
 def test_a_missing_image_is_told(tmp_path):
     data_dir = _write_prepared(tmp_path, names=("scan", "digit"), supervised=False)
     with pytest.raises(
-        UserError, match=r"no image and label in it \(it has: (digit, scan|scan, digit)\)"
+        UserError,
+        match=r"neither text nor image and label in it \(it has: (digit, scan|scan, digit)\)",
     ):
         reader.read("tiny_digits", data_dir)
+
+
+TEXTS = {"train": ["To be, or not\nto be", "that is", "caf\u00e9"], "test": ["the question"]}
+
+
+def _write_texts(data_dir, supervised=True, encoding="utf-8"):
+    """What tfds leaves on disk of a set of texts with labels."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    folder = data_dir / "tiny_texts" / "1.0.0"
+    folder.mkdir(parents=True)
+    info = {"fileFormat": "array_record", "name": "tiny_texts", "version": "1.0.0", "splits": []}
+    for split, texts in TEXTS.items():
+        file = folder / f"tiny_texts-{split}.array_record-00000-of-00001"
+        writer = writers.ArrayRecordWriter(str(file), "group_size:1")
+        for text in texts:
+            example = tf_example_pb2.Example()
+            example.features.feature["text"].bytes_list.value.append(text.encode(encoding))
+            example.features.feature["label"].int64_list.value.append(0)
+            writer.write(example.SerializeToString())
+        writer.close()
+        template = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+        lengths = {"shardLengths": [str(len(texts))], "numBytes": "1"}
+        info["splits"].append({"name": split, "filepathTemplate": template, **lengths})
+    if supervised:
+        items = [{"featureKey": "text"}, {"featureKey": "label"}]
+        info["supervisedKeys"] = {"tuple": {"items": items}}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    module = "tensorflow_datasets.core.features"
+    features = {
+        "text": {"text": {}, "pythonClassName": f"{module}.text_feature.Text"},
+        "label": {
+            "classLabel": {"numClasses": "2"},
+            "pythonClassName": f"{module}.class_label_feature.ClassLabel",
+        },
+    }
+    name = f"{module}.features_dict.FeaturesDict"
+    (folder / "features.json").write_text(
+        json.dumps({"featuresDict": {"features": features}, "pythonClassName": name})
+    )
+    return str(data_dir)
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(), ["To be, or not", "to be", "that is", "caf\u00e9"]),
+        (Settings("document"), ["To be, or not\nto be", "that is", "caf\u00e9"]),
+    ],
+)
+def test_texts_are_documents(tmp_path, supervised, settings, expected):
+    folder = _write_texts(tmp_path, supervised)
+    found = load.load("tfds:tiny_texts", data_dir=folder, as_tokens=settings)
+    texts = [[found.tokenizer.decode(row[row >= 0]) for row in x] for x in (found.x, found.x_test)]
+    assert texts == [expected, ["the question"]]
+    assert found.is_text
+
+
+def test_texts_of_another_encoding_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^--dataset=tfds:tiny_texts: text is not UTF-8"):
+        reader.read("tiny_texts", _write_texts(tmp_path, encoding="latin-1"))
+
+
+def test_images_have_no_use_for_how_text_is_cut(data_dir):
+    with pytest.raises(UserError, match=r"no text .*leave --unit, --tokenizer and --context"):
+        load.load("tfds:tiny_digits", data_dir=data_dir, as_tokens=Settings("document"))
 
 
 def test_a_damaged_file_is_told_in_one_line(data_dir):
@@ -278,7 +338,8 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_a_set_is_prepared_with_tensorflow_and_read_without(tmp_path):
-    _installed("tensorflow")
+    if not os.environ.get("LIRA_JAX_TENSORFLOW_INSTALLED"):  # where it is, this must not skip
+        pytest.importorskip("tensorflow", reason="pip install -e '.[tfds]' for it")
     import tensorflow_datasets as tfds
 
     class LiraTinyDigits(tfds.core.GeneratorBasedBuilder):
