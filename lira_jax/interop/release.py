@@ -66,7 +66,7 @@ def release(
                 given = _averaged(run, experiment, model, plain_logits(logits), chosen.number)
             else:
                 given = released(np.asarray(logits), chosen)
-            seconds = np.float32([time.perf_counter() - began])
+            seconds = np.array([time.perf_counter() - began], np.float32)
             by_query = given if given.ndim == 3 else given[:, None]
             run.write(view.seconds(model), seconds)
             run.write(view.signal("logits", model), given)

@@ -56,9 +56,10 @@ def read(run: RunDirectory) -> Entry:
     of_each = [r["chunk_seconds"] / r["chunk_models"] for r in trained if r.get("chunk_models")]
     seconds = sum(of_each) / len(of_each) if of_each else math.nan
     if found.results.release:
-        files = [layout.released(found.results.release).seconds(t) for t in found.results.targets]
+        view, models = layout.released(found.results.release), found.results.targets
+        files = [view.seconds(model) for model in models if isinstance(model, int)]
         # Runs of before November 2026 do not know them.
-        known = all(map(home.has, files))
+        known = bool(files) and all(map(home.has, files))
         seconds += float(np.mean([home.read(f) for f in files])) if known else math.nan
     naive = run.path / NAIVE
     return Entry(
