@@ -97,7 +97,8 @@ def _header(config: str) -> str:
 
 def command(config: str) -> str:
     """The first command of a config's header."""
-    return re.search(r"^# +(scripts/train_shadows.sh .*?)(?: \\)?$", _header(config), re.M)[1]
+    starts = r"scripts/\w+\.sh|lira-train"
+    return re.search(rf"^# +((?:{starts}) .*?)(?: \\)?$", _header(config), re.M)[1]
 
 
 def expected(line: Line) -> str:

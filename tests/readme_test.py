@@ -233,6 +233,7 @@ def test_every_page_is_in_the_sites_menu_and_is_reached_from_the_readme():
 def test_configs_say_what_they_are_and_have_known_flags(config):
     text = config.read_text()
     assert text.startswith("# ")
-    assert re.search(r"^#   (?:python )?scripts/\w+\.(?:sh|py) configs/" + config.name, text, re.M)
+    starts = r"(?:python )?scripts/\w+\.(?:sh|py) |lira-train --flagfile="
+    assert re.search(rf"^#   (?:{starts})configs/{config.name}", text, re.M)
     for name in re.findall(r"^--(\w+)", text, re.M):
         assert name in FLAGS, name

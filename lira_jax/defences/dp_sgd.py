@@ -13,7 +13,8 @@ from lira_jax.errors import UserError
 from lira_jax.models.recipe import Batch
 from lira_jax.models.table import has_convolution
 
-_NUMBERS = 16_000_000  # of per-example gradients side by side in one model: 64 MB
+_NUMBERS, _NUMBERS_ON_CPU = 16_000_000, 1_000_000
+"""Of per-example gradients side by side in one model: 64 MB, and 4 MB, which caches hold."""
 
 
 def gradient_rule(*, clip: float, noise: float, expected: int, block: int = 0) -> Callable:
@@ -25,7 +26,8 @@ def gradient_rule(*, clip: float, noise: float, expected: int, block: int = 0) -
       clip: C, largest norm of an example's gradient, over all parameters together.
       noise: sigma, standard deviation of the noise in multiples of C.
       expected: batch size that the sum is divided by, whatever the batch really holds.
-      block: examples whose gradients are held at the same time; 0 for as many as 64 MB hold.
+      block: examples whose gradients are held at the same time; 0 for as many as 64 MB hold, or
+        4 MB on a CPU.
     """
 
     def gradient(loss_of: Callable, params, batch: Batch, key):
@@ -33,30 +35,76 @@ def gradient_rule(*, clip: float, noise: float, expected: int, block: int = 0) -
 
         def of_example(one: Batch, key):
             alone = jax.tree.map(lambda a: a[None], one)._replace(weights=jnp.ones(1))
-            slopes = jax.value_and_grad(loss_of, has_aux=True)
-            (loss, _), slope = slopes(params, alone, key)
-            share = one.weights * jnp.minimum(1, clip / jnp.maximum(_norm(slope), 1e-30))
-            # Padding may have any gradient, even NaN.
-            return jax.tree.map(lambda g: jnp.where(one.weights > 0, share * g, 0), slope), loss
+            (loss, _), slope = jax.value_and_grad(loss_of, has_aux=True)(params, alone, key)
+            return loss, [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(slope)]
 
         def of_block(total, block):
-            slopes, losses = jax.vmap(of_example)(*block)
-            return jax.tree.map(lambda t, s: t + s.sum(0), total, slopes), losses
+            examples, keys = block
+            losses, slopes = jax.vmap(of_example)(examples, keys)
+            share = shares(sum(squares(s) for s in slopes), examples.weights, clip)
+            # A matrix product: XLA:CPU adds up the rows of a long matrix ten times as slowly.
+            products = [jnp.matmul(share, s, precision="highest") for s in slopes]
+            return [t + p for t, p in zip(total, products, strict=True)], losses
 
         size = len(batch.weights)
         number = math.ceil(size / _block(params, size, block))
-        filled = jax.tree.map(lambda a: _split(a, number), batch)
+        filled = jax.tree.map(lambda a: _split(a, number), padded_by_real(batch))
         blocks = filled, jax.random.split(example_key, filled.weights.shape)
-        nothing = jax.tree.map(jnp.zeros_like, params)
+        leaves, structure = jax.tree.flatten(params)
+        nothing = [jnp.zeros(leaf.size) for leaf in leaves]
         # XLA:CPU must not see a convolution's gradient inside a compiled loop.
         written_out = has_convolution(params) and jax.default_backend() == "cpu"
         total, losses = jax.lax.scan(of_block, nothing, blocks, unroll=number if written_out else 1)
+        total = [t.reshape(leaf.shape) for t, leaf in zip(total, leaves, strict=True)]
         losses = jnp.where(batch.weights > 0, losses.reshape(-1)[:size], 0)
         mean_loss = losses.sum() / jnp.maximum(batch.weights.sum(), 1)
-        slope = jax.tree.map(lambda t: t / expected, _noisy(total, noise_key, noise * clip))
-        return (mean_loss, {}), slope
+        whole = jax.tree.unflatten(structure, total)
+        return (mean_loss, {}), finished(whole, batch, noise_key, noise * clip, expected)
 
     return gradient
+
+
+def padded_by_real(batch: Batch) -> Batch:
+    """The batch with a real example, of weight 0, in each free place.
+
+    Whatever stands there might have a gradient of NaN, which times a weight of 0 is still NaN.
+    """
+    real, first = batch.weights > 0, jnp.argmax(batch.weights)
+    filled = jax.tree.map(
+        lambda a: jnp.where(real.reshape(-1, *(1,) * (a.ndim - 1)), a, a[first]), batch
+    )
+    return filled._replace(weights=batch.weights)
+
+
+def squares(array):
+    """Squared lengths, [B, numbers] -> [B]."""
+    return jnp.square(array).sum(-1)
+
+
+def shares(squared, weights, clip: float):
+    """What of each example's gradient goes into the sum, [B].
+
+    Args:
+      squared: [B], squared lengths of the gradients over all parameters.
+      weights: [B], 0 or 1.
+    """
+    return weights * jnp.minimum(1, clip / jnp.maximum(jnp.sqrt(squared), 1e-30))
+
+
+def finished(total, batch: Batch, key, deviation: float, expected: int):
+    """The gradient of a step: (the sum of clipped gradients + noise) / expected.
+
+    Args:
+      total: the sum; of a batch without a real example it may be anything.
+      deviation: of the noise.
+    """
+    leaves, structure = jax.tree.flatten(total)
+    keys, is_empty = jax.random.split(key, len(leaves)), batch.weights.sum() == 0
+    noisy = [
+        (jnp.where(is_empty, 0, leaf) + deviation * jax.random.normal(k, leaf.shape)) / expected
+        for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(structure, noisy)
 
 
 def check(variables, experiment) -> None:
@@ -86,17 +134,14 @@ def check(variables, experiment) -> None:
         )
 
 
-def _norm(tree):
-    return jnp.sqrt(sum(jnp.square(a.astype(jnp.float32)).sum() for a in jax.tree.leaves(tree)))
-
-
 def _block(params, size: int, asked: int) -> int:
     """Examples side by side: as asked, or as many as memory is meant for; no more than there are.
 
     Blocks are made even, so that the last is not nearly empty.
     """
     weights = sum(leaf.size for leaf in jax.tree.leaves(params))
-    most = min(size, asked or max(1, _NUMBERS // weights))
+    numbers = _NUMBERS_ON_CPU if jax.default_backend() == "cpu" else _NUMBERS
+    most = min(size, asked or max(1, numbers // weights))
     return math.ceil(size / math.ceil(size / most))
 
 
@@ -105,13 +150,3 @@ def _split(array, number: int):
     missing = -len(array) % number
     array = jnp.pad(array, ((0, missing), *((0, 0),) * (array.ndim - 1)))
     return array.reshape(number, -1, *array.shape[1:])
-
-
-def _noisy(tree, key, deviation: float):
-    leaves, structure = jax.tree.flatten(tree)
-    keys = jax.random.split(key, len(leaves))
-    noisy = [
-        leaf + deviation * jax.random.normal(k, leaf.shape, leaf.dtype)
-        for leaf, k in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(structure, noisy)

@@ -4,11 +4,13 @@ They are taken as another tool's outputs are: probabilities become logits, those
 (arrays.py), and phi is computed from these.
 """
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from lira_jax import progress
+from lira_jax.data import masks
 from lira_jax.defences import laplace, releases
 from lira_jax.defences.releases import RELEASES, Chosen
 from lira_jax.errors import UserError
@@ -23,6 +25,9 @@ from lira_jax.runs.layout import KEEP, POOL, View
 _STREAM = 0x6D656D67  # sets these random numbers apart from other uses of the same seed
 _FEATURES = "layers"
 """The signal that the Laplace approximation is fitted to."""
+_MORE = (
+    "--reference or a lower --pkeep gives more; with disjoint masks, its half's others alone count"
+)
 
 
 def release(
@@ -54,13 +59,16 @@ def release(
                     f"--release: {POOL.signal('logits', model)} has shape {logits.shape}: there "
                     "must be logits [examples, classes]"
                 )
+            began = time.perf_counter()
             if chosen.name == "memguard":
                 given = _guarded(run, experiment, model, logits, chosen.number)
             elif chosen.name == "laplace":
                 given = _averaged(run, experiment, model, plain_logits(logits), chosen.number)
             else:
                 given = released(np.asarray(logits), chosen)
+            seconds = np.array([time.perf_counter() - began], np.float32)
             by_query = given if given.ndim == 3 else given[:, None]
+            run.write(view.seconds(model), seconds)
             run.write(view.signal("logits", model), given)
             run.write(view.signal("phi", model), arrays.phi_from_logits(by_query, labels))
 
@@ -92,21 +100,37 @@ def _of_probabilities(given: np.ndarray, name: str) -> np.ndarray:
 
 
 def known_to_defender(
-    keep: np.ndarray, rng: np.random.Generator, reference: np.ndarray | None = None
+    keep: np.ndarray,
+    rng: np.random.Generator,
+    reference: np.ndarray | None = None,
+    half: np.ndarray | None = None,
 ) -> np.ndarray:
     """What g is fitted on: as many own members as others, of at most half of these.
 
     Args:
       keep: bool [examples], the members of the model.
       reference: bool [examples], the others, all of which may be taken; None for non-members.
+      half: bool [examples], what non-members are taken from; None for the whole pool.
 
     Returns:
       int [examples], members and as many non-members.
     """
     members = np.flatnonzero(keep)
-    others = np.flatnonzero(~keep if reference is None else reference)
+    others = ~keep if half is None else ~keep & half
+    others = np.flatnonzero(others if reference is None else reference)
     number = min(len(members), len(others) // 2 if reference is None else len(others))
     return np.concatenate([rng.permutation(members)[:number], rng.permutation(others)[:number]])
+
+
+def _known(run: RunDirectory, e: Experiment, model: int, rng: np.random.Generator) -> np.ndarray:
+    """As `known_to_defender`, of a model of the run; int [examples]."""
+    keep = run.read(KEEP, (e.num_models, None))
+    half = None
+    if masks.is_disjoint(e.masks):
+        # The other half has members of the models that attack this one, or that it attacks.
+        half = masks.targets_pool(keep, e.masks)
+        half = half if model < masks.first_shadow(len(keep)) else ~half
+    return known_to_defender(keep[model], rng, run_data.reference(run, keep.shape[1]), half)
 
 
 def _guarded(
@@ -119,11 +143,11 @@ def _guarded(
 
     keep = run.read(KEEP, (e.num_models, len(logits)))[model]
     rng = np.random.default_rng([e.seed, _STREAM, model])
-    known = known_to_defender(keep, rng, run_data.reference(run, len(keep)))
+    known = _known(run, e, model, rng)
     if not len(known):
         raise UserError(
             f"--release=memguard: model {model} has no members or fewer than 2 non-members, so "
-            "there is nothing to tell apart"
+            f"there is nothing to tell apart; {_MORE}"
         )
     plain = logits if logits.ndim == 2 else logits[:, 0]
     fit_key, coin_key = jax.random.split(jax.random.key(int(rng.integers(2**31))))
@@ -154,12 +178,12 @@ def _averaged(
     rng = np.random.default_rng([e.seed, _STREAM, model])
     members = phi[keep], logits[keep]
     if variance is None:
-        held = known_to_defender(keep, rng, run_data.reference(run, len(keep)))
+        held = _known(run, e, model, rng)
         held = held[~keep[held]]
         if not len(held):
             raise UserError(
                 f"--release=laplace: model {model} has fewer than 2 non-members to choose the "
-                "prior's variance on; give it, as laplace:10"
+                f"prior's variance on; give it, as laplace:10 ({_MORE})"
             )
         labels = run.read(POOL.labels)[held]
         noise, view = None, layout.probes("noise")

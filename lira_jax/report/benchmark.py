@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from lira_jax.audit.csv_table import csv_table
 from lira_jax.audit.results import Results
 from lira_jax.evaluation.estimate import Estimate, mean_estimate
@@ -13,6 +15,7 @@ from lira_jax.report import material as materials
 from lira_jax.report import sections, wording
 from lira_jax.report.details import Table
 from lira_jax.report.material import Material
+from lira_jax.runs import layout
 from lira_jax.runs.directory import RunDirectory
 from lira_jax.runs.layout import NAIVE, RESULTS
 
@@ -28,7 +31,7 @@ class Entry:
       run: as it is attacked by one who knows the defence.
       naive: what is found by one whose shadow models have none; None where that was not asked for.
       privacy: what privacy.json says of it; None without DP-SGD.
-      seconds: of training, a model; NaN if it is not known.
+      seconds: of training and of what is released, a model; NaN if it is not known.
     """
 
     run: Material
@@ -51,12 +54,19 @@ def read(run: RunDirectory) -> Entry:
         trained = [r for r in home.read_metrics() if r.get("model") in found.results.targets]
         trained = list({r["model"]: r for r in trained}.values())
     of_each = [r["chunk_seconds"] / r["chunk_models"] for r in trained if r.get("chunk_models")]
+    seconds = sum(of_each) / len(of_each) if of_each else math.nan
+    if found.results.release:
+        view, models = layout.released(found.results.release), found.results.targets
+        files = [view.seconds(model) for model in models if isinstance(model, int)]
+        # Runs of before November 2026 do not know them.
+        known = bool(files) and all(map(home.has, files))
+        seconds += float(np.mean([home.read(f) for f in files])) if known else math.nan
     naive = run.path / NAIVE
     return Entry(
         found,
         Results.read(naive) if (naive / RESULTS).exists() else None,
         home.read_privacy(),
-        sum(of_each) / len(of_each) if of_each else math.nan,
+        seconds,
     )
 
 
@@ -74,7 +84,7 @@ class Figures:
       naive: of the one that does not.
       auc: of the one that does.
       far: its share of non-members called members, at thresholds of shadow models.
-      seconds: of training, a model.
+      seconds: of training and of what is released, a model.
     """
 
     name: str
@@ -184,7 +194,7 @@ def of_terminal(rows: Sequence[Figures], on: str, metric: str, attack: str) -> T
         [[row.name, *map(text, cells(row, metric))] for row in rows],
         "One attack for all, fixed beforehand. Adaptive: its shadow models have the defence; "
         "naive: they have none. ECE is on non-members, the false alarm rate at thresholds of "
-        "shadow models, seconds are of training. Intervals are of 95 %.",
+        "shadow models, seconds are of training and of what is released. Intervals are of 95 %.",
     )
 
 

@@ -67,6 +67,10 @@ class View:
         """
         return f"{self._of_signal(name)}{model:04d}.npy"
 
+    def seconds(self, model: int) -> str:
+        """Name of how long a model's release took, seconds, float32 [1]."""
+        return self._under(f"seconds/{model:04d}.npy")
+
     def signals(self, names: Iterable[str]) -> list[str]:
         """The signals that some file names are dumps of, phi and logits first."""
         found = set()

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lira_jax.defences import adversarial_regularization, dp_sgd
+from lira_jax.defences import adversarial_regularization, dp_sgd, dp_sgd_dense
 from lira_jax.defences import table as defences
 from lira_jax.errors import UserError
 from lira_jax.models import network, own, tokens
 from lira_jax.models import recipe as recipes
+from lira_jax.models.mlp import Mlp
 from lira_jax.models.recipe import Batch, Context, Recipe
 from lira_jax.training import losses, optimizer
 
@@ -125,9 +126,11 @@ def supervised(
 def _private(context: Context) -> Recipe:
     """The supervised recipe with the gradient rule of DP-SGD."""
     e = context.experiment
-    rule = dp_sgd.gradient_rule(
-        clip=e.dp_clip, noise=e.dp_noise, expected=e.batch_size, block=e.dp_block
-    )
+    how: dict[str, Any] = {"clip": e.dp_clip, "noise": e.dp_noise, "expected": e.batch_size}
+    if isinstance(context.module, Mlp):
+        rule = dp_sgd_dense.gradient_rule(**how)
+    else:
+        rule = dp_sgd.gradient_rule(**how, block=e.dp_block)
     recipe = supervised(context, rule)
     dp_sgd.check(recipe.variables(jax.eval_shape(recipe.init, jax.random.key(0))), e)
     return recipe

@@ -35,6 +35,12 @@ def test_the_view_has_what_is_released_and_phi_of_it(run):
     assert run.dumps() == before
 
 
+def test_how_long_it_took_is_written_down(run):
+    view = layout.released("argmax")
+    seconds = [run[0].read(view.seconds(i)) for i in range(run[1].num_models)]
+    assert all(s.shape == (1,) and 0 < s[0] < 60 for s in seconds)
+
+
 def test_all_saved_queries_are_released(tmp_path):
     run, e = scored_run(tmp_path)
     logits = np.random.default_rng(1).normal(size=(120, 2, 3)).astype(np.float32)
@@ -106,28 +112,59 @@ def test_what_is_not_there_is_said(run):
         read_own(runs, released="argmax", stop_at="3")
 
 
-def test_memguard_knows_its_own_members_and_half_of_the_others(monkeypatch, tmp_path):
+@pytest.fixture
+def fitted_on(monkeypatch):
+    """Finds the examples that a model's g is fitted on, and whether they are called members."""
+
+    def find(run, e, model):
+        import jax
+
+        seen = []
+
+        def fit(logits, members, key):
+            seen.append((np.asarray(logits), np.asarray(members)))
+            return [(np.ones((3, 1)), np.zeros(1))]
+
+        with jax.disable_jit():
+            monkeypatch.setattr(memguard, "fit", fit)
+            monkeypatch.setattr(memguard, "noisy", lambda net, z: z * 0.5)
+            release.release(run, e, [model], releases.parse("memguard"))
+        ((logits, members),) = seen
+        saved = run.read(POOL.signal("logits", model))
+        rows = [int(np.flatnonzero((saved == z).all(-1))[0]) for z in logits]
+        assert len(set(rows)) == len(rows)
+        return rows, members
+
+    return find
+
+
+def test_memguard_knows_its_own_members_and_half_of_the_others(fitted_on, tmp_path):
     run, e = scored_run(tmp_path)
-    seen = []
-
-    def fit(logits, members, key):
-        seen.append((np.asarray(logits), np.asarray(members)))
-        return [(np.ones((3, 1)), np.zeros(1))]
-
-    import jax
-
-    with jax.disable_jit():
-        monkeypatch.setattr(memguard, "fit", fit)
-        monkeypatch.setattr(memguard, "noisy", lambda net, z: z * 0.5)
-        release.release(run, e, [1], releases.parse("memguard"))
-    ((logits, members),) = seen
+    rows, members = fitted_on(run, e, 1)
     keep, saved = run.read(layout.KEEP)[1], run.read(POOL.signal("logits", 1))
-    rows = [int(np.flatnonzero((saved == z).all(-1))[0]) for z in logits]
-    assert len(set(rows)) == len(rows)
     np.testing.assert_array_equal(keep[rows], members)
     assert members.sum() == len(members) / 2 == (~keep).sum() // 2
     given = run.read(layout.released("memguard").signal("logits", 1))
     np.testing.assert_allclose(special.softmax(given), special.softmax(saved / 2))
+
+
+def test_with_disjoint_masks_it_knows_no_member_of_a_model_that_attacks_it(fitted_on, tmp_path):
+    run, e = scored_run(tmp_path, kind="disjoint")
+    keep, half = run.read(layout.KEEP), e.num_models // 2
+    for model, others in ((0, keep[half:]), (e.num_models - 1, keep[:half])):
+        rows, members = fitted_on(run, e, model)
+        np.testing.assert_array_equal(keep[model, rows], members)
+        assert members.sum() == len(members) / 2 > 0
+        assert not others[:, rows].any()
+
+
+def test_where_no_such_examples_are_left_it_is_said(tmp_path):
+    run, e = scored_run(tmp_path, kind="disjoint")
+    keep = run.read(layout.KEEP).copy()
+    keep[0] = ~keep[e.num_models // 2 :].any(0)  # the whole of its half
+    run.write(layout.KEEP, keep)
+    with pytest.raises(UserError, match=r"fewer than 2 non-members, .* a lower --pkeep gives more"):
+        release.release(run, e, [0], releases.parse("memguard"))
 
 
 def test_laplace_sees_every_unit_that_goes_into_the_last_layer(monkeypatch, tmp_path):
