@@ -6,8 +6,6 @@ checked whenever it is read. Several processes may fill one folder at the same t
 """
 
 import contextlib
-import errno
-import fcntl
 import itertools
 import json
 import os
@@ -16,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,15 +23,13 @@ from lira_jax.data.readers.reading import one_line, parse_json, regular
 from lira_jax.errors import UserError
 from lira_jax.runs import claims as claims_lib
 from lira_jax.runs import files
+from lira_jax.runs.lock import FolderLock, remove_empty
 
 MANIFEST = "manifest.json"
-LOCK = ".lock"
 CLAIMS = ".processes"
 """What the processes of the run are at work on (claims.py)."""
 SHA256 = "sha256"
 """What a JSON file that is checked says of the rest of itself."""
-_TRIES = 1000
-"""How often a lock is tried for that others remove; in /proc there is never one to be had."""
 _SETTLED = 2_000_000_000  # nanoseconds, the coarsest that file systems tell times by
 _RESTORE = "restore it, or start anew in another --workdir"
 
@@ -54,7 +50,7 @@ class Folder:
           remade: the JSON file that its command can always write again.
         """
         self.path, self._written_by, self._remade = path, written_by, remade
-        self._locked = False
+        self._guard = FolderLock(path)
         self._told: set[str] = set()
         self._entries: dict[str, dict] = {}
         self._read_in: tuple[int, int, int] | None = None
@@ -224,7 +220,7 @@ class Folder:
         Raises:
           UserError: another process is at work on them.
         """
-        made = self._missing()
+        made = self._guard.missing()
         try:
             with contextlib.ExitStack() as held:
                 with self._lock():
@@ -237,7 +233,7 @@ class Folder:
                 with contextlib.suppress(OSError):  # something came of it
                     with self._lock():
                         pass
-                    _remove_empty(made)
+                    remove_empty(made)
 
     def claims(self) -> list[claims_lib.Claim]:
         """What living processes, here and elsewhere, are at work on."""
@@ -317,59 +313,8 @@ class Folder:
     def _write_manifest(self, entries: dict[str, dict]) -> None:
         self.write_checked_json(MANIFEST, dict(sorted(entries.items())))
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Serialises changes to shared files between the processes of one run; may be nested.
-
-        If nothing is in the directory at the end, it is as it was.
-        """
-        if self._locked:
-            yield
-            return
-        made = self._missing()
-        with self._lock_file():
-            self._locked = True
-            try:
-                yield
-            finally:
-                self._locked = False
-                if os.listdir(self.path) == [LOCK]:
-                    (self.path / LOCK).unlink()
-                    with contextlib.suppress(OSError):  # another process has come
-                        _remove_empty(made)
-
-    def _missing(self) -> list[pathlib.Path]:
-        """The folder and those above it that are still to be made, from within outwards."""
-        above = (self.path, *self.path.parents)
-        return list(itertools.takewhile(lambda path: not path.exists(), above))
-
-    def _lock_file(self) -> IO:
-        """The file .lock, locked."""
-        for _ in range(_TRIES):
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError):
-                raise UserError(
-                    f"--workdir={self.path}: it is a file, or below one; give a directory"
-                ) from None
-            with contextlib.suppress(FileNotFoundError):
-                regular(self.path / LOCK)  # to open a pipe may take for ever
-            with contextlib.suppress(FileNotFoundError):  # its last owner has removed it
-                file = open(self.path / LOCK, "w")  # noqa: SIM115, the caller closes it
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                except OSError as error:
-                    if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                        raise
-                    raise UserError(
-                        f"--workdir={self.path}: its file system has no locks (flock), which keep "
-                        "the processes of a run apart; give a directory on another"
-                    ) from None
-                with contextlib.suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path / LOCK)):
-                        return file
-                file.close()
-        raise UserError(f"--workdir={self.path}: no file can be made in it; give another directory")
+    def _lock(self) -> AbstractContextManager[None]:
+        return self._guard.held()
 
     def _json(self, name: str, written_by: str = "lira-train"):
         path = self._file(name)
@@ -399,16 +344,6 @@ class Folder:
 
     def _file(self, name: str) -> pathlib.Path:
         return self.path / name
-
-
-def _remove_empty(folders: list[pathlib.Path]) -> None:
-    """Removes folders one after another.
-
-    Raises:
-      OSError: one is not empty, or gone; it and those after it stay.
-    """
-    for folder in folders:
-        folder.rmdir()
 
 
 def _state(path: pathlib.Path) -> tuple[tuple[int, int, int], bool]:
