@@ -121,17 +121,24 @@ def _of_run(results: Results | None, line: Line) -> str:
 
 
 def song_and_mittal() -> list[list[str]]:
-    """The rows of table 4, of the first table under its heading."""
+    """The rows of table 4, of the first tables under its headings."""
     page = (ROOT / "docs/measurements/location30.md").read_text()
     part = page.split("## Song and Mittal 2021, table 4")[1]
-    rows = part[part.index("\n|") + 1 :].split("\n\n")[0].splitlines()
-    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     config, source = "location30_memguard", "Song and Mittal 2021, table 4"
-    return [
-        [f"`{config}`", f"`{command(config)}`", f"{what}, percent", ours, published, source]
-        for what, published, ours, *_ in cells
-        if published.replace(".", "").isdigit()
-    ]
+    found = []
+    for heading, unit in (
+        ("### Undefended", "percent"),
+        ("### The same with MemGuard", "MemGuard, percent"),
+    ):
+        own = part.split(heading)[1]
+        rows = own[own.index("\n|") + 1 :].split("\n\n")[0].splitlines()
+        for what, published, ours, *_ in ([c.strip() for c in r.split("|")[1:-1]] for r in rows):
+            if published.replace(".", "").isdigit() and ours:
+                figure = f"{what}, {unit}"
+                found.append(
+                    [f"`{config}`", f"`{command(config)}`", figure, ours, published, source]
+                )
+    return found
 
 
 def page(rows: list[list[str]], runs: list[str]) -> str:
