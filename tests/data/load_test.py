@@ -10,6 +10,7 @@ from lira_jax.data import dataset as datasets
 from lira_jax.data import load as load_module
 from lira_jax.data.duplicates import duplicates
 from lira_jax.data.load import READERS, load
+from lira_jax.data.readers import text
 from lira_jax.errors import UserError
 
 X = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
@@ -214,8 +215,11 @@ def test_tfds_gets_its_flags(monkeypatch):
         return datasets.Dataset(X, Y)
 
     monkeypatch.setattr(load_module.tfds, "read", read)
-    load("tfds:cifar10_1/v4:1.0.0", data_dir="/d", splits="train+test", test_splits="extra")
-    assert calls == [("cifar10_1/v4:1.0.0", "/d", "train+test", "extra")]
+    lines = text.Settings(unit="line")
+    load(
+        "tfds:lm1b:1.0.0", data_dir="/d", splits="train+test", test_splits="extra", as_tokens=lines
+    )
+    assert calls == [("lm1b:1.0.0", "/d", "train+test", "extra", lines)]
 
 
 def test_the_real_location30_comes_back_from_text(tmp_path):
