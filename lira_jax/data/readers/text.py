@@ -64,6 +64,12 @@ def of_documents(
         raise UserError(f"{source}: no text in it; give some")
     tokenizer = tokenizers.make(settings.tokenizer, pool)
     x = _tokens(pool, settings, window, tokenizer)
+    if len(x) < 2:
+        why = "a shorter window" if window else "--unit=window:64"
+        raise UserError(
+            f"--unit={settings.unit}: {len(x)} sequences in {source}, and at least 2 are needed; "
+            f"give more text, or {why}"
+        )
     x_test = None if tests is None else _tokens(tests, settings, window, tokenizer)
     if x_test is not None and not len(x_test):
         x_test = None

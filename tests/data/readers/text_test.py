@@ -56,7 +56,7 @@ def test_a_test_set_has_the_pools_length(tmp_path):
         (Settings("line:3"), "--unit=line:3"),
         (Settings(context=1), "--context=1"),
         (Settings(tokenizer="bert"), "--tokenizer=bert"),
-        (Settings("window:1000"), "at least 2"),
+        (Settings("window:1000"), "at least 2 are needed; give more text, or a shorter window"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_line(path, settings, message):
