@@ -67,7 +67,7 @@ def of_documents(
     if len(x) < 2:
         why = "a shorter window" if window else "--unit=window:64"
         raise UserError(
-            f"--unit={settings.unit}: {len(x)} sequences in {source}, and at least 2 are needed; "
+            f"{source}: {len(x)} sequences by --unit={settings.unit}, and at least 2 are needed; "
             f"give more text, or {why}"
         )
     x_test = None if tests is None else _tokens(tests, settings, window, tokenizer)
