@@ -15,7 +15,7 @@ import numpy as np
 
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import lists, student
+from lira_jax.attacks.shared import lists, normal, student
 from lira_jax.attacks.shared.blocks import sum_over_blocks
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.errors import UserError
@@ -144,7 +144,7 @@ def _bavaria(
                         student.log_density(own - mean, variance, four, student.log_constant(four))
                     )
                 else:
-                    terms.append(_log_density(own - mean, variance))
+                    terms.append(normal.log_density(own - mean, variance))
             else:
                 moments = np.maximum(count, 1)[..., None], mean, ss
                 terms.append(log_density(*grand[bit].moments(), *moments, own))
@@ -202,16 +202,7 @@ def _posterior(
 def _log_normal(mu0, v, count, mean, ss, own) -> np.ndarray:
     alpha, beta = _posterior(PREDICTIVES["normal"], mu0, v, count, mean, ss)
     variance = beta / (alpha - 1)
-    return _log_density(own - mean, variance)
-
-
-def _log_density(distance: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Of a normal distribution, at a distance from its mean; overwrites `distance`."""
-    distance *= distance
-    distance /= variance
-    distance += np.log(2 * np.pi * variance)
-    distance *= -0.5
-    return distance
+    return normal.log_density(own - mean, variance)
 
 
 def _log_t(mu0, v, count, mean, ss, own) -> np.ndarray:

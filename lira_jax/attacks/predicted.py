@@ -15,7 +15,7 @@ import numpy as np
 from lira_jax.attacks import moderated
 from lira_jax.attacks.lira import VARIANCE_FLOOR
 from lira_jax.attacks.shared import inputs as inputs_lib
-from lira_jax.attacks.shared import lists, variance_prior
+from lira_jax.attacks.shared import lists, normal, variance_prior
 from lira_jax.attacks.shared.blocks import over_blocks
 from lira_jax.attacks.shared.pairs import TrainingSet
 from lira_jax.attacks.shared.variance_prior import VariancePrior
@@ -242,11 +242,7 @@ def _add_scores(
         for k, part in enumerate(parts):
             variance = in_class.variance[at, k, None]
             mean = np.einsum("tfn,tf->tn", x[..., part], in_class.coefficients[at, k])
-            distance = own.own[:, part] - mean
-            distance *= distance
-            distance /= variance
-            distance += np.log(2 * np.pi * variance)
-            log_in[:, part] = -0.5 * distance
+            log_in[:, part] = normal.log_density(own.own[:, part] - mean, variance)
         log_out = out.of_rows(at).log_density(
             own.out_count, own.out_mean[..., None], own.out_ss[..., None], own.own[..., None]
         )
