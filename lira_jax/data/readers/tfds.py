@@ -13,8 +13,6 @@ from lira_jax.errors import UserError
 
 _RECORDS_AT_ONCE = 1024
 _PACKAGES = "tensorflow-datasets array_record importlib_resources"
-
-
 _TEXT = "text"
 
 
@@ -146,14 +144,16 @@ def _whole(split: str) -> str:
 def _arrays(
     builder, splits: list[str], keys: tuple[str, str], source: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    records = list(_records(builder, splits, source))
-    x = [np.asarray(record[keys[0]]) for record in records]
+    x, y = [], []
+    for record in _records(builder, splits, source):  # of which nothing else is kept
+        x.append(np.asarray(record[keys[0]]))
+        y.append(record[keys[1]])
     shapes = sorted({example.shape for example in x})
     if len(shapes) > 1:
         raise UserError(
             f"{source}: examples of shapes {shapes[0]} and {shapes[1]}; use a set with one shape"
         )
-    return np.stack(x), np.asarray([record[keys[1]] for record in records])
+    return np.stack(x), np.asarray(y)
 
 
 def _documents(builder, splits: list[str], key: str, source: str) -> list[str]:
