@@ -52,7 +52,15 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
     mean = float(np.mean(values))
     if len(values) < 2:
         return Estimate(mean)
-    half = float(
-        scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    )
+    half = margin(float(np.std(values, ddof=1)), len(values))
     return Estimate(mean, mean - half, mean + half)
+
+
+def margin(deviation: float, number: int) -> float:
+    """Half of Student's 95 % interval of a mean of two values or more.
+
+    Args:
+      deviation: their standard deviation, with number - 1 degrees of freedom.
+      number: how many there are.
+    """
+    return float(scipy.stats.t.ppf(0.975, number - 1) * deviation / math.sqrt(number))

@@ -7,7 +7,8 @@ the target was right does well on all examples and is at chance within both grou
 import dataclasses
 
 import numpy as np
-import scipy
+
+from lira_jax.evaluation.estimate import margin
 
 GROUPS = ("all", "correct", "misclassified")
 FEWEST = 15
@@ -47,8 +48,7 @@ class GroupDecisions:
         """
         if self.num_classes < 2:
             return np.nan
-        quantile = scipy.stats.t.ppf(0.975, self.num_classes - 1)
-        return float(quantile * self.class_balanced_accuracy_sd / np.sqrt(self.num_classes))
+        return margin(self.class_balanced_accuracy_sd, self.num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,15 +105,16 @@ def confidence(
       correct: bool [targets, examples], whether the prediction is the label.
     """
     cells = 2 * members.astype(np.uint8) + correct  # wrong non-members, right ones, and so on
-    sizes = np.bincount(cells.ravel(), minlength=4)
-    sums = [np.bincount(cells.ravel(), values.ravel(), 4) for values in (of_label, of_prediction)]
+    sizes, *sums = (
+        np.bincount(cells.ravel(), weights, 4).reshape(2, 2)  # [member, right]
+        for weights in (None, of_label.ravel(), of_prediction.ravel())
+    )
     found = {}
     for name, right in zip(GROUPS, ([0, 1], [1], [0]), strict=True):
         means = [
-            _ratio(of_values.reshape(2, 2)[member, right].sum(), number)
+            _ratio(of_values[member, right].sum(), sizes[member, right].sum())
             for of_values in sums
             for member in (1, 0)
-            for number in (sizes.reshape(2, 2)[member, right].sum(),)
         ]
         found[name] = Confidence(*means)
     return found
