@@ -135,11 +135,12 @@ def _require_scores(scores: np.ndarray, members: np.ndarray | None) -> None:
       UserError: none has one, as where a signal is NaN for all.
     """
     scored = ~np.isnan(scores)
-    if not scored.any():
-        raise UserError("no example has a score: what it looks at is NaN for all of them")
-    if members is not None and not ((scored & members).any() and (scored & ~members).any()):
-        kind = "member" if not (scored & members).any() else "non-member"
-        raise UserError(f"no {kind} has a score: what it looks at is NaN for all of them")
+    kinds = {"example": scored}
+    if members is not None:
+        kinds |= {"member": scored & members, "non-member": scored & ~members}
+    for kind, known in kinds.items():
+        if not known.any():
+            raise UserError(f"no {kind} has a score: what it looks at is NaN for all of them")
 
 
 @dataclasses.dataclass(frozen=True)
