@@ -122,9 +122,10 @@ def known_to_defender(
     return np.concatenate([rng.permutation(members)[:number], rng.permutation(others)[:number]])
 
 
-def _known(run: RunDirectory, e: Experiment, model: int, rng: np.random.Generator) -> np.ndarray:
-    """As `known_to_defender`, of a model of the run; int [examples]."""
-    keep = run.read(KEEP, (e.num_models, None))
+def _known(
+    run: RunDirectory, e: Experiment, keep: np.ndarray, model: int, rng: np.random.Generator
+) -> np.ndarray:
+    """As `known_to_defender`, of a model of the run, whose masks are keep [models, examples]."""
     half = None
     if masks.is_disjoint(e.masks):
         # The other half has members of the models that attack this one, or that it attacks.
@@ -141,9 +142,9 @@ def _guarded(
 
     from lira_jax.defences import memguard
 
-    keep = run.read(KEEP, (e.num_models, len(logits)))[model]
-    rng = np.random.default_rng([e.seed, _STREAM, model])
-    known = _known(run, e, model, rng)
+    masks_of_all = run.read(KEEP, (e.num_models, len(logits)))
+    keep, rng = masks_of_all[model], np.random.default_rng([e.seed, _STREAM, model])
+    known = _known(run, e, masks_of_all, model, rng)
     if not len(known):
         raise UserError(
             f"--release=memguard: model {model} has no members or fewer than 2 non-members, so "
@@ -174,11 +175,12 @@ def _averaged(
             "--release=laplace: it needs what goes into the last layer; run lira-score "
             f"--signals={e.signals},{_FEATURES}"
         )
-    phi, keep = features(POOL), run.read(KEEP, (e.num_models, len(logits)))[model]
+    masks_of_all = run.read(KEEP, (e.num_models, len(logits)))
+    phi, keep = features(POOL), masks_of_all[model]
     rng = np.random.default_rng([e.seed, _STREAM, model])
     members = phi[keep], logits[keep]
     if variance is None:
-        held = _known(run, e, model, rng)
+        held = _known(run, e, masks_of_all, model, rng)
         held = held[~keep[held]]
         if not len(held):
             raise UserError(
