@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from defences.clipping import check_padding_and_empty_batches, naive
 from training.loop_test import MLP, data
 
 from lira_jax.defences import dp_sgd, dp_sgd_dense
@@ -35,18 +36,6 @@ def problem(module, size=9, seed=0):
         return losses.weighted_mean(loss, batch.weights), {}
 
     return params, loss_of, Batch(inputs, labels, jnp.asarray([1.0] * (size - 2) + [0.0] * 2))
-
-
-def naive(loss_of, params, batch, clip, expected):
-    """The sum of clipped gradients, one example after the other, in float64."""
-    total = jax.tree.map(lambda p: np.zeros(p.shape), params)
-    for i in np.flatnonzero(np.asarray(batch.weights)):
-        one = Batch(batch.inputs[i : i + 1], batch.labels[i : i + 1], jnp.ones(1))
-        slope = jax.grad(lambda p, one=one: loss_of(p, one, jax.random.key(0))[0])(params)
-        slope = jax.tree.map(np.float64, slope)
-        norm = np.sqrt(sum((g**2).sum() for g in jax.tree.leaves(slope)))
-        total = jax.tree.map(lambda t, g, n=norm: t + g * min(1, clip / n), total, slope)
-    return jax.tree.map(lambda t: t / expected, total)
 
 
 def assert_close(found, expected, **tolerance):
@@ -89,15 +78,7 @@ def test_many_models_are_lifted_together():
 def test_padding_may_hold_anything_and_an_empty_batch_gives_noise_alone():
     params, loss_of, batch = problem(NETWORKS[1])
     rule = dp_sgd_dense.gradient_rule(clip=1.0, noise=0.0, expected=4)
-    _, expected = rule(loss_of, params, batch, jax.random.key(0))
-    wild = batch._replace(inputs=batch.inputs.at[-1].set(jnp.nan))
-    (loss, _), found = rule(loss_of, params, wild, jax.random.key(0))
-    assert np.isfinite(loss)
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
-    empty = wild._replace(weights=jnp.zeros(9))
-    (loss, _), found = rule(loss_of, params, empty, jax.random.key(0))
-    assert loss == 0
-    assert all(not np.asarray(leaf).any() for leaf in jax.tree.leaves(found))
+    check_padding_and_empty_batches(rule, loss_of, params, batch)
 
 
 def test_other_layers_and_layers_used_twice_are_no_case_for_it():
